@@ -1,0 +1,64 @@
+//! What happens to every packet of a region: exact, three-valued.
+
+use super::Point;
+use super::evaluate::{Because, Decider};
+use crate::packet::{IntervalSet, Packet, Path, Region};
+
+/// A question about a region.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// Where.
+    pub point: Point<'a>,
+    /// The way that the packets take. A translation may turn input into forward and back.
+    pub path: Path,
+    /// The packets as they arrive, all of one family.
+    pub region: Region,
+    /// Packet mark on arrival.
+    pub mark: u32,
+    /// Only packets whose destination, after all translations, is in this set are asked for; the answer's parts then
+    /// cover just those. `None` = all.
+    pub delivered_to: Option<IntervalSet>,
+}
+
+/// The answer: three lists of disjoint parts that together are exactly the region asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Let through for certain.
+    pub accepted: Vec<Part>,
+    /// Stopped for certain.
+    pub denied: Vec<Part>,
+    /// Let through or stopped, depending on conditions.
+    pub undecided: Vec<Part>,
+    /// The budget ran out: what was left is in `undecided`.
+    pub exhausted: bool,
+}
+
+/// Packets that share a verdict.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The packets, as they arrived.
+    pub region: Region,
+    /// The rules or policies that decide, by how many packets, most first; never more than a few.
+    pub decided_by: Vec<Decider>,
+    /// Undecided: what it hangs on.
+    pub because: Vec<Because>,
+    /// Accepted only because rate limits are assumed not to be exceeded.
+    pub assumed: Vec<Because>,
+    /// Accepted packets are tracked, so that their answers belong to a connection.
+    pub tracked: bool,
+    /// The packets after translation, if any rule on the way translated them.
+    pub translated: Option<Region>,
+}
+
+/// Answers a question.
+pub fn decide(question: &Question<'_>) -> Answer {
+    let _ = question;
+    Answer::default()
+}
+
+/// A natural packet of a part: a host inside the prefix, an ephemeral source port, no network address; replayed in the one-packet evaluator.
+/// `None` only if the part is empty or the replay disagrees, which is an internal error.
+pub fn witness(question: &Question<'_>, part: &Part) -> Option<Packet> {
+    let _ = question;
+    part.region.corner(Path::Input)
+}

@@ -1,0 +1,53 @@
+//! What a firewall does with packets: one at a time ([`evaluate`]) and all of a region at once ([`decide`]).
+
+pub mod decide;
+pub mod evaluate;
+
+use crate::model::Firewall;
+use crate::packet::{Field, IntervalSet};
+use std::collections::BTreeSet;
+
+/// What is known about the box beside its files, and what is assumed.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// The box's own addresses; `None` = not known.
+    pub local: Option<IntervalSet>,
+    /// Labels that the enforcement point carries (security groups worn); `None` = not known.
+    pub labels: Option<Vec<String>>,
+    /// Rate limits may or may not be exceeded; otherwise they are assumed not to be.
+    pub throttled: bool,
+    /// Host names that stand for the packet's address: conditions of kind `HostName` on that field and name hold.
+    pub names: BTreeSet<(Field, String)>,
+}
+
+/// All firewalls of one box (or one cloud interface): a packet passes when each accepts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Point<'a> {
+    /// The firewalls. Those of other families than the packet's have no say.
+    pub firewalls: &'a [&'a Firewall],
+    /// What is known about the box.
+    pub environment: &'a Environment,
+}
+
+/// What happens to a packet, or to a set of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Let through by every base chain on the way.
+    Accept,
+    /// Discarded, silently or with an answer.
+    Drop,
+    /// Depends on conditions that the files do not decide.
+    Undecided,
+}
+
+impl Environment {
+    /// The addresses known to be the box's own: declared, or told by the firewall's own files; `None` = not known.
+    pub fn local_of(&self, firewall: &Firewall) -> Option<IntervalSet> {
+        match (&self.local, &firewall.local) {
+            (Some(a), Some(b)) => Some(a.union(b)),
+            (Some(a), None) | (None, Some(a)) => Some(a.clone()),
+            (None, None) => None,
+        }
+    }
+}

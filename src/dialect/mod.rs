@@ -1,0 +1,73 @@
+//! Configuration languages. Each is one folder that reads its files and lowers them to the [model](crate::model), and one
+//! line in [`DIALECTS`].
+
+use crate::model::Firewall;
+use crate::packet::IntervalSet;
+use crate::source::SourceFile;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A configuration language.
+pub trait Dialect: Sync {
+    /// Names under which reports and `--dialect` know it; more than one where the language has variants
+    /// (`iptables`, `ip6tables`).
+    fn names(&self) -> &'static [&'static str];
+
+    /// Whether the content is of this language, and in which role. Must look at the content only, and be quick: it
+    /// sees every file of a tree. A file that begins like the language but is broken further on is of the language.
+    fn detect(&self, content: &[u8]) -> Option<Role>;
+
+    /// How files become firewalls.
+    fn grouping(&self) -> Grouping {
+        Grouping::Each
+    }
+
+    /// Reads one firewall: a single file ([`Grouping::Each`], `files[0]`, with its companions behind it), or all files of a folder
+    /// that belong together ([`Grouping::Together`]). Never fails: what is wrong becomes a diagnostic of the firewall, and what
+    /// could not be understood a rule with an unknown verdict.
+    fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall;
+}
+
+/// What part a file plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Holds rules.
+    Rules,
+    /// Holds what rules refer to (`ipset save`, interfaces, prefix lists): of no use alone.
+    Companion,
+}
+
+/// How files become firewalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Grouping {
+    /// Each file with rules is one firewall; companions of its folder are read with it.
+    Each,
+    /// The files of one folder (or those given by name in one run) are one firewall.
+    Together,
+}
+
+/// What reading depends on beside the files.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// The variant asked for by `--dialect`; `None` = as the content tells.
+    pub variant: Option<&'static str>,
+    /// Addresses of host names, from the deployment file; names in lower case.
+    pub names: BTreeMap<String, IntervalSet>,
+    /// The moment at which schedules are judged (local time of the box); `None` = schedules are not decided.
+    pub at: Option<jiff::civil::DateTime>,
+    /// The files are complete: what they do not mention does not exist.
+    pub complete: bool,
+}
+
+/// All dialects, in the order in which content is tried.
+pub static DIALECTS: &[&dyn Dialect] = &[];
+
+/// The dialect of a file by its content.
+pub fn detect(content: &[u8]) -> Option<(&'static dyn Dialect, Role)> {
+    DIALECTS.iter().find_map(|d| d.detect(content).map(|role| (*d, role)))
+}
+
+/// The dialect with a name, and the name as the dialect spells it.
+pub fn by_name(name: &str) -> Option<(&'static dyn Dialect, &'static str)> {
+    DIALECTS.iter().find_map(|d| d.names().iter().find(|n| **n == name).map(|n| (*d, *n)))
+}

@@ -1,0 +1,265 @@
+//! What a run found out: requirements with their state, findings, and the report that holds them.
+
+use crate::model::Ledger;
+use crate::packet::Packet;
+pub use crate::source::Severity;
+use crate::source::{Location, SourceFile};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Everything that a run of `check` found out. Serialises as the machine-readable report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Version of the report's format.
+    pub schema: u32,
+    /// Who made it.
+    pub tool: Tool,
+    /// What was required.
+    pub catalogue: CatalogueId,
+    /// The deployment's phase.
+    pub phase: String,
+    /// What was assumed, as words: `not-throttled`.
+    pub assumptions: Vec<String>,
+    /// Files that were read.
+    pub inputs: Vec<Input>,
+    /// Requirements, each at each point, in order of id, subject and point.
+    pub requirements: Vec<Requirement>,
+    /// Findings, in order of path, line, column and rule.
+    pub findings: Vec<Finding>,
+    /// Inputs that could not be read or are malformed (exit status 2); also as they stand in `inputs`.
+    pub problems: Vec<Problem>,
+    /// Counts.
+    pub summary: Summary,
+    /// The files, to show lines of. Not serialised.
+    #[serde(skip)]
+    pub sources: Vec<Arc<SourceFile>>,
+    /// Documentation of every rule that a finding may name: requirements of the catalogue and checks. Not serialised.
+    #[serde(skip)]
+    pub rules: Vec<RuleDoc>,
+}
+
+/// Name and version of the program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tool {
+    /// `havenlint`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Which catalogue was used.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CatalogueId {
+    /// Its id, such as `safehaven-4`.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Input {
+    /// Its name.
+    pub path: String,
+    /// Its dialect.
+    pub dialect: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Number of rules.
+    pub rules: u64,
+    /// How well they were understood.
+    pub ledger: Ledger,
+}
+
+/// An input that is malformed at a place, or could not be read at all.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// How bad: an error makes the exit status 2.
+    pub level: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; may be empty.
+    pub help: String,
+    /// Where.
+    pub location: Location,
+}
+
+/// State of a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Holds for every packet of the flow.
+    Met,
+    /// A packet breaks it for certain.
+    Violated,
+    /// The files do not decide it.
+    Undecided,
+    /// Does not apply (site type, phase).
+    NotApplicable,
+    /// No file for that point.
+    NotChecked,
+}
+
+/// A flow as addresses and ports; sets as prefixes, ranges and single values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+pub struct Flow {
+    /// Sources.
+    pub from: Vec<String>,
+    /// Destinations.
+    pub to: Vec<String>,
+    /// Protocol by name, `any` for all.
+    pub proto: String,
+    /// Destination ports: `22`, `80-443`, `22,80`; empty where the protocol has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub port: String,
+}
+
+/// A requirement at one point of one flow's path.
+#[derive(Debug, Clone, Serialize)]
+pub struct Requirement {
+    /// Id in the catalogue.
+    pub id: String,
+    /// State.
+    pub state: State,
+    /// The node that it is about.
+    pub subject: String,
+    /// The firewall file of the point; empty where there is none.
+    pub at: String,
+    /// The flow asked for.
+    pub flow: Flow,
+    /// A packet that breaks it, or one that is undecided.
+    pub witness: Option<Packet>,
+    /// The parts of the flow for which it does not hold (or is undecided).
+    pub remainder: Vec<Flow>,
+    /// Rules that decide.
+    pub decided_by: Vec<Location>,
+    /// Conditions that leave it undecided, each with its place.
+    pub because: Vec<Reason>,
+}
+
+/// A condition that stands in the way of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Reason {
+    /// The condition as written.
+    pub text: String,
+    /// What would settle it; may be empty.
+    pub why: String,
+    /// The rule that asks for it.
+    pub location: Location,
+}
+
+/// Something that a person should look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// Id of the requirement or check.
+    pub rule: String,
+    /// How bad.
+    pub level: Severity,
+    /// One sentence; its first sentence is the title.
+    pub message: String,
+    /// The node or firewall that it is about; may be empty.
+    pub subject: String,
+    /// The line that decides.
+    pub location: Location,
+    /// What the line does, as a label under it.
+    pub label: String,
+    /// Other places with what they have to do with it: near misses first.
+    pub related: Vec<Related>,
+    /// The packet's path through chains, in order; may be empty.
+    pub path: Vec<Related>,
+    /// A packet that shows it.
+    pub witness: Option<Packet>,
+    /// Lines of detail under the snippet, as (word, text): `met for`, `missing`, `because`.
+    pub details: Vec<(String, String)>,
+    /// Stable over edits elsewhere in the file: the line's text, the rule and the subject, hashed.
+    pub fingerprint: String,
+    /// What to add or change, in the file's own syntax.
+    pub fix: Option<Fix>,
+}
+
+/// A place and what it has to do with a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Related {
+    /// Where.
+    pub location: Location,
+    /// What of it.
+    pub message: String,
+}
+
+/// An edit that would mend a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// What it does, as an imperative: `add a rule for 10.1.0.11 after line 17`.
+    pub description: String,
+    /// The file.
+    pub path: String,
+    /// Insert after this line (from 1); 0 = at the top.
+    pub after_line: u32,
+    /// The lines, without the last line end.
+    pub text: String,
+}
+
+/// Counts of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub struct Summary {
+    /// Requirements that hold.
+    pub met: usize,
+    /// Requirements that are broken.
+    pub violated: usize,
+    /// Requirements that could not be decided.
+    pub undecided: usize,
+    /// Requirements that do not apply.
+    pub not_applicable: usize,
+    /// Requirements at points without a file.
+    pub not_checked: usize,
+    /// Findings of level error.
+    pub error: usize,
+    /// Findings of level warning.
+    pub warning: usize,
+    /// Findings of level note.
+    pub note: usize,
+}
+
+/// What a rule's id means: shown by `explain`, listed by `rules`, carried into SARIF.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleDoc {
+    /// Id: `SH4-CMS-SSH`, `HL-ANY-ANY`.
+    pub id: String,
+    /// A short name in PascalCase.
+    pub name: String,
+    /// One sentence.
+    pub summary: String,
+    /// Markdown: what it does, why it is bad, an example, what to use instead.
+    pub documentation: String,
+    /// Level of its findings.
+    pub level: Severity,
+    /// Security severity, 0.0–10.0 (CVSS-like, as GitHub uses it); `None` = not a security rule.
+    pub security_severity: Option<f64>,
+    /// Short words; `security` among them where it is.
+    pub tags: Vec<String>,
+    /// `requirement`, `check` or `input`.
+    pub kind: String,
+    /// Where it comes from: article reference; may be empty.
+    pub source: String,
+}
+
+impl Summary {
+    /// Counts requirements and findings.
+    pub fn of(requirements: &[Requirement], findings: &[Finding]) -> Self {
+        let state = |s| requirements.iter().filter(|r| r.state == s).count();
+        let level = |l| findings.iter().filter(|f| f.level == l).count();
+        Summary {
+            met: state(State::Met),
+            violated: state(State::Violated),
+            undecided: state(State::Undecided),
+            not_applicable: state(State::NotApplicable),
+            not_checked: state(State::NotChecked),
+            error: level(Severity::Error),
+            warning: level(Severity::Warning),
+            note: level(Severity::Note),
+        }
+    }
+}

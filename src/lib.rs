@@ -1,0 +1,23 @@
+//! havenlint reads firewall configurations, decides exactly which packets they let through, and holds that against a
+//! catalogue of required and forbidden flows.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! source ──▶ dialect ──▶ model ──▶ analysis ──▶ check ──▶ finding ──▶ report
+//! files,     parsers,    one       packet sets, catalogue  severity,   human, SARIF,
+//! spans      lowering    filter    verdicts,    + hygiene  waivers     JSON, …
+//!                        model     witnesses
+//! ```
+//!
+//! Every question has three answers: yes, no, and undecided because of a condition that the files do not settle. Yes and no are
+//! claims about every packet.
+#![forbid(unsafe_code)]
+
+pub mod analysis;
+pub mod dialect;
+pub mod finding;
+pub mod model;
+pub mod packet;
+pub mod report;
+pub mod source;

@@ -1,0 +1,546 @@
+//! One packet-filter model for all dialects.
+//!
+//! A [`Firewall`] is what one set of files makes one box (or one network interface in a cloud) enforce. Each packet
+//! takes a [`Path`](crate::packet::Path); on it lie [`Hook`]s; each hook has base chains in order of priority. A packet passes when every base
+//! chain of every hook on its way accepts it. A drop is final anywhere; an accept ends only its base chain.
+//!
+//! # Semantics
+//!
+//! * A chain is an ordered list of rules. A rule applies when all of its [`Term`]s hold; then its [`Effect`]s take
+//!   place, then its [`Action`]. A rule that does not apply is passed over.
+//! * A term about a field that the packet does not have (ports of ICMP, TCP flags of UDP) does not hold, whatever set it names.
+//!   A negated match is written as the complement set, so an implied protocol stays positive.
+//! * `Return`, and the end of a chain, go on after the rule that jumped here. `Goto` replaces the current chain: its end returns to
+//!   the last *jumper*. In a base chain both mean the chain's policy.
+//! * A nat chain ([`ChainKind::Nat`]) is consulted only for packets that open a connection (state new or related), and
+//!   only until one of them translates.
+//! * [`Effect::Untrack`] changes the packet's state to untracked from there on. If a packet is accepted untracked, no
+//!   state is made: its answers are judged as packets without a connection.
+//! * Anything not understood is a [`Condition`]: an unknown truth value ([`Term::Opaque`]) or an unknown verdict ([`Action::Unknown`]).
+//!
+//! # How each dialect lowers to it
+//!
+//! * **iptables**: one base chain for each built-in chain, priorities as the kernel registers them (raw −300, mangle −150, nat −100/100,
+//!   filter 0, security 50); user chains as they are. IPv4 and IPv6 dumps are two firewalls of one box, each with its [`Firewall::families`].
+//! * **nftables**: base chains with their own hook, priority, policy and families; a set is one pooled interval set; a map of verdicts is a
+//!   synthetic chain of one rule an element, reached by jump and left by goto. `netdev` and `bridge` are not modelled.
+//! * **pf** (pfSense): filter rules form two base chains, at prerouting (`in`) and postrouting (`out`); last match wins,
+//!   so quick rules come first in their order and the others follow in reverse order, then the default, all as first match (a quick rule below a
+//!   non-quick one keeps its precedence because both lists are complete). Translations are nat chains before them. `keep state` is an implicit first
+//!   rule that accepts established packets; `no state` is [`Effect::Untrack`]. `rdr pass` and `tag` write [`Register::Tag`].
+//! * **Security groups**: base chains at ingress and egress; first rule accepts established packets (they are stateful); then one jump for each
+//!   group, guarded by [`Term::Label`] (the groups that the interface wears); each group is a chain of accepts; policy drop.
+//!   Network ACLs are one more base chain there, without the stateful rule.
+
+mod build;
+mod pool;
+
+pub use build::{Builder, ChainRef};
+pub use pool::{SetId, SetPool};
+
+use crate::packet::{Family, Field, IntervalSet, Value};
+use crate::source::{Diagnostic, Location, Origin, SourceFile, locate};
+use std::sync::Arc;
+
+macro_rules! id {
+    ($(#[$doc:meta] $name:ident),* $(,)?) => { $(
+        #[$doc]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// As an index.
+            pub const fn index(self) -> usize { self.0 as usize }
+        }
+    )* };
+}
+
+id! {
+    /// Index into [`Firewall::chains`].
+    ChainId,
+    /// Index into [`Firewall::conditions`].
+    ConditionId,
+    /// Index into [`Firewall::alternatives`].
+    AlternativesId,
+    /// Index into [`Firewall::translations`].
+    TranslationId,
+    /// Index into [`Firewall::effects`].
+    EffectsId,
+    /// Index into [`Firewall::labels`].
+    LabelId,
+    /// Index into [`Firewall::notes`].
+    NoteId,
+}
+
+/// A point on a packet's way where base chains are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hook {
+    /// Everything that comes from a wire, before routing. Sees the input interface.
+    Prerouting,
+    /// For this box. Sees the input interface.
+    Input,
+    /// From one wire to another. Sees both interfaces.
+    Forward,
+    /// Made by this box. Sees the output interface.
+    Output,
+    /// Everything that leaves by a wire, after routing. Sees the output interface, and the input interface of
+    /// what is forwarded.
+    Postrouting,
+    /// Into a network interface in a cloud.
+    Ingress,
+    /// Out of a network interface in a cloud.
+    Egress,
+}
+
+impl Hook {
+    /// All hooks, in the order of their values.
+    pub const ALL: [Hook; 7] = [
+        Hook::Prerouting,
+        Hook::Input,
+        Hook::Forward,
+        Hook::Output,
+        Hook::Postrouting,
+        Hook::Ingress,
+        Hook::Egress,
+    ];
+
+    /// `prerouting`, `input`, ….
+    pub const fn name(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+            Hook::Ingress => "ingress",
+            Hook::Egress => "egress",
+        }
+    }
+
+    /// The hooks on a path, in order.
+    pub const fn on(path: crate::packet::Path) -> &'static [Hook] {
+        use crate::packet::Path;
+        match path {
+            Path::Input => &[Hook::Prerouting, Hook::Input],
+            Path::Output => &[Hook::Output, Hook::Postrouting],
+            Path::Forward => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Path::Ingress => &[Hook::Ingress],
+            Path::Egress => &[Hook::Egress],
+        }
+    }
+
+    /// Which interfaces a chain sees here, as (input, output). The other one is "none" to it.
+    pub const fn sees(self, path: crate::packet::Path) -> (bool, bool) {
+        use crate::packet::Path;
+        match self {
+            Hook::Prerouting | Hook::Input | Hook::Ingress => (true, false),
+            Hook::Forward => (true, true),
+            Hook::Output | Hook::Egress => (false, true),
+            Hook::Postrouting => (matches!(path, Path::Forward), true),
+        }
+    }
+}
+
+/// What one set of files enforces.
+#[derive(Debug, Default)]
+pub struct Firewall {
+    /// The dialect's name, as reports show it: `iptables`, `nftables`, ….
+    pub dialect: &'static str,
+    /// The files; [`Origin::file`] is an index into them. The first one names the firewall.
+    pub files: Vec<Arc<SourceFile>>,
+    /// The families that the files speak for. For others they say nothing.
+    pub families: Vec<Family>,
+    /// Base chains, in the order of evaluation: by hook, then priority, then as registered.
+    pub base_chains: Vec<BaseChain>,
+    /// All chains.
+    pub chains: Vec<Chain>,
+    /// All sets, shared.
+    pub sets: SetPool,
+    /// Terms of all rules; a rule names a slice.
+    pub terms: Vec<Term>,
+    /// Disjunctions: a list of conjunctions each, which are slices of `terms`.
+    pub alternatives: Vec<Vec<TermRange>>,
+    /// What is not known, each once.
+    pub conditions: Vec<Condition>,
+    /// Address and port translations.
+    pub translations: Vec<Translation>,
+    /// Lists of effects.
+    pub effects: Vec<Vec<Effect>>,
+    /// Labels that an enforcement point may carry (security groups).
+    pub labels: Vec<String>,
+    /// Why an implicit rule exists.
+    pub notes: Vec<String>,
+    /// How well the rules were understood.
+    pub ledger: Ledger,
+    /// The box's own addresses as far as the files themselves tell; `None` where they do not.
+    pub local: Option<IntervalSet>,
+    /// Interfaces that the files know by name, with their networks (pfSense).
+    pub interfaces: Vec<Interface>,
+    /// Problems met when reading.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An interface that a configuration describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Name as packets carry it.
+    pub name: String,
+    /// The box's own addresses on it.
+    pub addresses: IntervalSet,
+    /// Networks behind it; `None` = learnt at run time.
+    pub networks: Option<IntervalSet>,
+    /// Where it is described.
+    pub origin: Origin,
+}
+
+/// How many rules were read, and how well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Ledger {
+    /// Modelled exactly.
+    pub exact: u64,
+    /// With at least one opaque condition.
+    pub approximated: u64,
+    /// Not understood: any verdict is possible there.
+    pub not_understood: u64,
+}
+
+/// A chain that the kernel calls by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseChain {
+    /// Its rules.
+    pub chain: ChainId,
+    /// Where it is registered.
+    pub hook: Hook,
+    /// Lower runs first.
+    pub priority: i32,
+    /// Verdict at its end.
+    pub policy: Policy,
+    /// Where the policy is stated, or what implies it.
+    pub policy_origin: Origin,
+    /// Why the policy is so where nobody wrote it.
+    pub policy_note: Option<NoteId>,
+    /// Families that it sees.
+    pub families: Vec<Family>,
+    /// What kind it is.
+    pub kind: ChainKind,
+}
+
+/// Verdict at the end of a base chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// Accept.
+    Accept,
+    /// Drop.
+    Drop,
+    /// Not known.
+    Unknown(ConditionId),
+}
+
+/// Kind of a base chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChainKind {
+    /// Sees every packet.
+    Filter,
+    /// Sees packets that open a connection; holds translations.
+    Nat,
+}
+
+/// A list of rules.
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    /// Table that it stands in; empty where the dialect has none.
+    pub table: String,
+    /// Name.
+    pub name: String,
+    /// Rules, in order.
+    pub rules: Vec<Rule>,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// A slice of [`Firewall::terms`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TermRange {
+    /// First term.
+    pub start: u32,
+    /// Number of terms; 0 = always holds.
+    pub len: u32,
+}
+
+/// A rule: if all terms hold, effects, then action. 36 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Where it is written.
+    pub origin: Origin,
+    /// Conditions, all of which must hold.
+    pub terms: TermRange,
+    /// What it does.
+    pub action: Action,
+    /// What it changes before.
+    pub effects: Option<EffectsId>,
+    /// Why it exists where nobody wrote it.
+    pub note: Option<NoteId>,
+}
+
+/// What a rule does when it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Leave the base chain: accepted here.
+    Accept,
+    /// Silently discarded; final.
+    Drop,
+    /// Discarded with an answer; final.
+    Reject,
+    /// Go through a chain, then on with the next rule.
+    Jump(ChainId),
+    /// Go to a chain for good.
+    Goto(ChainId),
+    /// Leave this chain.
+    Return,
+    /// Nothing but the effects (logging, counting).
+    Continue,
+    /// Translate and accept in this base chain.
+    Translate(TranslationId),
+    /// May accept in this base chain, drop, or go on: a target that is not understood.
+    Unknown(ConditionId),
+}
+
+/// A condition of a rule. 12 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Term {
+    /// The field is from `lo` to `hi`, both included; for addresses: IPv4 addresses as numbers. Empty if `lo > hi`.
+    Range {
+        /// Field, not an interface and not the hardware address.
+        field: Field,
+        /// Lowest value.
+        lo: u32,
+        /// Highest value.
+        hi: u32,
+    },
+    /// The field is in the set.
+    In(Field, SetId),
+    /// Unknown; the same condition always has the same truth value on one packet, unless its kind says otherwise.
+    Opaque {
+        /// Which.
+        condition: ConditionId,
+        /// Holds when the condition does not.
+        negated: bool,
+    },
+    /// One of several conjunctions holds.
+    Any(AlternativesId),
+    /// The register, masked, has the value (or has not).
+    Register {
+        /// Which.
+        register: Register,
+        /// Holds when it differs.
+        negated: bool,
+        /// Index into the pool of mask/value pairs: see [`SetPool::mask`].
+        test: MaskId,
+    },
+    /// What kind of address the field holds, as the box's routing sees it.
+    AddressType {
+        /// [`Field::Src`] or [`Field::Dst`].
+        field: Field,
+        /// Kinds that are wanted.
+        types: AddressTypes,
+        /// Holds when the address is of none of them.
+        negated: bool,
+    },
+    /// The enforcement point carries the label.
+    Label(LabelId),
+}
+
+id! {
+    /// A pair of value and mask in [`SetPool`].
+    MaskId,
+}
+
+/// A value that travels with a packet through one box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Register {
+    /// `skb->mark`; 0 on arrival.
+    Mark,
+    /// Mark of the connection; 0 for one that opens, unknown for others.
+    ConnMark,
+    /// A tag that rules set and test (pf); 0 = none.
+    Tag,
+}
+
+impl Register {
+    /// All registers.
+    pub const ALL: [Register; 3] = [Register::Mark, Register::ConnMark, Register::Tag];
+}
+
+/// Kinds of addresses (`-m addrtype`, `fib … type`), a set of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct AddressTypes(pub u8);
+
+#[allow(missing_docs)]
+impl AddressTypes {
+    pub const LOCAL: Self = Self(1);
+    pub const UNICAST: Self = Self(2);
+    pub const BROADCAST: Self = Self(4);
+    pub const MULTICAST: Self = Self(8);
+    /// Unspecified, anycast, blackhole, unreachable, prohibit, throw, nat, xresolve: depends on the routing table.
+    pub const OTHER: Self = Self(16);
+
+    /// Whether all bits of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Bits of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a rule changes about a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// `register = (register & !mask) ^ value`; an assignment has all bits in the mask.
+    Write {
+        /// Which.
+        register: Register,
+        /// Bits that are cleared first.
+        mask: u32,
+        /// Bits that are then flipped.
+        value: u32,
+    },
+    /// `to = (to & !mask) | (from & mask)`.
+    Copy {
+        /// From.
+        from: Register,
+        /// To.
+        to: Register,
+        /// Bits.
+        mask: u32,
+    },
+    /// The register's value is not known from here on, because of a condition.
+    Forget(Register, ConditionId),
+    /// The packet is not tracked: its state is untracked.
+    Untrack,
+}
+
+/// An address translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Translation {
+    /// Which end it changes.
+    pub end: TranslatedEnd,
+    /// New address: from–to, both included; one address where both are equal. `None` = unchanged, or see `own`.
+    pub address: Option<(Value, Value)>,
+    /// New port, likewise. A single value or range; where the range is as wide as `port_from`, see there.
+    pub port: Option<(u16, u16)>,
+    /// The port range that is mapped one to one on `port` (pf: `rdr … port a:b -> … port c:*`); `None`: any of `port`.
+    pub port_from: Option<(u16, u16)>,
+    /// The new address is one of the box's own (redirect, masquerade).
+    pub own: bool,
+    /// Nothing is changed, and no later rule of the kind is consulted (`no rdr`, `-j ACCEPT` needs no translation).
+    pub identity: bool,
+    /// The new address keeps the host bits: prefix translation (NETMAP, NPt, 1:1); `address` is the prefix.
+    pub netmap: bool,
+}
+
+/// Which end a translation changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TranslatedEnd {
+    /// Destination.
+    Destination,
+    /// Source.
+    Source,
+}
+
+/// Something that the file does not decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The text as written, normalised so that equal conditions have equal texts: `-m recent --name X --rcheck`.
+    pub text: String,
+    /// What would settle it, or why it is not known: one clause, may be empty.
+    pub why: String,
+    /// How its truth behaves.
+    pub kind: ConditionKind,
+    /// Where it was first met.
+    pub origin: Origin,
+    /// How many terms and actions name it.
+    pub uses: u32,
+}
+
+/// How the truth of a condition behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ConditionKind {
+    /// A function of the packet and the box: the same on every evaluation of one packet.
+    Pure,
+    /// May differ at each evaluation (random, quotas, lists that rules update).
+    Volatile,
+    /// A rate or count limit. Has the given truth value while nothing is throttled.
+    Rate {
+        /// Truth while under the limit: `--limit 5/s` holds, `--hashlimit-above` does not.
+        unthrottled: bool,
+    },
+    /// The field's address is one that the host name resolves to.
+    HostName {
+        /// [`Field::Src`] or [`Field::Dst`].
+        field: Field,
+        /// The name, in lower case.
+        name: String,
+    },
+}
+
+impl Firewall {
+    /// Place of an origin.
+    pub fn locate(&self, origin: Origin) -> Location {
+        locate(&self.files, origin)
+    }
+
+    /// The main file's name.
+    pub fn path(&self) -> &str {
+        self.files.first().map_or("", |f| &f.path)
+    }
+
+    /// A chain.
+    pub fn chain(&self, id: ChainId) -> &Chain {
+        &self.chains[id.index()]
+    }
+
+    /// Terms of a slice.
+    pub fn terms(&self, range: TermRange) -> &[Term] {
+        &self.terms[range.start as usize..(range.start + range.len) as usize]
+    }
+
+    /// Effects of a rule.
+    pub fn effects(&self, rule: &Rule) -> &[Effect] {
+        rule.effects.map_or(&[], |e| &self.effects[e.index()])
+    }
+
+    /// A condition.
+    pub fn condition(&self, id: ConditionId) -> &Condition {
+        &self.conditions[id.index()]
+    }
+
+    /// Base chains of a hook that see a family, in order.
+    pub fn base_chains(&self, hook: Hook, family: Family) -> impl Iterator<Item = &BaseChain> {
+        self.base_chains.iter().filter(move |b| b.hook == hook && b.families.contains(&family))
+    }
+
+    /// Whether the files speak for a family.
+    pub fn covers(&self, family: Family) -> bool {
+        self.families.contains(&family)
+    }
+
+    /// Number of rules in all chains.
+    pub fn rule_count(&self) -> usize {
+        self.chains.iter().map(|c| c.rules.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_compact() {
+        // A million rules must stay below four times the size of their text (about 81 bytes each).
+        assert!(size_of::<Rule>() <= 48, "{}", size_of::<Rule>());
+        assert!(size_of::<Term>() <= 12, "{}", size_of::<Term>());
+    }
+}

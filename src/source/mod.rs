@@ -1,0 +1,212 @@
+//! Files, their lines, and places in them.
+
+use memchr::memchr_iter;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// A file that was read whole: its name as given, its bytes, and its lines.
+pub struct SourceFile {
+    /// The name to show: as on the command line or found by walking, with `/` between parts; `<stdin>` for `-`.
+    pub path: String,
+    bytes: Vec<u8>,
+    lines: OnceLock<Vec<u32>>,
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceFile({:?}, {} bytes)", self.path, self.bytes.len())
+    }
+}
+
+/// A place in one of a firewall's files: a byte range. 12 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Origin {
+    /// Index into the list of files that goes with it.
+    pub file: u32,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Origin {
+    /// The bytes from `start` to `end` (excluded) of file number `file`.
+    pub fn new(file: usize, start: usize, end: usize) -> Self {
+        Self { file: file as u32, start: start as u32, end: end.max(start) as u32 }
+    }
+}
+
+/// A place as people and programs read it. Lines and columns count from 1, columns in characters; the end column is
+/// one past the last character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// The file's name.
+    pub path: String,
+    /// First line.
+    pub line: u32,
+    /// First column.
+    pub column: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// One past the last column.
+    pub end_column: u32,
+    /// What stands there, its first line, at most 200 characters.
+    pub text: String,
+}
+
+/// The largest file that is read, in bytes: places are 32-bit.
+pub const MAX_BYTES: usize = u32::MAX as usize - 1;
+
+impl SourceFile {
+    /// A file from its name and bytes. Bytes beyond [`MAX_BYTES`] are the caller's to refuse.
+    pub fn new(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), bytes: bytes.into(), lines: OnceLock::new() })
+    }
+
+    /// Everything in the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Offsets of each line's first byte.
+    pub fn line_starts(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let mut starts = vec![0];
+            starts.extend(memchr_iter(b'\n', &self.bytes).map(|i| i as u32 + 1));
+            starts
+        })
+    }
+
+    /// Number of the line that holds a byte, from 0.
+    pub fn line_of(&self, offset: usize) -> usize {
+        self.line_starts().partition_point(|s| *s as usize <= offset).saturating_sub(1)
+    }
+
+    /// A line's byte range without its line end; `line` counts from 0. Empty past the end.
+    pub fn line_range(&self, line: usize) -> std::ops::Range<usize> {
+        let starts = self.line_starts();
+        let Some(start) = starts.get(line).map(|s| *s as usize) else {
+            return self.bytes.len()..self.bytes.len();
+        };
+        let mut end = starts.get(line + 1).map_or(self.bytes.len(), |s| *s as usize - 1);
+        if end > start && self.bytes[end - 1] == b'\r' {
+            end -= 1;
+        }
+        start..end
+    }
+
+    /// The text of a byte range; bytes that are no UTF-8 show as U+FFFD.
+    pub fn text(&self, range: std::ops::Range<usize>) -> std::borrow::Cow<'_, str> {
+        let end = range.end.min(self.bytes.len());
+        String::from_utf8_lossy(&self.bytes[range.start.min(end)..end])
+    }
+
+    /// Line and column of a byte, both from 1. The column counts characters.
+    pub fn line_column(&self, offset: usize) -> (u32, u32) {
+        let offset = offset.min(self.bytes.len());
+        let line = self.line_of(offset);
+        let start = self.line_starts()[line] as usize;
+        (line as u32 + 1, self.text(start..offset).chars().count() as u32 + 1)
+    }
+
+    /// A byte range as a [`Location`].
+    pub fn locate(&self, start: usize, end: usize) -> Location {
+        let (line, column) = self.line_column(start);
+        let (end_line, end_column) = self.line_column(end.max(start));
+        let first_line_end =
+            self.line_range(line as usize - 1).end.clamp(start.min(self.bytes.len()), end.max(start));
+        let text = self.text(start..first_line_end.min(start + 800)).chars().take(200).collect();
+        Location { path: self.path.clone(), line, column, end_line, end_column, text }
+    }
+}
+
+/// The place of an origin in the files that it goes with.
+pub fn locate(files: &[Arc<SourceFile>], origin: Origin) -> Location {
+    match files.get(origin.file as usize) {
+        Some(f) => f.locate(origin.start as usize, origin.end as usize),
+        None => Location {
+            path: String::new(),
+            line: 1,
+            column: 1,
+            end_line: 1,
+            end_column: 1,
+            text: String::new(),
+        },
+    }
+}
+
+/// How bad a problem of an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// For information.
+    Note,
+    /// Suspicious, or something that could not be decided.
+    Warning,
+    /// Wrong.
+    Error,
+}
+
+impl Severity {
+    /// `note`, `warning` or `error`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// Something that is wrong with an input, where, and what to do. An error means that the file is malformed there
+/// (exit status 2); the rest of it is still read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, one sentence without a full stop.
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub help: String,
+    /// Where: index into the files read together.
+    pub origin: Origin,
+}
+
+impl Diagnostic {
+    /// A malformed input.
+    pub fn error(origin: Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, message: message.into(), help: String::new(), origin }
+    }
+
+    /// Something that a reader should know.
+    pub fn warning(origin: Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(origin, message) }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let f = SourceFile::new("a", "ab\r\nçd\nlast");
+        assert_eq!(f.line_column(0), (1, 1));
+        assert_eq!(f.line_column(6), (2, 2));
+        assert_eq!(f.line_column(7), (2, 3));
+        assert_eq!(&*f.text(f.line_range(0)), "ab");
+        assert_eq!(f.locate(8, 12).text, "last");
+        assert_eq!(f.locate(8, 12).end_column, 5);
+        assert_eq!(f.locate(99, 100).line, 3);
+        let empty = SourceFile::new("e", "");
+        assert_eq!(empty.locate(0, 0).line, 1);
+    }
+}
