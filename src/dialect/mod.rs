@@ -1,6 +1,8 @@
 //! Configuration languages. Each is one folder that reads its files and lowers them to the [model](crate::model), and one
 //! line in [`DIALECTS`].
 
+pub mod load;
+
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
 use crate::source::SourceFile;

@@ -1,5 +1,7 @@
 //! Files, their lines, and places in them.
 
+pub mod discover;
+
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use std::fmt;

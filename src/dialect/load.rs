@@ -1,0 +1,213 @@
+//! From paths to firewalls: reading, detection, grouping.
+
+use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, by_name, detect};
+use crate::model::Firewall;
+use crate::source::discover::{Candidate, discover, head, read, shown, siblings};
+use crate::source::{MAX_BYTES, SourceFile};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// What came of loading.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The firewalls, in order of their first file's path.
+    pub firewalls: Vec<Firewall>,
+    /// Files that could not be read or recognised.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A file that could not be read or recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+struct Member {
+    path: PathBuf,
+    file: Arc<SourceFile>,
+    dialect: usize,
+    role: Role,
+    named: bool,
+}
+
+/// Loads every firewall that is found in the paths: files as named, folders walked.
+///
+/// A named file that is of no dialect is reported; a walked one is passed over.
+pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Loaded {
+    let (candidates, failed) = discover(paths);
+    let mut unreadable: Vec<Unreadable> = failed.into_iter().map(|(p, e)| cannot_read(&p, &e)).collect();
+    let results: Vec<_> = candidates.par_iter().filter_map(|c| member(c, forced)).collect();
+    let mut members = Vec::new();
+    for r in results {
+        match r {
+            Ok(m) => members.push(m),
+            Err(u) => unreadable.push(u),
+        }
+    }
+    add_companions(&mut members);
+    let mut firewalls = build(members, options);
+    firewalls.sort_by(|a, b| a.path().cmp(b.path()));
+    unreadable.sort_by(|a, b| a.path.cmp(&b.path));
+    Loaded { firewalls, unreadable }
+}
+
+/// Reads one firewall from a stream (standard input), shown as `<stdin>`.
+pub fn load_stream(
+    stream: &mut dyn Read,
+    options: &ReadOptions,
+    forced: Option<&'static dyn Dialect>,
+) -> Loaded {
+    let mut bytes = Vec::new();
+    let wrong = |message: &str, help: &str| Loaded {
+        firewalls: Vec::new(),
+        unreadable: vec![Unreadable {
+            path: "<stdin>".to_owned(),
+            message: message.to_owned(),
+            help: help.to_owned(),
+        }],
+    };
+    if let Err(e) = stream.take(MAX_BYTES as u64).read_to_end(&mut bytes) {
+        return wrong(&format!("cannot read standard input: {e}"), "");
+    }
+    let Some(dialect) = forced.or_else(|| detect(&bytes).map(|(d, _)| d)) else {
+        return wrong("standard input is of no dialect that havenlint knows", &known());
+    };
+    let firewall = dialect.read(&[SourceFile::new("<stdin>", bytes)], options);
+    Loaded { firewalls: vec![firewall], unreadable: Vec::new() }
+}
+
+/// Finds a dialect by the name given on a command line.
+///
+/// # Errors
+/// The names that exist.
+pub fn named(name: &str) -> Result<(&'static dyn Dialect, &'static str), String> {
+    by_name(name).ok_or_else(|| {
+        let all: Vec<_> = DIALECTS.iter().flat_map(|d| d.names()).copied().collect();
+        format!("`{name}` is no dialect; there are {}", all.join(", "))
+    })
+}
+
+fn known() -> String {
+    let all: Vec<_> = DIALECTS.iter().flat_map(|d| d.names()).copied().collect();
+    format!("say what it is with --dialect {}", all.join("|"))
+}
+
+fn cannot_read(path: &Path, e: &std::io::Error) -> Unreadable {
+    Unreadable { path: shown(path), message: format!("cannot read the file: {e}"), help: String::new() }
+}
+
+fn position(dialect: &'static dyn Dialect) -> usize {
+    DIALECTS.iter().position(|d| d.names() == dialect.names()).unwrap_or(0)
+}
+
+fn member(c: &Candidate, forced: Option<&'static dyn Dialect>) -> Option<Result<Member, Unreadable>> {
+    let start = match head(&c.path) {
+        Ok(h) => h,
+        Err(e) => return c.named.then(|| Err(cannot_read(&c.path, &e))),
+    };
+    let mut found = detect(&start);
+    if found.is_none() && c.named {
+        found = read(&c.path).ok().and_then(|f| detect(f.bytes()));
+    }
+    if c.named && found.is_none() {
+        found = forced.map(|d| (d, Role::Rules));
+    }
+    if let (Some(d), Some((_, role))) = (forced, found)
+        && c.named
+    {
+        found = Some((d, role));
+    }
+    let Some((dialect, role)) = found else {
+        return c.named.then(|| {
+            let message = match start.as_slice() {
+                [] => "the file is empty: it holds no firewall",
+                s if s.contains(&0) => "this is a binary file, not a firewall configuration",
+                _ => "this is of no dialect that havenlint knows",
+            };
+            Err(Unreadable { path: shown(&c.path), message: message.to_owned(), help: known() })
+        });
+    };
+    Some(match read(&c.path) {
+        Ok(file) => {
+            Ok(Member { path: c.path.clone(), file, dialect: position(dialect), role, named: c.named })
+        }
+        Err(e) => Err(cannot_read(&c.path, &e)),
+    })
+}
+
+// Files of a companion role that lie beside a named file are read too.
+fn add_companions(members: &mut Vec<Member>) {
+    let folders: BTreeMap<PathBuf, PathBuf> = members
+        .iter()
+        .filter(|m| m.named && DIALECTS[m.dialect].grouping() == Grouping::Each)
+        .map(|m| (m.path.parent().map(Path::to_owned).unwrap_or_default(), m.path.clone()))
+        .collect();
+    let have: BTreeSet<PathBuf> = members.iter().map(|m| m.path.clone()).collect();
+    for path in folders.values().flat_map(|p| siblings(p)) {
+        if have.contains(&path) {
+            continue;
+        }
+        let role = head(&path).ok().and_then(|h| detect(&h));
+        if let Some((dialect, Role::Companion)) = role
+            && dialect.grouping() == Grouping::Each
+            && let Ok(file) = read(&path)
+        {
+            members.push(Member {
+                path,
+                file,
+                dialect: position(dialect),
+                role: Role::Companion,
+                named: false,
+            });
+        }
+    }
+}
+
+fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
+    // Groups: one a file with its companions, or one a folder (all named files together).
+    let mut together: BTreeMap<(usize, Option<PathBuf>), Vec<Arc<SourceFile>>> = BTreeMap::new();
+    let mut companions: HashMap<(usize, PathBuf), Vec<Arc<SourceFile>>> = HashMap::new();
+    let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
+    let folder = |m: &Member| m.path.parent().map(Path::to_owned).unwrap_or_default();
+    for m in &members {
+        match (DIALECTS[m.dialect].grouping(), m.role) {
+            (Grouping::Together, _) => {
+                let key = (!m.named).then(|| folder(m));
+                together.entry((m.dialect, key)).or_default().push(Arc::clone(&m.file));
+            }
+            (Grouping::Each, Role::Companion) => {
+                companions.entry((m.dialect, folder(m))).or_default().push(Arc::clone(&m.file));
+            }
+            (Grouping::Each, Role::Rules) => {}
+        }
+    }
+    let named_companions: Vec<_> = members.iter().filter(|m| m.named && m.role == Role::Companion).collect();
+    for m in &members {
+        if DIALECTS[m.dialect].grouping() == Grouping::Each && m.role == Role::Rules {
+            let mut files = vec![Arc::clone(&m.file)];
+            files.extend(companions.get(&(m.dialect, folder(m))).into_iter().flatten().cloned());
+            for c in named_companions.iter().filter(|c| c.dialect == m.dialect && folder(c) != folder(m)) {
+                files.push(Arc::clone(&c.file));
+            }
+            groups.push((m.dialect, files));
+        }
+    }
+    groups.extend(together.into_iter().map(|((dialect, _), files)| (dialect, files)));
+    drop(members);
+    let done = Mutex::new(Vec::with_capacity(groups.len()));
+    groups.into_par_iter().for_each(|(dialect, files)| {
+        let firewall = DIALECTS[dialect].read(&files, options);
+        if let Ok(mut d) = done.lock() {
+            d.push(firewall);
+        }
+    });
+    done.into_inner().unwrap_or_default()
+}

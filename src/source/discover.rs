@@ -1,0 +1,134 @@
+//! Which files a run looks at.
+
+use super::{MAX_BYTES, SourceFile};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use walkdir::{DirEntry, WalkDir};
+
+/// A file that may be of interest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was named itself, not found by walking: then it must be readable and understood.
+    pub named: bool,
+}
+
+/// How much of a walked file is looked at before it is read whole, in bytes.
+const HEAD: usize = 64 * 1024;
+
+/// All files below the paths, each once, sorted; a path that is a file is `named`. Version control, build output and hidden
+/// folders are left out. Paths that cannot be walked come back as errors with the path.
+pub fn discover(paths: &[PathBuf]) -> (Vec<Candidate>, Vec<(PathBuf, io::Error)>) {
+    let mut found = Vec::new();
+    let mut failed = Vec::new();
+    for path in paths {
+        match fs::metadata(path) {
+            Err(e) => failed.push((path.clone(), e)),
+            Ok(m) if !m.is_dir() => found.push(Candidate { path: path.clone(), named: true }),
+            Ok(_) => {
+                for entry in WalkDir::new(path).follow_links(false).into_iter().filter_entry(wanted) {
+                    match entry {
+                        Ok(e) if e.file_type().is_file() => {
+                            found.push(Candidate { path: e.into_path(), named: false });
+                        }
+                        Ok(_) => {}
+                        Err(e) => {
+                            let at = e.path().unwrap_or(path).to_owned();
+                            failed.push((at, e.into()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // A file both named and walked counts as named.
+    found.sort_by(|a, b| a.path.cmp(&b.path).then(b.named.cmp(&a.named)));
+    found.dedup_by(|a, b| a.path == b.path);
+    (found, failed)
+}
+
+fn wanted(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    if entry.depth() == 0 || !entry.file_type().is_dir() {
+        return true;
+    }
+    !(name.starts_with('.') || name == "target" || name == "node_modules")
+}
+
+/// The files beside a file, sorted: its folder's own, not those of folders within.
+pub fn siblings(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut out: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
+        .map(|e| {
+            // Keep the way in which the file itself was named.
+            if path.parent().is_some_and(|p| !p.as_os_str().is_empty()) {
+                e.path()
+            } else {
+                e.file_name().into()
+            }
+        })
+        .filter(|p| p != path)
+        .collect();
+    out.sort();
+    out
+}
+
+/// The first 64 KiB of a file.
+pub fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(4096);
+    File::open(path)?.take(HEAD as u64).read_to_end(&mut out)?;
+    Ok(out)
+}
+
+/// Reads a file whole.
+///
+/// # Errors
+/// Whatever reading gives; a file larger than [`MAX_BYTES`] is an error too.
+pub fn read(path: &Path) -> io::Result<Arc<SourceFile>> {
+    if fs::metadata(path)?.len() > MAX_BYTES as u64 {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "files above 4 GiB are not read: split the dump",
+        ));
+    }
+    Ok(SourceFile::new(shown(path), fs::read(path)?))
+}
+
+/// A path as reports show it: `/` between parts, no leading `./`.
+pub fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('\\', "/");
+    let mut shown = text.as_str();
+    while let Some(rest) = shown.strip_prefix("./") {
+        shown = rest.trim_start_matches('/');
+    }
+    shown.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_sorted_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for f in ["b.rules", "a/x.nft", ".git/config", "target/y"] {
+            let p = dir.path().join(f);
+            fs::create_dir_all(p.parent().unwrap()).unwrap();
+            fs::write(p, "x").unwrap();
+        }
+        let (found, failed) =
+            discover(&[dir.path().to_owned(), dir.path().join("b.rules"), dir.path().join("none")]);
+        let names: Vec<_> =
+            found.iter().map(|c| (shown(c.path.strip_prefix(dir.path()).unwrap()), c.named)).collect();
+        assert_eq!(names, [("a/x.nft".to_owned(), false), ("b.rules".to_owned(), true)]);
+        assert_eq!(failed.len(), 1);
+        assert_eq!(shown(Path::new("./a/b")), "a/b");
+    }
+}
