@@ -1,3 +1,9 @@
-//! The command line.
+//! Arguments, run, exit status.
 
-fn main() {}
+use clap::Parser;
+use havenlint::cli::{Cli, run};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run(&Cli::parse())
+}
