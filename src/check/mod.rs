@@ -1,0 +1,3 @@
+//! Checks: what is asked of firewalls, and the findings that come of it.
+
+pub mod registry;

@@ -1,0 +1,118 @@
+//! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
+
+use crate::analysis::Environment;
+use crate::finding::{Finding, Related, RuleDoc, Severity};
+use crate::model::Firewall;
+use crate::source::{Location, Origin};
+
+/// What a check is: its metadata, its documentation, and the function that looks.
+pub struct Check {
+    /// Id: `HL-…`, upper case.
+    pub id: &'static str,
+    /// Name in PascalCase.
+    pub name: &'static str,
+    /// One sentence: what is wrong where it fires.
+    pub summary: &'static str,
+    /// Level of its findings.
+    pub level: Severity,
+    /// Security severity 0.0–10.0; `None` = tidiness.
+    pub security_severity: Option<f64>,
+    /// Markdown, sections "What it does", "Why is this bad?", "Example", "Use instead": the text that `explain` shows.
+    pub documentation: &'static str,
+    /// Looks at one firewall.
+    pub run: fn(&Subject<'_>, &mut Vec<Finding>),
+}
+
+/// A firewall as checks see it.
+pub struct Subject<'a> {
+    /// The firewall.
+    pub firewall: &'a Firewall,
+    /// All firewalls of the same box, itself included.
+    pub beside: &'a [&'a Firewall],
+    /// What is known about the box.
+    pub environment: &'a Environment,
+    /// Name of the node; the file's path where there is none.
+    pub name: &'a str,
+}
+
+/// All checks, in the order of their ids.
+pub static CHECKS: &[&Check] = &[];
+
+impl Check {
+    /// The documentation of the check.
+    pub fn doc(&self) -> RuleDoc {
+        let mut tags = vec!["firewall".to_owned()];
+        tags.extend(self.security_severity.map(|_| "security".to_owned()));
+        RuleDoc {
+            id: self.id.to_owned(),
+            name: self.name.to_owned(),
+            summary: self.summary.to_owned(),
+            documentation: self.documentation.trim().to_owned(),
+            level: self.level,
+            security_severity: self.security_severity,
+            tags,
+            kind: "check".to_owned(),
+            source: String::new(),
+        }
+    }
+
+    /// A finding of this check at a place; `label` says what stands there.
+    pub fn finding(&self, subject: &Subject<'_>, origin: Origin, message: String, label: &str) -> Finding {
+        self.finding_at(subject, subject.firewall.locate(origin), message, label)
+    }
+
+    /// As [`Check::finding`], at a place already located.
+    pub fn finding_at(
+        &self,
+        subject: &Subject<'_>,
+        location: Location,
+        message: String,
+        label: &str,
+    ) -> Finding {
+        Finding {
+            rule: self.id.to_owned(),
+            level: self.level,
+            message,
+            subject: subject.name.to_owned(),
+            location,
+            label: label.to_owned(),
+            related: Vec::new(),
+            path: Vec::new(),
+            witness: None,
+            details: Vec::new(),
+            fingerprint: String::new(),
+            fix: None,
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// Another place with what it has to do with a finding.
+    pub fn related(&self, origin: Origin, message: impl Into<String>) -> Related {
+        Related { location: self.firewall.locate(origin), message: message.into() }
+    }
+}
+
+/// Runs every check on a firewall.
+pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    for check in CHECKS {
+        (check.run)(subject, findings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_documented_and_unique() {
+        for (i, c) in CHECKS.iter().enumerate() {
+            assert!(c.id.starts_with("HL-") && c.id.to_uppercase() == c.id, "{}", c.id);
+            assert!(CHECKS[..i].iter().all(|o| o.id < c.id), "{} is out of order or twice", c.id);
+            for section in ["## What it does", "## Why is this bad?", "## Example", "## Use instead"] {
+                assert!(c.documentation.contains(section), "{} lacks `{section}`", c.id);
+            }
+            assert!(!c.summary.ends_with('.') && !c.summary.is_empty());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line: one file per subcommand, with no logic of its own.
+
+use crate::analysis::Environment;
+use crate::dialect::load::{Loaded, load, load_stream, named};
+use crate::dialect::{Dialect, ReadOptions};
+use crate::packet::{IntervalSet, addr};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit statuses, the same for every command and format.
+pub mod status {
+    /// Nothing at or above the level asked for.
+    pub const CLEAN: u8 = 0;
+    /// Findings.
+    pub const FINDINGS: u8 = 1;
+    /// The job could not be done: usage, configuration, unreadable or malformed input.
+    pub const TROUBLE: u8 = 2;
+    /// No firewall file found.
+    pub const NOTHING: u8 = 3;
+    /// Internal error.
+    pub const INTERNAL: u8 = 70;
+}
+
+/// Prove what firewalls let through, and hold it against a catalogue of required and forbidden flows.
+#[derive(Debug, Parser)]
+#[command(name = "havenlint", version, about, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: clap::ColorChoice,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The files a command reads, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Inputs {
+    /// Firewall files, or folders to look for them in; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub paths: Vec<PathBuf>,
+    /// Read named files as this dialect instead of judging by their content.
+    #[arg(long, value_name = "DIALECT")]
+    pub dialect: Option<String>,
+    /// The box's own addresses, for tests of local addresses.
+    #[arg(long, value_name = "ADDR[,ADDR…]", value_delimiter = ',')]
+    pub local: Vec<String>,
+    /// Judge schedules at this local time of the box, as 2026-03-31T12:00.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Assumptions: `throttled` = rate limits may be exceeded; `complete` = what the files do not mention does not exist.
+    #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "complete"])]
+    pub assume: Vec<String>,
+}
+
+impl Inputs {
+    /// How to read, and the dialect asked for.
+    ///
+    /// # Errors
+    /// A message on an unknown dialect or a time that cannot be.
+    pub fn options(&self) -> Result<(ReadOptions, Option<&'static dyn Dialect>), String> {
+        let forced = self.dialect.as_deref().map(named).transpose()?;
+        let at = match &self.at {
+            None => None,
+            Some(t) => Some(t.parse().map_err(|e| format!("--at {t}: {e}; write 2026-03-31T12:00"))?),
+        };
+        let options = ReadOptions {
+            variant: forced.map(|f| f.1),
+            at,
+            complete: self.assume.iter().any(|a| a == "complete"),
+            ..ReadOptions::default()
+        };
+        Ok((options, forced.map(|f| f.0)))
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// As [`Inputs::options`].
+    pub fn load(&self) -> Result<Loaded, String> {
+        let (options, forced) = self.options()?;
+        if self.paths.iter().any(|p| p.as_os_str() == "-") {
+            return Ok(load_stream(&mut std::io::stdin().lock(), &options, forced));
+        }
+        Ok(load(&self.paths, &options, forced))
+    }
+
+    /// What the command line tells about the box.
+    ///
+    /// # Errors
+    /// A message on an address that cannot be read.
+    pub fn environment(&self) -> Result<Environment, String> {
+        let mut local: Option<IntervalSet> = None;
+        for text in &self.local {
+            let set = addr::parse(text)
+                .ok_or_else(|| format!("--local {text}: not an address, prefix or range"))?;
+            local = Some(local.map_or_else(|| set.clone(), |l| l.union(&set)));
+        }
+        Ok(Environment {
+            local,
+            throttled: self.assume.iter().any(|a| a == "throttled"),
+            ..Environment::default()
+        })
+    }
+}
+
+/// Runs the command line; the status is for `main` to exit with.
+pub fn run(cli: &Cli) -> ExitCode {
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());
+            ExitCode::from(status::CLEAN)
+        }
+    }
+}
