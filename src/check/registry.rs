@@ -17,8 +17,9 @@ pub struct Check {
     pub level: Severity,
     /// Security severity 0.0–10.0; `None` = tidiness.
     pub security_severity: Option<f64>,
-    /// Markdown, sections "What it does", "Why is this bad?", "Example", "Use instead": the text that `explain` shows.
-    pub documentation: &'static str,
+    /// The check's own file, `include_str!`: its `//!` lines are the documentation that `explain` shows, in Markdown, with the
+    /// sections "What it does", "Why is this bad?", "Example" and "Use instead".
+    pub source: &'static str,
     /// Looks at one firewall.
     pub run: fn(&Subject<'_>, &mut Vec<Finding>),
 }
@@ -39,7 +40,14 @@ pub struct Subject<'a> {
 pub static CHECKS: &[&Check] = &[];
 
 impl Check {
-    /// The documentation of the check.
+    /// The doc comment of the check's file.
+    pub fn documentation(&self) -> String {
+        let lines = self.source.lines().take_while(|l| l.starts_with("//!"));
+        let text: Vec<_> = lines.map(|l| l[3..].strip_prefix(' ').unwrap_or(&l[3..])).collect();
+        text.join("\n").trim().to_owned()
+    }
+
+    /// The documentation of the check, as rules are documented.
     pub fn doc(&self) -> RuleDoc {
         let mut tags = vec!["firewall".to_owned()];
         tags.extend(self.security_severity.map(|_| "security".to_owned()));
@@ -47,7 +55,7 @@ impl Check {
             id: self.id.to_owned(),
             name: self.name.to_owned(),
             summary: self.summary.to_owned(),
-            documentation: self.documentation.trim().to_owned(),
+            documentation: self.documentation(),
             level: self.level,
             security_severity: self.security_severity,
             tags,
@@ -110,7 +118,7 @@ mod tests {
             assert!(c.id.starts_with("HL-") && c.id.to_uppercase() == c.id, "{}", c.id);
             assert!(CHECKS[..i].iter().all(|o| o.id < c.id), "{} is out of order or twice", c.id);
             for section in ["## What it does", "## Why is this bad?", "## Example", "## Use instead"] {
-                assert!(c.documentation.contains(section), "{} lacks `{section}`", c.id);
+                assert!(c.documentation().contains(section), "{} lacks `{section}`", c.id);
             }
             assert!(!c.summary.ends_with('.') && !c.summary.is_empty());
         }
