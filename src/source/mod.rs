@@ -1,6 +1,7 @@
 //! Files, their lines, and places in them.
 
 pub mod discover;
+pub mod json;
 
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
