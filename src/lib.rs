@@ -15,8 +15,10 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod catalogue;
 pub mod check;
 pub mod cli;
+pub mod config;
 pub mod dialect;
 pub mod finding;
 pub mod model;
