@@ -1,5 +1,6 @@
 //! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
 
+use super::*;
 use crate::analysis::Environment;
 use crate::finding::{Finding, Related, RuleDoc, Severity};
 use crate::model::Firewall;
@@ -37,7 +38,15 @@ pub struct Subject<'a> {
 }
 
 /// All checks, in the order of their ids.
-pub static CHECKS: &[&Check] = &[];
+pub static CHECKS: &[&Check] = &[
+    &any_any::CHECK,
+    &duplicate::CHECK,
+    &empty_chain::CHECK,
+    &ipv6_unguarded::CHECK,
+    &never_matches::CHECK,
+    &policy_accept::CHECK,
+    &unused_chain::CHECK,
+];
 
 impl Check {
     /// The doc comment of the check's file.

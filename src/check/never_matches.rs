@@ -1,0 +1,106 @@
+//! A rule that no packet can ever match.
+//!
+//! ## What it does
+//! Reports rules whose own conditions contradict each other or are empty: two disjoint sources in one rule, a reversed range, ports of a
+//! protocol without ports, TCP flags compared outside their mask. Other rules are not looked at.
+//!
+//! ## Why is this bad?
+//! A rule that blocks and cannot match leaves open what it was written to close; one that accepts and cannot match keeps
+//! somebody out. Nothing in the tools tells: the ruleset loads.
+//!
+//! ## Example
+//! ```text
+//! -A INPUT -p tcp -m tcp --tcp-flags SYN FIN -j DROP
+//! ```
+//!
+//! ## Use instead
+//! Write the condition that was meant:
+//! ```text
+//! -A INPUT -p tcp -m tcp --tcp-flags SYN,FIN SYN,FIN -j DROP
+//! ```
+
+use super::registry::{Check, Subject};
+use crate::finding::{Finding, Severity};
+use crate::model::{Firewall, Term, TermRange};
+use crate::packet::{Field, IntervalSet, addr, carriers};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-NEVER-MATCHES",
+    name: "NeverMatches",
+    summary: "no packet can match this rule",
+    level: Severity::Warning,
+    security_severity: None,
+    source: include_str!("never_matches.rs"),
+    run,
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let f = subject.firewall;
+    for rule in f.chains.iter().flat_map(|c| &c.rules).filter(|r| r.note.is_none()) {
+        if cannot_hold(f, rule.terms) {
+            let message = "no packet can match this rule: its conditions contradict each other".to_owned();
+            findings.push(CHECK.finding(subject, rule.origin, message, "never matches"));
+        }
+    }
+}
+
+// Whether a conjunction is empty whatever the packet. Looks closer only where a field is asked about twice, or an empty set.
+fn cannot_hold(f: &Firewall, range: TermRange) -> bool {
+    let terms = f.terms(range);
+    let mut asked = 0u32;
+    let mut closer = false;
+    for term in terms {
+        match term {
+            Term::Range { field, lo, hi } => {
+                if lo > hi {
+                    return true;
+                }
+                let bit = 1u32 << field.index();
+                closer |= asked & bit != 0;
+                asked |= bit;
+            }
+            Term::In(field, set) => {
+                if f.sets.get(*set).is_empty() {
+                    return true;
+                }
+                let bit = 1u32 << field.index();
+                closer |= asked & bit != 0;
+                asked |= bit;
+            }
+            Term::Any(a) => {
+                if f.alternatives[a.index()].iter().all(|r| cannot_hold(f, *r)) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let ports = 1 << Field::Sport.index() | 1 << Field::Dport.index() | 1 << Field::Icmp.index();
+    (closer || asked & (ports | 1 << Field::TcpFlags.index()) != 0) && contradicts(f, terms)
+}
+
+fn contradicts(f: &Firewall, terms: &[Term]) -> bool {
+    let mut sets: [Option<IntervalSet>; Field::COUNT] = Default::default();
+    let mut narrow = |field: Field, set: IntervalSet| {
+        let slot = &mut sets[field.index()];
+        let now = slot.take().map_or_else(|| set.clone(), |s| s.intersect(&set));
+        let empty = now.is_empty();
+        *slot = Some(now);
+        empty
+    };
+    for term in terms {
+        let (field, set) = match *term {
+            Term::Range { field, lo, hi } => {
+                let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
+                (field, IntervalSet::range(base + u128::from(lo), base + u128::from(hi)))
+            }
+            Term::In(field, id) => (field, f.sets.get(id).clone()),
+            _ => continue,
+        };
+        if narrow(field, set) || carriers(field).is_some_and(|c| narrow(Field::Proto, c)) {
+            return true;
+        }
+    }
+    false
+}
