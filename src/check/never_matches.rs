@@ -68,11 +68,7 @@ fn cannot_hold(f: &Firewall, range: TermRange) -> bool {
                 closer |= asked & bit != 0;
                 asked |= bit;
             }
-            Term::Any(a) => {
-                if f.alternatives[a.index()].iter().all(|r| cannot_hold(f, *r)) {
-                    return true;
-                }
-            }
+            Term::Any(a) if f.alternatives[a.index()].iter().all(|r| cannot_hold(f, *r)) => return true,
             _ => {}
         }
     }
