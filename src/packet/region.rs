@@ -80,3 +80,98 @@ impl Region {
         ports.covers(self.get(Field::Proto))
     }
 }
+
+// Fields in the order in which a difference is cut: protocols before the fields that only some of them carry.
+const CUT_ORDER: [Field; Field::COUNT] = [
+    Field::Proto,
+    Field::Dst,
+    Field::Src,
+    Field::Dport,
+    Field::State,
+    Field::Iif,
+    Field::Oif,
+    Field::Sport,
+    Field::Icmp,
+    Field::TcpFlags,
+    Field::Mac,
+];
+
+impl Region {
+    /// Packets in both.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        let mut out = self.clone();
+        for f in Field::ALL {
+            let i = f.index();
+            if !Arc::ptr_eq(&out.sets[i], &other.sets[i]) && !other.sets[i].covers(&out.sets[i]) {
+                out.sets[i] = Arc::new(out.sets[i].intersect(&other.sets[i]));
+            }
+        }
+        out
+    }
+
+    /// Whether some packet is in both.
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.sets.iter().zip(&other.sets).all(|(a, b)| a.intersects(b))
+    }
+
+    /// Whether every packet of `other` is in this region.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.sets.iter().zip(&other.sets).all(|(a, b)| Arc::ptr_eq(a, b) || a.covers(b))
+    }
+
+    /// Packets of this region that are not in `other`: at most one part for each field, disjoint.
+    ///
+    /// Exact where `other` limits ports, ICMP types or TCP flags only together with protocols that carry them.
+    pub fn minus(&self, other: &Self) -> Vec<Self> {
+        if !self.intersects(other) {
+            return vec![self.clone()];
+        }
+        let mut rest = self.clone();
+        let mut out = Vec::new();
+        for f in CUT_ORDER {
+            let outside = rest.get(f).minus(other.get(f));
+            if !outside.is_empty() {
+                out.push(rest.with(f, outside));
+                rest = rest.cut(f, other.get(f));
+            }
+        }
+        out
+    }
+
+    /// Packets of any of `regions` that are in none of `others`.
+    pub fn minus_all(regions: Vec<Self>, others: &[Self]) -> Vec<Self> {
+        others.iter().fold(regions, |left, o| left.iter().flat_map(|r| r.minus(o)).collect())
+    }
+
+    /// The answers to the packets of this region: ends and interfaces exchanged.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let mut out = self.clone();
+        for (a, b) in [(Field::Src, Field::Dst), (Field::Sport, Field::Dport), (Field::Iif, Field::Oif)] {
+            out.sets.swap(a.index(), b.index());
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn difference_is_exact_and_disjoint() {
+        let all = Region::all(Family::V4).protocol(proto::TCP);
+        let inner = all
+            .cut(Field::Dport, &IntervalSet::range(20u8, 30u8))
+            .cut(Field::Src, &super::super::addr::parse("10.0.0.0/8").unwrap());
+        let parts = all.minus(&inner);
+        assert_eq!(parts.len(), 2);
+        assert!(!parts[0].intersects(&parts[1]));
+        assert!(parts.iter().all(|p| !p.intersects(&inner) && all.covers(p)));
+        assert!(Region::minus_all(parts, std::slice::from_ref(&all)).is_empty());
+        assert_eq!(inner.minus(&all), []);
+        assert_eq!(inner.mirrored().get(Field::Sport), &IntervalSet::range(20u8, 30u8));
+        assert_eq!(inner.mirrored().mirrored(), inner);
+    }
+}
