@@ -347,8 +347,10 @@ impl<'a> Evaluator<'a> {
                 let c = self.point.firewalls[*f].condition(*c);
                 c.uses > 1 && matches!(c.kind, ConditionKind::Pure | ConditionKind::HostName { .. })
             }
-            Fact::AddressType(..) | Fact::Label(..) => true,
-            Fact::Register(..) | Fact::Among(_) => false,
+            Fact::AddressType(..) => true,
+            // A label guards a chain that only accepts, and the drop behind all of them: asked again, it can give no other verdict, and
+            // to remember thousands of them would make as many ways as there are sets of them.
+            Fact::Label(..) | Fact::Register(..) | Fact::Among(_) => false,
         }
     }
 
@@ -708,6 +710,20 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    // Whether the point carries a label, when only its address tells.
+    fn carried(&self, s: &State, f: &Firewall, here: &Here<'_>, label: LabelId) -> Truth {
+        let told = f.carriers(label, here.base.hook).and_then(|(field, c)| match s.values[field.index()] {
+            Val::One(v) if c.certain.contains(v) => Some(true),
+            Val::One(v) if !c.possible.contains(v) => Some(false),
+            _ => None,
+        });
+        match told {
+            Some(true) => Truth::Yes,
+            Some(false) => Truth::No,
+            None => self.fact(s, Fact::Label(here.firewall, label), false),
+        }
+    }
+
     fn term(&self, s: &State, f: &Firewall, here: &Here<'_>, term: &Term) -> Truth {
         match *term {
             Term::Range { field, lo, hi } => {
@@ -771,7 +787,7 @@ impl<'a> Evaluator<'a> {
             Term::Label(label) => match &self.point.environment.labels {
                 Some(worn) if worn.contains(&f.labels[label.index()]) => Truth::Yes,
                 Some(_) => Truth::No,
-                None => self.fact(s, Fact::Label(here.firewall, label), false),
+                None => self.carried(s, f, here, label),
             },
         }
     }

@@ -40,6 +40,7 @@ pub use pool::{SetId, SetPool};
 
 use crate::packet::{Family, Field, IntervalSet, Value};
 use crate::source::{Diagnostic, Location, Origin, SourceFile, locate};
+use std::any::Any;
 use std::sync::Arc;
 
 macro_rules! id {
@@ -167,6 +168,8 @@ pub struct Firewall {
     pub effects: Vec<Vec<Effect>>,
     /// Labels that an enforcement point may carry (security groups).
     pub labels: Vec<String>,
+    /// Who carries each label as far as the files tell, by [`LabelId`]; empty where they do not tell.
+    pub carriers: Vec<Carriers>,
     /// Why an implicit rule exists.
     pub notes: Vec<String>,
     /// How well the rules were understood.
@@ -177,6 +180,17 @@ pub struct Firewall {
     pub interfaces: Vec<Interface>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the dialect keeps of its files for its own checks.
+    pub native: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Addresses of the points that carry a label, for packets at a point whose labels are not declared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Carriers {
+    /// Points with these addresses carry it.
+    pub certain: IntervalSet,
+    /// Points with other addresses do not.
+    pub possible: IntervalSet,
 }
 
 /// An interface that a configuration describes.
@@ -520,6 +534,15 @@ impl Firewall {
     /// Base chains of a hook that see a family, in order.
     pub fn base_chains(&self, hook: Hook, family: Family) -> impl Iterator<Item = &BaseChain> {
         self.base_chains.iter().filter(move |b| b.hook == hook && b.families.contains(&family))
+    }
+
+    /// Who carries a label, and the field that holds the point's own address at a hook; `None` = the files do not tell.
+    pub fn carriers(&self, label: LabelId, hook: Hook) -> Option<(Field, &Carriers)> {
+        let own = match hook {
+            Hook::Egress | Hook::Output => Field::Src,
+            _ => Field::Dst,
+        };
+        self.carriers.get(label.index()).map(|c| (own, c))
     }
 
     /// Whether the files speak for a family.
