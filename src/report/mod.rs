@@ -1,6 +1,17 @@
 //! Output formats. Each is one file and one line in [`FORMATS`].
 
+pub mod concise;
+pub mod github;
+pub mod human;
+pub mod json;
+pub mod matrix;
+pub mod places;
+pub mod snippet;
+pub mod tables;
+pub mod text;
+
 use crate::finding::Report;
+use std::collections::BTreeMap;
 use std::io;
 
 /// How a report is written.
@@ -24,4 +35,20 @@ pub struct Style {
 pub type Write = fn(&Report, &Style, &mut dyn io::Write) -> io::Result<()>;
 
 /// All formats by name; the first is the default.
-pub const FORMATS: &[(&str, Write)] = &[];
+pub const FORMATS: &[(&str, Write)] =
+    &[("human", human::write), ("concise", concise::write), ("json", json::write), ("github", github::write)];
+
+/// Id under which formats that want one show a malformed input.
+pub const INPUT_RULE: &str = "HL-INPUT";
+
+/// How many findings each rule has, in order of id.
+pub fn by_rule(report: &Report) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for f in &report.findings {
+        *counts.entry(f.rule.as_str()).or_insert(0) += 1;
+    }
+    if !report.problems.is_empty() {
+        counts.insert(INPUT_RULE, report.problems.len());
+    }
+    counts
+}

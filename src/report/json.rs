@@ -1,0 +1,74 @@
+//! The machine-readable report: [`Report`] as it serialises, version 1 of the format.
+
+use super::Style;
+use super::text::visible;
+use crate::finding::Report;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use std::io::{self, Write};
+
+/// Writes the report as one indented JSON document.
+pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> {
+    write_document(report, out)
+}
+
+/// Writes any value as an indented JSON document that is safe to look at: a character that a terminal would obey, or that turns
+/// the direction of writing, is written as `\u…`, which means the same to programs.
+pub(super) fn write_document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let formatter = Escaping(PrettyFormatter::with_indent(b"  "));
+    value.serialize(&mut Serializer::with_formatter(&mut *out, formatter)).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+/// serde_json's indented form with more escapes in strings.
+struct Escaping(PrettyFormatter<'static>);
+
+/// Hands a method on to the formatter inside.
+macro_rules! delegate {
+    ($($name:ident($($arg:ident: $type:ty),*)),* $(,)?) => {$(
+        fn $name<W: ?Sized + Write>(&mut self, out: &mut W $(, $arg: $type)*) -> io::Result<()> {
+            self.0.$name(out $(, $arg)*)
+        }
+    )*};
+}
+
+impl Formatter for Escaping {
+    delegate!(
+        begin_array(),
+        end_array(),
+        begin_array_value(first: bool),
+        end_array_value(),
+        begin_object(),
+        end_object(),
+        begin_object_key(first: bool),
+        begin_object_value(),
+        end_object_value(),
+    );
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (i, c) in text.char_indices().filter(|(_, c)| visible(*c) != *c) {
+            out.write_all(&text.as_bytes()[plain..i])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            plain = i + c.len_utf8();
+        }
+        out.write_all(&text.as_bytes()[plain..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_mean_the_same() {
+        let text = "a\x1b\u{9b}\u{202e}\u{e0041}\u{2028}\\\"\n ü 漢";
+        let mut out = vec![];
+        write_document(&text, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out, "\"a\\u001b\\u009b\\u202e\\udb40\\udc41\\u2028\\\\\\\"\\n ü 漢\"\n");
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+    }
+}

@@ -1,0 +1,233 @@
+//! The end of the report for people: who meets what, how well the files were understood, and one line that says it all.
+
+use super::matrix::{Matrix, STATES, symbol, words};
+use super::text::{Ink, Paint, clean, count, cut, pad, thousands, width, wrap};
+use crate::finding::{Input, Report, State};
+use crate::source::Severity;
+use std::io::{self, Write};
+
+/// Files that the ledger lists one by one.
+const MAX_FILES: usize = 24;
+
+/// Writes the summary tables.
+pub fn write(report: &Report, paint: Paint, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    let tables = Tables { paint, columns };
+    tables.requirements(report, out)?;
+    tables.ledger(&report.inputs, out)?;
+    tables.verdict(report, out)
+}
+
+struct Tables {
+    paint: Paint,
+    columns: usize,
+}
+
+const fn state_ink(state: State) -> Ink {
+    match state {
+        State::Met => Ink::Green,
+        State::Violated => Ink::Red,
+        State::Undecided => Ink::Yellow,
+        State::NotChecked => Ink::Cyan,
+        State::NotApplicable => Ink::Dim,
+    }
+}
+
+impl Tables {
+    fn requirements(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        let matrix = Matrix::of(report);
+        if matrix.rows.is_empty() {
+            return Ok(());
+        }
+        let id = matrix.rows.iter().map(|(id, _)| width(&clean(id))).max().unwrap_or(0);
+        let needed: usize = matrix.subjects.iter().map(|s| width(&clean(s)) + 2).sum();
+        if id + 4 + needed <= self.columns {
+            self.grid(&matrix, id, out)?;
+        } else {
+            self.tallies(&matrix, id, out)?;
+        }
+        let legend: Vec<_> = STATES
+            .iter()
+            .filter(|s| matrix.rows.iter().any(|(_, row)| row.contains(&Some(**s))))
+            .map(|s| format!("{} {}", symbol(*s), words(*s)))
+            .collect();
+        writeln!(out, "  {}\n", self.paint.ink(Ink::Dim, &legend.join("   ")))
+    }
+
+    /// One column for each node.
+    fn grid(&self, matrix: &Matrix<'_>, id: usize, out: &mut dyn Write) -> io::Result<()> {
+        let names: Vec<_> = matrix.subjects.iter().map(|s| clean(s)).collect();
+        let title = self.paint.ink(Ink::Bold, &pad("Requirements", id + 2));
+        writeln!(out, "{title}  {}", names.join("  "))?;
+        for (rule, row) in &matrix.rows {
+            let mut line = format!("  {}", pad(&clean(rule), id));
+            for (cell, name) in row.iter().zip(&names) {
+                let before = (width(name).saturating_sub(1)) / 2;
+                let after = width(name).saturating_sub(before + 1);
+                let mark =
+                    cell.map_or(" ".to_owned(), |s| self.paint.ink(state_ink(s), &symbol(s).to_string()));
+                line += &format!("  {}{mark}{}", " ".repeat(before), " ".repeat(after));
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Where there are too many nodes for a column each: how many, and the names of those that need attention.
+    fn tallies(&self, matrix: &Matrix<'_>, id: usize, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{}  {}",
+            self.paint.ink(Ink::Bold, &pad("Requirements", id + 2)),
+            count(matrix.subjects.len(), "node")
+        )?;
+        for (rule, row) in &matrix.rows {
+            let mut line = format!("  {}", pad(&clean(rule), id));
+            for (state, n) in STATES.iter().zip(Matrix::tally(row)) {
+                if n > 0 {
+                    line += "  ";
+                    line += &self.paint.ink(state_ink(*state), &format!("{} {n}", symbol(*state)));
+                }
+            }
+            writeln!(out, "{line}")?;
+            for state in [State::Violated, State::Undecided] {
+                let nodes = matrix.nodes(row, state);
+                if !nodes.is_empty() {
+                    let names = clean(&nodes.join(", ")).into_owned();
+                    let room = self.columns.saturating_sub(8);
+                    writeln!(out, "      {} {}", symbol(state), cut(&names, room))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ledger(&self, inputs: &[Input], out: &mut dyn Write) -> io::Result<()> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        // The worst understood first; files that were read exactly only as far as there is room.
+        let mut order: Vec<&Input> = inputs.iter().collect();
+        order.sort_by_key(|i| std::cmp::Reverse((i.ledger.not_understood, i.ledger.approximated > 0)));
+        let shown = &order[..order.len().min(MAX_FILES)];
+        let dialect = shown.iter().map(|i| i.dialect.len()).max().unwrap_or(0).max(7);
+        let room = self.columns.saturating_sub(dialect + 44).max(16);
+        let path = shown.iter().map(|i| width(&clean(&i.path))).max().unwrap_or(0).clamp(12, room);
+        let head = format!(
+            "{}  {}  {:>8}  {:>8}  {:>7}  {:>6}",
+            pad("Files", path + 2),
+            pad("dialect", dialect),
+            "rules",
+            "exact",
+            "approx.",
+            "not understood"
+        );
+        writeln!(out, "{}", self.paint.ink(Ink::Bold, &head))?;
+        for i in shown {
+            let l = &i.ledger;
+            let number = |n: u64, columns: usize, ink: Ink| {
+                let text = thousands(n);
+                let text = " ".repeat(columns.saturating_sub(width(&text))) + &text;
+                if n > 0 { self.paint.ink(ink, &text) } else { text }
+            };
+            writeln!(
+                out,
+                "  {}  {}  {}  {}  {}  {}",
+                pad(&cut(&clean(&i.path), path), path),
+                pad(&i.dialect, dialect),
+                number(i.rules, 8, Ink::Bold),
+                number(l.exact, 8, Ink::Green),
+                number(l.approximated, 7, Ink::Yellow),
+                number(l.not_understood, 14, Ink::Red),
+            )?;
+        }
+        if order.len() > shown.len() {
+            let rest = &order[shown.len()..];
+            let rules: u64 = rest.iter().map(|i| i.rules).sum();
+            let exact: u64 = rest.iter().map(|i| i.ledger.exact).sum();
+            writeln!(
+                out,
+                "  … and {} with {} rules, {} of them exact",
+                count(rest.len(), "more file"),
+                thousands(rules),
+                thousands(exact)
+            )?;
+        }
+        self.not_understood(inputs, out)?;
+        writeln!(out)
+    }
+
+    fn not_understood(&self, inputs: &[Input], out: &mut dyn Write) -> io::Result<()> {
+        let n: u64 = inputs.iter().map(|i| i.ledger.not_understood).sum();
+        if n == 0 {
+            return Ok(());
+        }
+        let text = format!(
+            "✗ {} not understood. Any verdict is possible there: what depends on {} is shown as undecided, never as met.",
+            if n == 1 { "1 rule was".to_owned() } else { format!("{} rules were", thousands(n)) },
+            if n == 1 { "it" } else { "them" }
+        );
+        for line in wrap(&text, self.columns.saturating_sub(2)) {
+            writeln!(out, "  {}", self.paint.ink(Ink::Red, &line))?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        let c = &report.catalogue;
+        if !c.id.is_empty() {
+            let version = if c.version.is_empty() { String::new() } else { format!(" {}", c.version) };
+            let mut line = format!("{}{version}, phase {}", c.id, report.phase);
+            for a in &report.assumptions {
+                line += &format!("; {}", assumption(a));
+            }
+            for line in wrap(&clean(&line), self.columns) {
+                writeln!(out, "{}", self.paint.ink(Ink::Dim, &line))?;
+            }
+        }
+        let s = &report.summary;
+        let states = [
+            (s.violated, State::Violated),
+            (s.undecided, State::Undecided),
+            (s.not_checked, State::NotChecked),
+            (s.met, State::Met),
+        ];
+        let mut parts: Vec<String> = states
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, state)| self.paint.ink(state_ink(*state), &format!("{n} {}", words(*state))))
+            .collect();
+        if parts.is_empty() {
+            parts.push("no requirements asked".to_owned());
+        }
+        let levels = [(s.error, Severity::Error), (s.warning, Severity::Warning), (s.note, Severity::Note)];
+        let mut counts: Vec<String> = levels
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, level)| self.paint.ink(super::human::level_ink(*level), &count(*n, level.name())))
+            .collect();
+        if counts.is_empty() {
+            counts.push("no findings".to_owned());
+        }
+        let malformed = report.problems.iter().filter(|p| p.level == Severity::Error).count();
+        if malformed > 0 {
+            counts.push(self.paint.ink(Ink::Red, &count(malformed, "malformed place")));
+        }
+        writeln!(
+            out,
+            "{}; {} in {}.",
+            parts.join(", "),
+            counts.join(", "),
+            count(report.inputs.len(), "file")
+        )
+    }
+}
+
+/// An assumption in words.
+pub fn assumption(word: &str) -> &str {
+    match word {
+        "not-throttled" => "assuming that rate limits are not exceeded",
+        "throttled" => "assuming that rate limits may be exceeded",
+        "complete" => "assuming that what the files do not mention does not exist",
+        other => other,
+    }
+}
