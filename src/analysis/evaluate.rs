@@ -712,11 +712,10 @@ impl<'a> Evaluator<'a> {
 
     // Whether the point carries a label, when only its address tells.
     fn carried(&self, s: &State, f: &Firewall, here: &Here<'_>, label: LabelId) -> Truth {
-        let told = f.carriers(label, here.base.hook).and_then(|(field, c)| match s.values[field.index()] {
-            Val::One(v) if c.certain.contains(v) => Some(true),
-            Val::One(v) if !c.possible.contains(v) => Some(false),
+        let told = match s.values[Firewall::own_address(here.base.hook).index()] {
+            Val::One(v) => f.carries(label, v),
             _ => None,
-        });
+        };
         match told {
             Some(true) => Truth::Yes,
             Some(false) => Truth::No,

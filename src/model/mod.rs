@@ -170,6 +170,8 @@ pub struct Firewall {
     pub labels: Vec<String>,
     /// Who carries each label as far as the files tell, by [`LabelId`]; empty where they do not tell.
     pub carriers: Vec<Carriers>,
+    /// Addresses of the points of which the files tell all labels; elsewhere they are not known.
+    pub points: IntervalSet,
     /// Why an implicit rule exists.
     pub notes: Vec<String>,
     /// How well the rules were understood.
@@ -189,8 +191,8 @@ pub struct Firewall {
 pub struct Carriers {
     /// Points with these addresses carry it.
     pub certain: IntervalSet,
-    /// Points with other addresses do not.
-    pub possible: IntervalSet,
+    /// Points with these addresses may carry it (two networks use the same address); disjoint from `certain`.
+    pub doubtful: IntervalSet,
 }
 
 /// An interface that a configuration describes.
@@ -536,13 +538,32 @@ impl Firewall {
         self.base_chains.iter().filter(move |b| b.hook == hook && b.families.contains(&family))
     }
 
-    /// Who carries a label, and the field that holds the point's own address at a hook; `None` = the files do not tell.
-    pub fn carriers(&self, label: LabelId, hook: Hook) -> Option<(Field, &Carriers)> {
-        let own = match hook {
+    /// The field that holds the address of the point itself at a hook.
+    pub const fn own_address(hook: Hook) -> Field {
+        match hook {
             Hook::Egress | Hook::Output => Field::Src,
             _ => Field::Dst,
-        };
-        self.carriers.get(label.index()).map(|c| (own, c))
+        }
+    }
+
+    /// Whether the point with an address carries a label, as far as the files tell.
+    pub fn carries(&self, label: LabelId, address: Value) -> Option<bool> {
+        let c = self.carriers.get(label.index())?;
+        match () {
+            () if c.certain.contains(address) => Some(true),
+            () if self.points.contains(address) && !c.doubtful.contains(address) => Some(false),
+            () => None,
+        }
+    }
+
+    /// The addresses of points that carry a label for certain, and of those that may (both within all addresses): what
+    /// [`Firewall::carries`] says of each address.
+    pub fn carriers(&self, label: LabelId) -> (IntervalSet, IntervalSet) {
+        let all = Field::Src.all();
+        match self.carriers.get(label.index()) {
+            Some(c) => (c.certain.clone(), all.minus(&self.points.minus(&c.certain).minus(&c.doubtful))),
+            None => (IntervalSet::EMPTY, all),
+        }
     }
 
     /// Whether the files speak for a family.

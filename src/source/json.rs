@@ -179,6 +179,11 @@ impl<'d> Value<'d> {
         String::from_utf8_lossy(&self.document.text[self.span()])
     }
 
+    /// Its bytes as written.
+    pub fn bytes(&self) -> &'d [u8] {
+        &self.document.text[self.span()]
+    }
+
     /// `null`.
     pub fn is_null(&self) -> bool {
         self.kind() == Kind::Null
