@@ -1,0 +1,295 @@
+//! Holds havenlint's answers against the kernel's.
+
+use super::bench::{Bench, Kernel, Load};
+use super::pool::{Pool, locals};
+use super::random::Random;
+use super::say;
+use havenlint::analysis::decide::{Question, decide, witness};
+use havenlint::analysis::evaluate::evaluate;
+use havenlint::analysis::{Environment, Point, Verdict};
+use havenlint::dialect::{ReadOptions, by_name};
+use havenlint::model::Firewall;
+use havenlint::packet::{ConnState, Family, Field, IntervalSet, Packet, Path, Region, addr, interface_value, proto};
+use havenlint::source::SourceFile;
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A random ruleset, the packets for it, and how it is loaded and read.
+pub struct Case {
+    /// Program that loads it.
+    pub tool: &'static str,
+    /// Dialect that reads it.
+    pub dialect: &'static str,
+    /// The ruleset.
+    pub text: String,
+    /// Packets to ask for.
+    pub packets: Vec<Packet>,
+    /// Regions to ask for, with the path.
+    pub regions: Vec<(Path, Region)>,
+}
+
+/// What a campaign counted.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Rulesets that the tool loaded.
+    pub rulesets: u64,
+    /// Rulesets that the tool refused.
+    pub refused: u64,
+    /// Packets that havenlint and the kernel judge alike.
+    pub alike: u64,
+    /// Of these: accepted.
+    pub accepted: u64,
+    /// Of these: packets sampled from answers about regions.
+    pub from_regions: u64,
+    /// Packets that the kernel discarded by itself, or sent another way.
+    pub without_verdict: u64,
+    /// Packets about which havenlint says "undecided".
+    pub undecided: u64,
+}
+
+/// Reads a ruleset.
+pub fn read(dialect: &str, text: &str) -> Firewall {
+    let (reader, variant) = by_name(dialect).expect("the dialect is registered");
+    let options = ReadOptions { variant: Some(variant), ..ReadOptions::default() };
+    reader.read(&[SourceFile::new("ruleset", text.as_bytes())], &options)
+}
+
+/// What is known about the namespace of the bench.
+pub fn environment() -> Environment {
+    Environment { local: Some(locals()), ..Environment::default() }
+}
+
+/// Judges a packet with the evaluator.
+pub fn trace(firewall: &Firewall, packet: &Packet) -> Verdict {
+    let environment = environment();
+    evaluate(Point { firewalls: &[firewall], environment: &environment }, packet).verdict
+}
+
+/// Whether certain answers contradict each other.
+pub fn contradicts(ours: Verdict, kernel: &Kernel) -> bool {
+    matches!((ours, kernel), (Verdict::Accept, Kernel::Drop) | (Verdict::Drop, Kernel::Accept))
+}
+
+/// Runs `count` cases on two benches. Panics with the smallest ruleset it can find for the first few differences.
+pub fn campaign(name: &str, count: u64, make: impl Fn(u64, &mut Random) -> Case + Sync) -> Result<Totals, String> {
+    let benches = [Bench::start()?, Bench::start()?];
+    let (seed, began) = (Random::seed(), Instant::now());
+    let next = AtomicU64::new(0);
+    let (totals, problems) = (Mutex::new(Totals::default()), Mutex::new(Vec::<String>::new()));
+    std::thread::scope(|scope| {
+        for mut bench in benches {
+            let (next, totals, problems, make) = (&next, &totals, &problems, &make);
+            scope.spawn(move || {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= count || problems.lock().unwrap().len() >= 3 {
+                        return;
+                    }
+                    let mut r = Random::new(seed, n);
+                    let case = make(n, &mut r);
+                    if let Err(problem) = one(&mut bench, &case, &mut r, totals) {
+                        problems.lock().unwrap().push(format!("ruleset {n} of seed {seed}: {problem}"));
+                    }
+                }
+            });
+        }
+    });
+    let (totals, problems) = (totals.into_inner().unwrap(), problems.into_inner().unwrap());
+    say(&format!("{name}: seed {seed}, {:.1} s, {totals:?}", began.elapsed().as_secs_f32()));
+    assert!(problems.is_empty(), "{name} differs from the kernel:\n\n{}", problems.join("\n\n"));
+    Ok(totals)
+}
+
+// Compares one case; the problem in words if there is one.
+fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -> Result<(), String> {
+    if let Err(why) = bench.load(&[(case.tool, &case.text)]) {
+        totals.lock().unwrap().refused += 1;
+        if std::env::var_os("HAVENLINT_KERNEL_REFUSED").is_some() {
+            say(&format!("refused by {}: {why}\n{}", case.tool, case.text));
+        }
+        return Ok(());
+    }
+    let firewall = read(case.dialect, &case.text);
+    if firewall.ledger.not_understood > 0 {
+        let words: Vec<_> = firewall.diagnostics.iter().map(|d| format!("{d:?}")).collect();
+        return Err(format!("{} accepts what {} does not understand:\n{}\n{}", case.tool, case.dialect, words.join("\n"), case.text));
+    }
+    let (sampled, expected) = sample(&firewall, case, r)?;
+    let packets: Vec<_> = case.packets.iter().chain(&sampled).cloned().collect();
+    let answers = bench.judge(&packets);
+    let mut t = Totals { rulesets: 1, ..Totals::default() };
+    let mut bad = None;
+    for (n, (packet, kernel)) in packets.iter().zip(&answers).enumerate() {
+        let ours = trace(&firewall, packet);
+        let of_region = n.checked_sub(case.packets.len()).map(|i| expected[i]);
+        let region_differs = of_region.is_some_and(|v| contradicts(v, kernel));
+        if contradicts(ours, kernel) || region_differs {
+            bad.get_or_insert((packet, region_differs && !contradicts(ours, kernel)));
+            continue;
+        }
+        match (ours, kernel) {
+            (_, Kernel::Nothing(_)) => t.without_verdict += 1,
+            (Verdict::Undecided, _) => t.undecided += 1,
+            (_, k) => {
+                t.alike += 1;
+                t.accepted += u64::from(*k == Kernel::Accept);
+                t.from_regions += u64::from(of_region.is_some());
+            }
+        }
+    }
+    let mut totals = totals.lock().unwrap();
+    totals.rulesets += t.rulesets;
+    totals.alike += t.alike;
+    totals.accepted += t.accepted;
+    totals.from_regions += t.from_regions;
+    totals.without_verdict += t.without_verdict;
+    totals.undecided += t.undecided;
+    drop(totals);
+    match bad {
+        None => Ok(()),
+        Some((packet, true)) => Err(format!(
+            "the answer about a region contradicts evaluator and kernel for {}\n{}",
+            serde_json::to_string(packet).unwrap(),
+            case.text
+        )),
+        Some((packet, false)) => Err(explain(bench, case, packet)),
+    }
+}
+
+// Packets from the certain parts of the answers about the case's regions, with what each answer says of them.
+fn sample(firewall: &Firewall, case: &Case, r: &mut Random) -> Result<(Vec<Packet>, Vec<Verdict>), String> {
+    let environment = environment();
+    let firewalls = [firewall];
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let (mut packets, mut verdicts) = (Vec::new(), Vec::new());
+    for (path, region) in &case.regions {
+        let question = Question { point, path: *path, region: region.clone(), mark: 0, delivered_to: None };
+        let answer = decide(&question);
+        let lists = [(&answer.accepted, Verdict::Accept), (&answer.denied, Verdict::Drop), (&answer.undecided, Verdict::Undecided)];
+        for _ in 0..4 {
+            let Some(p) = packet_in(region, *path, r) else { continue };
+            let hits = lists.iter().flat_map(|(l, _)| l.iter()).filter(|part| part.region.contains(&p)).count();
+            if hits != 1 {
+                let p = serde_json::to_string(&p).unwrap();
+                return Err(format!("{hits} parts of the answer about a region hold {p}\n{}", case.text));
+            }
+        }
+        for (list, verdict) in lists.iter().filter(|(_, v)| *v != Verdict::Undecided) {
+            for _ in 0..4usize.min(2 * list.len()) {
+                let part = r.pick(list);
+                let found = if r.chance(25) { witness(&question, part) } else { packet_in(&part.region, *path, r) };
+                let Some(p) = found else { continue };
+                if travels(&p) {
+                    packets.push(p);
+                    verdicts.push(*verdict);
+                }
+            }
+        }
+    }
+    Ok((packets, verdicts))
+}
+
+fn travels(p: &Packet) -> bool {
+    p.mark == 0 && [Field::Src, Field::Dst].into_iter().all(|f| p.get(f).is_some_and(|v| super::pool::travels(p.family(), v)))
+}
+
+// A packet of the region, at a boundary more often than not.
+fn packet_in(region: &Region, path: Path, r: &mut Random) -> Option<Packet> {
+    let mut values = [0; Field::COUNT];
+    for f in Field::ALL {
+        let ranges = region.get(f).ranges();
+        if ranges.is_empty() {
+            return None;
+        }
+        let (lo, hi) = *r.pick(ranges);
+        values[f.index()] = match r.below(3) {
+            0 => lo,
+            1 => hi,
+            _ => r.between(lo, hi),
+        };
+    }
+    Some(Packet::from_values(path, &values, 0))
+}
+
+/// A random region whose packets the bench can send: packets that open connections, between interfaces that are there.
+pub fn region(pool: &Pool, r: &mut Random) -> (Path, Region) {
+    let path = *r.pick(&[Path::Input, Path::Forward, Path::Output]);
+    let (iif, oif) = match path {
+        Path::Input => (*r.pick(&pool.interfaces), ""),
+        Path::Output => ("", *r.pick(&pool.interfaces)),
+        _ => (*r.pick(&pool.interfaces), *r.pick(&pool.interfaces)),
+    };
+    let name = |n| IntervalSet::single(interface_value(n).unwrap());
+    let (icmp, echo) = match pool.family {
+        Family::V4 => (proto::ICMP, 8u8),
+        Family::V6 => (proto::ICMPV6, 128),
+    };
+    let protocols = r.pick(&[vec![proto::TCP], vec![proto::UDP], vec![icmp], vec![proto::TCP, proto::UDP]]).clone();
+    let mac = if path == Path::Output { 0 } else { *r.pick(&pool.macs) };
+    let mut region = Region::all(pool.family)
+        .with(Field::Iif, name(iif))
+        .with(Field::Oif, name(oif))
+        .with(Field::State, IntervalSet::single(ConnState::New.value()))
+        .with(Field::Proto, protocols.iter().map(|p| u128::from(*p)).collect())
+        .with(Field::Icmp, IntervalSet::single(u128::from(echo) << 8))
+        .with(Field::TcpFlags, IntervalSet::single(2u8))
+        .with(Field::Mac, IntervalSet::single(mac));
+    for f in [Field::Src, Field::Dst] {
+        let nets = (0..1 + r.below(3)).filter_map(|_| addr::parse(&pool.net(r)));
+        let set = nets.fold(IntervalSet::EMPTY, |a, b| a.union(&b));
+        if !set.is_empty() {
+            region = region.cut(f, &set);
+        }
+    }
+    for f in [Field::Sport, Field::Dport] {
+        if r.chance(60) {
+            let (lo, hi) = pool.ports(r);
+            region = region.with(f, IntervalSet::range(lo, hi));
+        }
+    }
+    (path, region)
+}
+
+// The difference in words, with the ruleset cut down to what matters.
+fn explain(bench: &mut Bench, case: &Case, packet: &Packet) -> String {
+    let mut lines: Vec<&str> = case.text.lines().collect();
+    let mut size = lines.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < lines.len() {
+            let mut fewer = lines.clone();
+            fewer.drain(at..(at + size).min(fewer.len()));
+            if differs(bench, case, &fewer.join("\n"), packet) {
+                lines = fewer;
+            } else {
+                at += size;
+            }
+        }
+        size /= 2;
+    }
+    let text = lines.join("\n") + "\n";
+    let load: Load = (case.tool, &text);
+    let loaded = bench.load(&[load]);
+    let kernel = bench.judge(std::slice::from_ref(packet));
+    let firewall = read(case.dialect, &text);
+    let environment = environment();
+    let t = evaluate(Point { firewalls: &[&firewall], environment: &environment }, packet);
+    let mut out = format!("{} ({loaded:?}):\n{text}", case.tool);
+    let _ = writeln!(out, "packet:    {}", serde_json::to_string(packet).unwrap());
+    let _ = writeln!(out, "kernel:    {:?}", kernel[0]);
+    let _ = writeln!(out, "havenlint: {:?}", t.verdict);
+    for step in &t.steps {
+        let _ = writeln!(out, "    {}: {} -> {}", step.hook.name(), firewall.locate(step.origin).text, step.result);
+    }
+    out
+}
+
+fn differs(bench: &mut Bench, case: &Case, text: &str, packet: &Packet) -> bool {
+    let text = text.to_owned() + "\n";
+    if bench.load(&[(case.tool, &text)]).is_err() {
+        return false;
+    }
+    contradicts(trace(&read(case.dialect, &text), packet), &bench.judge(std::slice::from_ref(packet))[0])
+}

@@ -1,0 +1,1 @@
+//! Random rulesets for `nft -f`.
