@@ -33,14 +33,19 @@ fn the_bench_tells_verdicts() {
     .collect();
     let dump = "*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT DROP\n-A INPUT -i eth0 -p tcp --dport 22 -j ACCEPT\n\
         -A FORWARD -i eth0 -o wan -j ACCEPT\n-A OUTPUT -o eth1 -j ACCEPT\nCOMMIT\n";
-    let expected = [true, false, false, true, false, true, false].map(|a| if a { Kernel::Accept } else { Kernel::Drop });
+    let expected =
+        [true, false, false, true, false, true, false].map(|a| if a { Kernel::Accept } else { Kernel::Drop });
     let six: Vec<Packet> = packets.iter().map(to_v6).collect();
     for back_end in ["nft", "legacy"] {
         bench.load(&[(&format!("iptables-{back_end}-restore"), dump)]).unwrap();
         assert_eq!(bench.judge(&packets), expected, "{back_end}");
         bench.load(&[(&format!("ip6tables-{back_end}-restore"), dump)]).unwrap();
         assert_eq!(bench.judge(&six), expected, "{back_end}, IPv6");
-        assert_eq!(bench.judge(&packets), vec![Kernel::Accept; packets.len()], "{back_end}: IPv4 is unguarded");
+        assert_eq!(
+            bench.judge(&packets),
+            vec![Kernel::Accept; packets.len()],
+            "{back_end}: IPv4 is unguarded"
+        );
     }
     let states = "*filter\n:INPUT DROP\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\n";
     let with = |state: &str| -> Packet {
@@ -75,4 +80,24 @@ fn case(n: u64, r: &mut support::random::Random) -> Case {
     let packets = (0..150).map(|_| pool.packet(r, true)).collect();
     let regions = (0..4).map(|_| region(&pool, r)).collect();
     Case { tool: tools[r.below(2)], dialect, text, packets, regions }
+}
+
+/// Zero differences over at least 20 000 packets.
+#[test]
+fn iptables_is_judged_as_the_kernel_does() {
+    let test = "iptables_is_judged_as_the_kernel_does";
+    if havenlint::dialect::by_name("iptables").is_none() {
+        return skip(test, "the dialect is not there");
+    }
+    match campaign(test, 140, case) {
+        Err(why) => skip(test, &why),
+        Ok(totals) => {
+            assert!(totals.alike >= 20_000, "too few packets: {totals:?}");
+            assert!(totals.undecided * 10 <= totals.alike, "too many undecided: {totals:?}");
+            assert!(
+                totals.refused * 10 <= totals.rulesets,
+                "the generator makes what the tools refuse: {totals:?}"
+            );
+        }
+    }
 }

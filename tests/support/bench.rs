@@ -43,7 +43,9 @@ pub type Load<'a> = (&'a str, &'a str);
 impl Bench {
     /// Starts one; the reason if that is not possible here.
     pub fn start() -> Result<Self, String> {
-        for (tool, argument) in [("unshare", "--version"), ("python3", "--version"), ("ip", "-V"), ("nft", "--version")] {
+        for (tool, argument) in
+            [("unshare", "--version"), ("python3", "--version"), ("ip", "-V"), ("nft", "--version")]
+        {
             let found = Command::new(tool).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !found.is_ok_and(|s| s.success()) {
                 return Err(format!("`{tool}` is not there"));
@@ -67,11 +69,14 @@ impl Bench {
     }
 
     fn ask(&mut self, request: &Value) -> Result<Value, String> {
-        writeln!(self.to, "{request}").and_then(|()| self.to.flush()).map_err(|e| format!("the worker is gone: {e}"))?;
+        writeln!(self.to, "{request}")
+            .and_then(|()| self.to.flush())
+            .map_err(|e| format!("the worker is gone: {e}"))?;
         let mut line = String::new();
         self.from.read_line(&mut line).map_err(|e| format!("the worker is gone: {e}"))?;
-        let answer: Value = serde_json::from_str(&line)
-            .map_err(|_| "no network namespace (root is needed), or the worker failed: see above".to_owned())?;
+        let answer: Value = serde_json::from_str(&line).map_err(|_| {
+            "no network namespace (root is needed), or the worker failed: see above".to_owned()
+        })?;
         match answer["fatal"].as_str() {
             Some(e) => Err(e.to_owned()),
             None => Ok(answer),
@@ -108,7 +113,11 @@ impl Bench {
         let request = json!({"op": "send", "packets": wire, "connections": connections});
         let notes = notes(&self.ask(&request).expect("the bench works")["seen"]);
         let one = |(n, p)| {
-            if belongs(p) { verdict(p, n as u64 + 1, &notes) } else { Kernel::Nothing("its connection has another state".to_owned()) }
+            if belongs(p) {
+                verdict(p, n as u64 + 1, &notes)
+            } else {
+                Kernel::Nothing("its connection has another state".to_owned())
+            }
         };
         packets.iter().enumerate().map(one).collect()
     }

@@ -9,7 +9,9 @@ use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::{ReadOptions, by_name};
 use havenlint::model::Firewall;
-use havenlint::packet::{ConnState, Family, Field, IntervalSet, Packet, Path, Region, addr, interface_value, proto};
+use havenlint::packet::{
+    ConnState, Family, Field, IntervalSet, Packet, Path, Region, addr, interface_value, proto,
+};
 use havenlint::source::SourceFile;
 use std::fmt::Write;
 use std::sync::Mutex;
@@ -72,9 +74,13 @@ pub fn contradicts(ours: Verdict, kernel: &Kernel) -> bool {
     matches!((ours, kernel), (Verdict::Accept, Kernel::Drop) | (Verdict::Drop, Kernel::Accept))
 }
 
-/// Runs `count` cases on two benches. Panics with the smallest ruleset it can find for the first few differences.
-pub fn campaign(name: &str, count: u64, make: impl Fn(u64, &mut Random) -> Case + Sync) -> Result<Totals, String> {
-    let benches = [Bench::start()?, Bench::start()?];
+/// Runs `count` cases on three benches (they wait for the kernel more than they work). Panics with the smallest ruleset it can find for the first few differences.
+pub fn campaign(
+    name: &str,
+    count: u64,
+    make: impl Fn(u64, &mut Random) -> Case + Sync,
+) -> Result<Totals, String> {
+    let benches: Vec<_> = (0..3).map(|_| Bench::start()).collect::<Result<_, _>>()?;
     let (seed, began) = (Random::seed(), Instant::now());
     let next = AtomicU64::new(0);
     let (totals, problems) = (Mutex::new(Totals::default()), Mutex::new(Vec::<String>::new()));
@@ -114,7 +120,13 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
     let firewall = read(case.dialect, &case.text);
     if firewall.ledger.not_understood > 0 {
         let words: Vec<_> = firewall.diagnostics.iter().map(|d| format!("{d:?}")).collect();
-        return Err(format!("{} accepts what {} does not understand:\n{}\n{}", case.tool, case.dialect, words.join("\n"), case.text));
+        return Err(format!(
+            "{} accepts what {} does not understand:\n{}\n{}",
+            case.tool,
+            case.dialect,
+            words.join("\n"),
+            case.text
+        ));
     }
     let (sampled, expected) = sample(&firewall, case, r)?;
     let packets: Vec<_> = case.packets.iter().chain(&sampled).cloned().collect();
@@ -167,10 +179,15 @@ fn sample(firewall: &Firewall, case: &Case, r: &mut Random) -> Result<(Vec<Packe
     for (path, region) in &case.regions {
         let question = Question { point, path: *path, region: region.clone(), mark: 0, delivered_to: None };
         let answer = decide(&question);
-        let lists = [(&answer.accepted, Verdict::Accept), (&answer.denied, Verdict::Drop), (&answer.undecided, Verdict::Undecided)];
+        let lists = [
+            (&answer.accepted, Verdict::Accept),
+            (&answer.denied, Verdict::Drop),
+            (&answer.undecided, Verdict::Undecided),
+        ];
         for _ in 0..4 {
             let Some(p) = packet_in(region, *path, r) else { continue };
-            let hits = lists.iter().flat_map(|(l, _)| l.iter()).filter(|part| part.region.contains(&p)).count();
+            let hits =
+                lists.iter().flat_map(|(l, _)| l.iter()).filter(|part| part.region.contains(&p)).count();
             if hits != 1 {
                 let p = serde_json::to_string(&p).unwrap();
                 return Err(format!("{hits} parts of the answer about a region hold {p}\n{}", case.text));
@@ -179,7 +196,8 @@ fn sample(firewall: &Firewall, case: &Case, r: &mut Random) -> Result<(Vec<Packe
         for (list, verdict) in lists.iter().filter(|(_, v)| *v != Verdict::Undecided) {
             for _ in 0..4usize.min(2 * list.len()) {
                 let part = r.pick(list);
-                let found = if r.chance(25) { witness(&question, part) } else { packet_in(&part.region, *path, r) };
+                let found =
+                    if r.chance(25) { witness(&question, part) } else { packet_in(&part.region, *path, r) };
                 let Some(p) = found else { continue };
                 if travels(&p) {
                     packets.push(p);
@@ -192,7 +210,10 @@ fn sample(firewall: &Firewall, case: &Case, r: &mut Random) -> Result<(Vec<Packe
 }
 
 fn travels(p: &Packet) -> bool {
-    p.mark == 0 && [Field::Src, Field::Dst].into_iter().all(|f| p.get(f).is_some_and(|v| super::pool::travels(p.family(), v)))
+    p.mark == 0
+        && [Field::Src, Field::Dst]
+            .into_iter()
+            .all(|f| p.get(f).is_some_and(|v| super::pool::travels(p.family(), v)))
 }
 
 // A packet of the region, at a boundary more often than not.
@@ -226,7 +247,8 @@ pub fn region(pool: &Pool, r: &mut Random) -> (Path, Region) {
         Family::V4 => (proto::ICMP, 8u8),
         Family::V6 => (proto::ICMPV6, 128),
     };
-    let protocols = r.pick(&[vec![proto::TCP], vec![proto::UDP], vec![icmp], vec![proto::TCP, proto::UDP]]).clone();
+    let protocols =
+        r.pick(&[vec![proto::TCP], vec![proto::UDP], vec![icmp], vec![proto::TCP, proto::UDP]]).clone();
     let mac = if path == Path::Output { 0 } else { *r.pick(&pool.macs) };
     let mut region = Region::all(pool.family)
         .with(Field::Iif, name(iif))
@@ -281,7 +303,13 @@ fn explain(bench: &mut Bench, case: &Case, packet: &Packet) -> String {
     let _ = writeln!(out, "kernel:    {:?}", kernel[0]);
     let _ = writeln!(out, "havenlint: {:?}", t.verdict);
     for step in &t.steps {
-        let _ = writeln!(out, "    {}: {} -> {}", step.hook.name(), firewall.locate(step.origin).text, step.result);
+        let _ = writeln!(
+            out,
+            "    {}: {} -> {}",
+            step.hook.name(),
+            firewall.locate(step.origin).text,
+            step.result
+        );
     }
     out
 }

@@ -58,7 +58,16 @@ fn write_table(pool: &Pool, r: &mut Random, table: &Table, out: &mut String) {
 
 /// What stands behind `-A CHAIN`. `hook` is the built-in chain, `None` in a user chain; `users` are the chains it may go to.
 fn rule(pool: &Pool, r: &mut Random, table: &str, hook: Option<&str>, users: &[String]) -> String {
-    let mut rule = Rule { pool, r, text: String::new(), protocol: None, source: false, destination: false, listed: false, negated: false };
+    let mut rule = Rule {
+        pool,
+        r,
+        text: String::new(),
+        protocol: None,
+        source: false,
+        destination: false,
+        listed: false,
+        negated: false,
+    };
     for _ in 0..*rule.r.weighted(&[(1, 0), (5, 1), (5, 2), (3, 3), (1, 4)]) {
         rule.one_match(hook);
     }
@@ -97,7 +106,8 @@ impl Rule<'_> {
             18..20 => self.mark(),
             20 => self.opaque(),
             21 => {
-                let comment = *self.r.pick(&["ssh", "\"two words\"", "\"-j DROP\"", "\"it's \\\"quoted\\\"\""]);
+                let comment =
+                    *self.r.pick(&["ssh", "\"two words\"", "\"-j DROP\"", "\"it's \\\"quoted\\\"\""]);
                 self.add(&format!("-m comment --comment {comment}"));
             }
             22 => self.multiport(),
@@ -124,7 +134,12 @@ impl Rule<'_> {
             return self.add(&format!("{option} {a},{b}"));
         }
         if self.r.chance(6) && self.pool.family == Family::V4 {
-            let odd = *self.r.pick(&["10.20.30.64/255.255.0.255", "10.20.30.0/255.255.255.0", "10.20", "192.0.2.1/255.0.0.255"]);
+            let odd = *self.r.pick(&[
+                "10.20.30.64/255.255.0.255",
+                "10.20.30.0/255.255.255.0",
+                "10.20",
+                "192.0.2.1/255.0.0.255",
+            ]);
             return self.add(&format!("{option} {odd}"));
         }
         let net = self.pool.net(self.r);
@@ -158,7 +173,11 @@ impl Rule<'_> {
         if self.protocol.is_some() {
             return;
         }
-        let number = if self.r.chance(75) { self.pool.protocols[self.r.below(3)] } else { *self.r.pick(&self.pool.protocols) };
+        let number = if self.r.chance(75) {
+            self.pool.protocols[self.r.below(3)]
+        } else {
+            *self.r.pick(&self.pool.protocols)
+        };
         let name = match number {
             6 => "tcp".to_owned(),
             17 => "udp".to_owned(),
@@ -316,7 +335,10 @@ impl Rule<'_> {
 
     fn opaque(&mut self) {
         let text = *self.r.pick(&[
-            "-m length --length 0:100", "-m length ! --length 41:65535", "-m dscp --dscp 0x01", "-m dscp ! --dscp 0x02",
+            "-m length --length 0:100",
+            "-m length ! --length 41:65535",
+            "-m dscp --dscp 0x01",
+            "-m dscp ! --dscp 0x02",
             "-m length --length 0:50",
         ]);
         self.add(text);
@@ -329,9 +351,30 @@ impl Rule<'_> {
             return self.add(&format!("{how} {user}"));
         }
         let choices: &[(usize, &str)] = match table {
-            "filter" => &[(40, "-j ACCEPT"), (30, "-j DROP"), (10, "-j RETURN"), (12, "REJECT"), (5, ""), (3, "-j NFLOG --nflog-group 9")],
-            "mangle" => &[(30, "-j ACCEPT"), (5, "-j DROP"), (10, "-j RETURN"), (40, "MARK"), (6, "CONNMARK"), (5, "")],
-            "raw" => &[(30, "-j ACCEPT"), (6, "-j DROP"), (10, "-j RETURN"), (25, "NOTRACK"), (5, ""), (10, "MARK")],
+            "filter" => &[
+                (40, "-j ACCEPT"),
+                (30, "-j DROP"),
+                (10, "-j RETURN"),
+                (12, "REJECT"),
+                (5, ""),
+                (3, "-j NFLOG --nflog-group 9"),
+            ],
+            "mangle" => &[
+                (30, "-j ACCEPT"),
+                (5, "-j DROP"),
+                (10, "-j RETURN"),
+                (40, "MARK"),
+                (6, "CONNMARK"),
+                (5, ""),
+            ],
+            "raw" => &[
+                (30, "-j ACCEPT"),
+                (6, "-j DROP"),
+                (10, "-j RETURN"),
+                (25, "NOTRACK"),
+                (5, ""),
+                (10, "MARK"),
+            ],
             "nat" => &[(25, "-j ACCEPT"), (10, "-j RETURN"), (50, "NAT"), (5, "")],
             _ => &[(40, "-j ACCEPT"), (10, "-j DROP"), (10, "-j RETURN"), (5, "")],
         };
@@ -340,7 +383,8 @@ impl Rule<'_> {
             "REJECT" => self.reject(),
             "MARK" => self.set_mark(),
             "CONNMARK" => {
-                let how = *self.r.pick(&["--save-mark", "--restore-mark", "--set-mark 0x1", "--set-mark 0x10"]);
+                let how =
+                    *self.r.pick(&["--save-mark", "--restore-mark", "--set-mark 0x1", "--set-mark 0x10"]);
                 self.add(&format!("-j CONNMARK {how}"));
             }
             "NOTRACK" => {
@@ -365,7 +409,14 @@ impl Rule<'_> {
 
     fn set_mark(&mut self) {
         let mark = *self.r.pick(&self.pool.marks);
-        let how = *self.r.pick(&["--set-mark", "--set-xmark", "--or-mark", "--and-mark", "--xor-mark", "--set-mark"]);
+        let how = *self.r.pick(&[
+            "--set-mark",
+            "--set-xmark",
+            "--or-mark",
+            "--and-mark",
+            "--xor-mark",
+            "--set-mark",
+        ]);
         let mask = if how.starts_with("--set") && self.r.chance(30) { "/0xff" } else { "" };
         self.add(&format!("-j MARK {how} {mark:#x}{mask}"));
     }
@@ -382,8 +433,12 @@ impl Rule<'_> {
                         Family::V6 => *self.r.pick(&["2001:db8:1:2::77", "2001:db8:1:3::5"]),
                     };
                     match (ports && self.r.chance(50), self.pool.family) {
-                        (true, Family::V4) => format!("-j DNAT --to-destination {to}:{}", self.pool.port(self.r).max(1)),
-                        (true, Family::V6) => format!("-j DNAT --to-destination [{to}]:{}", self.pool.port(self.r).max(1)),
+                        (true, Family::V4) => {
+                            format!("-j DNAT --to-destination {to}:{}", self.pool.port(self.r).max(1))
+                        }
+                        (true, Family::V6) => {
+                            format!("-j DNAT --to-destination [{to}]:{}", self.pool.port(self.r).max(1))
+                        }
                         _ => format!("-j DNAT --to-destination {to}"),
                     }
                 }

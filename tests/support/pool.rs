@@ -7,15 +7,37 @@ use havenlint::packet::{
 };
 
 const NETS_V4: [&str; 14] = [
-    "10.20.0.0/16", "10.20.30.0/24", "10.20.30.64/26", "10.20.30.77/32", "192.0.2.0/24", "192.0.2.128/25",
-    "198.51.100.7/32", "203.0.113.0/28", "172.16.0.0/12", "128.0.0.0/1", "0.0.0.0/0", "10.20.31.0/24", "192.0.2.1/32",
+    "10.20.0.0/16",
+    "10.20.30.0/24",
+    "10.20.30.64/26",
+    "10.20.30.77/32",
+    "192.0.2.0/24",
+    "192.0.2.128/25",
+    "198.51.100.7/32",
+    "203.0.113.0/28",
+    "172.16.0.0/12",
+    "128.0.0.0/1",
+    "0.0.0.0/0",
+    "10.20.31.0/24",
+    "192.0.2.1/32",
     "10.20.30.1/32",
 ];
 const NETS_V6: [&str; 12] = [
-    "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1:2::/64", "2001:db8:1:2::77/128", "fd00::/8", "fc00::/7",
-    "2001:db8:1:2::40/122", "::/0", "2000::/3", "2001:db8:a::1/128", "2001:db8:1:3::/64", "2001:db8:8000::/33",
+    "2001:db8::/32",
+    "2001:db8:1::/48",
+    "2001:db8:1:2::/64",
+    "2001:db8:1:2::77/128",
+    "fd00::/8",
+    "fc00::/7",
+    "2001:db8:1:2::40/122",
+    "::/0",
+    "2000::/3",
+    "2001:db8:a::1/128",
+    "2001:db8:1:3::/64",
+    "2001:db8:8000::/33",
 ];
-const PORTS: [u16; 16] = [0, 1, 22, 53, 80, 443, 1023, 1024, 8080, 20080, 20081, 20082, 32768, 50000, 65534, 65535];
+const PORTS: [u16; 16] =
+    [0, 1, 22, 53, 80, 443, 1023, 1024, 8080, 20080, 20081, 20082, 32768, 50000, 65534, 65535];
 
 /// What one ruleset and the packets for it are made of.
 pub struct Pool {
@@ -41,10 +63,19 @@ impl Pool {
     /// A random choice.
     pub fn new(family: Family, r: &mut Random) -> Self {
         let (nets, icmp, any): (&[&str], &[u8], &[u8]) = match family {
-            Family::V4 => (&NETS_V4, &[0, 3, 5, 8, 11, 13, 15, 17, 30], &[1, 2, 4, 33, 47, 50, 51, 58, 89, 112, 132, 136, 253]),
-            Family::V6 => (&NETS_V6, &[1, 2, 3, 4, 128, 129, 130, 133, 134, 135, 136, 137, 139, 143, 150], &[1, 33, 47, 50, 89, 103, 112, 132, 136, 253]),
+            Family::V4 => (
+                &NETS_V4,
+                &[0, 3, 5, 8, 11, 13, 15, 17, 30],
+                &[1, 2, 4, 33, 47, 50, 51, 58, 89, 112, 132, 136, 253],
+            ),
+            Family::V6 => (
+                &NETS_V6,
+                &[1, 2, 3, 4, 128, 129, 130, 133, 134, 135, 136, 137, 139, 143, 150],
+                &[1, 33, 47, 50, 89, 103, 112, 132, 136, 253],
+            ),
         };
-        let mut protocols = vec![proto::TCP, proto::UDP, if family == Family::V4 { proto::ICMP } else { proto::ICMPV6 }];
+        let mut protocols =
+            vec![proto::TCP, proto::UDP, if family == Family::V4 { proto::ICMP } else { proto::ICMPV6 }];
         protocols.extend(r.some(any, 4));
         let mut interfaces: Vec<_> = INTERFACES.iter().map(|(n, _)| *n).collect();
         interfaces = r.some(&interfaces, 3);
@@ -123,7 +154,7 @@ impl Pool {
         let mut v = [0; Field::COUNT];
         let interface = |r: &mut Random| {
             let all: Vec<_> = INTERFACES.iter().map(|(n, _)| *n).collect();
-            interface_value(if r.chance(80) { *r.pick(&self.interfaces) } else { *r.pick(&all) }).unwrap()
+            interface_value(r.pick(if r.chance(80) { &self.interfaces } else { &all })).unwrap()
         };
         let lo = interface_value("lo").unwrap();
         if path != Path::Output {
@@ -150,9 +181,14 @@ impl Pool {
             _ => *r.pick(&[0x12, 0x10, 0x04, 0x14, 0x01, 0x29, 0x00, 0x03, 0x22, 0xc2, 0x18]),
         };
         v[Field::TcpFlags.index()] = flags.into();
-        let foreign = matches!((self.family, protocol), (Family::V4, proto::ICMPV6) | (Family::V6, proto::ICMP));
+        let foreign =
+            matches!((self.family, protocol), (Family::V4, proto::ICMPV6) | (Family::V6, proto::ICMP));
         let mut state = if foreign { ConnState::Invalid } else { opening_state(protocol, flags, kind) };
-        if states && r.chance(12) && !foreign && matches!(protocol, proto::TCP | proto::UDP | proto::ICMP | proto::ICMPV6) {
+        if states
+            && r.chance(12)
+            && !foreign
+            && matches!(protocol, proto::TCP | proto::UDP | proto::ICMP | proto::ICMPV6)
+        {
             state = *r.pick(&[ConnState::Established, ConnState::Established, ConnState::Related]);
             v[Field::TcpFlags.index()] = *r.pick(&[0x10, 0x18]);
             let echo = if protocol == proto::ICMP { 8u8 } else { 128 };
