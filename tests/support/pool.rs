@@ -154,11 +154,9 @@ impl Pool {
         let mut v = [0; Field::COUNT];
         let interface = |r: &mut Random| {
             let all: Vec<_> = INTERFACES.iter().map(|(n, _)| *n).collect();
-            {
-                let names = if r.chance(80) { &self.interfaces } else { &all };
-                let name: &str = r.pick(names.as_slice());
-                interface_value(name).unwrap()
-            }
+            let mentioned = r.chance(80);
+            let name = *r.pick(if mentioned { &self.interfaces } else { &all });
+            interface_value(name).unwrap()
         };
         let lo = interface_value("lo").unwrap();
         if path != Path::Output {
