@@ -2,11 +2,16 @@
 
 pub mod any_any;
 mod chains;
+pub mod conversation;
 pub mod duplicate;
 pub mod empty_chain;
+mod explain_row;
 pub mod ipv6_unguarded;
+mod near;
 pub mod never_matches;
+pub mod points;
 pub mod policy_accept;
 mod probe;
 pub mod registry;
+pub mod requirement;
 pub mod unused_chain;

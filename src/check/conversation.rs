@@ -1,0 +1,366 @@
+//! Whether whole conversations pass a box: the first packet, the answers, and the packets after.
+
+use super::points::{Leg, interface_set};
+use crate::analysis::decide::{Answer, Part, Question, decide, witness};
+use crate::analysis::evaluate::{Because, Decider};
+use crate::packet::{
+    ConnState, Family, Field, IntervalSet, Packet, Path, Region, flags, opening_state, proto,
+};
+
+/// What is asked of a box.
+#[derive(Debug, Clone)]
+pub struct Talk {
+    /// Family.
+    pub family: Family,
+    /// Sources.
+    pub src: IntervalSet,
+    /// Destinations.
+    pub dst: IntervalSet,
+    /// Protocol; `None` = any.
+    pub protocol: Option<u8>,
+    /// Destination ports.
+    pub ports: IntervalSet,
+    /// Whether the conversation is wanted. If so, clients use unprivileged ports and plain SYNs, and answers must
+    /// come back; if not, every packet that can open a connection counts, from any port.
+    pub wanted: bool,
+    /// Only destinations that become these after translation.
+    pub delivered_to: Option<IntervalSet>,
+}
+
+/// Which packets of a conversation a case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// The one that opens it.
+    First,
+    /// Those of the other side.
+    Answer,
+    /// Those of the first side after that.
+    Later,
+}
+
+impl Stage {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Stage::First => "the first packet",
+            Stage::Answer => "the answers",
+            Stage::Later => "the packets after the first",
+        }
+    }
+}
+
+/// Conversations that share a fate, and why.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The conversations, by their first packets; only addresses, protocol and ports matter.
+    pub region: Region,
+    /// Which packets decide.
+    pub stage: Stage,
+    /// The rules that decide.
+    pub decided_by: Vec<Decider>,
+    /// What it hangs on, if it is undecided.
+    pub because: Vec<Because>,
+    /// A packet to show.
+    pub witness: Option<Packet>,
+    /// It depends on an interface that nobody declared.
+    pub interface: bool,
+    /// Rate limits that are assumed not to be exceeded.
+    pub assumed: Vec<Because>,
+    /// Destinations are translated on the way, to these.
+    pub translated: Option<Region>,
+}
+
+/// What became of all conversations: three lists that together are what was asked.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// Pass as a whole.
+    pub passed: Vec<Case>,
+    /// Some packet of them is stopped for certain.
+    pub stopped: Vec<Case>,
+    /// Not decided.
+    pub undecided: Vec<Case>,
+}
+
+/// Source ports of clients: unprivileged ones (RFC 6056, 3.2).
+pub fn client_ports() -> IntervalSet {
+    IntervalSet::range(1024u16, u16::MAX)
+}
+
+// TCP flags with which Linux opens a connection: SYN without ACK, RST or FIN (`tcp_rcv_state_process`, LISTEN).
+fn openers() -> IntervalSet {
+    use flags::{ACK, FIN, RST, SYN};
+    flags::masked(SYN | ACK | RST | FIN, SYN)
+}
+
+fn bits(all: &[u8]) -> IntervalSet {
+    all.iter().map(|f| u128::from(*f)).collect()
+}
+
+/// Judges conversations at one box.
+pub fn judge(leg: &Leg<'_>, talk: &Talk) -> Judged {
+    let unknown = match leg.path {
+        Path::Input if leg.iif.is_empty() => Some(Field::Iif),
+        Path::Output if leg.oif.is_empty() => Some(Field::Oif),
+        _ => None,
+    };
+    let start = first_region(leg, talk);
+    if start.is_empty() {
+        return Judged::default();
+    }
+    let (whole, cuts) = judge_region(leg, talk, &start, unknown);
+    let Some(field) = unknown else { return whole };
+    let classes = classes(start.get(field), &cuts);
+    if classes.len() < 2 {
+        return whole;
+    }
+    let each: Vec<Judged> =
+        classes.iter().map(|c| judge_region(leg, talk, &start.cut(field, c), None).0).collect();
+    combine(&start, each)
+}
+
+fn first_region(leg: &Leg<'_>, talk: &Talk) -> Region {
+    use flags::SYN;
+    let mut r = Region::all(talk.family)
+        .cut(Field::Src, &talk.src)
+        .cut(Field::Dst, &talk.dst)
+        .with(Field::Dport, talk.ports.clone())
+        .with(Field::State, IntervalSet::single(ConnState::New.value()))
+        .with(Field::TcpFlags, if talk.wanted { bits(&[SYN]) } else { openers() });
+    if let Some(p) = talk.protocol {
+        r = r.protocol(p);
+    }
+    if talk.wanted {
+        r = r.with(Field::Sport, client_ports());
+    }
+    let none = IntervalSet::single(0u8);
+    let cloud = matches!(leg.path, Path::Ingress | Path::Egress);
+    let sees = |into: bool| match leg.path {
+        Path::Forward => true,
+        Path::Input => into,
+        Path::Output => !into,
+        _ => false,
+    };
+    for (field, names, into) in [(Field::Iif, &leg.iif, true), (Field::Oif, &leg.oif, false)] {
+        let set = if sees(into) && !cloud { interface_set(field, names) } else { none.clone() };
+        r = r.with(field, set);
+    }
+    r
+}
+
+// Everything but addresses, protocol and ports widened to all.
+fn plain(r: &Region) -> Region {
+    let mut out = r.clone();
+    for f in [Field::Iif, Field::Oif, Field::State, Field::Icmp, Field::TcpFlags, Field::Mac] {
+        out = out.with(f, f.all());
+    }
+    out
+}
+
+fn question<'a>(
+    leg: &Leg<'a>,
+    path: Path,
+    region: Region,
+    delivered_to: Option<IntervalSet>,
+) -> Question<'a> {
+    Question { point: leg.point(), path, region, mark: 0, delivered_to }
+}
+
+// Judges a region of first packets; also gives the sets of the undeclared interface on which anything depended.
+fn judge_region(
+    leg: &Leg<'_>,
+    talk: &Talk,
+    start: &Region,
+    watch: Option<Field>,
+) -> (Judged, Vec<IntervalSet>) {
+    let first = question(leg, leg.path, start.clone(), talk.delivered_to.clone());
+    let answer = decide(&first);
+    let mut cuts = Vec::new();
+    if let Some(f) = watch {
+        cuts.extend(parts(&answer).map(|p| p.region.get(f).clone()));
+    }
+    let mut out = Judged {
+        stopped: cases(&first, &answer.denied, Stage::First, &plain),
+        undecided: cases(&first, &answer.undecided, Stage::First, &plain),
+        passed: Vec::new(),
+    };
+    let mut broken: Vec<Region> = Vec::new();
+    if talk.wanted && talk.protocol.is_some() {
+        for (stage, q) in follow_ups(leg, talk, &answer.accepted) {
+            let reply = decide(&q);
+            let forward = |r: &Region| plain(&if stage == Stage::Answer { r.mirrored() } else { r.clone() });
+            if let Some(f) = watch {
+                let f = if stage == Stage::Answer { other(f) } else { f };
+                cuts.extend(parts(&reply).map(|p| p.region.get(f).clone()));
+            }
+            let (no, maybe) =
+                (cases(&q, &reply.denied, stage, &forward), cases(&q, &reply.undecided, stage, &forward));
+            broken.extend(no.iter().chain(&maybe).map(|c| c.region.clone()));
+            out.stopped.extend(no);
+            out.undecided.extend(maybe);
+        }
+    }
+    for (i, part) in answer.accepted.iter().enumerate() {
+        let region = plain(&part.region);
+        let case = case(&first, part, Stage::First, region, !talk.wanted && i < WITNESSES);
+        let rest = Region::minus_all(vec![case.region.clone()], &broken);
+        out.passed.extend(rest.into_iter().map(|region| Case { region, ..case.clone() }));
+    }
+    (out, cuts)
+}
+
+fn other(f: Field) -> Field {
+    if f == Field::Iif { Field::Oif } else { Field::Iif }
+}
+
+fn parts(a: &Answer) -> impl Iterator<Item = &Part> {
+    a.accepted.iter().chain(&a.denied).chain(&a.undecided)
+}
+
+fn back(path: Path) -> Path {
+    match path {
+        Path::Input => Path::Output,
+        Path::Output => Path::Input,
+        Path::Ingress => Path::Egress,
+        Path::Egress => Path::Ingress,
+        Path::Forward => Path::Forward,
+    }
+}
+
+// The questions about what follows accepted first packets.
+fn follow_ups<'a>(leg: &Leg<'a>, talk: &Talk, accepted: &[Part]) -> Vec<(Stage, Question<'a>)> {
+    use flags::{ACK, FIN, PSH, SYN};
+    let mut out = Vec::new();
+    let simple = accepted.iter().all(|p| p.tracked && p.translated.is_none());
+    let starts: Vec<(Region, bool)> = if simple && !accepted.is_empty() {
+        // One question for all: answers and later packets are judged the same way whatever rule let the first one in.
+        vec![(first_region(leg, talk), true)]
+    } else {
+        accepted.iter().map(|p| (as_seen(p), p.tracked)).collect()
+    };
+    for (start, tracked) in starts {
+        let answer = start.mirrored();
+        for (stage, path, region, tcp) in [
+            (Stage::Answer, back(leg.path), answer, &[SYN | ACK, ACK, PSH | ACK, FIN | ACK][..]),
+            (Stage::Later, leg.path, start, &[ACK, PSH | ACK, FIN | ACK][..]),
+        ] {
+            if tracked || talk.protocol != Some(proto::TCP) {
+                let state = if tracked { ConnState::Established } else { ConnState::New };
+                let r = region
+                    .with(Field::State, IntervalSet::single(state.value()))
+                    .with(Field::TcpFlags, bits(tcp));
+                out.push((stage, question(leg, path, r, None)));
+                continue;
+            }
+            // Without a state each packet is judged as if it opened a connection.
+            for f in tcp {
+                let state = opening_state(proto::TCP, *f, 0);
+                let r = region
+                    .with(Field::State, IntervalSet::single(state.value()))
+                    .with(Field::TcpFlags, bits(&[*f]));
+                out.push((stage, question(leg, path, r, None)));
+            }
+        }
+    }
+    out
+}
+
+// The first packets as the filter saw them: with the translated destination, but the source of the sender (the
+// tracker undoes source translation before it filters answers).
+fn as_seen(part: &Part) -> Region {
+    match &part.translated {
+        None => part.region.clone(),
+        Some(t) => part
+            .region
+            .with(Field::Dst, t.get(Field::Dst).clone())
+            .with(Field::Dport, t.get(Field::Dport).clone()),
+    }
+}
+
+// Replaying a witness costs a walk through the whole ruleset: only the first few are ever shown.
+const WITNESSES: usize = 3;
+
+fn cases(q: &Question<'_>, parts: &[Part], stage: Stage, forward: &dyn Fn(&Region) -> Region) -> Vec<Case> {
+    parts.iter().enumerate().map(|(i, p)| case(q, p, stage, forward(&p.region), i < WITNESSES)).collect()
+}
+
+fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region, shown: bool) -> Case {
+    Case {
+        region,
+        stage,
+        decided_by: part.decided_by.clone(),
+        because: part.because.clone(),
+        witness: shown.then(|| witness(q, part)).flatten(),
+        interface: false,
+        assumed: part.assumed.clone(),
+        translated: part.translated.clone(),
+    }
+}
+
+// The coarsest partition of `all` that no set of `cuts` splits; at most 64 classes.
+fn classes(all: &IntervalSet, cuts: &[IntervalSet]) -> Vec<IntervalSet> {
+    let mut out = vec![all.clone()];
+    for cut in cuts {
+        if out.len() > 64 {
+            break;
+        }
+        out = out
+            .into_iter()
+            .flat_map(|c| [c.intersect(cut), c.minus(cut)])
+            .filter(|c| !c.is_empty())
+            .collect();
+    }
+    out
+}
+
+// What holds on every interface holds; the rest depends on which one it is.
+fn combine(start: &Region, each: Vec<Judged>) -> Judged {
+    let everywhere = |pick: &dyn Fn(&Judged) -> &Vec<Case>| -> Vec<Case> {
+        let mut each = each.iter();
+        let Some(first) = each.next() else { return Vec::new() };
+        each.fold(pick(first).clone(), |both, next| {
+            let mut out = Vec::new();
+            for a in &both {
+                for b in pick(next) {
+                    let region = a.region.intersect(&b.region);
+                    if !region.is_empty() {
+                        out.push(Case { region, ..a.clone() });
+                    }
+                }
+            }
+            disjoint(out)
+        })
+    };
+    let passed = everywhere(&|j| &j.passed);
+    let stopped = everywhere(&|j| &j.stopped);
+    let settled: Vec<Region> = passed.iter().chain(&stopped).map(|c| c.region.clone()).collect();
+    let mut left = Region::minus_all(vec![plain(start)], &settled);
+    let mut undecided = Vec::new();
+    // Attribute what is left to the cases that show it, a stopped one first: it names the rule.
+    for j in &each {
+        for c in j.stopped.iter().chain(&j.undecided).chain(&j.passed) {
+            let mut next = Vec::new();
+            for r in left {
+                let here = r.intersect(&c.region);
+                if here.is_empty() {
+                    next.push(r);
+                } else {
+                    next.extend(r.minus(&c.region));
+                    undecided.push(Case { region: here, interface: true, ..c.clone() });
+                }
+            }
+            left = next;
+        }
+    }
+    Judged { passed, stopped, undecided }
+}
+
+fn disjoint(cases: Vec<Case>) -> Vec<Case> {
+    let mut out: Vec<Case> = Vec::new();
+    for c in cases {
+        let seen: Vec<Region> = out.iter().map(|c| c.region.clone()).collect();
+        for region in Region::minus_all(vec![c.region.clone()], &seen) {
+            out.push(Case { region, ..c.clone() });
+        }
+    }
+    out
+}

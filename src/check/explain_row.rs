@@ -1,0 +1,337 @@
+//! Findings about requirements: the rows of a run, grouped by the line that decides, in words.
+
+use super::conversation::{Case, Stage};
+use super::near::{few, near_misses, ports};
+use super::requirement::{Row, flows};
+use crate::analysis::Verdict;
+use crate::analysis::evaluate::{Decider, evaluate};
+use crate::catalogue::resolve::{Addresses, Endpoint};
+use crate::catalogue::{Catalogue, Kind};
+use crate::finding::{Finding, Flow, Related, Severity, State};
+use crate::packet::{Path, addr, proto};
+use crate::source::{Location, Origin};
+use std::collections::BTreeMap;
+
+/// The findings of all rows.
+pub fn findings(catalogue: &Catalogue, rows: &[Row<'_>]) -> Vec<Finding> {
+    let mut groups: BTreeMap<Key, Vec<&Row<'_>>> = BTreeMap::new();
+    for row in rows {
+        let Some(case) = row.cases().first() else {
+            if row.state == State::Undecided {
+                groups.entry(Key::of(row, None)).or_default().push(row);
+            }
+            continue;
+        };
+        groups.entry(Key::of(row, Some(case))).or_default().push(row);
+    }
+    let mut out: Vec<Finding> = groups.values().map(|g| finding(catalogue, rows, g)).collect();
+    out.extend(rows.iter().filter_map(|r| remark(catalogue, r)));
+    out
+}
+
+// Rows with one key are one finding.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    id: String,
+    subject: String,
+    at: String,
+    undecided: bool,
+    stage: Option<Stage>,
+    origin: Option<Origin>,
+}
+
+impl Key {
+    fn of(row: &Row<'_>, case: Option<&Case>) -> Self {
+        Key {
+            id: row.wanted.id.clone(),
+            subject: row.flow.subject_end().name.clone(),
+            at: row.at(),
+            undecided: row.state == State::Undecided,
+            stage: case.map(|c| c.stage),
+            origin: case.and_then(|c| c.decided_by.first()).map(|d| d.origin),
+        }
+    }
+}
+
+fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Finding {
+    let row = group[0];
+    let case = row.cases().first();
+    let decider = case.and_then(|c| c.decided_by.first());
+    let undecided = row.state == State::Undecided;
+    let level = if undecided { row.wanted.level.min(Severity::Warning) } else { row.wanted.level };
+    let mut out = Finding {
+        rule: row.wanted.id.clone(),
+        level,
+        message: message(row, group, case),
+        subject: row.flow.subject_end().name.clone(),
+        location: place(row, decider),
+        label: label(row, decider, undecided),
+        related: Vec::new(),
+        path: Vec::new(),
+        witness: case.and_then(|c| c.witness.clone()),
+        details: Vec::new(),
+        fingerprint: String::new(),
+        fix: None,
+    };
+    for reason in
+        group.iter().flat_map(|r| r.cases().iter().flat_map(|c| r.because(c)).chain(r.reasons.clone()))
+    {
+        let related = Related { location: reason.location, message: format!("hangs on: {}", reason.text) };
+        if !out.related.contains(&related) && out.related.len() < 4 {
+            out.related.push(related);
+            let why = if reason.why.is_empty() { String::new() } else { format!(" ({})", reason.why) };
+            out.details.push(("depends on".to_owned(), format!("{}{why}", reason.text)));
+        }
+    }
+    if let (Some(packet), Some(leg)) = (&out.witness, &row.leg) {
+        let trace = evaluate(leg.point(), packet);
+        out.path = trace
+            .steps
+            .iter()
+            .filter_map(|s| {
+                let f = row.firewall(s.firewall)?;
+                let chain = &f.chain(s.chain).name;
+                Some(Related {
+                    location: f.locate(s.origin),
+                    message: format!("{}, {chain}: {}", s.hook.name(), s.result),
+                })
+            })
+            .collect();
+        let stopped = row.wanted.kind.wants_passage() && row.state == State::Violated;
+        if stopped
+            && case.is_some_and(|c| c.stage != Stage::Later)
+            && let Some(f) = decider.and_then(|d| row.firewall(d.firewall))
+        {
+            out.related.extend(near_misses(f, packet));
+        }
+    }
+    details(catalogue, rows, row, group, &mut out);
+    out
+}
+
+fn place(row: &Row<'_>, decider: Option<&Decider>) -> Location {
+    let by = decider.and_then(|d| Some(row.firewall(d.firewall)?.locate(d.origin)));
+    by.or_else(|| row.reasons.first().map(|r| r.location.clone())).unwrap_or_else(|| {
+        let first = row.leg.as_ref().and_then(|l| l.firewalls.iter().find(|f| f.covers(row.family)));
+        first.map_or_else(|| crate::source::locate(&[], Origin::default()), |f| f.locate(Origin::default()))
+    })
+}
+
+fn label(row: &Row<'_>, decider: Option<&Decider>, undecided: bool) -> String {
+    let Some(d) = decider else { return "not decided by this file".to_owned() };
+    let note = d.note.and_then(|n| row.firewall(d.firewall).map(|f| f.notes[n.index()].clone()));
+    let what = match (d.verdict, d.rule.is_some()) {
+        (Verdict::Accept, true) => "accepts it",
+        (Verdict::Accept, false) => "no rule stops the packet, the policy accepts it",
+        (Verdict::Drop, true) => "stops it",
+        (Verdict::Drop, false) => "no rule admits the packet, the policy drops it",
+        (Verdict::Undecided, _) => "may or may not stop it",
+    };
+    let word = if undecided { "may decide" } else { "decides" };
+    match note {
+        Some(n) => format!("{word}: {what} ({n})"),
+        None => format!("{word}: {what}"),
+    }
+}
+
+/// `tcp/20081`, `udp/53,123`, `any protocol`.
+fn service(flow: &Flow) -> String {
+    match (flow.proto.as_str(), flow.port.as_str()) {
+        ("any", "") => "any protocol".to_owned(),
+        ("any", p) => format!("port {p} of any protocol"),
+        (proto, "") => proto.to_owned(),
+        (proto, p) => format!("{proto}/{p}"),
+    }
+}
+
+fn asked(row: &Row<'_>) -> String {
+    let all = row.talk.ports.count() > u128::from(u16::MAX);
+    match row.talk.protocol {
+        None => "any protocol".to_owned(),
+        Some(p) if !proto::WITH_PORTS.contains(&p) => proto::name(p),
+        Some(p) if all => format!("any port of {}", proto::name(p)),
+        Some(p) => format!("{}/{}", proto::name(p), ports(&row.talk.ports).join(",")),
+    }
+}
+
+fn unique<'r>(group: &[&'r Row<'_>], end: impl Fn(&'r Row<'_>) -> &'r Endpoint) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for r in group {
+        let e = end(r);
+        let name = if e.addresses == Addresses::Undeclared && e.node.is_none() {
+            format!("any {}", e.name)
+        } else {
+            e.name.clone()
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
+    let from = few(&unique(group, |r| &r.flow.source));
+    let to = few(&unique(group, |r| &r.flow.destination));
+    let mut services: Vec<String> = Vec::new();
+    for r in group {
+        let s = asked(r);
+        if !services.contains(&s) {
+            services.push(s);
+        }
+    }
+    let on = services.join(", ");
+    let family = if row.family == crate::packet::Family::V6 { " over IPv6" } else { "" };
+    let undecided = row.state == State::Undecided;
+    if !row.wanted.kind.wants_passage() {
+        let advised = row.wanted.kind == Kind::AdvisedAgainst;
+        return match (undecided, advised) {
+            (true, _) => format!("not decided whether {from} can reach {to} on {on}{family}"),
+            (false, false) => format!("{from} can reach {to} on {on}{family}"),
+            (false, true) => format!("{from} can reach {to} on {on}{family}, which nothing here needs"),
+        };
+    }
+    if undecided {
+        return format!("not decided whether {from} can reach {to} on {on}{family}");
+    }
+    let here = row.leg.as_ref().map_or("", |l| l.name);
+    let whole =
+        case.is_some_and(|c| row.talk.src.ranges() == c.region.get(crate::packet::Field::Src).ranges());
+    let partly = if whole || row.judged.passed.is_empty() { "" } else { "part of " };
+    match case.map(|c| c.stage) {
+        Some(Stage::Answer) => {
+            format!("{from} cannot use {to} on {on}{family}: the answers are stopped at {here}")
+        }
+        Some(Stage::Later) => {
+            format!(
+                "{from} cannot use {to} on {on}{family}: the packets after the first are stopped at {here}"
+            )
+        }
+        _ => match row.leg.as_ref().map(|l| l.path) {
+            Some(Path::Output | Path::Egress) => {
+                format!(
+                    "{partly}{from} cannot reach {to} on {on}{family}: its own firewall does not let it out"
+                )
+            }
+            Some(Path::Forward) => {
+                format!("{partly}{from} cannot reach {to} on {on}{family}: stopped at {here}")
+            }
+            _ => format!("{partly}{from} cannot reach {to} on {on}{family}"),
+        },
+    }
+}
+
+fn end_text(e: &Endpoint) -> String {
+    match &e.addresses {
+        Addresses::Known(set) => {
+            let text = few(&addr::display(set));
+            if text == e.name { text } else { format!("{text} ({})", e.name) }
+        }
+        Addresses::HostName(n) => n.clone(),
+        Addresses::Undeclared => format!("any address ({}, not declared)", e.name),
+    }
+}
+
+// The end that is not the subject.
+fn peer<'r>(row: &'r Row<'_>) -> &'r Endpoint {
+    if std::ptr::eq(row.flow.subject_end(), &row.flow.source) {
+        &row.flow.destination
+    } else {
+        &row.flow.source
+    }
+}
+
+fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row<'_>], out: &mut Finding) {
+    let mut add = |word: &str, mut texts: Vec<String>| {
+        texts.sort();
+        texts.dedup();
+        if !texts.is_empty() {
+            out.details.push((word.to_owned(), few(&texts)));
+        }
+    };
+    if row.wanted.kind.wants_passage() {
+        let same = |r: &&Row<'_>| {
+            r.wanted.id == row.wanted.id
+                && r.at() == row.at()
+                && r.flow.subject_end().name == row.flow.subject_end().name
+        };
+        let met = rows.iter().filter(same).filter(|r| r.state == State::Met);
+        add("met for", met.map(|r| end_text(peer(r))).collect());
+        let word = if row.state == State::Undecided { "in question" } else { "missing" };
+        let parts = group.iter().flat_map(|r| match r.flow_part() {
+            Some(part) if r.judged.passed.is_empty() || part.is_empty() => vec![end_text(peer(r))],
+            Some(part) => part.into_iter().map(|p| format!("{p} ({})", peer(r).name)).collect(),
+            None => vec![end_text(peer(r))],
+        });
+        add(word, parts.collect());
+    } else {
+        let open = flows(group.iter().flat_map(|r| r.cases().iter().map(|c| &c.region)));
+        let texts = open.iter().map(|f| format!("{} from {} to {}", service(f), few(&f.from), few(&f.to)));
+        let word = if row.state == State::Undecided { "in question" } else { "lets through" };
+        add(word, texts.collect());
+    }
+    let tls = if row.wanted.tls { ", TLS (which a packet filter cannot check)" } else { "" };
+    let why = format!("{}: {}{tls} [{}]", catalogue.title, row.wanted.summary, row.wanted.reference);
+    out.details.push(("because".to_owned(), why));
+}
+
+impl Row<'_> {
+    // The peer addresses for which it does not hold.
+    fn flow_part(&self) -> Option<Vec<String>> {
+        let list = flows(self.cases().iter().map(|c| &c.region));
+        let from_peer = std::ptr::eq(peer(self), &self.flow.source);
+        let mut all: Vec<String> =
+            list.into_iter().flat_map(|f| if from_peer { f.from } else { f.to }).collect();
+        all.sort();
+        all.dedup();
+        (!all.is_empty()).then_some(all)
+    }
+}
+
+// Notes on requirements that are met, but with something to know.
+fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
+    if row.state != State::Met || !row.wanted.kind.wants_passage() {
+        return None;
+    }
+    let limited = row.judged.passed.iter().find(|c| !c.assumed.is_empty());
+    let (from, to) = (&row.flow.source.name, &row.flow.destination.name);
+    let (message, label, location, detail) = if let Some(case) = limited {
+        let a = &case.assumed[0];
+        let location = row.firewall(a.firewall)?.locate(a.origin);
+        (
+            format!("{from} reaches {to} on {} only while a rate limit is not exceeded", asked(row)),
+            "admits it up to a limit".to_owned(),
+            location,
+            ("assumed".to_owned(), format!("not throttled: {}", a.text)),
+        )
+    } else if !row.remark.is_empty() && !row.judged.stopped.is_empty() {
+        let decider = row.judged.passed.first().and_then(|c| c.decided_by.first());
+        (
+            format!("{} holds for some addresses: {}", row.wanted.id, row.remark),
+            "admits them".to_owned(),
+            place(row, decider),
+            (
+                "declare".to_owned(),
+                format!("the addresses of {}, with --set or a deployment file", peer(row).name),
+            ),
+        )
+    } else {
+        return None;
+    };
+    let mut out = Finding {
+        rule: row.wanted.id.clone(),
+        level: Severity::Note,
+        message,
+        subject: row.flow.subject_end().name.clone(),
+        location,
+        label,
+        related: Vec::new(),
+        path: Vec::new(),
+        witness: None,
+        details: vec![detail],
+        fingerprint: String::new(),
+        fix: None,
+    };
+    out.details.push(("because".to_owned(), format!("{}: {}", catalogue.title, row.wanted.summary)));
+    Some(out)
+}

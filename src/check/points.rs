@@ -1,0 +1,217 @@
+//! Where a flow can be stopped: the boxes of a deployment, and those that lie on a flow's path.
+
+use crate::analysis::{Environment, Point};
+use crate::catalogue::resolve::{Addresses, Endpoint, ResolvedFlow};
+use crate::config::{Deployment, Gateway};
+use crate::model::{Firewall, Hook};
+use crate::packet::{Family, Field, IntervalSet, Path, interface_value};
+
+/// A box with firewalls: a node's host, or a gateway.
+#[derive(Debug)]
+pub struct Enforcer<'a> {
+    /// The node's or gateway's name.
+    pub name: String,
+    /// Firewalls with the hooks of a host.
+    pub host: Vec<&'a Firewall>,
+    /// Firewalls of its interface in a cloud.
+    pub cloud: Vec<&'a Firewall>,
+    /// What is known about it.
+    pub environment: Environment,
+    /// Addresses behind each interface, for gateways: disjoint.
+    pub behind: Vec<(String, IntervalSet)>,
+}
+
+/// One box on a flow's path, and how the flow passes it.
+#[derive(Debug, Clone)]
+pub struct Leg<'a> {
+    /// Name of the box.
+    pub name: &'a str,
+    /// Its firewalls.
+    pub firewalls: &'a [&'a Firewall],
+    /// What is known about it.
+    pub environment: &'a Environment,
+    /// Way of the first packet.
+    pub path: Path,
+    /// Names of the interface by which it arrives; empty = not known, or none.
+    pub iif: Vec<String>,
+    /// Names of the interface by which it leaves, likewise.
+    pub oif: Vec<String>,
+    /// Sources that pass here.
+    pub src: IntervalSet,
+    /// Destinations that are reached through here.
+    pub dst: IntervalSet,
+    /// The box is a gateway: destinations may be translated here.
+    pub gateway: bool,
+}
+
+impl<'a> Leg<'a> {
+    /// Its firewalls as the analysis takes them.
+    pub fn point(&self) -> Point<'a> {
+        Point { firewalls: self.firewalls, environment: self.environment }
+    }
+
+    /// Whether some firewall speaks for the family.
+    pub fn covers(&self, family: Family) -> bool {
+        self.firewalls.iter().any(|f| f.covers(family))
+    }
+}
+
+/// Whether a firewall stands at an interface in a cloud.
+pub fn is_cloud(firewall: &Firewall) -> bool {
+    firewall.base_chains.iter().any(|b| matches!(b.hook, Hook::Ingress | Hook::Egress))
+}
+
+impl<'a> Enforcer<'a> {
+    /// A box from its firewalls.
+    pub fn new(name: &str, firewalls: &[&'a Firewall], environment: Environment) -> Self {
+        let (cloud, host) = firewalls.iter().partition(|f| is_cloud(f));
+        Self { name: name.to_owned(), host, cloud, environment, behind: Vec::new() }
+    }
+
+    /// A gateway: takes the networks behind its interfaces from the deployment, or from its own file.
+    pub fn gateway(gateway: &Gateway, firewalls: &[&'a Firewall], environment: Environment) -> Self {
+        let mut this = Self::new(&gateway.name, firewalls, environment);
+        let declared: Vec<_> = gateway.interfaces.iter().map(|(n, s)| (n.clone(), s.clone())).collect();
+        this.behind = if declared.is_empty() { networks_from_file(firewalls) } else { declared };
+        make_disjoint(&mut this.behind);
+        this
+    }
+
+    /// All its firewalls.
+    pub fn firewalls(&self) -> impl Iterator<Item = &'a Firewall> + '_ {
+        self.host.iter().chain(&self.cloud).copied()
+    }
+}
+
+// Interfaces of a configuration that names its networks. What lies behind none of them is behind those of which the
+// file does not say the network (learnt at run time), else behind `wan`.
+fn networks_from_file(firewalls: &[&Firewall]) -> Vec<(String, IntervalSet)> {
+    let all = Family::V4.all().union(&Family::V6.all());
+    let mut out: Vec<(String, IntervalSet)> = Vec::new();
+    let mut open = Vec::new();
+    let mut known = IntervalSet::EMPTY;
+    for i in firewalls.iter().flat_map(|f| &f.interfaces) {
+        if let Some(n) = &i.networks {
+            known = known.union(n);
+            out.push((i.name.clone(), n.clone()));
+        }
+        if i.networks.is_none() || i.name == "wan" {
+            open.push(i.name.clone());
+        }
+    }
+    for name in open {
+        out.push((name, all.minus(&known)));
+    }
+    out
+}
+
+// The smaller network is the more specific route: it takes its addresses out of the larger ones.
+fn make_disjoint(behind: &mut Vec<(String, IntervalSet)>) {
+    let mut order: Vec<usize> = (0..behind.len()).collect();
+    order.sort_by_key(|i| behind[*i].1.count());
+    let mut taken = IntervalSet::EMPTY;
+    for i in order {
+        let own = behind[i].1.minus(&taken);
+        // Two interfaces may lead to the same addresses (several uplinks): the flow may pass either.
+        let shared = behind[i].1.count() == all_count() || own.is_empty();
+        if !shared {
+            taken = taken.union(&own);
+            behind[i].1 = own;
+        } else {
+            behind[i].1 = behind[i].1.minus(&taken);
+        }
+    }
+    behind.retain(|(_, s)| !s.is_empty());
+}
+
+fn all_count() -> u128 {
+    u128::MAX
+}
+
+/// The boxes of a deployment: those of nodes by the node's index, then gateways.
+#[derive(Debug, Default)]
+pub struct Enforcers<'a> {
+    /// One for each node; without firewalls where none was given.
+    pub nodes: Vec<Enforcer<'a>>,
+    /// Gateways.
+    pub gateways: Vec<Enforcer<'a>>,
+}
+
+impl<'a> Enforcers<'a> {
+    /// The boxes that a flow passes, in order.
+    pub fn path(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<Leg<'a>> {
+        let everything = family.all();
+        let ends = [&flow.source, &flow.destination].map(|e| match &e.addresses {
+            Addresses::Known(set) => set.intersect(&everything),
+            _ => everything.clone(),
+        });
+        let [src, dst] = ends;
+        let mut legs = Vec::new();
+        let leg = |b: &'a Enforcer<'a>, cloud: bool, path: Path, iif: &[String], oif: &[String]| Leg {
+            name: &b.name,
+            firewalls: if cloud { &b.cloud } else { &b.host },
+            environment: &b.environment,
+            path,
+            iif: iif.to_vec(),
+            oif: oif.to_vec(),
+            src: src.clone(),
+            dst: dst.clone(),
+            gateway: false,
+        };
+        if let Some(b) = flow.source.node.and_then(|n| self.nodes.get(n)) {
+            if !b.host.is_empty() {
+                legs.push(leg(b, false, Path::Output, &[], &flow.source.interfaces));
+            }
+            if !b.cloud.is_empty() {
+                legs.push(leg(b, true, Path::Egress, &[], &[]));
+            }
+        }
+        for g in &self.gateways {
+            for (i, from) in &g.behind {
+                for (o, to) in g.behind.iter().filter(|(o, _)| o != i) {
+                    let (s, d) = (src.intersect(from), dst.intersect(to));
+                    if !s.is_empty() && !d.is_empty() {
+                        let l =
+                            leg(g, false, Path::Forward, std::slice::from_ref(i), std::slice::from_ref(o));
+                        legs.push(Leg { src: s, dst: d, gateway: true, ..l });
+                    }
+                }
+            }
+        }
+        if let Some(b) = flow.destination.node.and_then(|n| self.nodes.get(n)) {
+            if !b.cloud.is_empty() {
+                legs.push(leg(b, true, Path::Ingress, &[], &[]));
+            }
+            if !b.host.is_empty() {
+                legs.push(leg(b, false, Path::Input, &flow.destination.interfaces, &[]));
+            }
+        }
+        legs
+    }
+
+    /// Whether the end is a node of which no firewall file was given.
+    pub fn unguarded(&self, end: &Endpoint) -> Option<&Enforcer<'a>> {
+        let b = self.nodes.get(end.node?)?;
+        (b.host.is_empty() && b.cloud.is_empty()).then_some(b)
+    }
+}
+
+/// The environment of a node.
+pub fn environment(deployment: &Deployment, node: usize, throttled: bool) -> Environment {
+    let n = &deployment.nodes[node];
+    Environment {
+        local: n.all(),
+        labels: Some(n.security_groups.clone()).filter(|g| !g.is_empty()),
+        throttled,
+        ..Environment::default()
+    }
+}
+
+/// A set of interfaces by name; for none named, every interface but loopback.
+pub fn interface_set(field: Field, names: &[String]) -> IntervalSet {
+    if names.is_empty() {
+        let lo = interface_value("lo").unwrap_or(0);
+        return field.complement(&IntervalSet::from_ranges([(0, 0), (lo, lo)]));
+    }
+    names.iter().filter_map(|n| interface_value(n).ok()).collect()
+}

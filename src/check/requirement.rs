@@ -1,0 +1,514 @@
+//! Requirements of the catalogue, asked at every point of every flow's path.
+
+use super::conversation::{Case, Judged, Talk, judge};
+use super::near::ports;
+use super::points::{Enforcers, Leg};
+use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
+use crate::catalogue::{Breach, Catalogue, Kind, Requirement as Wanted};
+use crate::finding::{Flow, Reason, Requirement, State};
+use crate::model::Firewall;
+use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
+use crate::source::Location;
+use std::collections::BTreeSet;
+
+/// A requirement of one flow at one point, with all that a finding needs.
+pub struct Row<'a> {
+    /// The requirement.
+    pub wanted: &'a Wanted,
+    /// The flow.
+    pub flow: &'a ResolvedFlow,
+    /// The family asked about.
+    pub family: Family,
+    /// State.
+    pub state: State,
+    /// The point, `None` where there is no file.
+    pub leg: Option<Leg<'a>>,
+    /// What became of the conversations there.
+    pub judged: Judged,
+    /// Why it is not checked or does not apply, or what else a reader must know.
+    pub remark: String,
+    /// The addresses and ports that were asked.
+    pub talk: Talk,
+    /// Conditions on the flow as a whole.
+    pub reasons: Vec<Reason>,
+}
+
+/// Asks every flow.
+pub fn rows<'a>(
+    catalogue: &'a Catalogue,
+    flows: &'a [ResolvedFlow],
+    boxes: &'a Enforcers<'a>,
+) -> Vec<Row<'a>> {
+    let mut out = Vec::new();
+    for flow in flows {
+        let wanted = &catalogue.requirements[flow.requirement];
+        if let Applies::No(why) = &flow.applies {
+            out.push(Row::empty(wanted, flow, State::NotApplicable, why.clone()));
+            continue;
+        }
+        let families = families(flow, boxes);
+        if families.is_empty() {
+            let why = "source and destination have no address family in common".to_owned();
+            out.push(Row::empty(wanted, flow, State::NotApplicable, why));
+        }
+        for family in families {
+            if wanted.kind.wants_passage() {
+                passage(wanted, flow, family, boxes, &mut out);
+            } else {
+                out.push(barrier(wanted, flow, family, boxes));
+            }
+        }
+    }
+    out
+}
+
+// The families in which both ends have addresses; where neither end is known, those that some file on the way speaks for.
+fn families(flow: &ResolvedFlow, boxes: &Enforcers<'_>) -> Vec<Family> {
+    let of = |e: &Endpoint, f: Family| e.addresses.known().is_none_or(|s| s.intersects(&f.all()));
+    let unknown = flow.source.addresses.known().is_none() && flow.destination.addresses.known().is_none();
+    Family::ALL
+        .into_iter()
+        .filter(|f| of(&flow.source, *f) && of(&flow.destination, *f))
+        .filter(|f| !unknown || boxes.path(flow, *f).iter().any(|l| l.covers(*f)))
+        .collect()
+}
+
+fn talk(flow: &ResolvedFlow, leg: Option<&Leg<'_>>, family: Family, wanted: bool) -> Talk {
+    let end = |e: &Endpoint| e.addresses.known().map_or_else(|| family.all(), |s| s.intersect(&family.all()));
+    Talk {
+        family,
+        src: leg.map_or_else(|| end(&flow.source), |l| l.src.clone()),
+        dst: leg.map_or_else(|| end(&flow.destination), |l| l.dst.clone()),
+        protocol: flow.protocol,
+        ports: flow.ports.clone(),
+        wanted,
+        delivered_to: None,
+    }
+}
+
+impl<'a> Row<'a> {
+    fn empty(wanted: &'a Wanted, flow: &'a ResolvedFlow, state: State, remark: String) -> Self {
+        let family =
+            flow.destination.addresses.known().and_then(IntervalSet::first).map_or(Family::V4, addr::family);
+        Row {
+            wanted,
+            flow,
+            family,
+            state,
+            leg: None,
+            judged: Judged::default(),
+            remark,
+            talk: talk(flow, None, family, true),
+            reasons: Vec::new(),
+        }
+    }
+
+    /// The cases that a finding is about, worst first.
+    pub fn cases(&self) -> &[Case] {
+        match (self.state, self.wanted.kind.wants_passage()) {
+            (State::Violated, true) => &self.judged.stopped,
+            (State::Violated, false) => &self.judged.passed,
+            (State::Undecided, _) => &self.judged.undecided,
+            _ => &[],
+        }
+    }
+
+    /// The firewall of a case's decider at this row's point.
+    pub fn firewall(&self, index: usize) -> Option<&'a Firewall> {
+        self.leg.as_ref().and_then(|l| l.firewalls.get(index)).copied()
+    }
+
+    /// Places of the rules that decide a case.
+    pub fn deciders(&self, case: &Case) -> Vec<Location> {
+        case.decided_by.iter().filter_map(|d| Some(self.firewall(d.firewall)?.locate(d.origin))).collect()
+    }
+
+    /// Conditions of a case.
+    pub fn because(&self, case: &Case) -> Vec<Reason> {
+        let mut out: Vec<Reason> = case
+            .because
+            .iter()
+            .filter_map(|b| {
+                let location = self.firewall(b.firewall)?.locate(b.origin);
+                Some(Reason { text: b.text.clone(), why: b.why.clone(), location })
+            })
+            .collect();
+        if case.interface
+            && let Some(location) = self.deciders(case).into_iter().next()
+        {
+            let why = "declare the node's interfaces: interfaces = { eth0 = \"…\" }".to_owned();
+            out.push(Reason { text: "the interface that the packets take".to_owned(), why, location });
+        }
+        out
+    }
+
+    /// Path of the file at this point that speaks for the family.
+    pub fn at(&self) -> String {
+        let Some(leg) = &self.leg else { return String::new() };
+        let decided =
+            self.cases().iter().flat_map(|c| &c.decided_by).find_map(|d| leg.firewalls.get(d.firewall));
+        let any = leg.firewalls.iter().find(|f| f.covers(self.family));
+        decided.or(any).map_or_else(String::new, |f| f.path().to_owned())
+    }
+
+    /// As the report has it.
+    pub fn to_report(&self) -> Requirement {
+        let cases = self.cases();
+        let mut decided_by: Vec<Location> = Vec::new();
+        let shown: &[Case] = if cases.is_empty() { &self.judged.passed } else { cases };
+        let shown: &[Case] =
+            if shown.is_empty() && self.state == State::Met { &self.judged.stopped } else { shown };
+        for l in shown.iter().flat_map(|c| self.deciders(c)) {
+            if !decided_by.contains(&l) && decided_by.len() < 8 {
+                decided_by.push(l);
+            }
+        }
+        let mut because: Vec<Reason> = self.reasons.clone();
+        for r in cases.iter().flat_map(|c| self.because(c)) {
+            if !because.contains(&r) {
+                because.push(r);
+            }
+        }
+        Requirement {
+            id: self.wanted.id.clone(),
+            state: self.state,
+            subject: self.flow.subject_end().name.clone(),
+            at: self.at(),
+            flow: self.flow_asked(),
+            witness: cases.iter().find_map(|c| c.witness.clone()),
+            remainder: flows(cases.iter().map(|c| &c.region)),
+            decided_by,
+            because,
+        }
+    }
+
+    fn flow_asked(&self) -> Flow {
+        Flow {
+            from: addr::display(&self.talk.src),
+            to: addr::display(&self.talk.dst),
+            proto: self.talk.protocol.map_or_else(|| "any".to_owned(), proto::name),
+            port: port_text(self.talk.protocol, &self.talk.ports),
+        }
+    }
+}
+
+fn port_text(protocol: Option<u8>, set: &IntervalSet) -> String {
+    let all = set.count() > u128::from(u16::MAX);
+    match protocol {
+        Some(p) if proto::WITH_PORTS.contains(&p) => ports(set).join(","),
+        None if !all => ports(set).join(","),
+        _ => String::new(),
+    }
+}
+
+/// Regions as flows, each once, joined where only the source or only the destination differs.
+pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
+    let mut joined: Vec<Region> = Vec::new();
+    for r in regions {
+        let mut r = r.with(Field::Sport, Field::Sport.all());
+        loop {
+            let mergeable = joined.iter().position(|o| {
+                o.covers(&r)
+                    || [Field::Src, Field::Dst, Field::Dport]
+                        .iter()
+                        .any(|f| Field::ALL.iter().all(|g| g == f || o.get(*g) == r.get(*g)))
+            });
+            let Some(i) = mergeable else { break };
+            let o = joined.swap_remove(i);
+            if o.covers(&r) {
+                r = o;
+                continue;
+            }
+            for f in [Field::Src, Field::Dst, Field::Dport] {
+                r = r.with(f, r.get(f).union(o.get(f)));
+            }
+        }
+        joined.push(r);
+    }
+    let one = |s: &IntervalSet| (s.count() == 1).then(|| s.first().unwrap_or(0) as u8);
+    let out: BTreeSet<Flow> = joined
+        .iter()
+        .map(|r| {
+            let p = one(r.get(Field::Proto));
+            Flow {
+                from: addr::display(r.get(Field::Src)),
+                to: addr::display(r.get(Field::Dst)),
+                proto: p.map_or_else(|| "any".to_owned(), proto::name),
+                port: port_text(p, r.get(Field::Dport)),
+            }
+        })
+        .collect();
+    out.into_iter().collect()
+}
+
+// A flow that must pass: one row for each point on its path.
+fn passage<'a>(
+    wanted: &'a Wanted,
+    flow: &'a ResolvedFlow,
+    family: Family,
+    boxes: &'a Enforcers<'a>,
+    out: &mut Vec<Row<'a>>,
+) {
+    let row = |state, leg: Option<Leg<'a>>, judged, remark: String, reasons| {
+        let talk = talk(flow, leg.as_ref(), family, true);
+        Row { wanted, flow, family, state, leg, judged, remark, talk, reasons }
+    };
+    for end in [&flow.source, &flow.destination] {
+        if let Some(b) = boxes.unguarded(end) {
+            let why = format!("no firewall file of {} was given", b.name);
+            out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
+        }
+    }
+    for leg in boxes.path(flow, family) {
+        if !leg.covers(family) {
+            let why = format!("no file of {} speaks for IPv{}", leg.name, family.number());
+            out.push(row(State::NotChecked, Some(leg), Judged::default(), why, Vec::new()));
+            continue;
+        }
+        let judged = judge(&leg, &talk(flow, Some(&leg), family, true));
+        let loose = [&flow.source, &flow.destination].into_iter().find(|e| e.addresses.known().is_none());
+        let (state, remark, reasons) = match loose.map(|e| (e, &e.addresses)) {
+            Some((e, Addresses::HostName(name))) => by_name(flow, e, name, &leg, family, &judged),
+            Some((e, Addresses::Undeclared)) => undeclared(e, &judged),
+            _ => (settled(&judged), String::new(), Vec::new()),
+        };
+        out.push(row(state, Some(leg), judged, remark, reasons));
+    }
+}
+
+fn settled(judged: &Judged) -> State {
+    match () {
+        () if !judged.stopped.is_empty() => State::Violated,
+        () if !judged.undecided.is_empty() => State::Undecided,
+        () => State::Met,
+    }
+}
+
+// Nobody said who the peers are: let in from somewhere is enough, and is said.
+fn undeclared(end: &Endpoint, judged: &Judged) -> (State, String, Vec<Reason>) {
+    let state = match () {
+        () if judged.passed.is_empty() && judged.undecided.is_empty() => State::Violated,
+        () if judged.passed.is_empty() => State::Undecided,
+        () => State::Met,
+    };
+    let partly = state == State::Met && !(judged.stopped.is_empty() && judged.undecided.is_empty());
+    let remark = if partly {
+        let who = flows(judged.passed.iter().map(|c| &c.region));
+        let mut sides: Vec<String> = who.iter().flat_map(|f| f.from.clone()).collect();
+        sides.sort();
+        sides.dedup();
+        format!("the addresses of {} were not declared; met for {}", end.name, super::near::few(&sides))
+    } else {
+        String::new()
+    };
+    (state, remark, Vec::new())
+}
+
+// A host name without addresses: decided where every address gives the same, or where the firewall names the host too.
+fn by_name(
+    flow: &ResolvedFlow,
+    end: &Endpoint,
+    name: &str,
+    leg: &Leg<'_>,
+    family: Family,
+    judged: &Judged,
+) -> (State, String, Vec<Reason>) {
+    if judged.passed.is_empty() && judged.undecided.is_empty() {
+        return (State::Violated, String::new(), Vec::new());
+    }
+    if judged.stopped.is_empty() && judged.undecided.is_empty() {
+        return (State::Met, String::new(), Vec::new());
+    }
+    let field = if std::ptr::eq(end, &flow.source) { Field::Src } else { Field::Dst };
+    let mut environment = leg.environment.clone();
+    environment.names.insert((field, name.to_owned()));
+    let named = Leg { environment: &environment, ..leg.clone() };
+    let again = judge(&named, &talk(flow, Some(leg), family, true));
+    if again.stopped.is_empty() && again.undecided.is_empty() && !again.passed.is_empty() {
+        return (State::Met, format!("the firewall itself names {name}"), Vec::new());
+    }
+    let place = leg.firewalls.iter().find(|f| f.covers(family)).map(|f| f.locate(Default::default()));
+    let reasons = place.map(|location| Reason {
+        text: format!("the addresses of {name}"),
+        why: format!("declare them: [names] \"{name}\" = [\"…\"]"),
+        location,
+    });
+    (State::Undecided, format!("the addresses of {name} are not known"), reasons.into_iter().collect())
+}
+
+// A flow that must be kept out: it has to be stopped at one point of its path.
+fn barrier<'a>(
+    wanted: &'a Wanted,
+    flow: &'a ResolvedFlow,
+    family: Family,
+    boxes: &'a Enforcers<'a>,
+) -> Row<'a> {
+    let mut legs = boxes.path(flow, family);
+    let all_legs = legs.len();
+    legs.retain(|l| l.covers(family));
+    let base = talk(flow, None, family, false);
+    let row = |state, leg: Option<Leg<'a>>, judged, remark: String| Row {
+        wanted,
+        flow,
+        family,
+        state,
+        leg,
+        judged,
+        remark,
+        talk: base.clone(),
+        reasons: Vec::new(),
+    };
+    if legs.is_empty() {
+        let name = &flow.subject_end().name;
+        let why = match all_legs {
+            0 => format!("no firewall file of {name} was given"),
+            _ => format!("no file of {name} speaks for IPv{}", family.number()),
+        };
+        return row(State::NotChecked, None, Judged::default(), why);
+    }
+    // Follow what is not stopped from point to point; the last one that lets it through is where it stands. Several legs of
+    // one gateway (interface pairs) are alternatives, not a sequence.
+    let mut worst: Option<Row<'a>> = None;
+    let mut groups: Vec<Vec<Leg<'a>>> = Vec::new();
+    for leg in legs {
+        match groups.last_mut() {
+            Some(g) if leg.gateway && g[0].gateway && g[0].name == leg.name => g.push(leg),
+            _ => groups.push(vec![leg]),
+        }
+    }
+    let mut held: Option<Row<'a>> = None;
+    // What the points so far let through, as the next one sees it; `None` = everything.
+    let mut flowing: Option<Vec<Region>> = None;
+    for group in groups {
+        let mut onward = Vec::new();
+        let mut through: Option<Row<'a>> = None;
+        for leg in group {
+            let mut judged = judge(&leg, &talk(flow, Some(&leg), family, false));
+            if leg.gateway {
+                let inside = Talk {
+                    dst: family.all(),
+                    delivered_to: Some(leg.dst.clone()),
+                    ..talk(flow, Some(&leg), family, false)
+                };
+                let delivered = judge(&leg, &inside);
+                judged.passed.extend(delivered.passed.into_iter().filter(|c| c.translated.is_some()));
+                judged.undecided.extend(delivered.undecided.into_iter().filter(|c| c.translated.is_some()));
+            }
+            except(wanted, flow, &mut judged);
+            if let Some(before) = &flowing {
+                keep(&mut judged, before);
+            }
+            onward.extend(judged.passed.iter().chain(&judged.undecided).map(delivered_region));
+            let state = broken(wanted, &judged);
+            let r = row(state, Some(leg), judged, String::new());
+            if state == State::Met {
+                held.get_or_insert(r);
+            } else if through.as_ref().is_none_or(|t| rank(state) > rank(t.state)) {
+                through = Some(r);
+            }
+        }
+        flowing = Some(onward);
+        match through {
+            // Stopped here for certain: kept out, whatever the other points do.
+            None => return held.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new())),
+            Some(t) => match &worst {
+                // It passes only where it passes everywhere: one undecided point makes the whole undecided.
+                Some(w) if rank(w.state) <= rank(t.state) && w.state == State::Undecided => {}
+                _ => worst = Some(t),
+            },
+        }
+    }
+    worst.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new()))
+}
+
+// Only what came through the points before.
+fn keep(judged: &mut Judged, before: &[Region]) {
+    for list in [&mut judged.passed, &mut judged.undecided] {
+        let cases = std::mem::take(list);
+        for c in cases {
+            let parts = before.iter().map(|b| c.region.intersect(b)).filter(|r| !r.is_empty());
+            list.extend(parts.map(|region| Case { region, ..c.clone() }));
+        }
+    }
+}
+
+// A case's packets as they leave the point: after translation.
+fn delivered_region(c: &Case) -> Region {
+    match &c.translated {
+        None => c.region.clone(),
+        Some(t) => [Field::Src, Field::Dst, Field::Sport, Field::Dport]
+            .into_iter()
+            .fold(c.region.clone(), |r, f| r.with(f, t.get(f).clone())),
+    }
+}
+
+fn rank(s: State) -> u8 {
+    match s {
+        State::Violated => 2,
+        State::Undecided => 1,
+        _ => 0,
+    }
+}
+
+// Takes out what another requirement asks for.
+fn except(wanted: &Wanted, flow: &ResolvedFlow, judged: &mut Judged) {
+    if !wanted.except_wanted || flow.except.is_empty() {
+        return;
+    }
+    let mut allowed = Vec::new();
+    for e in &flow.except {
+        for family in Family::ALL {
+            let (Some(s), Some(d)) = (end_set(&e.source, family), end_set(&e.destination, family)) else {
+                continue;
+            };
+            let mut r = Region::all(family).cut(Field::Src, &s).cut(Field::Dst, &d);
+            if let Some(p) = e.protocol {
+                r = r.protocol(p);
+                if proto::WITH_PORTS.contains(&p) {
+                    r = r.cut(Field::Dport, &e.ports);
+                }
+            }
+            if !r.is_empty() {
+                allowed.push(r);
+            }
+        }
+    }
+    for list in [&mut judged.passed, &mut judged.undecided] {
+        let cases = std::mem::take(list);
+        for c in cases {
+            for region in Region::minus_all(vec![c.region.clone()], &allowed) {
+                list.push(Case { region, ..c.clone() });
+            }
+        }
+    }
+}
+
+// A host without known addresses may be anywhere: what is asked for towards it is not held against the flow.
+fn end_set(a: &Addresses, family: Family) -> Option<IntervalSet> {
+    match a {
+        Addresses::Known(s) => Some(s.intersect(&family.all())).filter(|s| !s.is_empty()),
+        Addresses::HostName(_) => Some(family.all()),
+        Addresses::Undeclared => None,
+    }
+}
+
+fn broken(wanted: &Wanted, judged: &Judged) -> State {
+    let some = match () {
+        () if !judged.passed.is_empty() => State::Violated,
+        () if !judged.undecided.is_empty() => State::Undecided,
+        () => State::Met,
+    };
+    if wanted.breach == Breach::Some {
+        return some;
+    }
+    // Only where all of it passes; a part of it is no breach.
+    if judged.stopped.is_empty() && judged.undecided.is_empty() && !judged.passed.is_empty() {
+        return State::Violated;
+    }
+    if judged.stopped.is_empty() && !judged.undecided.is_empty() { State::Undecided } else { State::Met }
+}
+
+/// Whether a requirement is about keeping something out.
+pub fn keeps_out(kind: Kind) -> bool {
+    !kind.wants_passage()
+}
