@@ -3,8 +3,8 @@
 
 pub mod load;
 
-use crate::model::Firewall;
-use crate::packet::IntervalSet;
+use crate::model::{ChainId, Firewall};
+use crate::packet::{IntervalSet, Region};
 use crate::source::SourceFile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,36 @@ pub trait Dialect: Sync {
     /// that belong together ([`Grouping::Together`]). Never fails: what is wrong becomes a diagnostic of the firewall, and what
     /// could not be understood a rule with an unknown verdict.
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall;
+
+    /// What to add to let a flow through, in the dialect's own syntax; `None` where this dialect cannot say.
+    fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
+        let _ = (firewall, missing);
+        None
+    }
+}
+
+/// A flow that a firewall stops and should not.
+#[derive(Debug, Clone, Copy)]
+pub struct Missing<'a> {
+    /// The packets: their family, source, destination, protocol, destination port; interfaces where they are known.
+    pub region: &'a Region,
+    /// The packets are answers of a conversation that is let in: state established, the service's port is the source port.
+    pub answers: bool,
+    /// The chain in which they are stopped; the base chain where its policy stops them.
+    pub chain: ChainId,
+    /// The rule of the chain that stops them; `None` = the policy.
+    pub rule: Option<usize>,
+}
+
+/// An edit that lets a flow through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Index of the firewall's file that is to be edited.
+    pub file: usize,
+    /// Insert after this line (from 1); 0 = at the top.
+    pub after_line: u32,
+    /// The lines, without the last line end.
+    pub text: String,
 }
 
 /// What part a file plays.
