@@ -212,6 +212,13 @@ impl<'a> Evaluator<'a> {
         let mut ends: Vec<(Verdict, bool, Option<Packet>, Story)> = Vec::new();
         let mut exhausted = false;
         while let Some((mut state, mut story)) = work.pop() {
+            if seen.len() + work.len() > MAX_FORKS {
+                exhausted = true;
+                break;
+            }
+            if !seen.insert(state.clone()) {
+                continue;
+            }
             // One state runs on until it ends; where it forks, the other branch waits in `work`.
             loop {
                 match self.step(&mut state, &mut story, &mut work) {
@@ -220,6 +227,7 @@ impl<'a> Evaluator<'a> {
                         if seen.len() + work.len() > MAX_FORKS {
                             exhausted = true;
                             work.clear();
+                            break;
                         }
                         if !seen.insert(state.clone()) {
                             break;
@@ -499,15 +507,24 @@ impl<'a> Evaluator<'a> {
                 story.decider = Some(decider(Verdict::Drop));
                 Next::End(Verdict::Drop)
             }
-            Action::Jump(to) => {
-                step(format!("jump {}", f.chain(to).name));
+            Action::Jump(to) | Action::Goto(to) => {
+                let name = &f.chain(to).name;
+                let goes = rule.action == Action::Goto(to);
+                step(format!("{} {name}", if goes { "goto" } else { "jump" }));
+                if s.stack.iter().any(|frame| frame.chain == to) {
+                    let text = format!("chain {name} comes back to itself");
+                    let why = "no kernel loads such a loop".to_owned();
+                    push(&mut story.because, Because { firewall, text, why, origin: rule.origin });
+                    story.decider = Some(decider(Verdict::Undecided));
+                    return Next::End(Verdict::Undecided);
+                }
                 self.advance(s);
-                s.stack.push(Frame { chain: to, next: 0 });
-                Next::On
-            }
-            Action::Goto(to) => {
-                step(format!("goto {}", f.chain(to).name));
-                s.stack.pop();
+                if let Some(top) = s.stack.last_mut()
+                    && goes
+                {
+                    // The chain that is left for good is over when the target comes back; it stays on the stack to find loops.
+                    top.next = usize::MAX;
+                }
                 s.stack.push(Frame { chain: to, next: 0 });
                 Next::On
             }
@@ -594,8 +611,8 @@ impl<'a> Evaluator<'a> {
             };
             s.values[address.index()] = among(own);
         } else if let Some((lo, hi)) = t.address {
-            s.values[address.index()] = match (&s.values[address.index()], t.netmap) {
-                (Val::One(v), true) => Val::One(lo | (v & (hi - lo))),
+            s.values[address.index()] = match (&s.values[address.index()], t.host_mask()) {
+                (Val::One(v), Some(mask)) => Val::One(lo | (v & mask)),
                 _ => among(IntervalSet::range(lo, hi)),
             };
         }
@@ -686,6 +703,17 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    // The value that rules see, if there is exactly one.
+    fn one(&self, s: &State, here: &Here<'_>, field: Field) -> Option<Value> {
+        let sees = here.base.hook.sees(s.path);
+        match (field, &s.values[field.index()]) {
+            (Field::Iif, _) if !sees.0 => Some(0),
+            (Field::Oif, _) if !sees.1 => Some(0),
+            (_, Val::One(v)) => Some(*v),
+            _ => None,
+        }
+    }
+
     fn within(
         &self,
         s: &State,
@@ -727,11 +755,18 @@ impl<'a> Evaluator<'a> {
         match *term {
             Term::Range { field, lo, hi } => {
                 let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
-                let range = IntervalSet::range(base + Value::from(lo), base + Value::from(hi));
+                let (lo, hi) = (base + Value::from(lo), base + Value::from(hi));
+                if let Some(v) = self.one(s, here, field) {
+                    return if lo <= v && v <= hi { Truth::Yes } else { Truth::No };
+                }
+                let range = IntervalSet::range(lo, hi);
                 self.within(s, here, field, &|v| (range.intersects(v), range.covers(v)))
             }
             Term::In(field, id) => {
                 let set = f.sets.get(id);
+                if let Some(v) = self.one(s, here, field) {
+                    return if set.contains(v) { Truth::Yes } else { Truth::No };
+                }
                 self.within(s, here, field, &|v| (set.intersects(v), set.covers(v)))
             }
             Term::Opaque { condition, negated } => {
@@ -772,8 +807,9 @@ impl<'a> Evaluator<'a> {
             }
             Term::AddressType { field, types, negated } => {
                 let truth = match &s.values[field.index()] {
-                    Val::One(v) => address_type(*v, types, self.local.as_ref()),
-                    _ => None,
+                    Val::One(v) => address_type(&IntervalSet::single(*v), types, self.local.as_ref()),
+                    Val::Among(set) => address_type(set, types, self.local.as_ref()),
+                    Val::Absent => None,
                 };
                 match truth {
                     Some(t) if t != negated => Truth::Yes,
@@ -873,9 +909,9 @@ pub fn address_type_sets(types: AddressTypes, local: Option<&IntervalSet>) -> (I
     (certain, possible)
 }
 
-fn address_type(v: Value, types: AddressTypes, local: Option<&IntervalSet>) -> Option<bool> {
+fn address_type(set: &IntervalSet, types: AddressTypes, local: Option<&IntervalSet>) -> Option<bool> {
     let (certain, possible) = address_type_sets(types, local);
-    match (certain.contains(v), possible.contains(v)) {
+    match (certain.covers(set), possible.intersects(set)) {
         (true, _) => Some(true),
         (_, false) => Some(false),
         _ => None,

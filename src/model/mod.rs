@@ -457,6 +457,15 @@ pub struct Translation {
     pub netmap: bool,
 }
 
+impl Translation {
+    /// The host bits that a prefix translation keeps; `None` if it is none, or its addresses are no prefix.
+    pub fn host_mask(&self) -> Option<Value> {
+        let (lo, hi) = self.address.filter(|_| self.netmap)?;
+        let mask = hi.checked_sub(lo)?;
+        (mask & mask.wrapping_add(1) == 0 && lo & mask == 0).then_some(mask)
+    }
+}
+
 /// Which end a translation changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TranslatedEnd {

@@ -55,6 +55,11 @@ impl SetPool {
         MaskId(at as u32)
     }
 
+    /// Whether any rule tests a register.
+    pub fn has_masks(&self) -> bool {
+        !self.masks.is_empty()
+    }
+
     /// Value and mask of a test.
     pub fn mask(&self, id: MaskId) -> (u32, u32) {
         self.masks[id.index()]

@@ -15,5 +15,5 @@ pub use concrete::{Packet, PacketError, Path, has_field, mac_text, opening_state
 pub use field::{
     ConnState, Field, NameError, flags, interface_name, interface_prefix, interface_value, proto,
 };
-pub use region::{Region, carriers};
+pub use region::{Region, carriers, shared_carriers};
 pub use set::{IntervalSet, Value};

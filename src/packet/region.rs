@@ -2,7 +2,7 @@
 
 use super::concrete::has_field;
 use super::{Family, Field, IntervalSet, Packet, Path, Value, proto};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The set of all packets whose every field lies in that field's set: a box, or a product of interval sets.
 ///
@@ -41,6 +41,16 @@ impl Region {
         self.with(field, self.get(field).intersect(set))
     }
 
+    /// The set of a field, to share with another region.
+    pub fn shared(&self, field: Field) -> &Arc<IntervalSet> {
+        &self.sets[field.index()]
+    }
+
+    /// Replaces the set of a field.
+    pub fn set(&mut self, field: Field, set: Arc<IntervalSet>) {
+        self.sets[field.index()] = set;
+    }
+
     /// Whether some field has no value left.
     pub fn is_empty(&self) -> bool {
         self.sets.iter().any(|s| s.is_empty())
@@ -63,22 +73,18 @@ impl Region {
 
 /// The protocols whose packets have the field; `None` if all do.
 pub fn carriers(field: Field) -> Option<IntervalSet> {
-    let with: IntervalSet = (0..=255u8).filter(|p| has_field(*p, field)).map(Value::from).collect();
-    (with.count() < 256).then_some(with)
+    shared_carriers(field).map(|c| (**c).clone())
 }
 
-impl Region {
-    /// Cut to a protocol.
-    #[must_use]
-    pub fn protocol(&self, p: u8) -> Self {
-        self.cut(Field::Proto, &IntervalSet::single(p))
-    }
-
-    /// Whether every protocol of the region has ports.
-    pub fn has_ports(&self) -> bool {
-        let ports: IntervalSet = proto::WITH_PORTS.iter().map(|p| Value::from(*p)).collect();
-        ports.covers(self.get(Field::Proto))
-    }
+/// The protocols whose packets have the field, as one shared set; `None` if all do.
+pub fn shared_carriers(field: Field) -> Option<&'static Arc<IntervalSet>> {
+    static TABLE: LazyLock<[Option<Arc<IntervalSet>>; Field::COUNT]> = LazyLock::new(|| {
+        Field::ALL.map(|f| {
+            let with: IntervalSet = (0..=255u8).filter(|p| has_field(*p, f)).map(Value::from).collect();
+            (with.count() < 256).then(|| Arc::new(with))
+        })
+    });
+    TABLE[field.index()].as_ref()
 }
 
 // Fields in the order in which a difference is cut: protocols before the fields that only some of them carry.
@@ -96,33 +102,75 @@ const CUT_ORDER: [Field; Field::COUNT] = [
     Field::Mac,
 ];
 
+/// Fields that only some protocols have.
+const CARRIED: [Field; 4] = [Field::Sport, Field::Dport, Field::Icmp, Field::TcpFlags];
+
 impl Region {
-    /// Packets in both.
+    /// The same packets as disjoint regions in normal form: a field that is restricted is one that every protocol
+    /// of the region has. Only on such regions does field-wise algebra say what it says about packets: two regions
+    /// that differ in their ports still share their ICMP packets.
+    pub fn normal(&self) -> Vec<Region> {
+        if self.get(Field::Proto).is_empty() {
+            return Vec::new();
+        }
+        let mut done: Vec<Region> = Vec::new();
+        let mut work = vec![self.clone()];
+        while let Some(mut r) = work.pop() {
+            let split = CARRIED.into_iter().find_map(|f| {
+                let with = shared_carriers(f)?;
+                let free = *r.get(f) == f.all();
+                (!free && !with.covers(r.get(Field::Proto))).then_some((f, with))
+            });
+            let Some((field, with)) = split else {
+                if !r.is_empty() {
+                    done.push(r);
+                }
+                continue;
+            };
+            let inside = r.cut(Field::Proto, with);
+            if !inside.is_empty() {
+                work.push(inside);
+            }
+            let outside = r.get(Field::Proto).minus(with);
+            if !outside.is_empty() {
+                r.set(Field::Proto, Arc::new(outside));
+                r.set(field, Arc::new(field.all()));
+                work.push(r);
+            }
+        }
+        done
+    }
+
+    /// Whether every packet of `other` is in the region. Both in normal form.
+    pub fn covers(&self, other: &Region) -> bool {
+        Field::ALL.iter().all(|f| {
+            let (a, b) = (self.shared(*f), other.shared(*f));
+            Arc::ptr_eq(a, b) || a.covers(b)
+        })
+    }
+
+    /// Whether some packet is in both. Both in normal form.
+    pub fn intersects(&self, other: &Region) -> bool {
+        Field::ALL.iter().all(|f| {
+            let (a, b) = (self.shared(*f), other.shared(*f));
+            Arc::ptr_eq(a, b) || a.intersects(b)
+        })
+    }
+
+    /// The packets in both; may be empty. Both in normal form.
     #[must_use]
-    pub fn intersect(&self, other: &Self) -> Self {
+    pub fn intersect(&self, other: &Region) -> Region {
         let mut out = self.clone();
         for f in Field::ALL {
-            let i = f.index();
-            if !Arc::ptr_eq(&out.sets[i], &other.sets[i]) && !other.sets[i].covers(&out.sets[i]) {
-                out.sets[i] = Arc::new(out.sets[i].intersect(&other.sets[i]));
+            let (a, b) = (self.shared(f), other.shared(f));
+            if !Arc::ptr_eq(a, b) && !b.covers(a) {
+                out.set(f, if a.covers(b) { Arc::clone(b) } else { Arc::new(a.intersect(b)) });
             }
         }
         out
     }
 
-    /// Whether some packet is in both.
-    pub fn intersects(&self, other: &Self) -> bool {
-        self.sets.iter().zip(&other.sets).all(|(a, b)| a.intersects(b))
-    }
-
-    /// Whether every packet of `other` is in this region.
-    pub fn covers(&self, other: &Self) -> bool {
-        self.sets.iter().zip(&other.sets).all(|(a, b)| Arc::ptr_eq(a, b) || a.covers(b))
-    }
-
-    /// Packets of this region that are not in `other`: at most one part for each field, disjoint.
-    ///
-    /// Exact where `other` limits ports, ICMP types or TCP flags only together with protocols that carry them.
+    /// Packets of this region that are not in `other`: at most one part for each field, disjoint. Both in normal form.
     pub fn minus(&self, other: &Self) -> Vec<Self> {
         if !self.intersects(other) {
             return vec![self.clone()];
@@ -130,11 +178,14 @@ impl Region {
         let mut rest = self.clone();
         let mut out = Vec::new();
         for f in CUT_ORDER {
-            let outside = rest.get(f).minus(other.get(f));
-            if !outside.is_empty() {
-                out.push(rest.with(f, outside));
-                rest = rest.cut(f, other.get(f));
+            let (a, b) = (self.shared(f), other.shared(f));
+            if Arc::ptr_eq(a, b) || b.covers(a) {
+                continue;
             }
+            let mut piece = rest.clone();
+            piece.set(f, Arc::new(a.minus(b)));
+            out.push(piece);
+            rest.set(f, Arc::new(a.intersect(b)));
         }
         out
     }
@@ -153,11 +204,64 @@ impl Region {
         }
         out
     }
+
+    /// How many packets, roughly: a floating-point product, for ordering by size only.
+    pub fn weight(&self) -> f64 {
+        Field::ALL.iter().map(|f| self.get(*f).count() as f64).product()
+    }
+}
+
+impl Region {
+    /// Cut to a protocol.
+    #[must_use]
+    pub fn protocol(&self, p: u8) -> Self {
+        self.cut(Field::Proto, &IntervalSet::single(p))
+    }
+
+    /// Whether every protocol of the region has ports.
+    pub fn has_ports(&self) -> bool {
+        let ports: IntervalSet = proto::WITH_PORTS.iter().map(|p| Value::from(*p)).collect();
+        ports.covers(self.get(Field::Proto))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restricted_port_does_not_restrict_icmp() {
+        let all = Region::all(Family::V4);
+        let ssh = all.cut(Field::Dport, &IntervalSet::single(22u8));
+        let parts = ssh.normal();
+        assert_eq!(parts.len(), 2);
+        let left: Vec<_> =
+            parts.iter().fold(vec![all], |rest, p| rest.iter().flat_map(|r| r.minus(p)).collect());
+        let mut icmp = [0; Field::COUNT];
+        icmp[Field::Proto.index()] = 1;
+        icmp[Field::Src.index()] = super::super::addr::v4(1);
+        icmp[Field::Dst.index()] = super::super::addr::v4(2);
+        let ping = Packet::from_values(Path::Input, &icmp, 0);
+        assert!(ssh.contains(&ping));
+        assert!(!left.iter().any(|r| r.contains(&ping)));
+        assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn minus_and_intersect_partition() {
+        let all = Region::all(Family::V4);
+        let tcp = all.protocol(proto::TCP);
+        let a = tcp.cut(Field::Dport, &IntervalSet::range(0u8, 99u8));
+        let b = tcp
+            .cut(Field::Dport, &IntervalSet::range(50u8, 200u8))
+            .cut(Field::Sport, &IntervalSet::single(7u8));
+        let inside = a.intersect(&b);
+        let outside = a.minus(&b);
+        assert!(a.covers(&inside) && b.covers(&inside));
+        assert!(outside.iter().all(|r| !r.intersects(&b) && a.covers(r)));
+        let total: f64 = outside.iter().map(Region::weight).sum::<f64>() + inside.weight();
+        assert!((total / a.weight() - 1.0).abs() < 1e-9);
+    }
 
     #[test]
     fn difference_is_exact_and_disjoint() {

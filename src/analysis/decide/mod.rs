@@ -1,8 +1,24 @@
 //! What happens to every packet of a region: exact, three-valued.
 
+mod cell;
+mod guard;
+mod hull;
+pub(crate) mod join;
+mod reason;
+mod settle;
+mod translate;
+mod walk;
+mod witness;
+
+#[cfg(test)]
+mod tests;
+
+pub use witness::witness;
+
 use super::Point;
 use super::evaluate::{Because, Decider};
-use crate::packet::{IntervalSet, Packet, Path, Region};
+use crate::packet::{Family, Field, IntervalSet, Path, Region};
+use walk::Walk;
 
 /// A question about a region.
 #[derive(Debug, Clone)]
@@ -52,13 +68,17 @@ pub struct Part {
 
 /// Answers a question.
 pub fn decide(question: &Question<'_>) -> Answer {
-    let _ = question;
-    Answer::default()
-}
-
-/// A natural packet of a part: a host inside the prefix, an ephemeral source port, no network address; replayed in the one-packet evaluator.
-/// `None` only if the part is empty or the replay disagrees, which is an internal error.
-pub fn witness(question: &Question<'_>, part: &Part) -> Option<Packet> {
-    let _ = question;
-    part.region.corner(Path::Input)
+    let mut answer = Answer::default();
+    for family in Family::ALL {
+        let addresses = family.all();
+        let region = question.region.cut(Field::Src, &addresses).cut(Field::Dst, &addresses);
+        let regions = region.normal();
+        if regions.is_empty() {
+            continue;
+        }
+        let mut walk = Walk::new(question, family);
+        walk.run(regions);
+        walk.settle(&mut answer);
+    }
+    answer
 }

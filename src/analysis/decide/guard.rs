@@ -1,0 +1,438 @@
+//! Splits a cell by whether a rule applies to its packets.
+
+use super::cell::{Cell, Fact, List, add};
+use super::hull::{Seen, base, overlaps, seen};
+use super::reason::Why;
+use super::walk::{Here, Walk};
+use crate::analysis::evaluate::address_type_sets;
+use crate::model::*;
+use crate::packet::{Field, IntervalSet, Region, Value, shared_carriers};
+use std::sync::Arc;
+
+/// The packets of a cell by the truth of some terms.
+#[derive(Default)]
+pub(super) struct Pieces {
+    /// They hold.
+    pub yes: Vec<Cell>,
+    /// They may hold, for these reasons; no later rule can tell.
+    pub maybe: Vec<(Cell, List)>,
+    /// They do not hold.
+    pub no: Vec<Cell>,
+    /// Some pieces differ from the cell in what is known about them.
+    pub forked: bool,
+}
+
+impl Pieces {
+    fn yes(cell: Cell) -> Self {
+        Pieces { yes: vec![cell], ..Self::default() }
+    }
+
+    fn no(cell: Cell) -> Self {
+        Pieces { no: vec![cell], ..Self::default() }
+    }
+}
+
+/// The rule that asks.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'r> {
+    pub rule: &'r Rule,
+    /// Whether it would stop packets or send them elsewhere, if it applied.
+    pub acts: bool,
+}
+
+// Shared conditions that one cell may remember, and forks of one walk: beyond that the answer only becomes less certain.
+const MAX_KNOWN: usize = 10;
+const MAX_FORKS: u32 = 4096;
+// Sets with more intervals than this have their intersections remembered.
+const LARGE: usize = 16;
+const MAX_REMEMBERED: usize = 2_000_000;
+
+// Unknown terms come last: they copy cells where the others cut them.
+fn is_late(term: &Term) -> bool {
+    matches!(term, Term::Opaque { .. } | Term::Label(_) | Term::Any(_))
+}
+
+impl<'a> Walk<'a> {
+    /// Quick and allocation-free: false if certainly no packet of the cell satisfies all terms.
+    pub(super) fn meets(&self, here: &Here<'a>, cell: &Cell, terms: TermRange) -> bool {
+        let state = self.state(cell.state);
+        here.f.terms(terms).iter().all(|term| match *term {
+            Term::Range { field, lo, hi } => {
+                let range = (base(field) + Value::from(lo), base(field) + Value::from(hi));
+                match seen(field, &state.views[field.index()], here.sees) {
+                    Seen::Same => lo <= hi && overlaps(cell.region.get(field), range),
+                    Seen::One(v) => (range.0..=range.1).contains(&v),
+                    Seen::Among(s) => overlaps(s, range),
+                    Seen::Shift(_) => true,
+                }
+            }
+            Term::In(field, set) => match seen(field, &state.views[field.index()], here.sees) {
+                Seen::Same => match cell.region.get(field).ranges() {
+                    [one] => overlaps(here.f.sets.get(set), *one),
+                    _ => true,
+                },
+                Seen::One(v) => here.f.sets.get(set).contains(v),
+                _ => true,
+            },
+            Term::Register { register, negated, test } => {
+                let (value, mask) = here.f.sets.mask(test);
+                state.registers[register as usize].is_none_or(|r| (r & mask == value) != negated)
+            }
+            _ => true,
+        })
+    }
+
+    /// Splits a cell by whether all terms hold.
+    pub(super) fn conjunction(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        terms: TermRange,
+        cell: Cell,
+    ) -> Pieces {
+        let mut out = Pieces::yes(cell);
+        let terms = here.f.terms(terms);
+        let early = terms.iter().filter(|t| !is_late(t));
+        for term in early.chain(terms.iter().filter(|t| is_late(t))) {
+            for c in std::mem::take(&mut out.yes) {
+                let p = self.term(here, asker, term, c);
+                out.forked |= p.forked;
+                out.yes.extend(p.yes);
+                out.maybe.extend(p.maybe);
+                out.no.extend(p.no);
+            }
+            for (c, why) in std::mem::take(&mut out.maybe) {
+                let p = self.term(here, asker, term, c);
+                out.forked |= p.forked;
+                out.maybe.extend(p.yes.into_iter().map(|c| (c, why.clone())));
+                out.maybe.extend(p.maybe.into_iter().map(|(c, w)| (c, super::cell::both(&why, &w))));
+                out.no.extend(p.no);
+            }
+            if out.yes.is_empty() && out.maybe.is_empty() {
+                break;
+            }
+        }
+        out
+    }
+
+    // One of several conjunctions: each takes what the ones before it left.
+    fn alternatives(&mut self, here: &Here<'a>, asker: Asker<'_>, id: AlternativesId, cell: Cell) -> Pieces {
+        let mut out = Pieces::default();
+        let mut rest: Vec<(Cell, List)> = vec![(cell, None)];
+        for terms in &here.f.alternatives[id.index()] {
+            let mut next = Vec::with_capacity(rest.len());
+            for (c, why) in rest {
+                if !self.meets(here, &c, *terms) {
+                    next.push((c, why));
+                    continue;
+                }
+                let p = self.conjunction(here, Asker { acts: false, ..asker }, *terms, c);
+                out.forked |= p.forked;
+                out.yes.extend(p.yes);
+                next.extend(p.no.into_iter().map(|c| (c, why.clone())));
+                next.extend(p.maybe.into_iter().map(|(c, w)| (c, super::cell::both(&why, &w))));
+            }
+            rest = next;
+        }
+        for (c, why) in rest {
+            if why.is_none() { out.no.push(c) } else { out.maybe.push((c, why)) }
+        }
+        out
+    }
+
+    fn term(&mut self, here: &Here<'a>, asker: Asker<'_>, term: &Term, cell: Cell) -> Pieces {
+        match *term {
+            Term::Range { field, lo, hi } => {
+                let set = IntervalSet::range(base(field) + Value::from(lo), base(field) + Value::from(hi));
+                self.field(here, asker, field, (&set, Lives::Briefly), cell)
+            }
+            Term::In(field, id) => self.field(here, asker, field, (here.f.sets.get(id), Lives::On), cell),
+            Term::Any(id) => self.alternatives(here, asker, id, cell),
+            Term::Register { register, negated, test } => {
+                let (value, mask) = here.f.sets.mask(test);
+                match self.state(cell.state).registers[register as usize] {
+                    Some(v) if (v & mask == value) != negated => Pieces::yes(cell),
+                    Some(_) => Pieces::no(cell),
+                    None => self.unknown(here, asker, Why::Register(register), cell),
+                }
+            }
+            Term::Label(label) => match &self.question.point.environment.labels {
+                Some(worn) if worn.contains(&here.f.labels[label.index()]) => Pieces::yes(cell),
+                Some(_) => Pieces::no(cell),
+                None => self.carried(here, asker, label, cell),
+            },
+            Term::AddressType { field, types, negated } => {
+                self.address_type(here, asker, field, types, negated, cell)
+            }
+            Term::Opaque { condition, negated } => self.opaque(here, asker, condition, negated, cell),
+        }
+    }
+
+    // Whether the point carries a label, when only its address tells. Where it does not, the label is not remembered: see
+    // the evaluator, `lasting`.
+    fn carried(&mut self, here: &Here<'a>, asker: Asker<'_>, label: LabelId, cell: Cell) -> Pieces {
+        if here.f.carriers.is_empty() {
+            return self.unknown(here, asker, Why::Label(label), cell);
+        }
+        let sets = match self.labels.get(&(here.firewall, label)) {
+            Some(s) => Arc::clone(s),
+            None => {
+                let s = Arc::new(here.f.carriers(label));
+                self.labels.insert((here.firewall, label), Arc::clone(&s));
+                s
+            }
+        };
+        let field = Firewall::own_address(here.base.hook);
+        let mut out = self.field(here, asker, field, (&sets.0, Lives::On), cell);
+        for c in std::mem::take(&mut out.no).into_iter().chain(out.maybe.drain(..).map(|(c, _)| c).collect::<Vec<_>>()) {
+            let p = self.field(here, asker, field, (&sets.1, Lives::On), c);
+            out.no.extend(p.no);
+            for c in p.yes.into_iter().chain(p.maybe.into_iter().map(|(c, _)| c)) {
+                let p = self.unknown(here, asker, Why::Label(label), c);
+                out.maybe.extend(p.maybe);
+            }
+        }
+        out
+    }
+
+    fn opaque(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        condition: ConditionId,
+        negated: bool,
+        cell: Cell,
+    ) -> Pieces {
+        let environment = self.question.point.environment;
+        let c = here.f.condition(condition);
+        match &c.kind {
+            ConditionKind::Rate { unthrottled } if !environment.throttled => {
+                if *unthrottled != negated {
+                    return Pieces::yes(cell);
+                }
+                if asker.acts {
+                    let why = self.reason(here.firewall, Why::Condition(condition), asker.rule.origin);
+                    self.spared.push((cell.region.clone(), why));
+                }
+                return Pieces::no(cell);
+            }
+            ConditionKind::HostName { field, name }
+                if environment.names.contains(&(*field, name.clone())) =>
+            {
+                return if negated { Pieces::no(cell) } else { Pieces::yes(cell) };
+            }
+            _ => {}
+        }
+        let lasting = c.uses > 1 && matches!(c.kind, ConditionKind::Pure | ConditionKind::HostName { .. });
+        if lasting {
+            self.fork(here, asker, Fact::Condition(here.firewall, condition), !negated, cell)
+        } else {
+            self.unknown(here, asker, Why::Condition(condition), cell)
+        }
+    }
+
+    fn unknown(&mut self, here: &Here<'a>, asker: Asker<'_>, why: Why, cell: Cell) -> Pieces {
+        let why = self.reason(here.firewall, why, asker.rule.origin);
+        Pieces { maybe: vec![(cell, add(&None, why))], ..Pieces::default() }
+    }
+
+    // A fact that later rules may ask for again: follow both ways. The term holds if the fact's truth is `wanted`.
+    fn fork(&mut self, here: &Here<'a>, asker: Asker<'_>, fact: Fact, wanted: bool, cell: Cell) -> Pieces {
+        let state = self.state(cell.state);
+        if let Some((_, truth)) = state.known.iter().find(|(k, _)| *k == fact) {
+            return if *truth == wanted { Pieces::yes(cell) } else { Pieces::no(cell) };
+        }
+        let why = match &fact {
+            Fact::Condition(_, c) => Why::Condition(*c),
+            Fact::AddressType(field, _, types) => Why::AddressType(*field, *types),
+        };
+        if state.known.len() >= MAX_KNOWN || self.forks >= MAX_FORKS {
+            return self.unknown(here, asker, why, cell);
+        }
+        self.forks += 1;
+        let why = self.reason(here.firewall, why, asker.rule.origin);
+        let mut holds = cell.clone();
+        holds.state = self.with_fact(cell.state, &fact, wanted);
+        holds.extra = true;
+        holds.because = add(&cell.because, why);
+        let mut fails = cell;
+        fails.state = self.with_fact(fails.state, &fact, !wanted);
+        Pieces { yes: vec![holds], no: vec![fails], maybe: Vec::new(), forked: true }
+    }
+
+    fn with_fact(&mut self, state: u32, fact: &Fact, truth: bool) -> u32 {
+        let mut s = self.state(state).clone();
+        let at = s.known.partition_point(|(k, _)| k < fact);
+        s.known.insert(at, (fact.clone(), truth));
+        self.intern(s)
+    }
+
+    fn address_type(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        field: Field,
+        types: AddressTypes,
+        negated: bool,
+        cell: Cell,
+    ) -> Pieces {
+        let sets = match self.types.get(&types.0) {
+            Some(s) => Arc::clone(s),
+            None => {
+                let s = Arc::new(address_type_sets(types, self.local.as_ref()));
+                self.types.insert(types.0, Arc::clone(&s));
+                s
+            }
+        };
+        let (certain, possible) = (&sets.0, &sets.1);
+        let view = self.state(cell.state).views[field.index()].clone();
+        let mut out = Pieces::default();
+        // The three kinds of addresses, each with its own truth.
+        let sure = self.field(here, asker, field, (certain, Lives::On), cell);
+        let mut open: Vec<Cell> = Vec::new();
+        for c in sure.no.into_iter().chain(sure.maybe.into_iter().map(|(c, _)| c)) {
+            let p = self.field(here, asker, field, (possible, Lives::On), c);
+            open.extend(p.yes);
+            open.extend(p.maybe.into_iter().map(|(c, _)| c));
+            if negated { out.yes.extend(p.no) } else { out.no.extend(p.no) }
+        }
+        if negated {
+            out.no.extend(sure.yes)
+        } else {
+            out.yes.extend(sure.yes)
+        }
+        for c in open {
+            let p = self.fork(here, asker, Fact::AddressType(field, view.clone(), types.0), !negated, c);
+            out.forked |= p.forked;
+            out.yes.extend(p.yes);
+            out.maybe.extend(p.maybe);
+            out.no.extend(p.no);
+        }
+        out
+    }
+
+    fn field(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        field: Field,
+        by: (&IntervalSet, Lives),
+        mut cell: Cell,
+    ) -> Pieces {
+        let set = by.0;
+        let mut out = Pieces::default();
+        if let Some(with) = shared_carriers(field) {
+            let (inside, outside) = self.cut(Arc::clone(cell.region.shared(Field::Proto)), (with, Lives::On));
+            if let Some(o) = outside {
+                out.no.push(replaced(&cell, Field::Proto, o));
+            }
+            match inside {
+                None => return out,
+                Some(i) => cell.region.set(Field::Proto, i),
+            }
+        }
+        let known = match seen(field, &self.state(cell.state).views[field.index()], here.sees) {
+            Seen::One(v) => Some((set.contains(v), true)),
+            Seen::Among(among) => Some((set.intersects(among), set.covers(among))),
+            Seen::Same => None,
+            Seen::Shift(d) => {
+                let before = shifted(set, d.wrapping_neg());
+                self.cut_cell(cell, field, (&before, Lives::Briefly), &mut out);
+                return out;
+            }
+        };
+        match known {
+            None => self.cut_cell(cell, field, by, &mut out),
+            Some((false, _)) => out.no.push(cell),
+            Some((true, true)) => out.yes.push(cell),
+            Some((true, false)) => {
+                let p = self.unknown(here, asker, Why::Among(field), cell);
+                out.maybe.extend(p.maybe);
+            }
+        }
+        out
+    }
+
+    fn cut_cell(&mut self, mut cell: Cell, field: Field, by: (&IntervalSet, Lives), out: &mut Pieces) {
+        let (inside, outside) = self.cut(Arc::clone(cell.region.shared(field)), by);
+        if let Some(o) = outside {
+            out.no.push(replaced(&cell, field, o));
+        }
+        if let Some(i) = inside {
+            cell.region.set(field, i);
+            out.yes.push(cell);
+        }
+    }
+
+    /// A set's part inside and outside another; `None` where empty.
+    pub(super) fn cut(&mut self, of: Arc<IntervalSet>, (by, lives): (&IntervalSet, Lives)) -> Halves {
+        // Only sets that stay where they are may be known by their address.
+        let large = lives == Lives::On && by.ranges().len() > LARGE;
+        let key = (Arc::as_ptr(&of) as usize, std::ptr::from_ref(by) as usize);
+        if large && let Some((_, halves)) = self.halves.get(&key) {
+            return halves.clone();
+        }
+        let size = of.ranges().len() + by.ranges().len();
+        self.work += size as u64 / 8;
+        let halves = if by.covers(&of) {
+            (Some(Arc::clone(&of)), None)
+        } else {
+            let inside = of.intersect(by);
+            if inside.is_empty() {
+                (None, Some(Arc::clone(&of)))
+            } else {
+                (Some(Arc::new(inside)), Some(Arc::new(of.minus(by))))
+            }
+        };
+        if large {
+            self.remembered += size;
+            if self.remembered > MAX_REMEMBERED {
+                self.halves.clear();
+                self.remembered = size;
+            }
+            self.halves.insert(key, (of, halves.clone()));
+        }
+        halves
+    }
+}
+
+/// How long a set stays at its address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lives {
+    /// As long as the walk.
+    On,
+    /// For this call.
+    Briefly,
+}
+
+/// A set's part inside and outside another.
+pub(super) type Halves = (Option<Arc<IntervalSet>>, Option<Arc<IntervalSet>>);
+
+fn replaced(cell: &Cell, field: Field, set: Arc<IntervalSet>) -> Cell {
+    let mut c = cell.clone();
+    c.region.set(field, set);
+    c
+}
+
+/// The set with `delta` added to every value, wrapping.
+pub(super) fn shifted(set: &IntervalSet, delta: Value) -> IntervalSet {
+    IntervalSet::from_ranges(set.ranges().iter().flat_map(|(lo, hi)| {
+        let (a, b) = (lo.wrapping_add(delta), hi.wrapping_add(delta));
+        if a <= b { [(a, b), (1, 0)] } else { [(a, Value::MAX), (0, b)] }
+    }))
+}
+
+/// The region as rules see it after translation.
+pub(super) fn seen_region(region: &Region, state: &super::cell::State) -> Region {
+    let mut out = region.clone();
+    for f in Field::ALL {
+        let set = match seen(f, &state.views[f.index()], (true, true)) {
+            Seen::Same => continue,
+            Seen::One(v) => Arc::new(IntervalSet::single(v)),
+            Seen::Among(s) => Arc::clone(s),
+            Seen::Shift(d) => Arc::new(shifted(region.get(f), d)),
+        };
+        out.set(f, set);
+    }
+    out
+}

@@ -1,0 +1,125 @@
+//! Why something is not certain, and who decided: tables that cells point into.
+
+use super::walk::{Here, Walk};
+use crate::analysis::Verdict;
+use crate::analysis::evaluate::{Because, Decider, type_names};
+use crate::model::*;
+use crate::packet::Field;
+use crate::source::Origin;
+
+/// A reason, without the rule that gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    Condition(ConditionId),
+    AddressType(Field, u8),
+    Label(LabelId),
+    Register(Register),
+    Among(Field),
+    Loop(ChainId),
+    Budget,
+}
+
+impl<'a> Walk<'a> {
+    /// Index of a reason given by a rule.
+    pub(super) fn reason(&mut self, firewall: usize, why: Why, origin: Origin) -> u32 {
+        let key = (firewall, why, origin);
+        if let Some(i) = self.reason_index.get(&key) {
+            return *i;
+        }
+        let (text, clause) = self.words(firewall, why);
+        let i = self.reasons.len() as u32;
+        self.reasons.push(Because { firewall, text, why: clause, origin });
+        self.reason_index.insert(key, i);
+        i
+    }
+
+    fn words(&self, firewall: usize, why: Why) -> (String, String) {
+        let f = self.question.point.firewalls[firewall];
+        let (text, clause) = match why {
+            Why::Condition(c) => return (f.condition(c).text.clone(), f.condition(c).why.clone()),
+            Why::AddressType(field, types) => (
+                format!("address type of the {}: {}", field_name(field), type_names(AddressTypes(types))),
+                "the box's own addresses are not declared",
+            ),
+            Why::Label(l) => {
+                (format!("wears {}", f.labels[l.index()]), "what is attached here is not declared")
+            }
+            Why::Register(r) => (register_name(r).to_owned(), "its value depends on what happened before"),
+            Why::Among(field) => (
+                format!("{} after translation", field_name(field)),
+                "the translation chooses among several values",
+            ),
+            Why::Loop(c) => {
+                (format!("chain {} comes back to itself", f.chain(c).name), "no kernel loads such a loop")
+            }
+            Why::Budget => ("too many cases to decide".to_owned(), "ask for a smaller flow"),
+        };
+        (text, clause.to_owned())
+    }
+
+    /// Index of a decider.
+    pub(super) fn decider(&mut self, decider: Decider) -> u32 {
+        *self.decider_index.entry(decider).or_insert_with(|| {
+            self.deciders.push(decider);
+            self.deciders.len() as u32 - 1
+        })
+    }
+
+    /// A rule that decides.
+    pub(super) fn rule_decider(
+        &mut self,
+        here: &Here<'a>,
+        chain: ChainId,
+        index: usize,
+        verdict: Verdict,
+    ) -> u32 {
+        let rule = &here.f.chain(chain).rules[index];
+        self.decider(Decider {
+            firewall: here.firewall,
+            hook: here.base.hook,
+            chain,
+            rule: Some(index),
+            origin: rule.origin,
+            note: rule.note,
+            verdict,
+        })
+    }
+
+    /// The policy of a base chain, as decider.
+    pub(super) fn policy_decider(&mut self, here: &Here<'a>, verdict: Verdict) -> u32 {
+        self.decider(Decider {
+            firewall: here.firewall,
+            hook: here.base.hook,
+            chain: here.base.chain,
+            rule: None,
+            origin: here.base.policy_origin,
+            note: here.base.policy_note,
+            verdict,
+        })
+    }
+}
+
+/// A field in words, as reasons name it.
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::Iif => "input interface",
+        Field::Oif => "output interface",
+        Field::State => "connection state",
+        Field::Src => "source address",
+        Field::Dst => "destination address",
+        Field::Proto => "protocol",
+        Field::Sport => "source port",
+        Field::Dport => "destination port",
+        Field::Icmp => "ICMP type",
+        Field::TcpFlags => "TCP flags",
+        Field::Mac => "hardware address",
+    }
+}
+
+fn register_name(register: Register) -> &'static str {
+    match register {
+        Register::Mark => "packet mark",
+        Register::ConnMark => "connection mark",
+        Register::Tag => "tag",
+    }
+}

@@ -1,0 +1,318 @@
+//! Region decisions against the one-packet evaluator, on random firewalls.
+
+use super::*;
+use crate::analysis::evaluate::evaluate;
+use crate::analysis::{Environment, Verdict};
+use crate::model::*;
+use crate::packet::{Packet, Value, addr, interface_value, opening_state};
+use crate::source::{Origin, SourceFile};
+use proptest::prelude::*;
+
+// Choices drawn from bytes, so that a failing case shrinks.
+struct Dice<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Dice<'_> {
+    fn roll(&mut self, sides: usize) -> usize {
+        let b = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        b as usize % sides
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.roll(one_in) == one_in - 1
+    }
+}
+
+const SMALL: u128 = 6;
+
+fn base_of(field: Field) -> Value {
+    match field {
+        Field::Src | Field::Dst => addr::v4(0x0a00_0000),
+        _ => 0,
+    }
+}
+
+// Values that tests and packets use of a field: few, so that rules meet packets.
+fn domain(field: Field) -> Vec<Value> {
+    match field {
+        Field::Iif | Field::Oif => ["eth0", "eth1", "lo"].map(|n| interface_value(n).unwrap()).to_vec(),
+        Field::State => [0, 0, 1, 3, 4].to_vec(),
+        Field::Proto => [6, 6, 17, 1].to_vec(),
+        Field::Icmp => [8 << 8, 3 << 8].to_vec(),
+        Field::TcpFlags => [2, 16].to_vec(),
+        Field::Mac => [0].to_vec(),
+        _ => (0..SMALL).map(|v| base_of(field) + v).collect(),
+    }
+}
+
+fn random_set(d: &mut Dice<'_>, field: Field) -> IntervalSet {
+    let values = domain(field);
+    match d.roll(5) {
+        0 => field.complement(&IntervalSet::single(values[d.roll(values.len())])),
+        1 | 2 => IntervalSet::single(values[d.roll(values.len())]),
+        3 => [values[d.roll(values.len())], values[d.roll(values.len())]].into_iter().collect(),
+        _ => {
+            let (a, b) = (values[d.roll(values.len())], values[d.roll(values.len())]);
+            IntervalSet::range(a.min(b), a.max(b))
+        }
+    }
+}
+
+const TERM_FIELDS: [Field; 9] = [
+    Field::Dport,
+    Field::Src,
+    Field::Dst,
+    Field::Proto,
+    Field::State,
+    Field::Iif,
+    Field::Icmp,
+    Field::TcpFlags,
+    Field::Oif,
+];
+
+struct Options {
+    conditions: bool,
+    nat: bool,
+    loops: bool,
+}
+
+fn random_term(d: &mut Dice<'_>, b: &mut Builder, o: &Options, depth: usize) -> Term {
+    let kinds = if o.conditions { 10 } else { 5 };
+    match d.roll(kinds) {
+        0..=3 => {
+            let field = TERM_FIELDS[d.roll(TERM_FIELDS.len())];
+            let set = random_set(d, field);
+            b.field(field, set)
+        }
+        4 if depth < 2 => {
+            let n = 1 + d.roll(3);
+            let alternatives = (0..n)
+                .map(|_| {
+                    let n = 1 + d.roll(2);
+                    (0..n).map(|_| random_term(d, b, o, depth + 1)).collect()
+                })
+                .collect();
+            b.any(alternatives)
+        }
+        5 => b.register(Register::Mark, d.roll(2) as u32, 1, d.chance(3)),
+        6 => b.opaque(["X", "Y", "Z"][d.roll(3)], "", d.chance(2), Origin::default()),
+        7 => {
+            let kind = match d.roll(3) {
+                0 => ConditionKind::Volatile,
+                n => ConditionKind::Rate { unthrottled: n == 1 },
+            };
+            let c = b.condition("limit", "", kind, Origin::default());
+            Term::opaque(c, d.chance(3))
+        }
+        8 => Term::AddressType {
+            field: if d.chance(2) { Field::Src } else { Field::Dst },
+            types: [AddressTypes::LOCAL, AddressTypes::UNICAST, AddressTypes::MULTICAST][d.roll(3)],
+            negated: d.chance(2),
+        },
+        9 => Term::Label(b.label(["a", "b"][d.roll(2)])),
+        _ => b.protocol(6),
+    }
+}
+
+fn random_translation(d: &mut Dice<'_>, b: &mut Builder) -> Action {
+    let end = if d.chance(4) { TranslatedEnd::Source } else { TranslatedEnd::Destination };
+    let lo = base_of(Field::Dst) + d.roll(SMALL as usize) as u128;
+    let (address, netmap) = match d.roll(5) {
+        0 => (None, false),
+        1 => (Some((lo, lo + 1)), false),
+        2 => (Some((base_of(Field::Dst) + 4, base_of(Field::Dst) + 5)), true),
+        _ => (Some((lo, lo)), false),
+    };
+    let port = match d.roll(4) {
+        0 => Some((3, 3)),
+        1 => Some((2, 4)),
+        _ => None,
+    };
+    let t = Translation {
+        end,
+        address,
+        port,
+        port_from: port.filter(|_| d.chance(2)).map(|(a, b)| (a - 1, b - 1)),
+        own: d.chance(8),
+        identity: d.chance(8),
+        netmap,
+    };
+    Action::Translate(b.translation(t))
+}
+
+fn random_firewall(d: &mut Dice<'_>, o: &Options) -> Firewall {
+    let mut b = Builder::new("test", vec![SourceFile::new("t", "")], &[Family::V4]);
+    let bases = 1 + d.roll(3);
+    let users = d.roll(4);
+    let chains: Vec<_> =
+        (0..bases + users).map(|i| b.chain("t", &format!("c{i}"), Origin::default())).collect();
+    let hooks = [Hook::Input, Hook::Prerouting, Hook::Input, Hook::Forward];
+    let mut place = 0usize;
+    for (i, chain) in chains.iter().enumerate() {
+        let nat = o.nat && i < bases && d.chance(2);
+        if i < bases {
+            let policy = match d.roll(8) {
+                0..=3 => Policy::Drop,
+                7 if o.conditions => {
+                    let c = b.condition("policy", "", ConditionKind::Volatile, Origin::default());
+                    Policy::Unknown(c)
+                }
+                _ => Policy::Accept,
+            };
+            b.base_chain(BaseChain {
+                chain: *chain,
+                hook: if nat { Hook::Prerouting } else { hooks[d.roll(hooks.len())] },
+                priority: d.roll(3) as i32,
+                policy: if nat { Policy::Accept } else { policy },
+                policy_origin: Origin::new(0, 10_000 + i, 10_000 + i),
+                policy_note: None,
+                families: vec![Family::V4],
+                kind: if nat { ChainKind::Nat } else { ChainKind::Filter },
+            });
+        }
+        for _ in 0..d.roll(6) {
+            place += 1;
+            let origin = Origin::new(0, place, place);
+            let n = d.roll(4);
+            let terms: Vec<_> = (0..n).map(|_| random_term(d, &mut b, o, 0)).collect();
+            let target = if o.loops {
+                Some(chains[d.roll(chains.len())])
+            } else {
+                // Only forward, and never into a base chain: no loops.
+                let first = (i + 1).max(bases);
+                (first < chains.len()).then(|| chains[first + d.roll(chains.len() - first)])
+            };
+            let action = match d.roll(12) {
+                0..=2 => Action::Accept,
+                3..=4 => Action::Drop,
+                5..=6 => target.map_or(Action::Accept, Action::Jump),
+                7 => target.map_or(Action::Drop, Action::Goto),
+                8 => Action::Return,
+                9 if nat => random_translation(d, &mut b),
+                9 => Action::Reject,
+                10 if o.conditions && d.chance(2) => {
+                    Action::Unknown(b.condition("target", "", ConditionKind::Volatile, Origin::default()))
+                }
+                _ if nat => random_translation(d, &mut b),
+                _ => Action::Continue,
+            };
+            let mut rule = b.rule(origin, &terms, action);
+            if o.conditions && d.chance(4) {
+                let effect = match d.roll(5) {
+                    0 => Effect::Untrack,
+                    1 => Effect::Copy { from: Register::ConnMark, to: Register::Mark, mask: u32::MAX },
+                    2 => Effect::Write { register: Register::Mark, mask: 1, value: 1 },
+                    3 => Effect::Write { register: Register::ConnMark, mask: u32::MAX, value: 1 },
+                    _ => Effect::Write { register: Register::Mark, mask: u32::MAX, value: d.roll(2) as u32 },
+                };
+                rule.effects = b.effects(&[effect]);
+            }
+            b.push(*chain, rule);
+        }
+    }
+    b.finish()
+}
+
+fn random_region(d: &mut Dice<'_>) -> Region {
+    let mut r = Region::all(Family::V4);
+    for f in [Field::Src, Field::Dst, Field::Dport, Field::Proto, Field::State, Field::Iif] {
+        if d.chance(3) {
+            r = r.cut(f, &random_set(d, f));
+        }
+    }
+    r
+}
+
+fn packets(d: &mut Dice<'_>, path: Path, n: usize) -> Vec<Packet> {
+    (0..n)
+        .map(|_| {
+            let mut v = [0; Field::COUNT];
+            for f in Field::ALL {
+                let values = domain(f);
+                v[f.index()] = values[d.roll(values.len())];
+            }
+            if d.chance(2) {
+                let s = opening_state(v[Field::Proto.index()] as u8, 2, 8);
+                v[Field::State.index()] = s.value();
+            }
+            Packet::from_values(path, &v, 0)
+        })
+        .collect()
+}
+
+fn lists(answer: &Answer, p: &Packet) -> Vec<(Verdict, usize)> {
+    let of = |v, l: &[Part]| {
+        l.iter().enumerate().filter(|(_, x)| x.region.contains(p)).map(|(i, _)| (v, i)).collect::<Vec<_>>()
+    };
+    let mut out = of(Verdict::Accept, &answer.accepted);
+    out.extend(of(Verdict::Drop, &answer.denied));
+    out.extend(of(Verdict::Undecided, &answer.undecided));
+    out
+}
+
+fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
+    let mut d = Dice { bytes, at: 0 };
+    let firewall = random_firewall(&mut d, options);
+    let environment = Environment {
+        local: d.chance(2).then(|| IntervalSet::range(base_of(Field::Dst), base_of(Field::Dst) + 2)),
+        labels: d.chance(2).then(|| vec!["a".to_owned()]),
+        throttled: d.chance(4),
+        ..Environment::default()
+    };
+    let firewalls = [&firewall];
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let path = if d.chance(3) { Path::Forward } else { Path::Input };
+    let region = random_region(&mut d);
+    let question = Question { point, path, region: region.clone(), mark: 0, delivered_to: None };
+    let answer = decide(&question);
+    for p in packets(&mut d, path, 60) {
+        let found = lists(&answer, &p);
+        if !region.contains(&p) {
+            prop_assert!(found.is_empty(), "{p} is outside the question, yet in {found:?}");
+            continue;
+        }
+        prop_assert_eq!(found.len(), 1, "{} is in {:?}", p, found);
+        let trace = evaluate(point, &p);
+        prop_assert_eq!(found[0].0, trace.verdict, "{} at {}: {:#?}", p, p.path, trace.steps);
+        if trace.verdict == Verdict::Accept {
+            let part = &answer.accepted[found[0].1];
+            prop_assert_eq!(part.tracked, trace.tracked, "{} tracked", p);
+        }
+    }
+    for part in answer.accepted.iter().chain(&answer.denied).chain(&answer.undecided) {
+        prop_assert!(witness(&question, part).is_some(), "no witness for {part:?}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plain_rules_agree_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 400..700)) {
+        agree(&bytes, &Options { conditions: false, nat: false, loops: false })?;
+    }
+
+    #[test]
+    fn conditions_and_marks_agree_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 400..700)) {
+        agree(&bytes, &Options { conditions: true, nat: false, loops: false })?;
+    }
+
+    #[test]
+    fn translations_agree_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 400..700)) {
+        agree(&bytes, &Options { conditions: false, nat: true, loops: false })?;
+    }
+
+    #[test]
+    fn everything_together_agrees_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 400..700)) {
+        agree(&bytes, &Options { conditions: true, nat: true, loops: false })?;
+    }
+}
+
+// More with HAVENLINT_CASES=10000.
+fn cases() -> u32 {
+    std::env::var("HAVENLINT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
+}

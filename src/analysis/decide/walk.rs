@@ -1,0 +1,657 @@
+//! The walk: cells of packets go forward through the chains, rule by rule.
+//!
+//! Each packet of the question is in exactly one *main* cell at any time. Where a rule may or may not apply, the main
+//! cell goes on as if it did not, and an *extra* cell takes the other way. What the main cells come to is a partition
+//! of the question; what the extra cells come to are further possible outcomes. A condition that several rules ask for is
+//! remembered by both ways, so that its answers agree.
+
+use super::Question;
+use super::cell::{Cell, State, View, add};
+use super::guard::{Asker, Halves};
+use super::hull::{Hull, Sees};
+use super::join::join;
+use super::reason::Why;
+use crate::analysis::Verdict;
+use crate::analysis::evaluate::{Because, Decider, way};
+use crate::model::*;
+use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where a walk is.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub firewall: usize,
+    pub f: &'a Firewall,
+    pub base: &'a BaseChain,
+    /// Index among the base chains of the path.
+    pub at: usize,
+    pub sees: Sees,
+}
+
+/// The end of a cell's way.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub cell: Cell,
+    pub verdict: Verdict,
+}
+
+/// A walk through all base chains.
+pub(super) struct Walk<'a> {
+    pub question: &'a Question<'a>,
+    ways: Vec<Vec<(usize, &'a BaseChain)>>,
+    pub local: Option<IntervalSet>,
+    states: Vec<State>,
+    state_index: FxHashMap<State, u32>,
+    pub deciders: Vec<Decider>,
+    pub decider_index: FxHashMap<Decider, u32>,
+    pub reasons: Vec<Because>,
+    pub reason_index: FxHashMap<(usize, Why, crate::source::Origin), u32>,
+    /// Address types by their bits: certain, possible.
+    pub types: FxHashMap<u8, Arc<(IntervalSet, IntervalSet)>>,
+    /// Addresses of points with a label: certain, possible.
+    pub labels: FxHashMap<(usize, LabelId), Arc<(IntervalSet, IntervalSet)>>,
+    /// Halves of sets by the addresses of the two sets; the first is kept alive.
+    pub halves: FxHashMap<(usize, usize), (Arc<IntervalSet>, Halves)>,
+    pub remembered: usize,
+    /// What waits before the next base chain, by path.
+    next: [Vec<Cell>; Path::ALL.len()],
+    /// Chains that are being walked, by firewall.
+    active: Vec<Vec<bool>>,
+    /// Chains that do nothing to any packet of the question, by firewall.
+    inert: Vec<Vec<Inert>>,
+    entry: Hull,
+    done: FxHashMap<(usize, ChainId, u64), Vec<Done>>,
+    pub main: Vec<End>,
+    pub extra: Vec<End>,
+    /// Packets that a rule would have acted on, were its rate limit exceeded, with the reason.
+    pub spared: Vec<(Region, u32)>,
+    /// Steps so far.
+    pub work: u64,
+    pub forks: u32,
+    pub exhausted: bool,
+}
+
+// A cell that entered a chain, and what came out at its end.
+type Done = (Cell, Vec<Cell>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inert {
+    Unknown,
+    Asking,
+    Yes,
+    No,
+}
+
+/// Steps of one walk; a step is a rule meeting a cell or a few set intervals touched. About two seconds.
+const BUDGET: u64 = 100_000_000;
+/// Cells at one place: bounds memory to some hundred megabytes.
+const MAX_CELLS: usize = 200_000;
+// Stack that a step into a chain needs at most, and what is added where there is less.
+const RED_ZONE: usize = 128 * 1024;
+const SEGMENT: usize = 2 * 1024 * 1024;
+
+impl<'a> Walk<'a> {
+    /// Follows the packets of a region, which is of one family and in normal form, to their ends.
+    pub(super) fn new(question: &'a Question<'a>, family: Family) -> Self {
+        let point = question.point;
+        let mut local = point.environment.local.clone();
+        for f in point.firewalls {
+            if let Some(l) = &f.local {
+                local = Some(local.map_or_else(|| l.clone(), |a| a.union(l)));
+            }
+        }
+        Walk {
+            question,
+            ways: Path::ALL.iter().map(|p| way(point, *p, family)).collect(),
+            local,
+            states: Vec::new(),
+            state_index: FxHashMap::default(),
+            deciders: Vec::new(),
+            decider_index: FxHashMap::default(),
+            reasons: Vec::new(),
+            reason_index: FxHashMap::default(),
+            types: FxHashMap::default(),
+            labels: FxHashMap::default(),
+            halves: FxHashMap::default(),
+            remembered: 0,
+            next: Default::default(),
+            active: point.firewalls.iter().map(|f| vec![false; f.chains.len()]).collect(),
+            inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
+            entry: Hull::EMPTY,
+            done: FxHashMap::default(),
+            main: Vec::new(),
+            extra: Vec::new(),
+            spared: Vec::new(),
+            work: 0,
+            forks: 0,
+            exhausted: false,
+        }
+    }
+
+    /// Walks.
+    pub(super) fn run(&mut self, regions: Vec<Region>) {
+        let cells = self.start(regions);
+        let firewalls = self.question.point.firewalls;
+        for c in &cells {
+            let state = self.states[c.state as usize].clone();
+            self.entry.add(&c.region, &state, (true, true));
+        }
+        // Chains see interfaces or none; packets may be rewritten before they reach one.
+        self.entry.widen(Field::Iif);
+        self.entry.widen(Field::Oif);
+        if firewalls.iter().any(|f| !f.translations.is_empty()) {
+            for f in [Field::Src, Field::Dst, Field::Sport, Field::Dport] {
+                self.entry.widen(f);
+            }
+        }
+        if firewalls.iter().any(|f| !f.effects.is_empty()) {
+            self.entry.widen(Field::State);
+        }
+        self.next[self.question.path as usize] = cells;
+        let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..=last {
+            for path in Path::ALL {
+                let cells = std::mem::take(&mut self.next[path as usize]);
+                if !cells.is_empty() {
+                    self.base_chain(path, at, cells);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, regions: Vec<Region>) -> Vec<Cell> {
+        let registers_matter =
+            self.question.point.firewalls.iter().any(|f| !f.effects.is_empty() || f.sets.has_masks());
+        let new = IntervalSet::single(ConnState::New.value());
+        let mut cells = Vec::new();
+        for region in regions {
+            let opens = region.cut(Field::State, &new);
+            let others = region.cut(Field::State, &Field::State.complement(&new));
+            // The mark of a connection that exists is not known.
+            let parts = if registers_matter {
+                vec![(opens, Some(0)), (others, None)]
+            } else {
+                vec![(region, Some(0))]
+            };
+            for (region, conn_mark) in parts.into_iter().filter(|p| !p.0.is_empty()) {
+                let state = self.intern(State {
+                    path: self.question.path,
+                    views: [const { View::Same }; Field::COUNT],
+                    registers: [Some(self.question.mark), conn_mark, Some(0)],
+                    translated: [false; 2],
+                    known: Vec::new(),
+                });
+                cells.push(Cell { region, state, extra: false, decided: None, because: None, assumed: None });
+            }
+        }
+        cells
+    }
+
+    /// A state by its index.
+    pub(super) fn state(&self, index: u32) -> &State {
+        &self.states[index as usize]
+    }
+
+    /// Index of a state.
+    pub(super) fn intern(&mut self, state: State) -> u32 {
+        if let Some(i) = self.state_index.get(&state) {
+            return *i;
+        }
+        let i = self.states.len() as u32;
+        self.states.push(state.clone());
+        self.state_index.insert(state, i);
+        i
+    }
+
+    fn base_chain(&mut self, path: Path, at: usize, cells: Vec<Cell>) {
+        let Some((firewall, base)) = self.ways[path as usize].get(at).copied() else {
+            for cell in cells {
+                self.end(cell, Verdict::Accept);
+            }
+            return;
+        };
+        let f = self.question.point.firewalls[firewall];
+        let here = Here { firewall, f, base, at, sees: base.hook.sees(path) };
+        let mut enter = Vec::new();
+        for cell in cells {
+            let (in_, past) = self.consulted(&here, cell);
+            enter.extend(in_);
+            if let Some(c) = past {
+                self.accept(&here, c, None);
+            }
+        }
+        self.tidy(&mut enter);
+        let left = self.walk(here, base.chain, enter);
+        for cell in left {
+            self.policy(&here, cell);
+        }
+    }
+
+    // Nat chains see packets that open a connection, until one of them translates: what enters, and what passes by.
+    fn consulted(&mut self, here: &Here<'a>, cell: Cell) -> (Option<Cell>, Option<Cell>) {
+        if here.base.kind != ChainKind::Nat {
+            return (Some(cell), None);
+        }
+        let state = self.state(cell.state);
+        let end = match here.base.hook {
+            Hook::Prerouting | Hook::Output => 0,
+            _ => 1,
+        };
+        let opening: IntervalSet =
+            [ConnState::New, ConnState::Related].map(ConnState::value).into_iter().collect();
+        match &state.views[Field::State.index()] {
+            _ if state.translated[end] => (None, Some(cell)),
+            View::One(v) if !opening.contains(*v) => (None, Some(cell)),
+            View::Same => {
+                let with = |set: IntervalSet| {
+                    let region = cell.region.with(Field::State, set);
+                    (!region.is_empty()).then(|| Cell { region, ..cell.clone() })
+                };
+                let states = cell.region.get(Field::State);
+                (with(states.intersect(&opening)), with(states.minus(&opening)))
+            }
+            _ => (Some(cell), None),
+        }
+    }
+
+    fn policy(&mut self, here: &Here<'a>, mut cell: Cell) {
+        match here.base.policy {
+            Policy::Accept => {
+                let d = self.policy_decider(here, Verdict::Accept);
+                self.accept(here, cell, Some(d));
+            }
+            Policy::Drop => {
+                let d = self.policy_decider(here, Verdict::Drop);
+                self.drop(cell, d);
+            }
+            Policy::Unknown(c) => {
+                let why = self.reason(here.firewall, Why::Condition(c), here.base.policy_origin);
+                let (yes, no) =
+                    (self.policy_decider(here, Verdict::Accept), self.policy_decider(here, Verdict::Drop));
+                let accepted = Cell { extra: true, because: add(&cell.because, why), ..cell.clone() };
+                self.accept(here, accepted, Some(yes));
+                if cell.extra {
+                    cell.because = add(&cell.because, why);
+                }
+                self.drop(cell, no);
+            }
+        }
+    }
+
+    /// The base chain is done with the cell.
+    pub(super) fn accept(&mut self, here: &Here<'a>, mut cell: Cell, decider: Option<u32>) {
+        if let Some(d) = decider {
+            let new = self.deciders[d as usize];
+            let old = cell.decided.as_ref().and_then(|l| l.first()).map(|o| self.deciders[*o as usize]);
+            // A policy says less than a rule, and a translation less than a filter.
+            let better = match old {
+                None => true,
+                Some(o) if here.base.kind == ChainKind::Nat => o.rule.is_none() && new.rule.is_some(),
+                Some(o) => new.rule.is_some() || o.rule.is_none(),
+            };
+            if better && (here.base.kind == ChainKind::Filter || new.rule.is_some()) {
+                cell.decided = Some(Rc::from([d]));
+            }
+        }
+        let path = self.state(cell.state).path;
+        if here.at + 1 >= self.ways[path as usize].len() {
+            self.end(cell, Verdict::Accept);
+        } else {
+            self.next[path as usize].push(cell);
+        }
+    }
+
+    fn drop(&mut self, mut cell: Cell, decider: u32) {
+        cell.decided = Some(Rc::from([decider]));
+        self.end(cell, Verdict::Drop);
+    }
+
+    fn end(&mut self, cell: Cell, verdict: Verdict) {
+        let list = if cell.extra { &mut self.extra } else { &mut self.main };
+        list.push(End { cell, verdict });
+    }
+
+    // A cell whose way is not followed any further.
+    fn give_up(&mut self, firewall: usize, mut cell: Cell, why: Why, origin: crate::source::Origin) {
+        let why = self.reason(firewall, why, origin);
+        cell.because = add(&cell.because, why);
+        self.end(cell, Verdict::Undecided);
+    }
+
+    /// Walks cells through a chain; gives back those that come to its end or return.
+    fn walk(&mut self, here: Here<'a>, chain: ChainId, cells: Vec<Cell>) -> Vec<Cell> {
+        if cells.is_empty() {
+            return cells;
+        }
+        self.active[here.firewall][chain.index()] = true;
+        let left = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.rules(here, chain, cells));
+        self.active[here.firewall][chain.index()] = false;
+        left
+    }
+
+    fn rules(&mut self, here: Here<'a>, chain: ChainId, cells: Vec<Cell>) -> Vec<Cell> {
+        let mut live = cells;
+        let mut out = Vec::new();
+        let mut hull = self.hull(&here, &live);
+        let mut tidy_at = TIDY.max(2 * live.len());
+        let mut stale = 0;
+        let rules = &here.f.chain(chain).rules;
+        self.work += rules.len() as u64 / 16;
+        for (index, rule) in rules.iter().enumerate() {
+            if (rule.action == Action::Continue && rule.effects.is_none())
+                || !hull.may_meet(here.f, rule.terms)
+            {
+                continue;
+            }
+            if let Action::Jump(to) = rule.action
+                && rule.effects.is_none()
+                && self.is_inert(here.firewall, to)
+            {
+                continue;
+            }
+            if !self.rule(here, chain, index, &mut live, &mut out) {
+                continue;
+            }
+            if self.work > BUDGET || live.len() > MAX_CELLS {
+                self.exhausted = true;
+                for cell in live.drain(..).chain(out.drain(..)) {
+                    self.give_up(here.firewall, cell, Why::Budget, rule.origin);
+                }
+                return out;
+            }
+            if live.is_empty() {
+                break;
+            }
+            if live.len() > tidy_at {
+                self.tidy(&mut live);
+                tidy_at = TIDY.max(2 * live.len());
+            }
+            stale += 1;
+            if stale * 8 > live.len() {
+                hull = self.hull(&here, &live);
+                stale = 0;
+            }
+        }
+        out.append(&mut live);
+        self.tidy(&mut out);
+        out
+    }
+
+    fn hull(&self, here: &Here<'a>, cells: &[Cell]) -> Hull {
+        let mut hull = Hull::EMPTY;
+        for c in cells {
+            hull.add(&c.region, self.state(c.state), here.sees);
+        }
+        hull
+    }
+
+    // Lets one rule act on all cells. False if it met none.
+    fn rule(
+        &mut self,
+        here: Here<'a>,
+        chain: ChainId,
+        index: usize,
+        live: &mut Vec<Cell>,
+        out: &mut Vec<Cell>,
+    ) -> bool {
+        let rule = &here.f.chain(chain).rules[index];
+        let acts = !matches!(rule.action, Action::Accept | Action::Continue | Action::Return);
+        let asker = Asker { rule, acts };
+        let (mut taken, mut rest) = (Vec::new(), Vec::new());
+        let mut k = 0;
+        self.work += live.len() as u64 / 4;
+        while k < live.len() {
+            if !self.meets(&here, &live[k], rule.terms) {
+                k += 1;
+                continue;
+            }
+            let cell = live.swap_remove(k);
+            let p = self.conjunction(&here, asker, rule.terms, cell.clone());
+            self.work += 8 + 4 * (p.yes.len() + p.no.len() + p.maybe.len()) as u64;
+            let whole = p.yes.is_empty() && !p.forked;
+            for (c, why) in p.maybe {
+                let because = super::cell::both(&c.because, &why);
+                taken.push(Cell { extra: true, because, ..c.clone() });
+                if !whole {
+                    rest.push(c);
+                }
+            }
+            if whole {
+                rest.push(cell);
+            } else {
+                taken.extend(p.yes);
+                rest.extend(p.no);
+            }
+        }
+        let met = !taken.is_empty();
+        live.append(&mut rest);
+        if met {
+            self.act(here, chain, index, taken, live, out);
+        }
+        met
+    }
+
+    fn act(
+        &mut self,
+        here: Here<'a>,
+        chain: ChainId,
+        index: usize,
+        mut taken: Vec<Cell>,
+        live: &mut Vec<Cell>,
+        out: &mut Vec<Cell>,
+    ) {
+        let rule = &here.f.chain(chain).rules[index];
+        self.assume(&here, rule, &mut taken);
+        if rule.effects.is_some() {
+            for c in &mut taken {
+                c.state = self.effects(c.state, here.f.effects(rule));
+            }
+        }
+        match rule.action {
+            Action::Accept => {
+                let d = self.rule_decider(&here, chain, index, Verdict::Accept);
+                for c in taken {
+                    self.accept(&here, c, Some(d));
+                }
+            }
+            Action::Drop | Action::Reject => {
+                let d = self.rule_decider(&here, chain, index, Verdict::Drop);
+                for c in taken {
+                    self.drop(c, d);
+                }
+            }
+            Action::Jump(to) => {
+                let mut left = self.enter(here, rule, to, taken);
+                live.append(&mut left);
+            }
+            Action::Goto(to) => {
+                let mut left = self.enter(here, rule, to, taken);
+                out.append(&mut left);
+            }
+            Action::Return => out.append(&mut taken),
+            Action::Continue => live.append(&mut taken),
+            Action::Translate(t) => {
+                let d = self.rule_decider(&here, chain, index, Verdict::Accept);
+                for c in taken {
+                    for c in self.translate(&here, c, &here.f.translations[t.index()], rule.origin) {
+                        self.accept(&here, c, Some(d));
+                    }
+                }
+            }
+            Action::Unknown(condition) => {
+                let why = self.reason(here.firewall, Why::Condition(condition), rule.origin);
+                let accept = self.rule_decider(&here, chain, index, Verdict::Accept);
+                let drop = self.rule_decider(&here, chain, index, Verdict::Drop);
+                for c in taken {
+                    let way = Cell { extra: true, because: add(&c.because, why), ..c.clone() };
+                    self.accept(&here, way.clone(), Some(accept));
+                    self.drop(way, drop);
+                    live.push(c);
+                }
+            }
+        }
+    }
+
+    // Remembers which rate limits let the rule apply.
+    fn assume(&mut self, here: &Here<'a>, rule: &Rule, taken: &mut [Cell]) {
+        if self.question.point.environment.throttled || rule.action == Action::Continue {
+            return;
+        }
+        for term in here.f.terms(rule.terms) {
+            if let Term::Opaque { condition, .. } = term
+                && matches!(here.f.condition(*condition).kind, ConditionKind::Rate { .. })
+            {
+                let why = self.reason(here.firewall, Why::Condition(*condition), rule.origin);
+                for c in taken.iter_mut() {
+                    c.assumed = add(&c.assumed, why);
+                }
+            }
+        }
+    }
+
+    fn effects(&mut self, state: u32, effects: &[Effect]) -> u32 {
+        let mut s = self.state(state).clone();
+        for effect in effects {
+            match *effect {
+                Effect::Untrack => s.views[Field::State.index()] = View::One(ConnState::Untracked.value()),
+                Effect::Forget(register, _) => s.registers[register as usize] = None,
+                Effect::Write { register, mask, value } => {
+                    let r = &mut s.registers[register as usize];
+                    *r = if mask == u32::MAX { Some(value) } else { r.map(|old| (old & !mask) ^ value) };
+                }
+                Effect::Copy { from, to, mask } => {
+                    let (a, b) = (s.registers[from as usize], s.registers[to as usize]);
+                    s.registers[to as usize] = match (a, b) {
+                        (Some(a), _) if mask == u32::MAX => Some(a),
+                        (Some(a), Some(b)) => Some((b & !mask) | (a & mask)),
+                        _ => None,
+                    };
+                }
+            }
+        }
+        self.intern(s)
+    }
+
+    // Walks another chain, unless it is the one that we come from, or did the same before.
+    fn enter(&mut self, here: Here<'a>, rule: &Rule, to: ChainId, cells: Vec<Cell>) -> Vec<Cell> {
+        if self.active[here.firewall][to.index()] {
+            for c in cells {
+                self.give_up(here.firewall, c, Why::Loop(to), rule.origin);
+            }
+            return Vec::new();
+        }
+        let jumps = |r: &Rule| matches!(r.action, Action::Jump(_) | Action::Goto(_));
+        if !here.f.chain(to).rules.iter().take(MEMO_SCAN).any(jumps) {
+            return self.walk(here, to, cells);
+        }
+        let mut out = Vec::new();
+        for cell in cells {
+            let key = (here.at, to, weak_hash(&cell));
+            let known = self
+                .done
+                .get(&key)
+                .into_iter()
+                .flatten()
+                .find(|(c, _)| c.state == cell.state && c.extra == cell.extra && c.region == cell.region);
+            if let Some((_, left)) = known {
+                out.extend(left.iter().map(|l| Cell {
+                    decided: cell.decided.clone(),
+                    because: super::cell::both(&cell.because, &l.because),
+                    ..l.clone()
+                }));
+                continue;
+            }
+            let left = self.walk(here, to, vec![cell.clone()]);
+            if self.done.len() < MAX_MEMO {
+                self.done.entry(key).or_default().push((cell, left.clone()));
+            }
+            out.extend(left);
+        }
+        out
+    }
+
+    // Whether a chain lets every packet of the question fall through unchanged.
+    fn is_inert(&mut self, firewall: usize, chain: ChainId) -> bool {
+        match self.inert[firewall][chain.index()] {
+            Inert::Yes => return true,
+            Inert::No | Inert::Asking => return false,
+            Inert::Unknown => {}
+        }
+        self.inert[firewall][chain.index()] = Inert::Asking;
+        let f = self.question.point.firewalls[firewall];
+        let yes = stacker::maybe_grow(RED_ZONE, SEGMENT, || {
+            f.chain(chain).rules.iter().all(|r| {
+                let passes = match r.action {
+                    Action::Continue | Action::Return => r.effects.is_none(),
+                    _ => false,
+                };
+                let target = match r.action {
+                    Action::Jump(to) | Action::Goto(to) if r.effects.is_none() => Some(to),
+                    _ => None,
+                };
+                passes
+                    || !self.entry.may_meet(f, r.terms)
+                    || target.is_some_and(|to| self.is_inert(firewall, to))
+            })
+        });
+        self.work += f.chain(chain).rules.len() as u64 / 16;
+        self.inert[firewall][chain.index()] = if yes { Inert::Yes } else { Inert::No };
+        yes
+    }
+
+    /// Fewer cells that stand for the same: joined, and without extra ones that a cell with the same future covers.
+    fn tidy(&mut self, cells: &mut Vec<Cell>) {
+        if cells.len() < 2 {
+            return;
+        }
+        self.work += cells.len() as u64 * 4;
+        join(cells);
+        let extras = cells.iter().filter(|c| c.extra).count();
+        if extras == 0 || extras.saturating_mul(cells.len()) > MAX_COVERS {
+            return;
+        }
+        self.work += (extras * cells.len()) as u64 / 4;
+        let mut i = 0;
+        while i < cells.len() {
+            let covered = cells[i].extra
+                && cells.iter().enumerate().any(|(j, c)| {
+                    j != i
+                        && c.state == cells[i].state
+                        && c.region.covers(&cells[i].region)
+                        && (!c.extra || j < i || c.region != cells[i].region)
+                });
+            if covered {
+                cells.swap_remove(i);
+            } else {
+                i += 1;
+            }
+        }
+    }
+
+    /// The state of a cell with another state put in its place.
+    pub(super) fn restated(&mut self, cell: &Cell, change: impl FnOnce(&mut State)) -> Cell {
+        let mut s = self.state(cell.state).clone();
+        change(&mut s);
+        Cell { state: self.intern(s), ..cell.clone() }
+    }
+}
+
+// Cells are joined when this many are alive, and again when they have doubled.
+const TIDY: usize = 32;
+const MAX_COVERS: usize = 4_000_000;
+// A chain that jumps on may be reached by very many paths: what it did is remembered.
+const MEMO_SCAN: usize = 256;
+const MAX_MEMO: usize = 100_000;
+
+fn weak_hash(cell: &Cell) -> u64 {
+    let mut h = u64::from(cell.state) << 1 | u64::from(cell.extra);
+    for f in Field::ALL {
+        let s = cell.region.get(f);
+        for v in [s.first().unwrap_or(0), s.last().unwrap_or(0), s.ranges().len() as Value] {
+            h = (h.rotate_left(5) ^ v as u64 ^ (v >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    h
+}
