@@ -184,7 +184,10 @@ impl<'a> Walk<'a> {
         };
         let field = Firewall::own_address(here.base.hook);
         let mut out = self.field(here, asker, field, (&sets.0, Lives::On), cell);
-        for c in std::mem::take(&mut out.no).into_iter().chain(out.maybe.drain(..).map(|(c, _)| c).collect::<Vec<_>>()) {
+        for c in std::mem::take(&mut out.no)
+            .into_iter()
+            .chain(out.maybe.drain(..).map(|(c, _)| c).collect::<Vec<_>>())
+        {
             let p = self.field(here, asker, field, (&sets.1, Lives::On), c);
             out.no.extend(p.no);
             for c in p.yes.into_iter().chain(p.maybe.into_iter().map(|(c, _)| c)) {
