@@ -1,6 +1,7 @@
 //! Configuration languages. Each is one folder that reads its files and lowers them to the [model](crate::model), and one
 //! line in [`DIALECTS`].
 
+pub mod aws;
 pub mod load;
 
 use crate::model::{ChainId, Firewall};
@@ -92,7 +93,7 @@ pub struct ReadOptions {
 }
 
 /// All dialects, in the order in which content is tried.
-pub static DIALECTS: &[&dyn Dialect] = &[];
+pub static DIALECTS: &[&dyn Dialect] = &[&aws::Aws];
 
 /// The dialect of a file by its content.
 pub fn detect(content: &[u8]) -> Option<(&'static dyn Dialect, Role)> {

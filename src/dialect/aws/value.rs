@@ -1,0 +1,208 @@
+//! Small values of cloud documents: names of keys, protocols, ports, prefixes.
+
+use super::inventory::Service;
+use crate::packet::proto;
+use crate::source::json::{Kind, Value};
+use ipnet::IpNet;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Whether a key is a member of the API, however the writer spells it: `IpPermissions`, `ipPermissions` (AWS Config),
+/// `ip_permissions` (Steampipe, CloudQuery). `name` is in lower case without separators.
+pub fn is_key(key: Value<'_>, name: &str) -> bool {
+    let bytes = key.bytes();
+    let inner = &bytes[1..(bytes.len().max(2) - 1)];
+    if inner.len() < name.len() {
+        return false;
+    }
+    let mut wanted = name.bytes();
+    for b in inner.iter().filter(|b| **b != b'_') {
+        if wanted.next() != Some(b.to_ascii_lowercase()) {
+            return false;
+        }
+    }
+    wanted.next().is_none()
+}
+
+/// The member of an object with that name; the last of several.
+pub fn member<'d>(object: Value<'d>, name: &str) -> Option<Value<'d>> {
+    object.members().filter(|(k, _)| is_key(*k, name)).last().map(|(_, v)| v)
+}
+
+/// A string that is not empty.
+pub fn text<'d>(object: Value<'d>, name: &str) -> Option<Cow<'d, str>> {
+    member(object, name)?.str().filter(|s| !s.is_empty())
+}
+
+/// A string that is not empty, owned.
+pub fn string(object: Value<'_>, name: &str) -> Option<String> {
+    text(object, name).map(Cow::into_owned)
+}
+
+/// A whole number, also one in quotes; `Ok(None)` where there is none.
+///
+/// # Errors
+/// The text of what is no number.
+pub fn number(value: Option<Value<'_>>) -> Result<Option<i64>, String> {
+    let Some(v) = value else { return Ok(None) };
+    let n = match v.kind() {
+        Kind::Null => return Ok(None),
+        Kind::Number => v.int(),
+        Kind::String => v.str().and_then(|s| s.trim().parse().ok()),
+        _ => None,
+    };
+    n.map(Some).ok_or_else(|| short(&v.raw()))
+}
+
+/// At most sixty characters of a text, on one line.
+pub fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(60) {
+        Some((i, _)) => format!("{}…", &line[..i]),
+        None => line,
+    }
+}
+
+/// The service of a permission. Security groups look at ports of tcp, udp and icmp only ("a protocol number other than tcp, udp, icmp, or
+/// icmpv6 allows traffic on all ports, regardless of any port range you specify": EC2 API, `IpPermission`).
+pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<Value<'_>>) -> Service {
+    let (name, p) = match parse_protocol(protocol) {
+        Ok((name, Some(p))) => (name, p),
+        Ok((_, None)) => return Service::All,
+        Err(unknown) => return unknown,
+    };
+    if ![proto::TCP, proto::UDP, proto::ICMP, proto::ICMPV6].contains(&p) {
+        return Service::Protocol(p);
+    }
+    let unknown = |text: String, why: &str| Service::Unknown(text, why.to_owned());
+    let (from, to) = match (number(from), number(to)) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Err(t), _) | (_, Err(t)) => {
+            return unknown(format!("{name} with port {t}"), "the port is no number");
+        }
+    };
+    let shown = |v: Option<i64>| v.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let written = format!("{name} from {} to {}", shown(from), shown(to));
+    if p == proto::TCP || p == proto::UDP {
+        return match (from.map(u16::try_from), to.map(u16::try_from)) {
+            (Some(Ok(a)), Some(Ok(b))) if a <= b => Service::Ports(p, a, b),
+            (None, _) | (_, None) => unknown(written, "a port is missing"),
+            _ => unknown(written, "these are no ports from 0 to 65535 in order"),
+        };
+    }
+    // FromPort is the type, ToPort the code, -1 = all; never a range.
+    match (from, to) {
+        (None, None) if p == proto::ICMPV6 => Service::Icmp(p, None, None),
+        (None, _) => unknown(written, "the type (FromPort) is missing"),
+        (Some(-1), None | Some(-1)) => Service::Icmp(p, None, None),
+        (Some(t), c) => match (u8::try_from(t), c.map(u8::try_from), c) {
+            (Ok(t), _, Some(-1)) => Service::Icmp(p, Some(t), None),
+            (Ok(t), Some(Ok(c)), _) => Service::Icmp(p, Some(t), Some(c)),
+            (Ok(_), None, _) => unknown(written, "the code (ToPort) is missing"),
+            _ => unknown(written, "these are no type and code from -1 to 255"),
+        },
+    }
+}
+
+/// Name and number of a protocol; no number = all.
+///
+/// # Errors
+/// What to make of one that is not understood.
+pub fn parse_protocol(protocol: Option<Value<'_>>) -> Result<(String, Option<u8>), Service> {
+    let Some(v) = protocol.filter(|v| !v.is_null()) else {
+        return Err(Service::Unknown(
+            "no protocol".to_owned(),
+            "the permission names no protocol".to_owned(),
+        ));
+    };
+    let name = match v.kind() {
+        Kind::String => v.str().map(|s| s.trim().to_ascii_lowercase()),
+        Kind::Number => Some(v.raw().into_owned()),
+        _ => None,
+    };
+    match name {
+        Some(n) if n == "-1" || n == "all" => Ok((n, None)),
+        Some(n) if proto::parse(&n).is_some() => {
+            let p = proto::parse(&n);
+            Ok((n, p))
+        }
+        _ => Err(Service::Unknown(
+            format!("protocol {}", short(&v.raw())),
+            "it is no protocol by name or number, or not known before deployment".to_owned(),
+        )),
+    }
+}
+
+/// A prefix, and whether its host bits were set (they are masked, as the API does).
+///
+/// # Errors
+/// Why it is none.
+pub fn prefix(text: &str) -> Result<(IpNet, bool), &'static str> {
+    let text = text.trim();
+    if let Ok(net) = text.parse::<IpNet>() {
+        return Ok((net.trunc(), net.trunc() != net));
+    }
+    match text.parse::<IpAddr>() {
+        Ok(_) => Err("an address without a prefix length"),
+        Err(_) => Err("no prefix such as 10.0.0.0/24"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::json::Document;
+
+    fn of(text: &str) -> Service {
+        let d = Document::parse(text.as_bytes());
+        let r = d.root().unwrap();
+        service(member(r, "ipprotocol"), member(r, "fromport"), member(r, "toport"))
+    }
+
+    #[test]
+    fn services_as_the_api_means_them() {
+        for (text, expected) in [
+            (r#"{"IpProtocol":"-1"}"#, Service::All),
+            (r#"{"IpProtocol":-1,"FromPort":0,"ToPort":0}"#, Service::All),
+            (r#"{"IpProtocol":"tcp","FromPort":22,"ToPort":22}"#, Service::Ports(6, 22, 22)),
+            (r#"{"ipProtocol":"6","fromPort":"22","toPort":"23"}"#, Service::Ports(6, 22, 23)),
+            (r#"{"ip_protocol":"UDP","from_port":0,"to_port":65535}"#, Service::Ports(17, 0, 65535)),
+            (r#"{"IpProtocol":"icmp","FromPort":-1,"ToPort":-1}"#, Service::Icmp(1, None, None)),
+            (r#"{"IpProtocol":"icmp","FromPort":8,"ToPort":-1}"#, Service::Icmp(1, Some(8), None)),
+            (r#"{"IpProtocol":"icmp","FromPort":3,"ToPort":4}"#, Service::Icmp(1, Some(3), Some(4))),
+            (r#"{"IpProtocol":"icmpv6"}"#, Service::Icmp(58, None, None)),
+            (r#"{"IpProtocol":"58","FromPort":128,"ToPort":0}"#, Service::Icmp(58, Some(128), Some(0))),
+            (r#"{"IpProtocol":"132","FromPort":22,"ToPort":22}"#, Service::Protocol(132)),
+            (r#"{"IpProtocol":"50"}"#, Service::Protocol(50)),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said() {
+        for text in [
+            r#"{}"#,
+            r#"{"IpProtocol":"tcp"}"#,
+            r#"{"IpProtocol":"tcp","FromPort":22}"#,
+            r#"{"IpProtocol":"tcp","FromPort":23,"ToPort":22}"#,
+            r#"{"IpProtocol":"tcp","FromPort":-1,"ToPort":-1}"#,
+            r#"{"IpProtocol":"tcp","FromPort":22,"ToPort":65536}"#,
+            r#"{"IpProtocol":"tcp","FromPort":"ssh","ToPort":22}"#,
+            r#"{"IpProtocol":"icmp"}"#,
+            r#"{"IpProtocol":"icmp","FromPort":8}"#,
+            r#"{"IpProtocol":"icmp","FromPort":256,"ToPort":0}"#,
+            r#"{"IpProtocol":"sctp-ish"}"#,
+            r#"{"IpProtocol":{"Ref":"Proto"}}"#,
+        ] {
+            assert!(matches!(of(text), Service::Unknown(..)), "{text}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_masked() {
+        assert_eq!(prefix("10.0.2.0/0").unwrap(), ("0.0.0.0/0".parse().unwrap(), true));
+        assert!(!prefix("10.0.2.0/24").unwrap().1);
+        assert!(prefix("10.0.2.0").is_err() && prefix("10.0.2.0/33").is_err() && prefix("").is_err());
+    }
+}
