@@ -1,18 +1,23 @@
 //! Output formats. Each is one file and one line in [`FORMATS`].
 
 pub mod concise;
+pub mod explain;
 pub mod github;
 pub mod human;
 pub mod json;
+pub mod line_hash;
 pub mod matrix;
 pub mod places;
+pub mod sarif;
 pub mod snippet;
 pub mod tables;
 pub mod text;
+pub mod uri;
 
 use crate::finding::Report;
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 /// How a report is written.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +32,8 @@ pub struct Style {
     pub statistics: bool,
     /// Date that the report carries; `None` = none, so that equal inputs give equal bytes.
     pub date: Option<String>,
+    /// The repository's root, to which names in code scanning are relative; `None` = names are taken as they stand.
+    pub root: Option<PathBuf>,
     /// Category of the run, for code scanning; may be empty.
     pub category: String,
 }
@@ -35,8 +42,16 @@ pub struct Style {
 pub type Write = fn(&Report, &Style, &mut dyn io::Write) -> io::Result<()>;
 
 /// All formats by name; the first is the default.
-pub const FORMATS: &[(&str, Write)] =
-    &[("human", human::write), ("concise", concise::write), ("json", json::write), ("github", github::write)];
+pub const FORMATS: &[(&str, Write)] = &[
+    ("human", human::write),
+    ("concise", concise::write),
+    ("json", json::write),
+    ("sarif", sarif::write),
+    ("github", github::write),
+];
+
+/// Where havenlint is described.
+pub const HOMEPAGE: &str = "https://docs.rs/havenlint";
 
 /// Id under which formats that want one show a malformed input.
 pub const INPUT_RULE: &str = "HL-INPUT";

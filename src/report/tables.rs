@@ -110,7 +110,7 @@ impl Tables {
         order.sort_by_key(|i| std::cmp::Reverse((i.ledger.not_understood, i.ledger.approximated > 0)));
         let shown = &order[..order.len().min(MAX_FILES)];
         let dialect = shown.iter().map(|i| i.dialect.len()).max().unwrap_or(0).max(7);
-        let room = self.columns.saturating_sub(dialect + 44).max(16);
+        let room = self.columns.saturating_sub(dialect + 49).max(16);
         let path = shown.iter().map(|i| width(&clean(&i.path))).max().unwrap_or(0).clamp(12, room);
         let head = format!(
             "{}  {}  {:>8}  {:>8}  {:>7}  {:>6}",
@@ -184,41 +184,69 @@ impl Tables {
                 writeln!(out, "{}", self.paint.ink(Ink::Dim, &line))?;
             }
         }
-        let s = &report.summary;
-        let states = [
-            (s.violated, State::Violated),
-            (s.undecided, State::Undecided),
-            (s.not_checked, State::NotChecked),
-            (s.met, State::Met),
-        ];
-        let mut parts: Vec<String> = states
-            .iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, state)| self.paint.ink(state_ink(*state), &format!("{n} {}", words(*state))))
-            .collect();
-        if parts.is_empty() {
-            parts.push("no requirements asked".to_owned());
+        self.flow(&pieces(report), out)
+    }
+
+    /// Writes pieces beside each other, breaking lines between them.
+    fn flow(&self, pieces: &[(String, Ink)], out: &mut dyn Write) -> io::Result<()> {
+        let mut used = 0;
+        for (text, ink) in pieces {
+            if used > 0 && used + 1 + width(text) > self.columns {
+                writeln!(out)?;
+                used = 0;
+            }
+            let blank = if used > 0 { " " } else { "" };
+            // Punctuation stays uncoloured.
+            let bare = text.trim_end_matches([',', ';', '.']);
+            write!(out, "{blank}{}{}", self.paint.ink(*ink, bare), &text[bare.len()..])?;
+            used += blank.len() + width(text);
         }
-        let levels = [(s.error, Severity::Error), (s.warning, Severity::Warning), (s.note, Severity::Note)];
-        let mut counts: Vec<String> = levels
-            .iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, level)| self.paint.ink(super::human::level_ink(*level), &count(*n, level.name())))
-            .collect();
-        if counts.is_empty() {
-            counts.push("no findings".to_owned());
+        writeln!(out)
+    }
+}
+
+/// The last sentence of the report, in pieces: `2 violated, 31 met; 2 errors in 6 files.`
+fn pieces(report: &Report) -> Vec<(String, Ink)> {
+    let s = &report.summary;
+    let states = [
+        (s.violated, State::Violated),
+        (s.undecided, State::Undecided),
+        (s.not_checked, State::NotChecked),
+        (s.met, State::Met),
+    ];
+    let mut pieces: Vec<(String, Ink)> = states
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, state)| (format!("{n} {},", words(*state)), state_ink(*state)))
+        .collect();
+    if pieces.is_empty() {
+        pieces.push(("no requirements asked,".to_owned(), Ink::Dim));
+    }
+    end_with(&mut pieces, ';');
+    let begun = pieces.len();
+    let levels = [(s.error, Severity::Error), (s.warning, Severity::Warning), (s.note, Severity::Note)];
+    for (n, level) in levels.into_iter().filter(|(n, _)| *n > 0) {
+        pieces.push((format!("{},", count(n, level.name())), super::human::level_ink(level)));
+    }
+    let malformed = report.problems.iter().filter(|p| p.level == Severity::Error).count();
+    if malformed > 0 {
+        pieces.push((format!("{},", count(malformed, "malformed place")), Ink::Red));
+    }
+    if pieces.len() == begun {
+        pieces.push(("no findings,".to_owned(), Ink::Green));
+    }
+    end_with(&mut pieces, ' ');
+    pieces.push((format!("in {}.", count(report.inputs.len(), "file")), Ink::Dim));
+    pieces
+}
+
+/// Ends a list: the last comma becomes another mark, or nothing.
+fn end_with(pieces: &mut [(String, Ink)], mark: char) {
+    if let Some((text, _)) = pieces.last_mut() {
+        text.pop();
+        if mark != ' ' {
+            text.push(mark);
         }
-        let malformed = report.problems.iter().filter(|p| p.level == Severity::Error).count();
-        if malformed > 0 {
-            counts.push(self.paint.ink(Ink::Red, &count(malformed, "malformed place")));
-        }
-        writeln!(
-            out,
-            "{}; {} in {}.",
-            parts.join(", "),
-            counts.join(", "),
-            count(report.inputs.len(), "file")
-        )
     }
 }
 

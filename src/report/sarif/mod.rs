@@ -1,0 +1,385 @@
+//! SARIF 2.1.0 for GitHub code scanning (OASIS standard; GitHub's "SARIF support for code scanning").
+
+mod rules;
+
+use super::line_hash::line_hashes;
+use super::places::Sources;
+use super::text::{clean, thousands};
+use super::{INPUT_RULE, Style, json, uri};
+use crate::finding::{Finding, Fix, Problem, Related, Report};
+use crate::source::{Location, Severity};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_sarif::sarif;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Where the schema really is; the crate's own constant points at a host that is gone.
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+/// Results that GitHub takes in one run.
+const MAX_RESULTS: usize = 25_000;
+/// Bytes of results as JSON that stay below GitHub's 10 MB when gzipped: such text shrinks to less than an eighth.
+const MAX_BYTES: usize = 64 << 20;
+/// Locations that GitHub takes in one result.
+const MAX_LOCATIONS: usize = 1_000;
+/// Notifications in a run; GitHub shows a handful.
+const MAX_NOTIFICATIONS: usize = 1_000;
+/// Id of the result that says that others were left out.
+const CUT_RULE: &str = "HL-REPORT-CUT";
+
+/// Writes the report.
+pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    write_limited(report, style, MAX_RESULTS, out)
+}
+
+fn write_limited(report: &Report, style: &Style, most: usize, out: &mut dyn Write) -> io::Result<()> {
+    let log = Log::new(report, style);
+    let alerts = log.alerts();
+    let (results, left_out) = log.results(&alerts, most)?;
+    let run = sarif::Run::builder()
+        .tool(sarif::Tool::builder().driver(log.driver.clone()).build())
+        .results(results)
+        .invocations(vec![log.invocation(&alerts, left_out)])
+        .automation_details(sarif::RunAutomationDetails::builder().id(category(&style.category)).build())
+        .column_kind("utf16CodeUnits")
+        .build();
+    let document = sarif::Sarif::builder().schema(SCHEMA).version("2.1.0").runs(vec![run]).build();
+    json::write_document(&document, out)
+}
+
+/// The trailing slash says that all before it is the category, with no run id after it.
+fn category(name: &str) -> String {
+    let parts: Vec<_> = name.split('/').filter(|p| !p.is_empty()).collect();
+    if parts.is_empty() { "havenlint/".to_owned() } else { format!("havenlint/{}/", clean(&parts.join("/"))) }
+}
+
+/// One alert: findings of one rule on one line, which code scanning would show as one anyway, and drop the text of the others.
+struct Alert<'a> {
+    rule: &'a str,
+    level: Severity,
+    at: &'a Location,
+    findings: Vec<&'a Finding>,
+    problem: Option<&'a Problem>,
+}
+
+struct Log<'a> {
+    report: &'a Report,
+    style: &'a Style,
+    sources: Sources<'a>,
+    index: FxHashMap<String, usize>,
+    driver: sarif::ToolComponent,
+}
+
+impl<'a> Log<'a> {
+    fn new(report: &'a Report, style: &'a Style) -> Self {
+        let (driver, index) = rules::driver(report);
+        Self { report, style, sources: Sources::of(report), index, driver }
+    }
+
+    /// All alerts, the worst first.
+    fn alerts(&self) -> Vec<Alert<'a>> {
+        let mut alerts: Vec<Alert<'a>> = vec![];
+        let mut index: FxHashMap<(&str, &str, u32), usize> = FxHashMap::default();
+        for f in &self.report.findings {
+            let key = (f.rule.as_str(), f.location.path.as_str(), f.location.line);
+            let i = *index.entry(key).or_insert(alerts.len());
+            match alerts.get_mut(i) {
+                Some(a) => {
+                    a.level = a.level.max(f.level);
+                    a.findings.push(f);
+                }
+                None => alerts.push(Alert {
+                    rule: &f.rule,
+                    level: f.level,
+                    at: &f.location,
+                    findings: vec![f],
+                    problem: None,
+                }),
+            }
+        }
+        alerts.extend(self.report.problems.iter().map(|p| Alert {
+            rule: INPUT_RULE,
+            level: p.level,
+            at: &p.location,
+            findings: vec![],
+            problem: Some(p),
+        }));
+        alerts.sort_by_key(|a| std::cmp::Reverse(a.level));
+        alerts
+    }
+
+    /// The results, and how many alerts were left out for GitHub's limits.
+    fn results(&self, alerts: &[Alert<'a>], most: usize) -> io::Result<(Vec<sarif::Result>, usize)> {
+        let hashes = self.hashes(alerts);
+        let mut results = vec![];
+        let mut bytes = 0;
+        for a in alerts {
+            let result = self.result(a, &hashes);
+            bytes += serde_json::to_vec(&result).map_err(io::Error::from)?.len();
+            // One place is kept for the result that tells of the rest.
+            if bytes > MAX_BYTES || results.len() + 1 >= most && alerts.len() > most {
+                break;
+            }
+            results.push(result);
+        }
+        let left_out = alerts.len() - results.len();
+        if let Some(next) = alerts.get(results.len()) {
+            let text = format!(
+                "{left_out} more alerts are not shown here. Code scanning takes only so many at once; the worst are shown. \
+                 `havenlint check --format concise` lists all."
+            );
+            results.push(
+                sarif::Result::builder()
+                    .rule_id(CUT_RULE)
+                    .rule_index(self.rule_index(CUT_RULE))
+                    .level(sarif::ResultLevel::Warning)
+                    .message(message(&text))
+                    .locations(vec![self.location(next.at)])
+                    .partial_fingerprints(self.fingerprints(next, &hashes))
+                    .build(),
+            );
+        }
+        Ok((results, left_out))
+    }
+
+    fn result(&self, a: &Alert<'a>, hashes: &Hashes<'a>) -> sarif::Result {
+        let mut text = String::new();
+        let mut related = vec![];
+        let mut flows = vec![];
+        let mut fixes = vec![];
+        for f in &a.findings {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(&self.text(f, &mut related));
+            flows.extend(self.code_flow(f));
+            fixes.extend(f.fix.as_ref().map(|fix| self.fix(fix)));
+        }
+        if let Some(p) = a.problem {
+            text = [sentence(&capital(&p.message)), sentence(&capital(&p.help))].join(" ").trim().to_owned();
+        }
+        let mut result = sarif::Result::builder()
+            .rule_id(clean(a.rule))
+            .rule_index(self.rule_index(a.rule))
+            .level(level(a.level))
+            .message(message(&text))
+            .locations(vec![self.location(a.at)])
+            .partial_fingerprints(self.fingerprints(a, hashes))
+            .build();
+        result.related_locations = Some(related).filter(|r| !r.is_empty());
+        result.code_flows = Some(flows).filter(|f| !f.is_empty());
+        result.fixes = Some(fixes).filter(|f| !f.is_empty());
+        result
+    }
+
+    /// What a finding says: its title, then its details, then the other places as links.
+    fn text(&self, f: &Finding, related: &mut Vec<sarif::Location>) -> String {
+        let mut lines =
+            vec![[sentence(&f.message), sentence(&capital(&f.label))].join(" ").trim().to_owned()];
+        if let Some(w) = &f.witness {
+            lines.push(format!("Witness: {}.", unlinked(&w.to_string())));
+        }
+        for (word, detail) in &f.details {
+            lines.push(sentence(&format!("{}: {detail}", capital(word))));
+        }
+        for r in &f.related {
+            if r.location.path.is_empty() || related.len() >= MAX_LOCATIONS {
+                continue;
+            }
+            let id = related.len() as i64 + 1;
+            let mut location = self.location(&r.location);
+            location.id = Some(id);
+            location.message = Some(message(&unlinked(&clean(&r.message))));
+            related.push(location);
+            lines.push(format!("See [line {}]({id}): {}", r.location.line, sentence(&r.message)));
+        }
+        if let Some(fix) = &f.fix {
+            lines.push(format!("To mend it, {}:", unlinked(&clean(&fix.description))));
+            lines.extend(fix.text.lines().map(|l| unlinked(&clean(l))));
+        }
+        lines.join("\n")
+    }
+
+    /// The packet's way through chains.
+    fn code_flow(&self, f: &Finding) -> Option<sarif::CodeFlow> {
+        let step = |r: &Related| {
+            let mut location = self.location(&r.location);
+            location.message = Some(message(&unlinked(&clean(&r.message))));
+            sarif::ThreadFlowLocation::builder().location(location).build()
+        };
+        let steps: Vec<_> =
+            f.path.iter().filter(|r| !r.location.path.is_empty()).take(MAX_LOCATIONS).map(step).collect();
+        if steps.is_empty() {
+            return None;
+        }
+        let flow = sarif::ThreadFlow::builder().locations(steps).build();
+        Some(sarif::CodeFlow::builder().thread_flows(vec![flow]).build())
+    }
+
+    /// An insertion, as SARIF wants it: an empty region replaced by the new lines.
+    fn fix(&self, fix: &Fix) -> sarif::Fix {
+        let mut at = Location {
+            path: fix.path.clone(),
+            line: fix.after_line + 1,
+            column: 1,
+            end_line: 0,
+            end_column: 1,
+            text: String::new(),
+        };
+        let mut text = format!("{}\n", fix.text);
+        if let Some(file) = self.sources.file(&at) {
+            let lines = file.line_starts().len() as u32;
+            if fix.after_line >= lines {
+                // After a last line that no line feed ends.
+                at.line = lines;
+                at.column = file.text(file.line_range(lines as usize - 1)).chars().count() as u32 + 1;
+                at.end_column = at.column;
+                text = format!("\n{}", fix.text);
+            }
+        }
+        let replacement = sarif::Replacement::builder()
+            .deleted_region(self.region(&at))
+            .inserted_content(sarif::ArtifactContent::builder().text(text).build())
+            .build();
+        let change = sarif::ArtifactChange::builder()
+            .artifact_location(self.artifact(&fix.path))
+            .replacements(vec![replacement])
+            .build();
+        sarif::Fix::builder()
+            .description(message(&unlinked(&capital(&fix.description))))
+            .artifact_changes(vec![change])
+            .build()
+    }
+
+    fn artifact(&self, path: &str) -> sarif::ArtifactLocation {
+        sarif::ArtifactLocation::builder().uri(uri::relative(path, self.style.root.as_deref())).build()
+    }
+
+    fn region(&self, at: &Location) -> sarif::Region {
+        let r = self.sources.region(at);
+        sarif::Region::builder()
+            .start_line(r.line)
+            .start_column(r.column)
+            .end_line(r.line)
+            .end_column(r.end_column)
+            .build()
+    }
+
+    /// A place. A finding about nothing in a file stands at the top of the first input: each result needs a place inside the repository.
+    fn location(&self, at: &Location) -> sarif::Location {
+        let physical = sarif::PhysicalLocation::builder()
+            .artifact_location(self.artifact(self.path(at)))
+            .region(self.region(at))
+            .build();
+        sarif::Location::builder().physical_location(physical).build()
+    }
+
+    fn path(&self, at: &'a Location) -> &'a str {
+        let first = self.report.inputs.first().map_or("havenlint.toml", |i| i.path.as_str());
+        if at.path.is_empty() { first } else { &at.path }
+    }
+
+    fn rule_index(&self, rule: &str) -> i64 {
+        self.index.get(rule).map_or(-1, |i| *i as i64)
+    }
+
+    /// Line hashes of all alerts' places: each file is read once.
+    fn hashes(&self, alerts: &[Alert<'a>]) -> Hashes<'a> {
+        let mut wanted: FxHashMap<&str, FxHashSet<u32>> = FxHashMap::default();
+        for a in alerts {
+            wanted.entry(&a.at.path).or_default().insert(a.at.line.max(1));
+        }
+        let file = |path: &str| self.report.sources.iter().find(|s| s.path == path);
+        let hashes = |(path, lines): (&'a str, FxHashSet<u32>)| {
+            Some((path, line_hashes(file(path)?.bytes(), |line| lines.contains(&line))))
+        };
+        wanted.into_iter().filter_map(hashes).collect()
+    }
+
+    fn fingerprints(&self, a: &Alert<'a>, hashes: &Hashes<'a>) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        if let Some(hash) = hashes.get(a.at.path.as_str()).and_then(|h| h.get(&a.at.line.max(1))) {
+            out.insert("primaryLocationLineHash".to_owned(), hash.clone());
+        }
+        if let Some(f) = a.findings.first().filter(|f| !f.fingerprint.is_empty()) {
+            out.insert("havenlintFinding/v1".to_owned(), f.fingerprint.clone());
+        }
+        out
+    }
+
+    /// How the run went. Not successful only if inputs are malformed (exit status 2): GitHub then marks the analysis as failed.
+    fn invocation(&self, alerts: &[Alert<'a>], left_out: usize) -> sarif::Invocation {
+        let mut notes = vec![];
+        if left_out > 0 {
+            let text = format!(
+                "{left_out} of {} alerts are left out: code scanning takes only so many.",
+                alerts.len()
+            );
+            notes.push(notification(Severity::Warning, &text, None));
+        }
+        for i in self.report.inputs.iter().filter(|i| i.ledger.not_understood > 0) {
+            let text = format!(
+                "{}: {} of {} rules were not understood; what depends on them is undecided.",
+                clean(&i.path),
+                thousands(i.ledger.not_understood),
+                thousands(i.rules)
+            );
+            notes.push(notification(Severity::Warning, &text, None));
+        }
+        for p in &self.report.problems {
+            let text = [sentence(&capital(&p.message)), sentence(&capital(&p.help))].join(" ");
+            let location = (!p.location.path.is_empty()).then(|| self.location(&p.location));
+            notes.push(notification(p.level, text.trim(), location));
+        }
+        let more = notes.len().saturating_sub(MAX_NOTIFICATIONS);
+        if more > 0 {
+            notes.truncate(MAX_NOTIFICATIONS);
+            notes.push(notification(
+                Severity::Warning,
+                &format!("{more} more notifications are left out."),
+                None,
+            ));
+        }
+        let failed = self.report.problems.iter().any(|p| p.level == Severity::Error);
+        let mut out = sarif::Invocation::builder().execution_successful(!failed).build();
+        out.tool_execution_notifications = Some(notes).filter(|n| !n.is_empty());
+        out
+    }
+}
+
+/// Hash of each line that is asked for, by file.
+type Hashes<'a> = FxHashMap<&'a str, FxHashMap<u32, String>>;
+
+fn notification(l: Severity, text: &str, location: Option<sarif::Location>) -> sarif::Notification {
+    let mut out = sarif::Notification::builder().level(l.name()).message(message(text)).build();
+    out.locations = location.map(|l| vec![l]);
+    out
+}
+
+const fn level(level: Severity) -> sarif::ResultLevel {
+    match level {
+        Severity::Error => sarif::ResultLevel::Error,
+        Severity::Warning => sarif::ResultLevel::Warning,
+        Severity::Note => sarif::ResultLevel::Note,
+    }
+}
+
+fn message(text: &str) -> sarif::Message {
+    sarif::Message::builder().text(text).build()
+}
+
+/// A text as a sentence, safe to show; empty stays empty.
+fn sentence(text: &str) -> String {
+    let text = unlinked(clean(text).trim());
+    if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text } else { text + "." }
+}
+
+/// Keeps what looks like a link in a file's text from becoming one (SARIF 3.11.6: brackets are escaped by a backslash).
+fn unlinked(text: &str) -> String {
+    if text.contains("](") { text.replace('[', "\\[").replace(']', "\\]") } else { text.to_owned() }
+}
+
+fn capital(text: &str) -> String {
+    let text = clean(text);
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+}
