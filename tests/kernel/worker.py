@@ -226,7 +226,10 @@ class Worker:
         write(f"{base}/ipv4/ip_forward", "1")
         write(f"{base}/ipv6/conf/all/forwarding", "1")
         for family in ("-4", "-6"):
-            lines = [f"rule add pref 10 tos {LOCAL_CLASS:#x} lookup 1000", "route add local default dev lo table 1000"]
+            lines = ["route add local default dev lo table 1000"]
+            # For wires only: `fib daddr type` in IPv6 asks the same rules, with lo as input interface.
+            for name in [*names, "lo"] if family == "-4" else names:
+                lines.append(f"rule add pref 10 iif {name} tos {LOCAL_CLASS:#x} lookup 1000")
             for n, name in enumerate([*names, "lo"]):
                 table = 1001 + n
                 lines += [f"route add default dev {name} table {table}", f"rule add pref 30 oif {name} lookup {table}"]
