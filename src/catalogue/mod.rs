@@ -1,7 +1,14 @@
 //! The catalogue: which flows a product needs, and which nobody should be able to use. Data, not code: the files in
 //! `rules/` are built in, others are read in the same way.
 
+mod doc;
+pub mod format;
+pub mod load;
+mod lower;
 pub mod resolve;
+
+pub use doc::service_words;
+pub use load::{BUILT_IN, open, read};
 
 use crate::packet::IntervalSet;
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
@@ -154,6 +161,8 @@ pub struct Requirement {
     pub subject: Side,
     /// Protocols and ports.
     pub services: Services,
+    /// Names of the parameters that its ports come from.
+    pub parameters: Vec<String>,
     /// The source says that the connection is encrypted. A packet filter cannot check that; reports say it.
     pub tls: bool,
     /// Applies only under these conditions.
@@ -316,3 +325,6 @@ pub enum Expected {
     /// Does not apply.
     NotApplicable,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,12 @@
 
 #[cfg(doc)]
 use super::Catalogue;
-use super::Side;
-#[cfg(doc)]
-use crate::config::Deployment;
-use crate::packet::IntervalSet;
+use super::{
+    Breach, Catalogue, Declared, EVERYWHERE, End, INTERNET, Place, Requirement, Service, Services, Side,
+};
+use crate::config::{Deployment, Node};
+use crate::packet::{Field, IntervalSet, public};
+use std::collections::BTreeSet;
 
 /// One flow that a requirement speaks of: one source, one destination, one protocol.
 ///
@@ -83,9 +85,11 @@ impl Addresses {
 pub struct Exempt {
     /// Index of the requirement that asks for it.
     pub requirement: usize,
-    /// Sources, never undeclared.
+    /// Nodes at both ends, indices into [`Deployment::nodes`].
+    pub nodes: (Option<usize>, Option<usize>),
+    /// Sources; undeclared = any address of the node at that end.
     pub source: Addresses,
-    /// Destinations, never undeclared.
+    /// Destinations, likewise.
     pub destination: Addresses,
     /// Protocol; `None` = any.
     pub protocol: Option<u8>,
@@ -100,5 +104,347 @@ impl ResolvedFlow {
             Side::From => &self.source,
             Side::To => &self.destination,
         }
+    }
+}
+
+/// Resolves every requirement of the catalogue, in its order; within one by source, then destination, as the deployment
+/// lists them. A requirement that does not apply, or between roles that nobody plays, gives flows that do not apply: one
+/// for each subject.
+pub fn resolve(catalogue: &Catalogue, deployment: &Deployment) -> Vec<ResolvedFlow> {
+    let resolver = Resolver { catalogue, deployment };
+    let mut flows: Vec<Vec<ResolvedFlow>> = Vec::new();
+    for (index, requirement) in catalogue.requirements.iter().enumerate() {
+        flows.push(resolver.requirement(index, requirement));
+    }
+    let wanted: Vec<Exempt> = flows.iter().flatten().filter_map(|f| resolver.exempt(f)).collect();
+    let mut out: Vec<ResolvedFlow> = flows.into_iter().flatten().collect();
+    for flow in &mut out {
+        let requirement = &catalogue.requirements[flow.requirement];
+        if requirement.except_wanted && flow.applies == Applies::Yes {
+            flow.except = wanted.iter().filter(|w| concerns(w, flow)).cloned().collect();
+        }
+    }
+    out
+}
+
+// Whether what is wanted may be a part of the flow: it must not, for certain, go to or come from elsewhere.
+fn concerns(wanted: &Exempt, flow: &ResolvedFlow) -> bool {
+    let meet = |a: &Addresses, b: &Addresses| match (a, b) {
+        (Addresses::Known(a), Addresses::Known(b)) => a.intersects(b),
+        _ => true,
+    };
+    let protocols = match (wanted.protocol, flow.protocol) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    };
+    let same = |wanted: Option<usize>, node: Option<usize>| node.is_none() || wanted == node;
+    protocols
+        && same(wanted.nodes.0, flow.source.node)
+        && same(wanted.nodes.1, flow.destination.node)
+        && wanted.ports.intersects(&flow.ports)
+        && meet(&wanted.source, &flow.source.addresses)
+        && meet(&wanted.destination, &flow.destination.addresses)
+}
+
+struct Resolver<'a> {
+    catalogue: &'a Catalogue,
+    deployment: &'a Deployment,
+}
+
+/// Somebody who may stand at an end, with the site if it is known.
+#[derive(Clone)]
+struct Candidate {
+    endpoint: Endpoint,
+    site: Option<usize>,
+}
+
+impl Candidate {
+    fn plain(
+        name: impl Into<String>,
+        role: Option<&str>,
+        network: Option<&str>,
+        addresses: Addresses,
+    ) -> Self {
+        let endpoint = Endpoint {
+            node: None,
+            name: name.into(),
+            role: role.map(str::to_owned),
+            network: network.map(str::to_owned),
+            addresses,
+            interfaces: Vec::new(),
+        };
+        Candidate { endpoint, site: None }
+    }
+}
+
+impl Resolver<'_> {
+    fn requirement(&self, index: usize, requirement: &Requirement) -> Vec<ResolvedFlow> {
+        let mut pairs = Vec::new();
+        for from in &requirement.from {
+            for to in &requirement.to {
+                pairs.extend(self.pairs(requirement, from, to).into_iter().map(|(s, d)| (s, d, to)));
+            }
+        }
+        let mut flows: Vec<ResolvedFlow> = Vec::new();
+        for (source, destination, to) in pairs {
+            let subject = if requirement.subject == Side::From { &source } else { &destination };
+            let applies = self.applies(requirement, subject);
+            for service in self.services(requirement, to) {
+                let flow = ResolvedFlow {
+                    requirement: index,
+                    subject: requirement.subject,
+                    source: source.endpoint.clone(),
+                    destination: destination.endpoint.clone(),
+                    protocol: service.protocol,
+                    ports: service.ports,
+                    except: Vec::new(),
+                    applies: applies.clone(),
+                };
+                // One flow for each subject tells that a requirement does not apply to it.
+                let told = |f: &ResolvedFlow| f.subject_end().name == flow.subject_end().name;
+                if flow.applies == Applies::Yes || !flows.iter().any(told) {
+                    flows.push(flow);
+                }
+            }
+        }
+        if flows.is_empty() {
+            flows.push(self.absent(index, requirement));
+        }
+        flows
+    }
+
+    fn services(&self, requirement: &Requirement, to: &End) -> Vec<Service> {
+        match (&requirement.services, to) {
+            (Services::These(list), _) => list.clone(),
+            (Services::OfDestination, End::Role { role, .. }) => self.catalogue.services_of(role),
+            (Services::OfDestination, _) => Vec::new(),
+        }
+    }
+
+    // Every source with every destination that the ends allow. A node that would be left alone gets an undeclared partner.
+    fn pairs(&self, requirement: &Requirement, from: &End, to: &End) -> Vec<(Candidate, Candidate)> {
+        let sources = self.candidates(requirement, from);
+        let destinations = self.candidates(requirement, to);
+        let mut out = Vec::new();
+        for s in &sources {
+            for d in &destinations {
+                if self.may_pair(s, d, from, to) {
+                    out.push((s.clone(), d.clone()));
+                }
+            }
+        }
+        let lonely = |c: &&Candidate, side: Side| {
+            let partner = if side == Side::From { to } else { from };
+            let paired = out.iter().any(|(s, d)| {
+                let end = if side == Side::From { s } else { d };
+                end.endpoint.node == c.endpoint.node
+            });
+            c.endpoint.node.is_some() && !paired && self.may_be_undeclared(c, partner)
+        };
+        let mut more = Vec::new();
+        for s in sources.iter().filter(|c| lonely(c, Side::From)) {
+            more.push((s.clone(), undeclared(to)));
+        }
+        for d in destinations.iter().filter(|c| lonely(c, Side::To)) {
+            more.push((undeclared(from), d.clone()));
+        }
+        out.extend(more);
+        out
+    }
+
+    fn may_pair(&self, s: &Candidate, d: &Candidate, from: &End, to: &End) -> bool {
+        let (a, b) = (&s.endpoint, &d.endpoint);
+        if a.node.is_some() && a.node == b.node {
+            return false;
+        }
+        // Nobody's firewall is on the way of a flow between strangers.
+        let stranger = |e: &Endpoint| e.node.is_none() && e.addresses == Addresses::Undeclared;
+        if (stranger(a) && b.node.is_none()) || (stranger(b) && a.node.is_none()) {
+            return false;
+        }
+        let place = |e: &End| if let End::Role { place, .. } = e { *place } else { Place::Anywhere };
+        [place(from), place(to)].into_iter().all(|place| match (place, s.site, d.site) {
+            (Place::SameSite, Some(x), Some(y)) => x == y,
+            (Place::OtherSite, Some(x), Some(y)) => x != y,
+            _ => true,
+        })
+    }
+
+    // Whether somebody who was not declared may stand at the other end. Not so for peers at other sites, if there are
+    // peers and all of them stand at this one.
+    fn may_be_undeclared(&self, node: &Candidate, partner: &End) -> bool {
+        let End::Role { role, place, .. } = partner else { return false };
+        let others = self.deployment.nodes.iter().enumerate();
+        let known = others.filter(|(i, n)| n.role == *role && Some(*i) != node.endpoint.node).count();
+        *place != Place::OtherSite || known == 0
+    }
+
+    fn candidates(&self, requirement: &Requirement, end: &End) -> Vec<Candidate> {
+        match end {
+            End::Role { role, network, .. } => self.players(role, network.as_deref()),
+            End::Host(name) => {
+                let addresses = match self.deployment.names.get(name) {
+                    Some(set) => Addresses::Known(set.addresses.clone()),
+                    None => Addresses::HostName(name.clone()),
+                };
+                vec![Candidate::plain(name, None, None, addresses)]
+            }
+            End::Set(name) => {
+                let wide = !requirement.kind.wants_passage() && requirement.breach == Breach::Some;
+                let set = match name.as_str() {
+                    INTERNET if wide => public::with_documentation().clone(),
+                    INTERNET => public::internet().clone(),
+                    EVERYWHERE => Field::Src.all(),
+                    other => self.catalogue.sets.get(other).cloned().unwrap_or_default(),
+                };
+                vec![Candidate::plain(name, None, None, Addresses::Known(set))]
+            }
+        }
+    }
+
+    fn players(&self, role: &str, network: Option<&str>) -> Vec<Candidate> {
+        let mut out = Vec::new();
+        let mut taken = IntervalSet::EMPTY;
+        for (index, node) in self.deployment.nodes.iter().enumerate().filter(|(_, n)| n.role == role) {
+            if let Some(all) = node.all() {
+                taken = taken.union(&all);
+            }
+            out.push(self.node(index, node, network));
+        }
+        let mut sets: Vec<(String, Option<usize>, &IntervalSet)> = Vec::new();
+        match self.catalogue.roles.get(role).map(|r| r.declared) {
+            Some(Declared::Network) => {
+                sets.extend(
+                    self.deployment.networks.get(role).map(|n| (role.to_owned(), None, &n.addresses)),
+                );
+            }
+            Some(Declared::Site) => {
+                for (i, site) in self.deployment.sites.iter().enumerate() {
+                    if let Some(set) = site.servers.get(role) {
+                        sets.push((format!("{role} of {}", site.name), Some(i), set));
+                    }
+                }
+            }
+            Some(Declared::Node) | None => {}
+        }
+        for ((r, n), set) in &self.deployment.sets {
+            if r == role && (n.is_none() || network.is_none() || n.as_deref() == network) {
+                let name = n.as_ref().map_or_else(|| role.to_owned(), |n| format!("{role}.{n}"));
+                sets.push((name, None, set));
+            }
+        }
+        for (name, site, set) in sets {
+            // Machines that are declared by themselves too are looked at by themselves.
+            let rest = set.minus(&taken);
+            if !rest.is_empty() {
+                let mut candidate = Candidate::plain(name, Some(role), network, Addresses::Known(rest));
+                candidate.site = site;
+                out.push(candidate);
+            }
+        }
+        out
+    }
+
+    fn node(&self, index: usize, node: &Node, network: Option<&str>) -> Candidate {
+        let order: Vec<String> = self
+            .catalogue
+            .roles
+            .get(&node.role)
+            .map(|r| r.networks.iter().map(|n| n.name.clone()).collect())
+            .unwrap_or_default();
+        let addresses = match network {
+            Some(n) => node.on(n, &order).cloned(),
+            None => node.all(),
+        };
+        let interfaces = network.map(|n| node.interfaces_on(n)).unwrap_or_default();
+        let endpoint = Endpoint {
+            node: Some(index),
+            name: node.name.clone(),
+            role: Some(node.role.clone()),
+            network: network.map(str::to_owned),
+            addresses: addresses.map_or(Addresses::Undeclared, Addresses::Known),
+            interfaces: interfaces.into_iter().map(str::to_owned).collect(),
+        };
+        Candidate { endpoint, site: node.site }
+    }
+
+    fn applies(&self, requirement: &Requirement, subject: &Candidate) -> Applies {
+        let when = &requirement.when;
+        let phase = &self.deployment.phase;
+        if !when.phases.is_empty() && !when.phases.contains(phase) {
+            return Applies::No(format!("the phase is {phase}, not {}", when.phases.join(" or ")));
+        }
+        let kinds = |list: &[String]| list.join(" or ");
+        if !when.site_exists.is_empty()
+            && !self.deployment.sites.iter().any(|s| when.site_exists.contains(&s.kind))
+        {
+            return Applies::No(format!("there is no site of type {}", kinds(&when.site_exists)));
+        }
+        if when.site_types.is_empty() {
+            return Applies::Yes;
+        }
+        let name = &subject.endpoint.name;
+        match subject.site.and_then(|i| self.deployment.sites.get(i)) {
+            Some(site) if when.site_types.contains(&site.kind) => Applies::Yes,
+            Some(site) => Applies::No(format!(
+                "the site {} is of type {}, not {}",
+                site.name,
+                site.kind,
+                kinds(&when.site_types)
+            )),
+            None => Applies::No(format!(
+                "the site of {name} is not known to be of type {}",
+                kinds(&when.site_types)
+            )),
+        }
+    }
+
+    // What a requirement asks for, as a part that a flow to be kept out leaves out.
+    fn exempt(&self, flow: &ResolvedFlow) -> Option<Exempt> {
+        let requirement = &self.catalogue.requirements[flow.requirement];
+        let declared = |e: &Endpoint| e.node.is_some() || e.addresses != Addresses::Undeclared;
+        let wanted = requirement.kind.wants_passage() && flow.applies == Applies::Yes;
+        (wanted && declared(&flow.source) && declared(&flow.destination)).then(|| Exempt {
+            requirement: flow.requirement,
+            nodes: (flow.source.node, flow.destination.node),
+            source: flow.source.addresses.clone(),
+            destination: flow.destination.addresses.clone(),
+            protocol: flow.protocol,
+            ports: flow.ports.clone(),
+        })
+    }
+
+    // The flow that says that nobody plays the roles of a requirement.
+    fn absent(&self, index: usize, requirement: &Requirement) -> ResolvedFlow {
+        let first = |ends: &[End]| {
+            ends.first().map_or_else(|| Candidate::plain("", None, None, Addresses::Undeclared), undeclared)
+        };
+        let (source, destination) = (first(&requirement.from).endpoint, first(&requirement.to).endpoint);
+        let roles: BTreeSet<&str> = requirement
+            .from
+            .iter()
+            .chain(&requirement.to)
+            .filter_map(|e| if let End::Role { role, .. } = e { Some(role.as_str()) } else { None })
+            .collect();
+        let roles: Vec<_> = roles.into_iter().collect();
+        ResolvedFlow {
+            requirement: index,
+            subject: requirement.subject,
+            source,
+            destination,
+            protocol: None,
+            ports: Field::Dport.all(),
+            except: Vec::new(),
+            applies: Applies::No(format!("no two ends of it are declared ({})", roles.join(", "))),
+        }
+    }
+}
+
+fn undeclared(end: &End) -> Candidate {
+    match end {
+        End::Role { role, network, .. } => {
+            Candidate::plain(role, Some(role), network.as_deref(), Addresses::Undeclared)
+        }
+        End::Host(name) | End::Set(name) => Candidate::plain(name, None, None, Addresses::Undeclared),
     }
 }

@@ -3,9 +3,17 @@
 //! It is read from `havenlint.toml`, or made from options where there is no such file. What roles,
 //! networks, phases and site types exist is the catalogue's business: this module is told by a [`Vocabulary`].
 
+mod format;
+mod load;
+mod options;
+mod version;
+
+pub use load::{Draft, FILE_NAME, open, read};
+pub use options::{Options, from_options};
+
 use crate::packet::IntervalSet;
 use crate::source::{Diagnostic, Origin, SourceFile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +22,8 @@ use std::sync::Arc;
 pub struct Vocabulary {
     /// Roles that a node may have, each with the names of its networks, the main one first.
     pub roles: BTreeMap<String, Vec<String>>,
+    /// Roles whose nodes talk to each other.
+    pub peered: BTreeSet<String>,
     /// Site types, each with the keys under which a site of the type declares addresses (`vcenter`).
     pub site_types: BTreeMap<String, Vec<String>>,
     /// Phases; the first is the one of a deployment that does not say.
@@ -176,3 +186,6 @@ impl Node {
         self.interfaces.iter().filter(|(_, n)| *n == network).map(|(i, _)| i.as_str()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

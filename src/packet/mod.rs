@@ -7,6 +7,7 @@
 pub mod addr;
 mod concrete;
 mod field;
+pub mod public;
 mod region;
 mod set;
 

@@ -3,6 +3,8 @@
 pub mod discover;
 pub mod json;
 
+pub mod document;
+
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use std::fmt;

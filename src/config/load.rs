@@ -1,0 +1,457 @@
+//! From `havenlint.toml` to a [`Deployment`]: names are looked up, addresses read, contradictions told.
+
+use super::format::{
+    DeploymentFile, GatewayEntry, NODE_KEYS, NodeEntry, SITE_KEYS, SiteEntry, WaiverEntry, Words,
+    gather_addresses,
+};
+use super::{Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version};
+use crate::packet::{Field, IntervalSet, addr, proto, public};
+use crate::source::document::{self, advice, origin};
+use crate::source::{Diagnostic, Origin, SourceFile};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::Spanned;
+
+/// The file's name, as it is looked for.
+pub const FILE_NAME: &str = "havenlint.toml";
+/// The built-in name of all public addresses.
+const INTERNET: &str = "internet";
+
+/// A deployment file that was read, before the catalogue that it names is known.
+#[derive(Debug)]
+pub struct Draft {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    folder: PathBuf,
+    entry: Option<DeploymentFile>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a deployment file.
+///
+/// # Errors
+/// A message if the file cannot be read at all; what is wrong inside comes with [`Draft::deployment`].
+pub fn open(path: &Path) -> Result<Draft, String> {
+    let shown = path.to_string_lossy().replace('\\', "/");
+    let bytes = std::fs::read(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
+    if bytes.len() > crate::source::MAX_BYTES {
+        return Err(format!("{shown} is too large"));
+    }
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    Ok(read(SourceFile::new(shown, bytes), &folder))
+}
+
+/// Reads a deployment file that is in memory; `folder` is where its relative paths start.
+pub fn read(file: Arc<SourceFile>, folder: &Path) -> Draft {
+    let (entry, diagnostics) = document::read_with::<DeploymentFile>(&file, gather_addresses);
+    Draft { file, folder: folder.to_owned(), entry, diagnostics }
+}
+
+impl Draft {
+    /// The catalogue that the file names, with its place.
+    pub fn catalogue(&self) -> Option<(&str, Origin)> {
+        let c = self.entry.as_ref()?.catalogue.as_ref()?;
+        Some((c.get_ref(), origin(c.span())))
+    }
+
+    /// Where relative paths of the file start.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The deployment, in the words of a catalogue.
+    pub fn deployment(self, vocabulary: &Vocabulary) -> Deployment {
+        let mut deployment = Deployment {
+            file: Some(self.file),
+            folder: self.folder,
+            phase: vocabulary.phases.first().cloned().unwrap_or_default(),
+            diagnostics: self.diagnostics,
+            ..Deployment::default()
+        };
+        if let Some(entry) = self.entry {
+            let mut loader = Loader { vocabulary, networks: BTreeMap::new(), found: Vec::new() };
+            loader.fill(&mut deployment, entry);
+            deployment.diagnostics.append(&mut loader.found);
+        }
+        deployment.diagnostics.sort_by_key(|d| d.origin);
+        deployment
+    }
+}
+
+struct Loader<'a> {
+    vocabulary: &'a Vocabulary,
+    networks: BTreeMap<String, NamedSet>,
+    found: Vec<Diagnostic>,
+}
+
+impl Loader<'_> {
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.found.push(Diagnostic::error(origin(span), message).help(help));
+    }
+
+    fn known<'n>(
+        &mut self,
+        word: &Spanned<String>,
+        what: &str,
+        names: impl IntoIterator<Item = &'n str> + Clone,
+    ) -> bool {
+        let known = names.clone().into_iter().any(|n| n == word.get_ref());
+        if !known {
+            let help = advice(word.get_ref(), names);
+            self.error(word.span(), format!("there is no {what} `{}`", word.get_ref()), help);
+        }
+        known
+    }
+
+    fn fill(&mut self, deployment: &mut Deployment, entry: DeploymentFile) {
+        if let Some(v) = &entry.required_version {
+            match version::allows(v.get_ref(), env!("CARGO_PKG_VERSION")) {
+                Some(true) => {}
+                Some(false) => {
+                    let message = format!(
+                        "this is havenlint {}, which the file does not allow",
+                        env!("CARGO_PKG_VERSION")
+                    );
+                    self.error(v.span(), message, "use a version that it allows");
+                }
+                None => {
+                    self.error(v.span(), "this is no version requirement", "write \">=0.1\" or \">=0.1, <2\"")
+                }
+            }
+        }
+        deployment.catalogue = entry.catalogue.map(Spanned::into_inner).unwrap_or_default();
+        if let Some(phase) = &entry.phase {
+            let vocabulary = self.vocabulary;
+            self.known(phase, "phase", vocabulary.phases.iter().map(String::as_str));
+            deployment.phase.clone_from(phase.get_ref());
+        }
+        self.read_networks(&entry.networks);
+        deployment.networks = self.networks.clone();
+        for (name, words) in &entry.names {
+            let addresses = self.literal_addresses(words);
+            let set = NamedSet { addresses, origin: origin(name.span()) };
+            deployment.names.insert(name.get_ref().to_lowercase(), set);
+        }
+        deployment.sites = entry.sites.into_iter().map(|s| self.site(s)).collect();
+        deployment.nodes = entry.nodes.into_iter().map(|n| self.node(n, &deployment.sites)).collect();
+        deployment.gateways = entry.gateways.into_iter().map(|g| self.gateway(g)).collect();
+        let names =
+            |of: Vec<(&String, Origin)>| of.into_iter().map(|(n, o)| (n.clone(), o)).collect::<Vec<_>>();
+        self.unique("site", names(deployment.sites.iter().map(|s| (&s.name, s.origin)).collect()));
+        let enforcers = deployment.nodes.iter().map(|n| (&n.name, n.origin));
+        let enforcers = enforcers.chain(deployment.gateways.iter().map(|g| (&g.name, g.origin)));
+        self.unique("node or gateway", names(enforcers.collect()));
+        self.conflicts(&deployment.nodes);
+        deployment.waivers = entry.waivers.into_iter().map(|w| self.waiver(w, deployment)).collect();
+    }
+
+    fn unique(&mut self, what: &str, names: Vec<(String, Origin)>) {
+        let mut seen = BTreeSet::new();
+        for (name, at) in names {
+            if !seen.insert(name.clone()) {
+                let message = format!("the name `{name}` is given to more than one {what}");
+                self.found.push(Diagnostic::error(at, message).help("names must differ"));
+            }
+        }
+    }
+
+    // Networks may name each other, in any order but not in a circle.
+    fn read_networks(&mut self, entries: &BTreeMap<Spanned<String>, Spanned<Words>>) {
+        let names: Vec<&str> = entries.keys().map(|k| k.get_ref().as_str()).collect();
+        let mut waiting: Vec<_> = entries.iter().collect();
+        loop {
+            let before = waiting.len();
+            waiting.retain(|(name, words)| {
+                let ready = words
+                    .get_ref()
+                    .0
+                    .iter()
+                    .all(|w| !names.contains(&w.text.as_str()) || self.networks.contains_key(&w.text));
+                if ready {
+                    let addresses = self.addresses(words);
+                    let set = NamedSet { addresses, origin: origin(name.span()) };
+                    self.networks.insert(name.get_ref().clone(), set);
+                }
+                !ready
+            });
+            if waiting.is_empty() || waiting.len() == before {
+                break;
+            }
+        }
+        for (name, _) in waiting {
+            let message = format!("the network `{}` is made of itself", name.get_ref());
+            self.error(name.span(), message, "write addresses");
+        }
+        for name in entries.keys().filter(|n| *n.get_ref() == INTERNET) {
+            self.error(name.span(), "`internet` is built in: all public addresses", "choose another name");
+        }
+    }
+
+    /// Addresses of a list, in which networks may be named.
+    fn addresses(&mut self, words: &Spanned<Words>) -> IntervalSet {
+        let mut all = IntervalSet::EMPTY;
+        for w in &words.get_ref().0 {
+            let span = w.span.clone().unwrap_or_else(|| words.span());
+            if let Some(set) = self.networks.get(&w.text) {
+                all = all.union(&set.addresses);
+            } else if w.text == INTERNET {
+                // Whoever stands in for the Internet in an example is behind the interface that leads there.
+                all = all.union(public::with_documentation());
+            } else {
+                all = all.union(&self.address(&w.text, span, true));
+            }
+        }
+        all
+    }
+
+    fn literal_addresses(&mut self, words: &Spanned<Words>) -> IntervalSet {
+        let mut all = IntervalSet::EMPTY;
+        for w in &words.get_ref().0 {
+            let span = w.span.clone().unwrap_or_else(|| words.span());
+            all = all.union(&self.address(&w.text, span, false));
+        }
+        all
+    }
+
+    fn address(&mut self, text: &str, span: Range<usize>, names_allowed: bool) -> IntervalSet {
+        let Some(set) = addr::parse(text.trim()) else {
+            let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':');
+            let networks: Vec<String> = self.networks.keys().cloned().chain([INTERNET.to_owned()]).collect();
+            let help = if is_name && names_allowed {
+                advice(text, networks.iter().map(String::as_str))
+            } else {
+                "write 10.0.0.1, 10.0.0.0/24, 10.0.0.1-10.0.0.9 or 2001:db8::/64".to_owned()
+            };
+            let message = if is_name && names_allowed {
+                format!("there is no network `{text}`")
+            } else {
+                format!("`{text}` is no address")
+            };
+            self.error(span, message, help);
+            return IntervalSet::EMPTY;
+        };
+        if let Some(net) = text.trim().parse::<ipnet::IpNet>().ok().filter(|n| n.addr() != n.network()) {
+            let help = format!("write {} for the network, or {} for the machine", net.trunc(), net.addr());
+            self.error(span, format!("`{text}` is neither a network nor a machine: host bits are set"), help);
+        }
+        set
+    }
+
+    /// Addresses that a machine can have.
+    fn host_addresses(&mut self, words: &Spanned<Words>) -> IntervalSet {
+        let set = self.addresses(words);
+        for (text, why) in [
+            ("127.0.0.0/8", "loopback"),
+            ("::1", "loopback"),
+            ("::", "the unspecified address"),
+            ("0.0.0.0", "the unspecified address"),
+            ("224.0.0.0/4", "multicast"),
+            ("ff00::/8", "multicast"),
+            ("255.255.255.255", "broadcast"),
+        ] {
+            if addr::parse(text).is_some_and(|s| s.intersects(&set)) {
+                let message = format!("no machine can be reached at {text} ({why})");
+                self.error(words.span(), message, "give the addresses that others use for it");
+                break;
+            }
+        }
+        if words.get_ref().0.is_empty() {
+            self.error(
+                words.span(),
+                "this list of addresses is empty",
+                "leave the key out if the address is not known",
+            );
+        }
+        set
+    }
+
+    // Reports a key that is not one of the address keys; `fixed` are the other keys that it may be a slip for.
+    fn address_key(&mut self, key: &Spanned<String>, of: &str, keys: &[&str], fixed: &[&str]) -> bool {
+        let known = keys.contains(&key.get_ref().as_str());
+        if !known {
+            let all: Vec<&str> = keys.iter().chain(fixed).copied().collect();
+            let help = advice(key.get_ref(), all.iter().copied());
+            self.error(key.span(), format!("{of} has no key `{}`", key.get_ref()), help);
+        }
+        known
+    }
+
+    fn site(&mut self, entry: SiteEntry) -> Site {
+        let vocabulary = self.vocabulary;
+        let kind = entry.kind.get_ref();
+        let mut servers = BTreeMap::new();
+        if self.known(&entry.kind, "site type", vocabulary.site_types.keys().map(String::as_str)) {
+            let keys: Vec<&str> = vocabulary.site_types[kind].iter().map(String::as_str).collect();
+            for (key, words) in &entry.addresses {
+                if self.address_key(key, &format!("a site of type {kind}"), &keys, SITE_KEYS) {
+                    servers.insert(key.get_ref().clone(), self.host_addresses(words));
+                }
+            }
+        }
+        Site {
+            origin: origin(entry.name.span()),
+            name: entry.name.into_inner(),
+            kind: entry.kind.into_inner(),
+            servers,
+        }
+    }
+
+    fn node(&mut self, entry: NodeEntry, sites: &[Site]) -> Node {
+        let vocabulary = self.vocabulary;
+        let role = entry.role.get_ref();
+        let mut node = Node { origin: origin(entry.name.span()), ..Node::default() };
+        if let Some(site) = &entry.site
+            && self.known(site, "site", sites.iter().map(|s| s.name.as_str()))
+        {
+            node.site = sites.iter().position(|s| s.name == *site.get_ref());
+        }
+        if self.known(&entry.role, "role", vocabulary.roles.keys().map(String::as_str)) {
+            let networks: Vec<&str> = vocabulary.roles[role].iter().map(String::as_str).collect();
+            let keys: Vec<&str> = networks.iter().copied().chain(["address"]).collect();
+            for (key, words) in &entry.addresses {
+                if !self.address_key(key, &format!("a node of role {role}"), &keys, NODE_KEYS) {
+                    continue;
+                }
+                let set = self.host_addresses(words);
+                if key.get_ref() == "address" {
+                    node.address = Some(set);
+                } else {
+                    node.addresses.insert(key.get_ref().clone(), set);
+                }
+            }
+            for (name, network) in &entry.interfaces {
+                if self.known(network, &format!("network of role {role} called"), networks.iter().copied()) {
+                    node.interfaces.insert(name.get_ref().clone(), network.get_ref().clone());
+                }
+            }
+        }
+        node.firewall = patterns(&entry.firewall);
+        node.security_groups = entry.security_groups.get_ref().0.iter().map(|w| w.text.clone()).collect();
+        node.name = entry.name.into_inner();
+        node.role = entry.role.into_inner();
+        node
+    }
+
+    fn gateway(&mut self, entry: GatewayEntry) -> Gateway {
+        if entry.firewall.get_ref().0.is_empty() {
+            self.error(
+                entry.firewall.span(),
+                "a gateway without a firewall file filters nothing that can be checked",
+                "name its file",
+            );
+        }
+        let mut interfaces = BTreeMap::new();
+        for (name, words) in &entry.interfaces {
+            let set = self.addresses(words);
+            interfaces.insert(name.get_ref().clone(), set);
+        }
+        Gateway {
+            origin: origin(entry.name.span()),
+            firewall: patterns(&entry.firewall),
+            name: entry.name.into_inner(),
+            interfaces,
+        }
+    }
+
+    // One address, two machines: it is not clear whose firewall counts. Sites may use the same private addresses.
+    fn conflicts(&mut self, nodes: &[Node]) {
+        for (i, a) in nodes.iter().enumerate() {
+            let Some(own) = a.all() else { continue };
+            for b in &nodes[..i] {
+                let shared = b.all().map(|o| o.intersect(&own)).unwrap_or_default();
+                if shared.is_empty() {
+                    continue;
+                }
+                let shown = addr::display(&shared).join(", ");
+                let message = format!(
+                    "`{}` ({}) and `{}` ({}) both have the address {shown}",
+                    a.name, a.role, b.name, b.role
+                );
+                let help = "give each machine its own addresses; a machine with two roles is not supported";
+                let apart = a.site.is_some() && b.site.is_some() && a.site != b.site;
+                self.found.push(if apart {
+                    Diagnostic::warning(a.origin, message)
+                        .help("right only if the sites' networks are not joined")
+                } else {
+                    Diagnostic::error(a.origin, message).help(help)
+                });
+            }
+        }
+    }
+
+    fn waiver(&mut self, entry: WaiverEntry, deployment: &Deployment) -> Waiver {
+        let vocabulary = self.vocabulary;
+        if !vocabulary.rules.is_empty() {
+            self.known(&entry.rule, "rule", vocabulary.rules.iter().map(String::as_str));
+        }
+        if let Some(node) = &entry.node {
+            let names = deployment.nodes.iter().map(|n| n.name.as_str());
+            self.known(
+                node,
+                "node or gateway",
+                names.chain(deployment.gateways.iter().map(|g| g.name.as_str())),
+            );
+        }
+        if entry.reason.get_ref().trim().is_empty() {
+            self.error(entry.reason.span(), "a waiver needs a reason", "say why the finding is accepted");
+        }
+        let flow = WaivedFlow {
+            from: entry.from.as_ref().map(|w| self.addresses(w)),
+            to: entry.to.as_ref().map(|w| self.addresses(w)),
+            proto: entry.proto.as_ref().and_then(|p| self.protocol(p)),
+            ports: entry.port.as_ref().map(|w| self.ports(w)),
+        };
+        Waiver {
+            origin: origin(entry.rule.span()),
+            rule: entry.rule.into_inner(),
+            node: entry.node.map(Spanned::into_inner),
+            path: entry.path.map(Spanned::into_inner),
+            flow: Some(flow).filter(|f| *f != WaivedFlow::default()),
+            reason: entry.reason.into_inner(),
+            owner: entry.owner,
+            expires: entry.expires.map(|d| d.get_ref().0),
+        }
+    }
+
+    fn protocol(&mut self, text: &Spanned<String>) -> Option<u8> {
+        let number = proto::parse(text.get_ref());
+        if number.is_none() && text.get_ref() != "any" {
+            let help = advice(text.get_ref(), ["tcp", "udp", "icmp", "icmpv6", "any"]);
+            self.error(text.span(), format!("there is no protocol `{}`", text.get_ref()), help);
+        }
+        number
+    }
+
+    fn ports(&mut self, words: &Spanned<Words>) -> IntervalSet {
+        let mut all = IntervalSet::EMPTY;
+        for w in &words.get_ref().0 {
+            for part in w.text.split(',') {
+                match port_range(part) {
+                    Some(set) => all = all.union(&set),
+                    None => {
+                        let span = w.span.clone().unwrap_or_else(|| words.span());
+                        self.error(
+                            span,
+                            format!("`{part}` is no port"),
+                            "write 22, \"80-443\" or [22, \"80-443\"]",
+                        );
+                    }
+                }
+            }
+        }
+        all.intersect(&Field::Dport.all())
+    }
+}
+
+fn port_range(text: &str) -> Option<IntervalSet> {
+    let (lo, hi) = text.split_once('-').unwrap_or((text, text));
+    let (lo, hi): (u16, u16) = (lo.trim().parse().ok()?, hi.trim().parse().ok()?);
+    (lo <= hi).then(|| IntervalSet::range(lo, hi))
+}
+
+fn patterns(words: &Spanned<Words>) -> Vec<Pattern> {
+    let place = |span: &Option<Range<usize>>| origin(span.clone().unwrap_or_else(|| words.span()));
+    words.get_ref().0.iter().map(|w| Pattern { text: w.text.clone(), origin: place(&w.span) }).collect()
+}
