@@ -143,30 +143,30 @@ fn member(c: &Candidate, forced: Option<&'static dyn Dialect>) -> Option<Result<
     })
 }
 
-// Files of a companion role that lie beside a named file are read too.
+// Files of a companion role that lie beside a named file are read too: for dialects whose files belong together as if they were
+// named themselves, those of other dialects only beside a file of the same dialect.
 fn add_companions(members: &mut Vec<Member>) {
-    let folders: BTreeMap<PathBuf, PathBuf> = members
+    let folders: BTreeMap<(PathBuf, usize), PathBuf> = members
         .iter()
-        .filter(|m| m.named && DIALECTS[m.dialect].grouping() == Grouping::Each)
-        .map(|m| (m.path.parent().map(Path::to_owned).unwrap_or_default(), m.path.clone()))
+        .filter(|m| m.named)
+        .map(|m| ((m.path.parent().map(Path::to_owned).unwrap_or_default(), m.dialect), m.path.clone()))
         .collect();
-    let have: BTreeSet<PathBuf> = members.iter().map(|m| m.path.clone()).collect();
-    for path in folders.values().flat_map(|p| siblings(p)) {
-        if have.contains(&path) {
-            continue;
-        }
-        let role = head(&path).ok().and_then(|h| detect(&h));
-        if let Some((dialect, Role::Companion)) = role
-            && dialect.grouping() == Grouping::Each
-            && let Ok(file) = read(&path)
-        {
-            members.push(Member {
-                path,
-                file,
-                dialect: position(dialect),
-                role: Role::Companion,
-                named: false,
-            });
+    let mut have: BTreeSet<PathBuf> = members.iter().map(|m| m.path.clone()).collect();
+    for ((_, beside), named) in folders {
+        let together = DIALECTS[beside].grouping() == Grouping::Together;
+        for path in siblings(&named) {
+            if have.contains(&path) {
+                continue;
+            }
+            if let Some((dialect, Role::Companion)) = head(&path).ok().and_then(|h| detect(&h))
+                && dialect.grouping() == DIALECTS[beside].grouping()
+                && (!together || position(dialect) == beside)
+                && let Ok(file) = read(&path)
+            {
+                have.insert(path.clone());
+                let dialect = position(dialect);
+                members.push(Member { path, file, dialect, role: Role::Companion, named: together });
+            }
         }
     }
 }

@@ -145,11 +145,17 @@ impl<'i> Lowering<'i> {
         }
         let policy_note = Some(self.builder.note(note));
         let policy_origin = inventory.groups.first().map_or(whole, |g| g.origin);
+        let policy = if inventory.groups.is_empty() {
+            let (text, why) = ("the security groups of the interface", "they are in no file");
+            Policy::Unknown(self.builder.condition(text, why, ConditionKind::Pure, whole))
+        } else {
+            Policy::Drop
+        };
         self.builder.base_chain(BaseChain {
             chain: base,
             hook,
             priority: 0,
-            policy: if inventory.groups.is_empty() { Policy::Accept } else { Policy::Drop },
+            policy,
             policy_origin,
             policy_note,
             families: Family::ALL.to_vec(),
