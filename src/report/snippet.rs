@@ -115,7 +115,8 @@ impl Excerpt {
             labels: vec![],
         };
         let digits = marks.iter().map(|m| m.at.end_line).max().unwrap_or(1).to_string().len();
-        let room = width.saturating_sub(digits + 5).max(24);
+        // Beside the number, its frame and two ellipses.
+        let room = width.saturating_sub(digits + 6).max(24);
         let mut stretch = 0;
         let mut windows: Vec<Window> = vec![];
         let file = marks.first().and_then(|m| sources.file(m.at));
