@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod load;
+pub mod pfsense;
 
 use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};
@@ -93,7 +94,7 @@ pub struct ReadOptions {
 }
 
 /// All dialects, in the order in which content is tried.
-pub static DIALECTS: &[&dyn Dialect] = &[&aws::Aws];
+pub static DIALECTS: &[&dyn Dialect] = &[&aws::Aws, &pfsense::Pfsense];
 
 /// The dialect of a file by its content.
 pub fn detect(content: &[u8]) -> Option<(&'static dyn Dialect, Role)> {

@@ -1,0 +1,214 @@
+//! One end of a rule: which addresses it names (`filter_generate_address`).
+
+use super::aliases::{Fault, parse_net};
+use super::interfaces::{Addressing, Iface};
+use super::pf::{Addresses, Unknown};
+use super::release::{Product, Release};
+use super::user::Context;
+use super::xml::Element;
+use crate::packet::addr;
+use crate::packet::{Family, IntervalSet};
+
+/// Source or destination as written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct End {
+    /// The element exists.
+    pub present: bool,
+    /// `<any>`.
+    pub any: bool,
+    /// `<network>`.
+    pub network: String,
+    /// `<address>`.
+    pub address: String,
+    /// `<not>`.
+    pub not: bool,
+    /// `<port>`.
+    pub port: String,
+}
+
+impl End {
+    /// Reads a `<source>` or `<destination>` of pfSense.
+    pub fn pfsense(e: Option<Element<'_>>) -> Self {
+        let Some(e) = e else { return Self::default() };
+        Self {
+            present: true,
+            any: e.flag("any"),
+            network: e.word("network"),
+            address: e.word("address"),
+            not: e.flag("not"),
+            port: e.word("port"),
+        }
+    }
+}
+
+/// The addresses of an end in a rule of a family; `what` is `source` or `destination`.
+pub(super) fn resolve(end: &End, what: &str, family: Family, cx: &Context<'_>) -> Result<Addresses, Fault> {
+    if end.any {
+        return Ok(Addresses::any());
+    }
+    if !end.network.is_empty() {
+        return network(&end.network, end.not, what, family, cx);
+    }
+    if !end.address.is_empty() {
+        return address(&end.address, end.not, family, cx);
+    }
+    Err(Fault::Dropped(format!("its {what} address is empty")))
+}
+
+fn address(text: &str, not: bool, family: Family, cx: &Context<'_>) -> Result<Addresses, Fault> {
+    if cx.aliases.has(text) {
+        return cx.aliases.addresses(text, family, not);
+    }
+    literal(text, not, family, cx).unwrap_or_else(|| {
+        Err(Fault::Dropped(format!("`{text}` is neither an address, a network nor an alias")))
+    })
+}
+
+/// An address or network as written; `None` if it is none.
+pub(super) fn literal(
+    text: &str,
+    not: bool,
+    family: Family,
+    cx: &Context<'_>,
+) -> Option<Result<Addresses, Fault>> {
+    let net = parse_net(text)?;
+    if text.starts_with("::")
+        && text.len() > 2
+        && cx.product == Product::PfSense
+        && cx.release >= Release::V2_5
+        && net.addr().is_ipv6()
+    {
+        return Some(Ok(Addresses {
+            negated: not,
+            ..Addresses::unknown(Unknown::new(
+                format!("in {text} below the delegated prefix"),
+                "the provider gives the prefix at run time",
+            ))
+        }));
+    }
+    if Family::of(net.addr()) != family {
+        return Some(Err(Fault::Refused(format!("{text} stands in a rule of IPv{}", family.number()))));
+    }
+    Some(Ok(Addresses { negated: not, ..Addresses::of(addr::net(net)) }))
+}
+
+/// What `<network>` names: an interface's network or address, the box itself, or a group.
+pub(super) fn network(
+    value: &str,
+    not: bool,
+    what: &str,
+    family: Family,
+    cx: &Context<'_>,
+) -> Result<Addresses, Fault> {
+    let empty =
+        || Fault::Dropped(format!("its {what} `{value}` stands for no IPv{} address", family.number()));
+    if value == "(self)" {
+        return Ok(Addresses { negated: not, ..itself(cx) });
+    }
+    if let Some(i) = value.strip_suffix("ip").and_then(|key| cx.interfaces.get(key)).filter(|i| !i.group) {
+        return match i.addressing(family) {
+            Addressing::None => Err(empty()),
+            Addressing::Static { address, .. } => {
+                Ok(Addresses { negated: not, ..Addresses::of(IntervalSet::single(*address)) })
+            }
+            Addressing::Dynamic(_) => Ok(learnt(i, family, not, "address")),
+        };
+    }
+    match cx.interfaces.get(value) {
+        Some(i) if !i.group => nets(i, not, family, cx).ok_or_else(empty),
+        Some(g) if g.key == "pppoe" && family == Family::V4 => {
+            let pool =
+                Unknown::new("in the address pool of the PPPoE server", "it is handed out at run time");
+            Ok(Addresses { negated: not, ..Addresses::unknown(pool) })
+        }
+        Some(g) if g.key == "l2tp" || cx.release < Release::V2_7 && cx.product == Product::PfSense => {
+            Err(empty())
+        }
+        Some(g) => group(g, not, family, cx).ok_or_else(empty),
+        None => Err(empty()),
+    }
+}
+
+/// Every address of the box.
+pub(super) fn itself(cx: &Context<'_>) -> Addresses {
+    let mut out = Addresses::of(cx.interfaces.local());
+    let all: Vec<&Iface> = cx.interfaces.real().collect();
+    out.unknown = learns(&all, "is an address of the firewall");
+    out
+}
+
+/// A condition for each family in which one of the interfaces learns an address.
+pub(super) fn learns(interfaces: &[&Iface], text: &str) -> Vec<Unknown> {
+    let families = Family::ALL.into_iter().filter(|f| interfaces.iter().any(|i| i.learns(*f)));
+    let one = |f: Family| {
+        let keys: Vec<_> = interfaces.iter().filter(|i| i.learns(f)).map(|i| i.key.as_str()).collect();
+        let why = format!("IPv{} addresses of {} are learnt at run time", f.number(), keys.join(", "));
+        Unknown::new(text, why).only(f)
+    };
+    families.map(one).collect()
+}
+
+// Membership in something that an interface learns at run time. If it learns nothing, the rule is left out, negated or not.
+fn learnt(i: &Iface, family: Family, not: bool, noun: &str) -> Addresses {
+    let Addressing::Dynamic(how) = i.addressing(family) else { return Addresses::any() };
+    let n = family.number();
+    let member = Unknown::new(
+        format!("in the IPv{n} {noun} of {}", i.key),
+        format!("{} learns its IPv{n} address at run time ({how})", i.key),
+    )
+    .only(family);
+    let mut out = Addresses { negated: not, ..Addresses::unknown(member) };
+    if not {
+        out.needs.push(Unknown::new(
+            format!("{} has an IPv{n} address", i.key),
+            "without one the rule is left out",
+        ));
+    }
+    out
+}
+
+// Networks of an interface, with those of its virtual addresses.
+fn nets(i: &Iface, not: bool, family: Family, cx: &Context<'_>) -> Option<Addresses> {
+    let primary = match i.addressing(family) {
+        Addressing::None => return None,
+        Addressing::Dynamic(_) => {
+            let mut a = learnt(i, family, not, "network");
+            // Virtual addresses are known all the same.
+            a.set = i.vips(family).fold(IntervalSet::EMPTY, |s, v| s.union(&v.net));
+            return Some(a);
+        }
+        Addressing::Static { net, .. } => net.clone(),
+    };
+    let pfsense = cx.product == Product::PfSense;
+    let optional = !matches!(i.key.as_str(), "lan" | "wan");
+    let table = !pfsense
+        || cx.release >= Release::V2_9
+        || cx.release >= Release::V2_7 && (family == Family::V4 || optional);
+    // The tables of 2.7 to 2.8 hold no networks of IPv6 virtual addresses.
+    let with_vips = !(pfsense && table && family == Family::V6);
+    let extra: Vec<_> =
+        i.vips(family).filter(|v| with_vips && !primary.covers(&v.net)).map(|v| v.net.clone()).collect();
+    let all = extra.iter().fold(primary.clone(), |s, n| s.union(n));
+    if not && !table && !extra.is_empty() {
+        // `{ !a !b }` is a list of two rules: a union of complements.
+        let common = extra.iter().fold(primary, |s, n| s.intersect(n));
+        return Some(Addresses { negated: true, ..Addresses::of(common) });
+    }
+    Some(Addresses { negated: not, ..Addresses::of(all) })
+}
+
+// Networks of a group's members, in one table.
+fn group(g: &Iface, not: bool, family: Family, cx: &Context<'_>) -> Option<Addresses> {
+    let mut out = Addresses { negated: not, ..Addresses::of(IntervalSet::EMPTY) };
+    for member in g.members.iter().filter_map(|m| cx.interfaces.get(m)) {
+        if let Some(a) = nets(member, false, family, cx) {
+            out.add(a);
+        }
+    }
+    if g.members.is_empty() {
+        out.unknown
+            .push(Unknown::new(format!("in a network of {}", g.key), "its members are known at run time"));
+    }
+    let nothing = out.set.is_empty() && out.unknown.is_empty();
+    (!nothing).then_some(out)
+}

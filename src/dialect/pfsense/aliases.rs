@@ -1,0 +1,365 @@
+//! Aliases: named lists of addresses or ports, nested, partly known at run time only (`filter_generate_aliases`,
+//! `filter_generate_nested_alias`, `alias_expand`).
+
+use super::pf::{Addresses, Ports, Unknown};
+use super::release::Product;
+use super::xml::Element;
+use crate::packet::addr::{self, Family};
+use crate::packet::{IntervalSet, Value};
+use crate::source::Origin;
+use ipnet::IpNet;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Why a rule is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The generator leaves the rule out.
+    Dropped(String),
+    /// pf refuses the line and with it the whole ruleset.
+    Refused(String),
+}
+
+/// An alias as written.
+#[derive(Debug, Clone)]
+pub(super) struct Alias {
+    /// `host`, `network`, `port`, `url`, `urltable`, ….
+    pub kind: String,
+    /// Members as written.
+    pub members: Vec<String>,
+    /// Where it is.
+    pub origin: Origin,
+}
+
+/// All aliases.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Aliases {
+    /// By name.
+    pub by_name: FxHashMap<String, Alias>,
+    names: BTreeMap<String, IntervalSet>,
+    product: Option<Product>,
+}
+
+// What an address alias holds, its nested ones too.
+#[derive(Default)]
+struct Members {
+    nets: Vec<(bool, IpNet)>,
+    names: Vec<String>,
+    ranges: Vec<IntervalSet>,
+    unknown: Vec<Unknown>,
+}
+
+impl Aliases {
+    /// Reads pfSense's `<aliases>`; `names` are host names whose addresses are known.
+    pub fn read(root: Element<'_>, names: &BTreeMap<String, IntervalSet>) -> Self {
+        let mut out = Self { names: names.clone(), product: Some(Product::PfSense), ..Self::default() };
+        for e in root.at("aliases").into_iter().flat_map(|a| a.list("alias")) {
+            let members = e.word("address").split_whitespace().map(str::to_owned).collect();
+            out.insert(
+                &e.word("name"),
+                Alias { kind: e.word("type").to_ascii_lowercase(), members, origin: e.origin() },
+            );
+        }
+        out
+    }
+
+    /// No alias yet, of a product.
+    pub fn empty(names: &BTreeMap<String, IntervalSet>, product: Product) -> Self {
+        Self { names: names.clone(), product: Some(product), ..Self::default() }
+    }
+
+    /// Adds one. Names that are only digits are skipped, as the generator does.
+    pub fn insert(&mut self, name: &str, alias: Alias) {
+        if !name.is_empty() && !name.bytes().all(|b| b.is_ascii_digit()) {
+            self.by_name.insert(name.to_owned(), alias);
+        }
+    }
+
+    /// Whether there is such an alias.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The aliases that an alias names, at any depth, itself included; cycles are cut.
+    pub fn reach<'s>(&'s self, name: &'s str) -> Vec<&'s str> {
+        let mut seen: FxHashSet<&str> = FxHashSet::default();
+        let mut work = vec![name];
+        let mut out = Vec::new();
+        while let Some(n) = work.pop() {
+            let Some(alias) = self.by_name.get(n) else { continue };
+            if seen.insert(n) {
+                out.push(n);
+                work.extend(alias.members.iter().map(String::as_str).filter(|m| self.has(m)));
+            }
+        }
+        out
+    }
+
+    fn members(&self, name: &str) -> Members {
+        let mut out = Members::default();
+        for alias in self.reach(name) {
+            let a = &self.by_name[alias];
+            if let Some(unknown) = fetched(alias, &a.kind, false) {
+                out.unknown.push(unknown);
+                continue;
+            }
+            for m in a.members.iter().filter(|m| !self.has(m)) {
+                self.member(m, alias, &mut out);
+            }
+        }
+        out
+    }
+
+    fn member(&self, text: &str, alias: &str, out: &mut Members) {
+        let (negated, bare) = text.strip_prefix('!').map_or((false, text), |t| (true, t));
+        if let Some(net) = parse_net(bare) {
+            out.nets.push((negated, net));
+        } else if negated {
+            out.unknown.push(Unknown::new(
+                format!("in table {alias}"),
+                format!("its member `{text}` excludes what is no address"),
+            ));
+        } else if let Some(range) = addr::parse(bare) {
+            // pfSense takes a range for a host name, which never resolves; OPNsense expands it.
+            if self.product == Some(Product::OpnSense) {
+                out.ranges.push(range);
+            }
+        } else if is_host_name(bare) {
+            let name = bare.to_ascii_lowercase();
+            match self.names.get(&name) {
+                Some(addresses) => out.ranges.push(addresses.clone()),
+                None => out.names.push(name),
+            }
+        }
+    }
+
+    /// The addresses of an alias in a rule of a family.
+    pub fn addresses(&self, name: &str, family: Family, negated: bool) -> Result<Addresses, Fault> {
+        let alias = &self.by_name[name];
+        match alias.kind.as_str() {
+            "port" | "url_ports" | "urltable_ports" => {
+                Err(Fault::Refused(format!("alias {name} is a list of ports, where addresses are needed")))
+            }
+            _ if self.is_table(&alias.kind) => {
+                let mut a = self.table(name);
+                a.negated = negated;
+                if negated && fetched(name, &alias.kind, false).is_some() {
+                    a.needs.push(Unknown::new(
+                        format!("table {name} was fetched"),
+                        "a rule that names a table never fetched is left out",
+                    ));
+                }
+                Ok(a)
+            }
+            _ => self.list(name, family, negated),
+        }
+    }
+
+    fn is_table(&self, kind: &str) -> bool {
+        self.product == Some(Product::OpnSense) || matches!(kind, "host" | "network" | "url" | "urltable")
+    }
+
+    // pf looks for the longest prefix that holds the address; a negated entry then says no.
+    fn table(&self, name: &str) -> Addresses {
+        let mut m = self.members(name);
+        m.nets.sort_by_key(|(negated, net)| (net.prefix_len(), net.addr().is_ipv6(), *negated));
+        let mut set = IntervalSet::EMPTY;
+        let mut last: Option<(u8, IntervalSet)> = None;
+        for group in m.nets.chunk_by(|a, b| a.0 == b.0 && a.1.prefix_len() == b.1.prefix_len()) {
+            let nets =
+                IntervalSet::from_ranges(group.iter().flat_map(|(_, n)| addr::net(*n).ranges().to_vec()));
+            let length = group[0].1.prefix_len();
+            if last.as_ref().is_some_and(|(n, plain)| group[0].0 && *n == length && plain.intersects(&nets)) {
+                let why = "a network stands in it both plain and excluded";
+                m.unknown.push(Unknown::new(format!("in table {name}"), why));
+            }
+            set = if group[0].0 { set.minus(&nets) } else { set.union(&nets) };
+            last = Some((length, nets));
+        }
+        let set = m.ranges.iter().fold(set, |a, b| a.union(b));
+        Addresses { set, names: m.names, unknown: m.unknown, negated: false, needs: Vec::new() }
+    }
+
+    // An alias without a type that makes a table is a macro: a list, which pf expands to one rule for each member.
+    fn list(&self, name: &str, family: Family, negated: bool) -> Result<Addresses, Fault> {
+        let m = self.members(name);
+        let all = family.all();
+        let nets: Vec<_> =
+            m.nets.iter().map(|(n, net)| (*n, addr::net(*net))).filter(|(_, s)| s.intersects(&all)).collect();
+        if nets.is_empty() && m.names.is_empty() && m.unknown.is_empty() {
+            let why = if m.nets.is_empty() { "is empty" } else { "holds no address of the rule's family" };
+            return Err(Fault::Refused(format!("alias {name} {why}")));
+        }
+        if negated && !(m.names.is_empty() && m.unknown.is_empty()) {
+            return Ok(Addresses::unknown(Unknown::new(
+                format!("not in list {name}"),
+                "its names are resolved when the rules are loaded",
+            )));
+        }
+        let set = nets.iter().fold(IntervalSet::EMPTY, |acc, (n, s)| match *n != negated {
+            true => acc.union(&all.minus(s)),
+            false => acc.union(s),
+        });
+        Ok(Addresses { names: m.names, unknown: m.unknown, ..Addresses::of(set) })
+    }
+
+    /// The ports of an alias.
+    pub fn ports(&self, name: &str) -> Result<Ports, Fault> {
+        let kind = self.by_name[name].kind.as_str();
+        if matches!(kind, "host" | "network" | "url" | "urltable") {
+            return Err(Fault::Refused(format!(
+                "alias {name} is a list of addresses, where ports are needed"
+            )));
+        }
+        let mut out = Ports::of(IntervalSet::EMPTY);
+        for alias in self.reach(name) {
+            let a = &self.by_name[alias];
+            if let Some(unknown) = fetched(alias, &a.kind, true) {
+                out.unknown.push(unknown);
+                continue;
+            }
+            for m in a.members.iter().filter(|m| !self.has(m)) {
+                match port_text(m) {
+                    Some(set) => out.set = out.set.union(&set),
+                    None => return Err(Fault::Refused(format!("`{m}` in alias {alias} is no port"))),
+                }
+            }
+        }
+        if out.set.is_empty() && out.unknown.is_empty() {
+            return Err(Fault::Dropped(format!("port alias {name} is empty")));
+        }
+        Ok(out)
+    }
+}
+
+// Aliases whose content is a file on the box.
+fn fetched(name: &str, kind: &str, ports: bool) -> Option<Unknown> {
+    let what = match (kind, ports) {
+        ("urltable", false) => "a list that the firewall downloads; the file has only its address",
+        ("urltable_ports", true) => {
+            "a list of ports that the firewall downloads; the file has only its address"
+        }
+        ("geoip" | "dynipv6host" | "mac" | "asn" | "internal" | "external" | "authgroup", false) => {
+            "the firewall fills it at run time"
+        }
+        _ => return None,
+    };
+    Some(Unknown::new(format!("in table {name}"), what))
+}
+
+/// An address or prefix; host bits are masked.
+pub(super) fn parse_net(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|n| n.trunc())
+}
+
+// RFC 1123 names, with the underscores that pfSense allows.
+fn is_host_name(text: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let text = text.strip_suffix('.').unwrap_or(text);
+    text.len() <= 253 && text.split('.').all(label) && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+/// A port, a range `a:b` (both included), or the name of a service.
+pub(super) fn port_text(text: &str) -> Option<IntervalSet> {
+    if let Some((a, b)) = text.split_once(':') {
+        let (a, b): (u16, u16) = (a.parse().ok()?, b.parse().ok()?);
+        return Some(IntervalSet::range(a, b));
+    }
+    if let Ok(p) = text.parse::<u16>() {
+        return Some(IntervalSet::single(p));
+    }
+    SERVICES
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(text))
+        .map(|(_, p)| IntervalSet::single(Value::from(*p)))
+}
+
+// Names that rules use, with the numbers of FreeBSD's /etc/services.
+#[rustfmt::skip]
+const SERVICES: &[(&str, u16)] = &[
+    ("ftp-data", 20), ("ftp", 21), ("ssh", 22), ("telnet", 23), ("smtp", 25), ("time", 37),
+    ("tacacs", 49), ("domain", 53), ("bootps", 67), ("bootpc", 68), ("tftp", 69), ("gopher", 70),
+    ("finger", 79), ("http", 80), ("kerberos", 88), ("kerberos-sec", 88), ("pop3", 110), ("sunrpc", 111),
+    ("auth", 113), ("ident", 113), ("nntp", 119), ("ntp", 123), ("netbios-ns", 137),
+    ("netbios-dgm", 138), ("netbios-ssn", 139), ("imap", 143), ("snmp", 161), ("snmptrap", 162),
+    ("bgp", 179), ("irc", 194), ("ldap", 389), ("https", 443), ("microsoft-ds", 445), ("isakmp", 500),
+    ("syslog", 514), ("printer", 515), ("submission", 587), ("ldaps", 636), ("rsync", 873),
+    ("imaps", 993), ("pop3s", 995), ("openvpn", 1194), ("radius", 1812), ("radius-acct", 1813),
+    ("nfsd", 2049), ("sip", 5060),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+
+    fn aliases(xml: &str) -> Aliases {
+        let text = format!("<pfsense><aliases>{xml}</aliases></pfsense>");
+        let file = SourceFile::new("c", text.as_str());
+        let doc = super::super::xml::parse(&text, &file).unwrap();
+        Aliases::read(
+            Element(doc.root_element()),
+            &BTreeMap::from([("known.example".to_owned(), addr::parse("192.0.2.7").unwrap())]),
+        )
+    }
+
+    fn shown(a: &Addresses) -> Vec<String> {
+        addr::display(&a.set)
+    }
+
+    const XML: &str = "
+        <alias><name>outer</name><type>network</type><address>10.0.0.0/8 !10.1.0.0/16 10.1.2.0/24 inner</address></alias>
+        <alias><name>inner</name><type>host</type><address>192.0.2.1 2001:db8::1 outer api.ctl.example known.example 10.9.0.1-10.9.0.5</address></alias>
+        <alias><name>ports</name><type>port</type><address>80 8000:8010 more</address></alias>
+        <alias><name>more</name><type>port</type><address>443 https</address></alias>
+        <alias><name>none</name><type>host</type><address></address></alias>
+        <alias><name>noport</name><type>port</type></alias>
+        <alias><name>feed</name><type>urltable</type><address>https://feed.example/</address></alias>
+        <alias><name>plain</name><address>10.0.0.1 10.0.0.2</address></alias>
+        <alias><name>42</name><type>host</type><address>10.0.0.1</address></alias>";
+
+    #[test]
+    fn longest_prefix_wins_and_nesting_is_followed_once() {
+        let a = aliases(XML).addresses("outer", Family::V4, false).unwrap();
+        assert_eq!(
+            shown(&a),
+            [
+                "10.0.0.0/16",
+                "10.1.2.0/24",
+                "10.2.0.0-10.255.255.255",
+                "192.0.2.1",
+                "192.0.2.7",
+                "2001:db8::1"
+            ]
+        );
+        assert_eq!(a.names, ["api.ctl.example"], "a range is a name that never resolves");
+    }
+
+    #[test]
+    fn ports_and_faults() {
+        let a = aliases(XML);
+        assert_eq!(a.ports("ports").unwrap().set.ranges(), [(80, 80), (443, 443), (8000, 8010)]);
+        assert!(matches!(a.ports("noport"), Err(Fault::Dropped(_))));
+        assert!(matches!(a.ports("inner"), Err(Fault::Refused(_))));
+        assert!(matches!(a.addresses("ports", Family::V4, false), Err(Fault::Refused(_))));
+        assert!(!a.has("42"));
+    }
+
+    #[test]
+    fn empty_fetched_and_untyped() {
+        let a = aliases(XML);
+        assert!(a.addresses("none", Family::V4, true).unwrap().set.is_empty());
+        assert_eq!(a.addresses("feed", Family::V4, false).unwrap().unknown.len(), 1);
+        assert_eq!(a.addresses("feed", Family::V4, true).unwrap().needs.len(), 1);
+        assert_eq!(
+            shown(&a.addresses("plain", Family::V4, true).unwrap()),
+            ["0.0.0.0/0"],
+            "a negated list is a union of complements"
+        );
+    }
+}

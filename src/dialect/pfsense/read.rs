@@ -1,0 +1,275 @@
+//! From files to a firewall: reads the document, generates the ruleset, lowers it.
+
+use super::aliases::Aliases;
+use super::facts::{AliasFact, Facts};
+use super::interfaces::{Addressing, Interfaces};
+use super::pf::{Addresses, PfRule, Ruleset};
+use super::release::{Product, Release};
+use super::user::{self, Context, Outcome, Written};
+use super::xml::{self, Element};
+use super::{lower, root_name, system, variant};
+use crate::dialect::ReadOptions;
+use crate::model::{Builder, Firewall, Interface, Ledger};
+use crate::packet::{Family, IntervalSet};
+use crate::source::{Diagnostic, Origin, SourceFile};
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+
+/// Reads a configuration. What cannot be read leaves everything undecided.
+pub(super) fn firewall(files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
+    let dialect = files.first().and_then(|f| root_name(f.bytes())).and_then(variant);
+    let dialect = dialect.or(options.variant).unwrap_or("pfsense");
+    let mut builder = Builder::new(dialect, files.to_vec(), &Family::ALL);
+    let Some(file) = files.first() else { return builder.finish() };
+    let outcome = text(file).and_then(|text| {
+        let doc = xml::parse(text, file)?;
+        let root = Element(doc.root_element());
+        let product = product(root)?;
+        document(root, product, options, &mut builder);
+        Ok(())
+    });
+    if let Err(diagnostic) = outcome {
+        let origin = diagnostic.origin;
+        let rules = Ruleset { refused: vec![(origin, diagnostic.message.clone())], ..Ruleset::default() };
+        builder.diagnose(diagnostic);
+        lower::lower(&rules, &mut builder, &Addresses::any(), origin);
+        builder.firewall_mut().native = Some(Box::new(Facts { refused: true, ..Facts::default() }));
+    }
+    builder.finish()
+}
+
+fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
+    std::str::from_utf8(file.bytes()).map_err(|e| {
+        let at = e.valid_up_to();
+        Diagnostic::error(Origin::new(0, at, at + 1), "the file is not UTF-8 text from here on")
+            .help("export it again under Diagnostics > Backup & Restore; an encrypted backup must be decrypted first")
+    })
+}
+
+fn product(root: Element<'_>) -> Result<Product, Diagnostic> {
+    if root.is("pfsense") {
+        Ok(Product::PfSense)
+    } else if root.is("opnsense") {
+        Ok(Product::OpnSense)
+    } else {
+        let o = root.origin();
+        let tag = Origin { end: o.start + root.name().len() as u32 + 1, ..o };
+        Err(Diagnostic::error(tag, format!("the document is <{}>, not <pfsense> or <opnsense>", root.name()))
+            .help("give the config.xml of the firewall"))
+    }
+}
+
+// Reads a well-formed document of a product.
+fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder: &mut Builder) {
+    let mut diagnostics = Vec::new();
+    let cx = context(root, product, options, &mut diagnostics);
+    let mut facts = Facts::default();
+    let mut rules = Ruleset::default();
+    for twice in xml::duplicates(root) {
+        let name = twice.name();
+        let why = format!("<{name}> stands twice in one element");
+        diagnostics.push(
+            Diagnostic::error(twice.origin(), format!("{why}; pfSense does not load such a file"))
+                .help("remove one of the two, or restore the configuration from a backup"),
+        );
+        rules.refused.push((twice.origin(), why));
+    }
+    if product == Product::PfSense {
+        rules.disabled = root.at("system/disablefilter").map(Element::origin);
+    }
+    let mut ledger = generate(&cx, &mut rules, &mut facts);
+    unknown_rules(root, &mut ledger, &mut diagnostics);
+    for (origin, why) in &rules.refused {
+        if !diagnostics.iter().any(|d| d.origin == *origin) {
+            diagnostics.push(
+                Diagnostic::warning(*origin, format!("pf refuses to load rules made from this: {why}"))
+                    .help("the box keeps the rules it loaded before, so nothing about it is certain; correct or disable this element"),
+            );
+        }
+    }
+    facts.refused = !rules.refused.is_empty();
+    facts.admin_ports = system::admin_ports(root);
+    facts.no_anti_lockout = root.at("system/webgui/noantilockout").map(Element::origin);
+    facts.outside =
+        cx.interfaces.real().filter(|i| i.has_gateway() || i.key == "wan").map(|i| i.key.clone()).collect();
+    alias_facts(&cx, &mut facts);
+    let local = cx.interfaces.local();
+    let whole = system::place(root, "filter");
+    lower::lower(&rules, builder, &super::address::itself(&cx), whole);
+    let networks = networks(&cx);
+    let firewall = builder.firewall_mut();
+    firewall.ledger = ledger;
+    firewall.local = Some(local);
+    firewall.interfaces = networks;
+    firewall.diagnostics.append(&mut diagnostics);
+    firewall.native = Some(Box::new(facts));
+}
+
+fn context<'a>(
+    root: Element<'a>,
+    product: Product,
+    options: &'a ReadOptions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Context<'a> {
+    let schedules = root.at("schedules").into_iter().flat_map(|s| s.list("schedule"));
+    let gateways = root.at("gateways").into_iter().flat_map(Element::elements);
+    Context {
+        root,
+        product,
+        release: match product {
+            Product::PfSense => Release::detect(root, diagnostics),
+            Product::OpnSense => Release::V2_9,
+        },
+        interfaces: Interfaces::read(root, product),
+        aliases: Aliases::read(root, &options.names),
+        schedules: schedules.map(|s| (s.word("name"), s)).collect(),
+        gateways: gateways
+            .filter(|g| g.is("gateway_item") || g.is("gateway_group"))
+            .map(|g| g.word("name"))
+            .collect(),
+        options,
+    }
+}
+
+// Generates all rules; counts how well those that somebody wrote were understood.
+fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger {
+    let mut ledger = Ledger::default();
+    let written: Vec<Written> = cx
+        .root
+        .at("filter")
+        .into_iter()
+        .flat_map(|f| f.list("rule"))
+        .filter_map(|e| Written::pfsense(e, cx.release))
+        .collect();
+    let class = |w: &Written| {
+        let group = w.interfaces.first().and_then(|k| cx.interfaces.get(k)).is_some_and(|i| i.group);
+        if w.floating { 0 } else { u8::from(!group) + 1 }
+    };
+    rules.rules = system::before(cx);
+    for c in 0..3 {
+        for w in written.iter().filter(|w| class(w) == c) {
+            let outcome = user::generate(w, cx);
+            count(&outcome, &mut ledger);
+            facts.quirks.extend(outcome.quirks);
+            rules.refused.extend(outcome.refused.into_iter().map(|why| (w.origin, why)));
+            rules.rules.extend(outcome.rules);
+        }
+    }
+    rules.rules.extend(system::after(cx));
+    facts.quirks.sort_by_key(|q| (q.origin, q.kind));
+    ledger
+}
+
+fn count(outcome: &Outcome, ledger: &mut Ledger) {
+    if !outcome.refused.is_empty() {
+        ledger.not_understood += 1;
+    } else if outcome.rules.iter().all(is_exact) {
+        ledger.exact += 1;
+    } else {
+        ledger.approximated += 1;
+    }
+}
+
+fn is_exact(r: &PfRule) -> bool {
+    let ports = [&r.sport, &r.dport].into_iter().flatten().all(|p| p.unknown.is_empty());
+    let ends = [&r.src, &r.dst]
+        .into_iter()
+        .all(|a| a.unknown.is_empty() && a.names.is_empty() && a.needs.is_empty());
+    ports && ends && r.conditions.is_empty() && !r.limited && r.gateway.is_none()
+}
+
+// Elements among the rules that no release knows: they may be rules of another kind.
+fn unknown_rules(root: Element<'_>, ledger: &mut Ledger, diagnostics: &mut Vec<Diagnostic>) {
+    const KNOWN: &[&str] = &[
+        "rule",
+        "separator",
+        "bypassstaticroutes",
+        "advanced",
+        "tracker",
+        "scrub",
+        "maximumstates",
+        "maximumtableentries",
+    ];
+    for e in root
+        .at("filter")
+        .into_iter()
+        .flat_map(Element::elements)
+        .filter(|e| !KNOWN.iter().any(|k| e.is(k)) && !e.is_blank())
+    {
+        if e.elements().next().is_some() {
+            ledger.not_understood += 1;
+            diagnostics.push(Diagnostic::warning(
+                e.origin(),
+                format!("<{}> among the rules is not known and is not read", e.name()),
+            ));
+        }
+    }
+    for e in root.at("ethernet").into_iter().flat_map(|f| f.list("rule")).filter(|e| !e.flag("disabled")) {
+        diagnostics.push(Diagnostic::warning(
+            e.origin(),
+            "a rule for Ethernet frames is not looked at: it may stop packets that are passed here",
+        ));
+    }
+}
+
+fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
+    let mut used: FxHashSet<String> = FxHashSet::default();
+    // Any element outside the aliases may name one; a word that equals the name counts as a use.
+    for e in cx.root.elements().filter(|e| !e.is("aliases") && !e.is("rrddata")) {
+        let mut stack = vec![e];
+        while let Some(e) = stack.pop() {
+            let before = stack.len();
+            stack.extend(e.elements());
+            if stack.len() == before {
+                let text = e.text();
+                for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+                    if cx.aliases.has(word) && !used.contains(word) {
+                        used.extend(cx.aliases.reach(word).into_iter().map(str::to_owned));
+                    }
+                }
+            }
+        }
+    }
+    for (name, alias) in &cx.aliases.by_name {
+        facts.aliases.push(AliasFact {
+            name: name.clone(),
+            origin: alias.origin,
+            unused: !used.contains(name),
+            empty: alias.members.is_empty(),
+        });
+    }
+    facts.aliases.sort_by_key(|a| a.origin);
+}
+
+// Networks behind each interface: its own, those of virtual addresses, and those of static routes through it.
+fn networks(cx: &Context<'_>) -> Vec<Interface> {
+    let mut out: Vec<Interface> = cx
+        .interfaces
+        .real()
+        .map(|i| {
+            let learnt = Family::ALL
+                .iter()
+                .any(|f| matches!(i.addressing(*f), Addressing::Dynamic(w) if w != "not written"));
+            let fixed = Family::ALL.into_iter().filter_map(|f| i.addressing(f).known().map(|k| k.1.clone()));
+            let all = fixed
+                .chain(i.vips.iter().map(|v| v.net.clone()))
+                .fold(IntervalSet::EMPTY, |a, b| a.union(&b));
+            let networks = (!all.is_empty() || !learnt).then_some(all);
+            Interface { name: i.key.clone(), addresses: i.own(), networks, origin: i.origin }
+        })
+        .collect();
+    for route in
+        cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
+    {
+        let gateway = route.word("gateway");
+        let items = cx.root.at("gateways").into_iter().flat_map(|g| g.list("gateway_item"));
+        let key = items.into_iter().find(|g| g.word("name") == gateway).map(|g| g.word("interface"));
+        let net = crate::packet::addr::parse(&route.word("network"));
+        if let (Some(key), Some(net)) = (key, net)
+            && let Some(i) = out.iter_mut().find(|i| i.name == key)
+        {
+            i.networks = Some(i.networks.take().unwrap_or_default().union(&net));
+        }
+    }
+    out
+}

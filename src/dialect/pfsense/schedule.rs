@@ -1,0 +1,65 @@
+//! Schedules: when a rule is in force (`filter_get_time_based_rule_status`).
+
+use super::xml::Element;
+use jiff::civil::DateTime;
+
+/// Whether some time range of the schedule holds at the moment, the box's local time. `None`: a range could not be read.
+pub(super) fn active(schedule: Element<'_>, at: DateTime) -> Option<bool> {
+    let mut any = false;
+    for range in schedule.list("timerange") {
+        any |= holds(range, at)?;
+    }
+    Some(any)
+}
+
+fn holds(range: Element<'_>, at: DateTime) -> Option<bool> {
+    let list = |name: &str| -> Option<Vec<i8>> {
+        range.word(name).split(',').map(str::trim).filter(|w| !w.is_empty()).map(|w| w.parse().ok()).collect()
+    };
+    // Monday is 1, Sunday 7.
+    let weekdays = list("position")?;
+    let (months, days) = (list("month")?, list("day")?);
+    let day = match weekdays.is_empty() {
+        false => weekdays.contains(&at.weekday().to_monday_one_offset()),
+        true => {
+            (months.is_empty() || months.contains(&at.month()))
+                && (days.is_empty() || days.contains(&at.day()))
+        }
+    };
+    let hours = range.word("hour");
+    if hours.trim().is_empty() {
+        return Some(day);
+    }
+    let (from, to) = hours.split_once('-')?;
+    let minute = |text: &str| -> Option<i32> {
+        let (h, m) = text.trim().split_once(':')?;
+        Some(h.parse::<i32>().ok()? * 60 + m.parse::<i32>().ok()?)
+    };
+    let now = i32::from(at.hour()) * 60 + i32::from(at.minute());
+    Some(day && (minute(from)?..minute(to)?).contains(&now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+    use jiff::civil::date;
+
+    #[test]
+    fn weekdays_dates_and_hours() {
+        let text = "<schedule><timerange><position>1,2,3,4,5</position><hour>8:00-17:30</hour></timerange>\
+                    <timerange><month>12,12</month><day>24,31</day><hour>0:00-23:59</hour></timerange></schedule>";
+        let doc = super::super::xml::parse(text, &SourceFile::new("c", text)).unwrap();
+        let schedule = Element(doc.root_element());
+        for (at, expected) in [
+            (date(2026, 11, 23).at(8, 0, 0, 0), true),
+            (date(2026, 11, 23).at(17, 29, 59, 0), true),
+            (date(2026, 11, 23).at(17, 30, 0, 0), false),
+            (date(2026, 11, 22).at(12, 0, 0, 0), false),
+            (date(2026, 12, 31).at(22, 0, 0, 0), true),
+            (date(2026, 12, 26).at(22, 0, 0, 0), false),
+        ] {
+            assert_eq!(active(schedule, at), Some(expected), "{at}");
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! A rule that somebody wrote, and the pf rules that it becomes (`filter_generate_user_rule`).
+
+use super::address::{self, End};
+use super::aliases::{Aliases, Fault, port_text};
+use super::facts::{Quirk, QuirkKind};
+use super::interfaces::Interfaces;
+use super::pf::{Direction, Flags, PfAction, PfRule, Ports, Tagged, Unknown};
+use super::release::{Product, Release};
+use super::schedule;
+use super::xml::Element;
+use crate::dialect::ReadOptions;
+use crate::packet::{Family, IntervalSet, flags, proto};
+use crate::source::Origin;
+use rustc_hash::FxHashMap;
+
+/// What rules refer to.
+pub(super) struct Context<'a> {
+    /// The document.
+    pub root: Element<'a>,
+    /// Product.
+    pub product: Product,
+    /// Release.
+    pub release: Release,
+    /// Interfaces.
+    pub interfaces: Interfaces,
+    /// Aliases.
+    pub aliases: Aliases,
+    /// Schedules by name.
+    pub schedules: FxHashMap<String, Element<'a>>,
+    /// Names of gateways and groups of gateways.
+    pub gateways: Vec<String>,
+    /// Options of this run.
+    pub options: &'a ReadOptions,
+}
+
+/// A rule as written, whichever store it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    /// Place of the element.
+    pub origin: Origin,
+    /// Not in force.
+    pub disabled: bool,
+    /// `pass`, `block`, `reject`, `match`.
+    pub action: String,
+    /// From the floating tab.
+    pub floating: bool,
+    /// Stops evaluation.
+    pub quick: bool,
+    /// Keys; empty = all.
+    pub interfaces: Vec<String>,
+    /// Every interface but those.
+    pub except: bool,
+    /// Direction.
+    pub direction: Direction,
+    /// `inet`, `inet6`, `inet46`.
+    pub families: Vec<Family>,
+    /// As written, lower case; empty = none.
+    pub protocol: String,
+    /// ICMP types, comma list.
+    pub icmp: String,
+    /// ICMPv6 types, where the store has them apart.
+    pub icmp6: Option<String>,
+    /// Source.
+    pub src: End,
+    /// Destination.
+    pub dst: End,
+    /// `flags any`.
+    pub flags_any: bool,
+    /// Flags that must be set.
+    pub flags_set: String,
+    /// Flags that are looked at.
+    pub flags_mask: String,
+    /// `none`, `keep state`, ….
+    pub state: String,
+    /// Limits of states or rates.
+    pub limited: bool,
+    /// Tag that it sets.
+    pub tag: String,
+    /// Tag that it tests.
+    pub tagged: String,
+    /// The test is negated.
+    pub not_tagged: bool,
+    /// Schedule.
+    pub schedule: String,
+    /// Gateway.
+    pub gateway: String,
+    /// Operating system fingerprint.
+    pub os: String,
+    /// Further conditions on what the model does not have, as written.
+    pub other: Vec<String>,
+}
+
+impl Written {
+    /// Reads a `<rule>` of pfSense; `None` for separators.
+    pub fn pfsense(e: Element<'_>, release: Release) -> Option<Self> {
+        if e.flag("separator") {
+            return None;
+        }
+        let floating = e.at("floating");
+        let direction = match (floating.map(Element::text).as_deref(), e.word("direction").as_str()) {
+            (Some("yes"), "in") => Direction::In,
+            (Some("yes"), "out") => Direction::Out,
+            (Some("yes"), _) => Direction::Both,
+            _ => Direction::In,
+        };
+        let interface = e.word("interface");
+        // Only an ordinary rule must name exactly one; a list in it is one name that nothing has.
+        let interfaces = match floating {
+            None => vec![interface],
+            Some(_) => split(&interface)
+                .filter(|n| *n != "any" || release < Release::V2_5)
+                .map(str::to_owned)
+                .collect(),
+        };
+        Some(Self {
+            origin: e.origin(),
+            disabled: e.flag("disabled"),
+            action: e.word("type"),
+            floating: floating.is_some(),
+            quick: floating.is_none() || e.flag("quick"),
+            interfaces,
+            except: false,
+            direction,
+            families: families(&e.word("ipprotocol")),
+            protocol: e.word("protocol").to_ascii_lowercase(),
+            icmp: e.word("icmptype"),
+            icmp6: None,
+            src: End::pfsense(e.at("source")),
+            dst: End::pfsense(e.at("destination")),
+            flags_any: e.flag("tcpflags_any"),
+            flags_set: e.word("tcpflags1"),
+            flags_mask: e.word("tcpflags2"),
+            state: e.word("statetype"),
+            limited: LIMITS.iter().any(|l| e.value(l).is_some()),
+            tag: e.word("tag"),
+            tagged: e.word("tagged"),
+            not_tagged: e.flag("nottagged") && release >= Release::V2_5,
+            schedule: e.word("sched"),
+            gateway: e.word("gateway"),
+            os: e.word("os"),
+            other: ["dscp", "vlanprio"]
+                .iter()
+                .filter_map(|n| e.value(n).map(|v| format!("{n} {v}")))
+                .collect(),
+        })
+    }
+}
+
+/// Settings of a rule that limit states or rates.
+pub(super) const LIMITS: &[&str] =
+    &["max", "max-src-nodes", "max-src-conn", "max-src-states", "max-src-conn-rate", "max-src-conn-rates"];
+
+pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|w| !w.is_empty())
+}
+
+/// The families of an `ipprotocol`; anything unknown means IPv4.
+pub(super) fn families(word: &str) -> Vec<Family> {
+    match word.to_ascii_lowercase().as_str() {
+        "inet6" => vec![Family::V6],
+        "inet46" => vec![Family::V4, Family::V6],
+        _ => vec![Family::V4],
+    }
+}
+
+/// What became of a written rule.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Its pf rules, in order.
+    pub rules: Vec<PfRule>,
+    /// What is odd about it.
+    pub quirks: Vec<Quirk>,
+    /// Why pf would refuse it.
+    pub refused: Vec<String>,
+}
+
+/// Generates the pf rules of a written rule.
+pub(super) fn generate(w: &Written, cx: &Context<'_>) -> Outcome {
+    let mut out = Outcome::default();
+    if w.disabled {
+        return out;
+    }
+    let on = match interfaces(w, cx, &mut out) {
+        Ok(on) => on,
+        Err(why) => {
+            out.quirk(w, QuirkKind::Dropped, format!("this rule is left out: {why}"));
+            return out;
+        }
+    };
+    quirks(w, cx, &mut out);
+    for family in &w.families {
+        match one(w, *family, on.clone(), cx) {
+            Ok(mut rules) => out.rules.append(&mut rules),
+            Err(Fault::Dropped(why)) => {
+                let part = if w.families.len() > 1 {
+                    format!("IPv{} half of this rule", family.number())
+                } else {
+                    "rule".to_owned()
+                };
+                out.quirk(w, QuirkKind::Dropped, format!("the {part} is left out: {why}"));
+            }
+            Err(Fault::Refused(why)) => out.refused.push(why),
+        }
+    }
+    out
+}
+
+impl Outcome {
+    fn quirk(&mut self, w: &Written, kind: QuirkKind, message: String) {
+        self.quirks.push(Quirk { kind, origin: w.origin, message, related: None });
+    }
+}
+
+fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option<IntervalSet>, String> {
+    if w.interfaces.is_empty() {
+        return Ok(None);
+    }
+    let known: Vec<_> = w.interfaces.iter().filter_map(|k| cx.interfaces.get(k)).collect();
+    let all = known.iter().fold(IntervalSet::EMPTY, |a, i| a.union(&i.names));
+    if !known.is_empty() {
+        return Ok(Some(if w.except { crate::packet::Field::Iif.complement(&all) } else { all }));
+    }
+    let names = w.interfaces.join(", ");
+    let missing = match w.interfaces.iter().any(|k| cx.interfaces.disabled.iter().any(|d| d.0 == *k)) {
+        true => format!("interface {names} is not enabled"),
+        false if names.is_empty() => "it names no interface".to_owned(),
+        false => format!("there is no interface {names}"),
+    };
+    if w.floating && cx.product == Product::PfSense && cx.release <= Release::V2_4 {
+        out.quirk(
+            w,
+            QuirkKind::FloatingEverywhere,
+            format!("{missing}, so this floating rule applies to every interface"),
+        );
+        return Ok(None);
+    }
+    Err(missing)
+}
+
+fn quirks(w: &Written, cx: &Context<'_>, out: &mut Outcome) {
+    let ported = !w.src.port.is_empty() || !w.dst.port.is_empty();
+    let port = if w.dst.port.is_empty() { &w.src.port } else { &w.dst.port };
+    if ported && w.protocol.is_empty() {
+        out.quirk(
+            w,
+            QuirkKind::PortWithoutProtocol,
+            format!("port {port} is not used: a rule without a protocol matches all TCP ports"),
+        );
+    } else if ported && !has_ports(&w.protocol) {
+        out.quirk(
+            w,
+            QuirkKind::PortIgnored,
+            format!("port {port} is not used: protocol {} has no ports", w.protocol),
+        );
+    }
+    let blocks = w.action == "block" || w.action == "reject";
+    if blocks
+        && cx.product == Product::PfSense
+        && w.protocol == "tcp"
+        && !w.flags_any
+        && w.flags_mask.is_empty()
+    {
+        out.quirk(
+            w,
+            QuirkKind::SynOnlyBlock,
+            "this rule stops only TCP packets that open a connection (flags S/SA)".to_owned(),
+        );
+    }
+    for end in [&w.src, &w.dst] {
+        if end.any && end.not {
+            out.quirk(
+                w,
+                QuirkKind::NotAnyIgnored,
+                "`not` has no effect on `any`: this rule matches every address".to_owned(),
+            );
+        }
+    }
+}
+
+fn has_ports(protocol: &str) -> bool {
+    matches!(protocol, "tcp" | "udp" | "tcp/udp" | "sctp")
+}
+
+fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -> Result<Vec<PfRule>, Fault> {
+    let action = match w.action.as_str() {
+        "block" => PfAction::Block,
+        "reject" => PfAction::Reject,
+        "match" => PfAction::Match,
+        _ => PfAction::Pass,
+    };
+    let mut rule = PfRule {
+        quick: w.quick,
+        direction: w.direction,
+        on,
+        family: Some(family),
+        ..PfRule::new(action, w.origin)
+    };
+    let ported = !w.src.port.is_empty() || !w.dst.port.is_empty();
+    rule.proto = protocol(&w.protocol, family, ported, cx)?;
+    rule.src = address::resolve(&w.src, "source", family, cx)?;
+    rule.dst = address::resolve(&w.dst, "destination", family, cx)?;
+    if has_ports(&w.protocol) {
+        rule.sport = ports(&w.src.port, cx)?;
+        rule.dport = ports(&w.dst.port, cx)?;
+    }
+    if w.protocol == "icmp" || (w.protocol == "ipv6-icmp" && w.icmp6.is_some()) {
+        let types = if family == Family::V6 { w.icmp6.as_ref().unwrap_or(&w.icmp) } else { &w.icmp };
+        rule.icmp = icmp_types(types, family)?;
+    }
+    rule.flags = tcp_flags(w, cx)?;
+    rule.stateless = w.state == "none" && action == PfAction::Pass;
+    rule.limited = w.limited && action == PfAction::Pass;
+    rule.tag = Some(w.tag.clone()).filter(|t| !t.is_empty());
+    let tested = Some(w.tagged.clone()).filter(|t| !t.is_empty());
+    rule.tagged = tested.map(|name| Tagged { name, negated: w.not_tagged });
+    rule.conditions = conditions(w, cx)?;
+    gateway(w, &mut rule, cx);
+    Ok(vec![rule])
+}
+
+fn conditions(w: &Written, cx: &Context<'_>) -> Result<Vec<Unknown>, Fault> {
+    let mut out = Vec::new();
+    if !w.os.is_empty() && w.protocol == "tcp" {
+        out.push(Unknown::new(
+            format!("os \"{}\"", w.os),
+            "the sender's system is guessed from its first packet",
+        ));
+    }
+    let why = "a header field that is not part of a packet here";
+    out.extend(w.other.iter().map(|o| Unknown::new(o.clone(), why)));
+    // A name that no schedule has leaves the rule always on.
+    if let Some(s) = cx.schedules.get(&w.schedule) {
+        let text = format!("schedule {}", w.schedule);
+        match cx.options.at.map(|at| schedule::active(*s, at)) {
+            None => out.push(Unknown::new(text, "give the moment with --at to decide it")),
+            Some(None) => out.push(Unknown::new(text, "its time ranges cannot be read")),
+            Some(Some(true)) => {}
+            Some(Some(false)) => return Err(Fault::Dropped(format!("{text} is not active at that moment"))),
+        }
+    }
+    Ok(out)
+}
+
+fn gateway(w: &Written, rule: &mut PfRule, cx: &Context<'_>) {
+    if w.gateway.is_empty() || w.gateway == "default" || rule.action != PfAction::Pass {
+        return;
+    }
+    let known = cx.gateways.contains(&w.gateway);
+    if cx.root.flag("system/skip_rules_gw_down") {
+        let why = "a rule through a gateway that is down is left out (skip_rules_gw_down)";
+        rule.conditions.push(Unknown::new(format!("gateway {} is up", w.gateway), why));
+    }
+    if known {
+        rule.gateway = Some(w.gateway.clone());
+    }
+}
+
+fn protocol(
+    word: &str,
+    family: Family,
+    ported: bool,
+    cx: &Context<'_>,
+) -> Result<Option<IntervalSet>, Fault> {
+    let of = |list: &[u8]| Ok(Some(list.iter().map(|p| u128::from(*p)).collect()));
+    match word {
+        "" if ported && cx.product == Product::PfSense => of(&[proto::TCP]),
+        "" | "any" => Ok(None),
+        "tcp/udp" => of(&[proto::TCP, proto::UDP]),
+        "icmp" if family == Family::V6 => of(&[proto::ICMPV6]),
+        name => match proto::parse(name) {
+            Some(p) => of(&[p]),
+            None => Err(Fault::Refused(format!("`{name}` is no protocol"))),
+        },
+    }
+}
+
+/// The ports of a rule; `None` = no condition.
+pub(super) fn ports(text: &str, cx: &Context<'_>) -> Result<Option<Ports>, Fault> {
+    let text = text.replace(' ', "");
+    if text.is_empty() || text == "any" {
+        return Ok(None);
+    }
+    if cx.aliases.has(&text) {
+        return cx.aliases.ports(&text).map(Some);
+    }
+    let (a, b) = text.split_once('-').unwrap_or((&text, ""));
+    let unknown_name = |n: &str| match n.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+        && n.bytes().any(|c| c.is_ascii_alphabetic())
+    {
+        // The box may know a service by that name, and leaves the rule out if not.
+        true => Ok(Some(Ports {
+            set: IntervalSet::EMPTY,
+            unknown: vec![Unknown::new(format!("named {n}"), "a service name that is not known here")],
+        })),
+        false => Err(Fault::Dropped(format!("`{n}` is neither a port nor a port alias"))),
+    };
+    if let Some(whole) = port_text(&text) {
+        return Ok(Some(Ports::of(whole)));
+    }
+    if b.is_empty() || a == b {
+        return match port_text(a) {
+            Some(set) => Ok(Some(Ports::of(set))),
+            None => unknown_name(a),
+        };
+    }
+    let number = |t: &str| t.parse::<u32>().ok().filter(|n| *n <= 65535);
+    let (Some(lo), Some(hi)) = (number(a), number(b)) else {
+        return unknown_name(&text);
+    };
+    match (lo, hi) {
+        (1, 65535) => Ok(None),
+        // Written `<= b`, which lets port 0 in.
+        (1, hi) if cx.product == Product::PfSense => Ok(Some(Ports::of(IntervalSet::range(0u8, hi)))),
+        _ => Ok(Some(Ports::of(IntervalSet::range(lo, hi)))),
+    }
+}
+
+fn tcp_flags(w: &Written, cx: &Context<'_>) -> Result<Flags, Fault> {
+    if w.protocol != "tcp" {
+        return Ok(Flags::Default);
+    }
+    if w.flags_any {
+        return Ok(Flags::Any);
+    }
+    if !w.flags_mask.is_empty() {
+        let (set, mask) = (flag_bits(&w.flags_set)?, flag_bits(&w.flags_mask)?);
+        return Ok(Flags::Of(flags::masked(mask, set)));
+    }
+    Ok(match cx.product {
+        Product::PfSense => Flags::Of(flags::masked(flags::SYN | flags::ACK, flags::SYN)),
+        Product::OpnSense => Flags::Default,
+    })
+}
+
+fn flag_bits(list: &str) -> Result<u8, Fault> {
+    split(list).try_fold(0, |bits, word| {
+        let at = flags::NAMES.iter().position(|n| n.eq_ignore_ascii_case(word));
+        at.map(|i| bits | 1 << i).ok_or_else(|| Fault::Refused(format!("`{word}` is no TCP flag")))
+    })
+}
+
+fn icmp_types(list: &str, family: Family) -> Result<Option<IntervalSet>, Fault> {
+    let mut out = IntervalSet::EMPTY;
+    for word in split(list) {
+        if word == "any" {
+            return Ok(None);
+        }
+        let table = if family == Family::V4 { ICMP4 } else { ICMP6 };
+        let named = table.iter().find(|(n, _)| *n == word).map(|(_, t)| *t);
+        let Some(t) = named.or_else(|| word.parse().ok()) else {
+            return Err(Fault::Refused(format!("`{word}` is no ICMP type of IPv{}", family.number())));
+        };
+        out = out.union(&IntervalSet::range(u16::from(t) << 8, u16::from(t) << 8 | 0xff));
+    }
+    Ok(Some(out).filter(|o| !o.is_empty()))
+}
+
+/// Names of ICMP types that pfctl knows (`pfctl_parser.c`).
+#[rustfmt::skip]
+const ICMP4: &[(&str, u8)] = &[
+    ("echorep", 0), ("unreach", 3), ("squench", 4), ("redir", 5), ("althost", 6), ("echoreq", 8),
+    ("routeradv", 9), ("routersol", 10), ("timex", 11), ("paramprob", 12), ("timereq", 13),
+    ("timerep", 14), ("inforeq", 15), ("inforep", 16), ("maskreq", 17), ("maskrep", 18), ("trace", 30),
+    ("dataconv", 31), ("mobredir", 32), ("ipv6-where", 33), ("ipv6-here", 34), ("mobregreq", 35),
+    ("mobregrep", 36), ("skip", 39), ("photuris", 40),
+];
+/// The same for ICMPv6.
+#[rustfmt::skip]
+const ICMP6: &[(&str, u8)] = &[
+    ("unreach", 1), ("toobig", 2), ("timex", 3), ("paramprob", 4), ("echoreq", 128), ("echorep", 129),
+    ("groupqry", 130), ("listqry", 130), ("grouprep", 131), ("listenrep", 131), ("groupterm", 132),
+    ("listendone", 132), ("routersol", 133), ("routeradv", 134), ("neighbrsol", 135),
+    ("neighbradv", 136), ("redir", 137), ("routrrenum", 138), ("wrureq", 139), ("wrurep", 140),
+    ("fqdnreq", 139), ("fqdnrep", 140), ("niqry", 139), ("nirep", 140), ("mtraceresp", 200),
+    ("mtrace", 201),
+];

@@ -1,0 +1,294 @@
+//! The XML of a configuration, read as pfSense reads it (`xmlparse.inc`), with the place of every element.
+
+use crate::source::{Diagnostic, Origin, SourceFile};
+use roxmltree::{Document, Error, NodeType, ParsingOptions};
+
+/// Elements may be nested this deep; a real configuration stays below 20.
+const MAX_DEPTH: u32 = 200;
+
+/// Names that may occur several times in one parent (`listtags()` in `xmlparse.inc`). Any other element given twice makes
+/// pfSense refuse the file.
+#[rustfmt::skip]
+const LIST_TAGS: &[&str] = &[
+    "acls", "alias", "aliasurl", "allowedhostname", "allowedip", "authserver", "bridged",
+    "build_port_path", "ca", "cacert", "cert", "checkipservice", "clone", "columnitem", "config",
+    "container", "crl", "depends_on_package", "disk", "dnsserver", "dnsupdate", "domainoverrides",
+    "dyndns", "earlyshellcmd", "element", "encryption-algorithm-option", "field", "fieldname",
+    "gateway_group", "gateway_item", "gif", "gre", "group", "hash-algorithm-option", "hosts",
+    "ifgroupentry", "igmpentry", "interface_array", "item", "key", "l7rules", "lagg", "lbaction",
+    "lbpool", "lbprotocol", "member", "menu", "mobilekey", "monitor_type", "mount", "npt", "ntpserver",
+    "onetoone", "openvpn-client", "openvpn-csc", "openvpn-server", "option", "package", "pages",
+    "passthrumac", "phase1", "phase2", "pipe", "pool", "ppp", "pppoe", "priv", "proxyarpnet",
+    "qinqentry", "queue", "radnsserver", "roll", "route", "row", "rrddatafile", "rule", "schedule",
+    "separator", "servernat", "servers", "serversdisabled", "service", "shellcmd", "staticmap",
+    "subqueue", "switch", "swport", "tab", "timerange", "tunnel", "user", "vip", "virtual_server",
+    "vlan", "vlangroup", "voucherdbfile", "vxlan", "widget", "winsserver", "wolentry", "xmldatafile",
+    "xmlfile",
+];
+
+/// Sections whose content decides about packets: only there a repeated element is looked for.
+const DECIDING: &[&str] = &[
+    "aliases",
+    "bridges",
+    "dhcpd",
+    "dhcpdv6",
+    "dhcrelay",
+    "dhcrelay6",
+    "filter",
+    "gateways",
+    "ifgroups",
+    "interfaces",
+    "ipsec",
+    "nat",
+    "openvpn",
+    "pppoes",
+    "schedules",
+    "staticroutes",
+    "system",
+    "virtualip",
+];
+
+/// Reads a document. DTDs are refused, so no entity can expand.
+pub(super) fn parse<'i>(text: &'i str, file: &SourceFile) -> Result<Document<'i>, Diagnostic> {
+    let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
+    let doc = Document::parse_with_options(text, options).map_err(|e| explain(&e, file))?;
+    match too_deep(&doc) {
+        Some(origin) => {
+            Err(Diagnostic::error(origin, format!("elements are nested more than {MAX_DEPTH} deep"))
+                .help("this is no configuration that pfSense wrote"))
+        }
+        None => Ok(doc),
+    }
+}
+
+fn explain(e: &Error, file: &SourceFile) -> Diagnostic {
+    let bytes = file.bytes();
+    let at = |start: usize| Origin::new(0, start.min(bytes.len()), (start + 1).min(bytes.len()));
+    match e {
+        Error::DtdDetected => {
+            let start = memchr::memmem::find(bytes, b"<!DOCTYPE").unwrap_or(0);
+            Diagnostic::error(at(start), "the file declares a document type (DTD), which is refused")
+                .help("pfSense writes none; remove the <!DOCTYPE …> declaration")
+        }
+        Error::NoRootNode => Diagnostic::error(at(0), "the file holds no XML element")
+            .help("export it again under Diagnostics > Backup & Restore"),
+        Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
+            let end = bytes.len().saturating_sub(1);
+            Diagnostic::error(at(end), "the file ends before its last element is closed: it was cut off")
+                .help("export it again under Diagnostics > Backup & Restore")
+        }
+        other => {
+            let pos = other.pos();
+            let line = file.line_range((pos.row as usize).saturating_sub(1));
+            let text = file.text(line.clone());
+            let column: usize =
+                text.chars().take((pos.col as usize).saturating_sub(1)).map(char::len_utf8).sum();
+            Diagnostic::error(at(line.start + column), format!("the file is not well-formed XML: {other}"))
+                .help("pfSense itself refuses such a file; restore it from a backup")
+        }
+    }
+}
+
+fn too_deep(doc: &Document<'_>) -> Option<Origin> {
+    let mut stack = vec![(doc.root_element(), 1u32)];
+    while let Some((node, depth)) = stack.pop() {
+        if depth > MAX_DEPTH {
+            return Some(Origin::new(0, node.range().start, node.range().start + 1));
+        }
+        stack.extend(node.children().filter(|c| c.is_element()).map(|c| (c, depth + 1)));
+    }
+    None
+}
+
+/// Elements that stand twice where only one may be, in the sections that decide about packets: the second of each.
+pub(super) fn duplicates<'a>(root: Element<'a>) -> Vec<Element<'a>> {
+    let mut found = Vec::new();
+    let mut stack: Vec<Element<'a>> = root.elements().filter(|e| DECIDING.iter().any(|d| e.is(d))).collect();
+    let top: Vec<_> = stack.clone();
+    found.extend(repeated(&top));
+    while let Some(element) = stack.pop() {
+        let children: Vec<_> = element.elements().collect();
+        found.extend(repeated(&children));
+        stack.extend(children);
+    }
+    found.sort_by_key(|e| e.origin());
+    found
+}
+
+fn repeated<'a>(siblings: &[Element<'a>]) -> Vec<Element<'a>> {
+    let mut seen: rustc_hash::FxHashSet<String> = rustc_hash::FxHashSet::default();
+    let single = siblings.iter().filter(|e| !LIST_TAGS.iter().any(|t| e.is(t)));
+    single.filter(|e| !seen.insert(e.name().to_ascii_lowercase())).copied().collect()
+}
+
+/// An element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Element<'a>(pub roxmltree::Node<'a, 'a>);
+
+impl<'a> Element<'a> {
+    /// Name as written; pfSense folds case, so compare with [`Element::is`].
+    pub fn name(self) -> &'a str {
+        self.0.tag_name().name()
+    }
+
+    /// Whether this is its name, in any case.
+    pub fn is(self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
+
+    /// Element children.
+    pub fn elements(self) -> impl Iterator<Item = Element<'a>> {
+        self.0.children().filter(|c| c.is_element()).map(Element)
+    }
+
+    /// The descendant at a path of names separated by `/`.
+    pub fn at(self, path: &str) -> Option<Element<'a>> {
+        path.split('/').try_fold(self, |e, name| e.elements().find(|c| c.is(name)))
+    }
+
+    /// Whether the element at the path exists: a flag is set by its mere presence.
+    pub fn flag(self, path: &str) -> bool {
+        self.at(path).is_some()
+    }
+
+    /// Children of that name that are not empty; pfSense drops empty elements of a list.
+    pub fn list(self, name: &'a str) -> impl Iterator<Item = Element<'a>> {
+        self.elements().filter(move |e| e.is(name) && !e.is_blank())
+    }
+
+    /// Neither an element nor a character that counts.
+    pub fn is_blank(self) -> bool {
+        self.elements().next().is_none() && self.text().is_empty()
+    }
+
+    /// The text: CDATA sections joined, tabs and line ends trimmed (not spaces), entities decoded once more.
+    pub fn text(self) -> String {
+        let texts = self.0.children().filter(|c| c.node_type() == NodeType::Text);
+        let whole: String = texts.filter_map(|t| t.text()).collect();
+        decode(whole.trim_matches(['\t', '\r', '\n']))
+    }
+
+    /// Text of the element at the path, `None` where it is missing or empty.
+    pub fn value(self, path: &str) -> Option<String> {
+        self.at(path).map(Element::text).filter(|t| !t.is_empty())
+    }
+
+    /// Text of the element at the path, empty where it is missing.
+    pub fn word(self, path: &str) -> String {
+        self.value(path).unwrap_or_default()
+    }
+
+    /// The value of an attribute.
+    pub fn attribute(self, name: &str) -> Option<&'a str> {
+        self.0.attribute(name)
+    }
+
+    /// Its place, from `<` of the opening to `>` of the closing tag.
+    pub fn origin(self) -> Origin {
+        let range = self.0.range();
+        Origin::new(0, range.start, range.end)
+    }
+}
+
+// What PHP's html_entity_decode does to what is already XML-decoded. Names beyond these five never stand in a value that matters.
+fn decode(text: &str) -> String {
+    if !text.contains('&') {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(i) = rest.find('&') {
+        out.push_str(&rest[..i]);
+        rest = &rest[i..];
+        // An entity is short: do not search the whole text for its end.
+        let window = rest.char_indices().take(12).find(|(_, c)| *c == ';').map(|(n, _)| n);
+        match window.and_then(|n| Some((n, entity(&rest[1..n])?))) {
+            Some((n, c)) => {
+                out.push(c);
+                rest = &rest[n + 1..];
+            }
+            None => {
+                out.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn entity(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "nbsp" => Some('\u{a0}'),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(text: &str) -> Document<'_> {
+        parse(text, &SourceFile::new("config.xml", text)).expect("well-formed")
+    }
+
+    #[test]
+    fn text_is_joined_trimmed_and_decoded_twice() {
+        let doc = root("<a><b>\n\t x &amp;amp; <![CDATA[y&lt;]]>\r\n</b><C/><d>&amp;#39;&amp;bogus;</d></a>");
+        let a = Element(doc.root_element());
+        assert_eq!(a.word("b"), " x & y<");
+        assert!(a.flag("c"), "names are folded, presence is the flag");
+        assert_eq!(a.value("c"), None);
+        assert_eq!(a.word("D"), "'&bogus;");
+    }
+
+    #[test]
+    fn empty_list_elements_do_not_count() {
+        let doc = root("<filter><rule/><rule>\n\t</rule><rule><type>pass</type></rule></filter>");
+        assert_eq!(Element(doc.root_element()).list("rule").count(), 1);
+    }
+
+    #[test]
+    fn duplicates_are_found_where_they_decide() {
+        let doc = root(
+            "<pfsense><system><a/><a/><user/><user/></system><rrd><b/><b/></rrd><filter><rule><type>pass</type><TYPE>block</TYPE></rule><rule/></filter></pfsense>",
+        );
+        let names: Vec<_> = duplicates(Element(doc.root_element())).iter().map(|e| e.name()).collect();
+        assert_eq!(names, ["a", "TYPE"]);
+    }
+
+    #[test]
+    fn bad_files_say_where() {
+        for (text, place, words) in [
+            ("<pfsense>\n<a></b></pfsense>", (2, 4), "well-formed"),
+            ("<pfsense>\n<a>", (2, 3), "cut off"),
+            ("<pfsense>\n<a", (2, 2), "cut off"),
+            ("<!DOCTYPE p [<!ENTITY a \"b\">]><pfsense>&a;</pfsense>", (1, 1), "DTD"),
+            ("", (1, 1), "no XML"),
+        ] {
+            let file = SourceFile::new("config.xml", text);
+            let d = parse(text, &file).expect_err(text);
+            assert!(d.message.contains(words), "{text}: {}", d.message);
+            let at = file.locate(d.origin.start as usize, d.origin.end as usize);
+            assert_eq!((at.line, at.column), place, "{text}: {}", d.message);
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let text = format!("{}{}", "<a>".repeat(300_000), "</a>".repeat(300_000));
+        let d = parse(&text, &SourceFile::new("deep.xml", text.as_str())).expect_err("too deep");
+        assert!(d.message.contains("nested"));
+    }
+}
