@@ -149,10 +149,10 @@ impl<'s> Checker<'s> {
         }
         let found = type_name(value.get_ref());
         let wanted = types(schema);
-        if !wanted.is_empty()
-            && !wanted.contains(&found)
-            && !(found == "integer" && wanted.contains(&"number"))
-        {
+        let fits = wanted.is_empty()
+            || wanted.contains(&found)
+            || (found == "integer" && wanted.contains(&"number"));
+        if !fits {
             let wanted: Vec<_> = wanted.into_iter().filter(|t| *t != "null").map(words).collect();
             let message = format!("`{key}` is {}, where {} is needed", words(found), wanted.join(" or "));
             self.error(value.span(), message, example_of(schema));
