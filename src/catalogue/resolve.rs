@@ -257,9 +257,10 @@ impl Resolver<'_> {
         if a.node.is_some() && a.node == b.node {
             return false;
         }
-        // Nobody's firewall is on the way of a flow between strangers.
+        // Nobody's firewall is on the way of a flow between strangers; between two known sets there may be a gateway.
         let stranger = |e: &Endpoint| e.node.is_none() && e.addresses == Addresses::Undeclared;
-        if (stranger(a) && b.node.is_none()) || (stranger(b) && a.node.is_none()) {
+        let sets = a.node.is_none() && b.node.is_none();
+        if sets && (self.deployment.file.is_none() || stranger(a) || stranger(b)) {
             return false;
         }
         let place = |e: &End| if let End::Role { place, .. } = e { *place } else { Place::Anywhere };
@@ -356,7 +357,7 @@ impl Resolver<'_> {
             Some(n) => node.on(n, &order).cloned(),
             None => node.all(),
         };
-        let interfaces = network.map(|n| node.interfaces_on(n)).unwrap_or_default();
+        let interfaces = network.map(|n| node.interfaces_on(n, &order)).unwrap_or_default();
         let endpoint = Endpoint {
             node: Some(index),
             name: node.name.clone(),

@@ -154,3 +154,243 @@ fn documentation_is_complete() {
     }
     assert_eq!(names.len(), 40);
 }
+
+mod resolving {
+    use super::super::resolve::{Addresses, Applies, Endpoint, ResolvedFlow, resolve};
+    use super::*;
+    use crate::config::{self, Deployment, Options, from_options};
+    use crate::packet::{addr, public};
+
+    const DEMO: &str = r#"
+[networks]
+admin = ["10.0.9.0/24", "2001:db8:9::/64"]
+gui = ["10.0.8.15"]
+[[site]]
+name = "east"
+type = "vmware"
+vcenter = ["10.1.0.20"]
+[[site]]
+name = "west"
+type = "clc"
+[[node]]
+name = "cms-1"
+role = "cms"
+site = "east"
+address = ["10.1.0.10", "2001:db8:1::10"]
+[[node]]
+name = "srn-east"
+role = "srn"
+site = "east"
+service = ["10.1.0.11"]
+replication = ["10.1.5.11"]
+local = ["10.1.8.11"]
+interfaces = { eth1 = "replication" }
+[[node]]
+name = "srn-west"
+role = "srn"
+site = "west"
+service = ["10.2.0.11"]
+[[node]]
+name = "files-01"
+role = "protected-server"
+site = "east"
+local = ["10.1.8.51"]
+"#;
+
+    fn deployment(text: &str, c: &Catalogue) -> Deployment {
+        let d =
+            config::read(SourceFile::new("havenlint.toml", text), Path::new(".")).deployment(&c.vocabulary());
+        assert_eq!(d.diagnostics, []);
+        d
+    }
+
+    fn words(e: &Endpoint) -> String {
+        match &e.addresses {
+            Addresses::Known(s) if s == public::internet() => format!("{} = public", e.name),
+            Addresses::Known(s) if s == public::with_documentation() => format!("{} = public+", e.name),
+            Addresses::Known(s) => format!("{} = {}", e.name, addr::display(s).join(",")),
+            Addresses::HostName(n) => format!("{} = name {n}", e.name),
+            Addresses::Undeclared => format!("{} = ?", e.name),
+        }
+    }
+
+    fn flows(id: &str, c: &Catalogue, d: &Deployment) -> Vec<String> {
+        let of = |f: &&ResolvedFlow| c.requirements[f.requirement].id == id;
+        resolve(c, d)
+            .iter()
+            .filter(of)
+            .map(|f| match &f.applies {
+                Applies::No(why) => format!("{}: {why}", f.subject_end().name),
+                Applies::Yes => format!("{} → {}", words(&f.source), words(&f.destination)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_cluster_over_two_sites() {
+        let c = open("safehaven-4", Path::new("."));
+        let d = deployment(DEMO, &c);
+        for (id, expected) in [
+            ("SH4-CMS-SSH", &["admin = 10.0.9.0/24,2001:db8:9::/64 → cms-1 = 10.1.0.10,2001:db8:1::10"][..]),
+            (
+                "SH4-CMS-CLUSTER",
+                &[
+                    "srn-east = 10.1.0.11 → cms-1 = 10.1.0.10,2001:db8:1::10",
+                    "srn-west = 10.2.0.11 → cms-1 = 10.1.0.10,2001:db8:1::10",
+                ],
+            ),
+            (
+                "SH4-SRN-CLUSTER",
+                &[
+                    "cms-1 = 10.1.0.10,2001:db8:1::10 → srn-east = 10.1.0.11",
+                    "cms-1 = 10.1.0.10,2001:db8:1::10 → srn-west = 10.2.0.11",
+                    "srn-east = 10.1.0.11 → srn-west = 10.2.0.11",
+                    "srn-west = 10.2.0.11 → srn-east = 10.1.0.11",
+                ],
+            ),
+            (
+                "SH4-SRN-REPLICATION",
+                &[
+                    "srn-east = 10.1.5.11 → srn-west = 10.2.0.11",
+                    "srn-west = 10.2.0.11 → srn-east = 10.1.5.11",
+                ],
+            ),
+            (
+                "SH4-SRN-ISCSI",
+                &[
+                    "files-01 = 10.1.8.51 → srn-east = 10.1.8.11",
+                    "protected-server = ? → srn-west = 10.2.0.11",
+                ],
+            ),
+            (
+                "SH4-API-VSPHERE",
+                &[
+                    "srn-east = 10.1.0.11 → vcenter of east = 10.1.0.20",
+                    "srn-west: the site west is of type clc, not vmware",
+                ],
+            ),
+            (
+                "SH4-API-CLC",
+                &[
+                    "srn-east: the site east is of type vmware, not clc",
+                    "srn-west = 10.2.0.11 → api.ctl.io = name api.ctl.io",
+                ],
+            ),
+            ("SH4-GUI-VSPHERE", &["gui = 10.0.8.15 → vcenter of east = 10.1.0.20"]),
+            (
+                "SH4-NET-INSTALL",
+                &[
+                    "cms-1: the phase is operation, not installation",
+                    "srn-east: the phase is operation, not installation",
+                    "srn-west: the phase is operation, not installation",
+                ],
+            ),
+            (
+                "SH4-NET-OPEN-INSTALL",
+                &[
+                    "cms-1 = 10.1.0.10,2001:db8:1::10 → internet = public",
+                    "srn-east = 10.1.0.11,10.1.5.11,10.1.8.11 → internet = public",
+                    "srn-west = 10.2.0.11 → internet = public",
+                ],
+            ),
+        ] {
+            assert_eq!(flows(id, &c, &d), expected, "{id}");
+        }
+        let all = resolve(&c, &d);
+        let replication = all
+            .iter()
+            .find(|f| f.source.name == "srn-east" && f.source.network.as_deref() == Some("replication"));
+        assert_eq!(replication.unwrap().source.interfaces, ["eth1"]);
+        assert_eq!(replication.unwrap().subject_end().name, "srn-west");
+    }
+
+    #[test]
+    fn what_the_internet_must_not_reach() {
+        let c = open("safehaven-4", Path::new("."));
+        let d = deployment(DEMO, &c);
+        let all = resolve(&c, &d);
+        let exposed: Vec<_> =
+            all.iter().filter(|f| c.requirements[f.requirement].id == "SH4-NET-EXPOSED").collect();
+        let shown: Vec<_> = exposed
+            .iter()
+            .map(|f| {
+                format!(
+                    "{} {}",
+                    f.destination.name,
+                    service_words(&Service { protocol: f.protocol, ports: f.ports.clone() })
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "cms-1 tcp/22,20081",
+                "cms-1 udp/20081",
+                "srn-east tcp/22,80,3260,5671,20082",
+                "srn-east udp/20082",
+                "srn-west tcp/22,80,3260,5671,20082",
+                "srn-west udp/20082",
+            ]
+        );
+        assert_eq!(words(&exposed[0].source), "internet = public+");
+        // Declared administrators with public addresses are wanted. (Documentation addresses stand for public ones.)
+        let wanted = &exposed[0].except;
+        assert_eq!(wanted.len(), 1, "{wanted:?}");
+        assert_eq!(c.requirements[wanted[0].requirement].id, "SH4-CMS-SSH");
+    }
+
+    #[test]
+    fn egress_leaves_out_what_is_wanted() {
+        let c = open("safehaven-4", Path::new("."));
+        let d = deployment(DEMO, &c);
+        let all = resolve(&c, &d);
+        let egress = |node: &str| {
+            let f = all
+                .iter()
+                .find(|f| c.requirements[f.requirement].id == "SH4-NET-EGRESS" && f.source.name == node)
+                .unwrap();
+            assert_eq!((f.protocol, f.ports.count()), (None, 65536));
+            f.except.iter().map(|e| c.requirements[e.requirement].id.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(egress("cms-1"), ["SH4-NET-UPDATE"]);
+        // The address 2001:db8:1::10 of the CMS stands for a public one.
+        let expected = ["SH4-CMS-CLUSTER", "SH4-CMS-HEARTBEAT", "SH4-API-CLC", "SH4-NET-UPDATE"];
+        assert_eq!(egress("srn-west"), expected);
+    }
+
+    #[test]
+    fn without_a_deployment_file() {
+        let c = open("safehaven-4", Path::new("."));
+        let options = |role: &str, sets: &[(&str, &str)]| {
+            let options = Options {
+                role: Some(role.to_owned()),
+                sets: sets.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+                ..Options::default()
+            };
+            from_options(&options, &c.vocabulary()).unwrap()
+        };
+        let d = options("srn", &[]);
+        assert_eq!(
+            flows("SH4-SRN-CLUSTER", &c, &d),
+            ["cms = ? → srn = ?", "srn = ? → srn = ?", "srn = ? → srn = ?"],
+            "from the CMS, to a peer, from a peer"
+        );
+        assert_eq!(flows("SH4-CMS-SSH", &c, &d), ["cms: no two ends of it are declared (admin, cms)"]);
+        assert_eq!(flows("SH4-API-CLC", &c, &d), ["srn: the site of srn is not known to be of type clc"]);
+        let d = options("srn", &[("srn.service", "10.2.0.0/24"), ("cms", "10.1.0.10")]);
+        assert_eq!(
+            flows("SH4-SRN-CLUSTER", &c, &d),
+            [
+                "cms = 10.1.0.10 → srn = ?",
+                "srn = ? → srn.service = 10.2.0.0/24",
+                "srn.service = 10.2.0.0/24 → srn = ?"
+            ]
+        );
+        let d = options("cms", &[("cms.service", "10.1.0.10")]);
+        assert_eq!(flows("SH4-CMS-CLUSTER", &c, &d), ["srn = ? → cms = 10.1.0.10"]);
+        assert_eq!(
+            flows("SH4-SRN-HTTP", &c, &d),
+            ["srn: no two ends of it are declared (protected-server, srn)"]
+        );
+    }
+}

@@ -181,9 +181,18 @@ impl Node {
         sets.fold(None, |all: Option<IntervalSet>, s| Some(all.map_or_else(|| s.clone(), |a| a.union(s))))
     }
 
-    /// Interfaces that carry a network; empty = not declared.
-    pub fn interfaces_on(&self, network: &str) -> Vec<&str> {
-        self.interfaces.iter().filter(|(_, n)| *n == network).map(|(i, _)| i.as_str()).collect()
+    /// Interfaces that carry a network; empty = not declared. Where none is declared for the network, those of networks
+    /// on which the node has the same addresses.
+    pub fn interfaces_on(&self, network: &str, order: &[String]) -> Vec<&str> {
+        let on = |wanted: &dyn Fn(&str) -> bool| {
+            self.interfaces.iter().filter(|(_, n)| wanted(n)).map(|(i, _)| i.as_str()).collect::<Vec<_>>()
+        };
+        let named = on(&|n| n == network);
+        if !named.is_empty() {
+            return named;
+        }
+        let addresses = self.on(network, order);
+        on(&|n| addresses.is_some() && self.on(n, order) == addresses)
     }
 }
 

@@ -125,13 +125,13 @@ fn the_manuals_example() {
     let east = &d.nodes[1];
     assert_eq!((east.site, east.role.as_str()), (Some(0), "srn"));
     assert_eq!(east.addresses["replication"], set("10.1.5.11"));
-    assert_eq!(east.interfaces_on("local"), ["eth2"]);
+    let order = &vocabulary().roles["srn"];
+    assert_eq!(east.interfaces_on("local", order), ["eth2"]);
     assert_eq!(east.firewall[0].text, "hosts/srn-east.nft");
     assert_eq!(east.all(), Some(set("10.1.0.11,10.1.5.11,10.1.8.11")));
     assert_eq!(d.nodes[0].firewall.len(), 2);
     let west = &d.nodes[2];
     assert_eq!(west.security_groups, ["sg-0a1b2c3d4e5f60718"]);
-    let order = &vocabulary().roles["srn"];
     assert_eq!(west.on("replication", order), Some(&set("172.31.4.11")), "one interface serves all networks");
     let wan = &d.gateways[0].interfaces["wan"];
     assert!(wan.covers(&set("10.2.0.0/16,1.1.1.1,2a00::1,198.51.100.7")));
@@ -257,6 +257,17 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
     ] {
         assert_eq!(problems(text), [expected], "{text}");
     }
+}
+
+#[test]
+fn one_interface_for_two_networks() {
+    let d = load(
+        "[[node]]\nname = 'c'\nrole = 'cms'\nclient = '10.0.0.1'\nservice = '10.0.0.1'\ninterfaces = { eth0 = 'service' }\n\
+         [[node]]\nname = 'd'\nrole = 'cms'\nclient = '10.0.0.2'\nservice = '10.0.0.3'\ninterfaces = { eth0 = 'service' }\n",
+    );
+    let order = &vocabulary().roles["cms"];
+    assert_eq!(d.nodes[0].interfaces_on("client", order), ["eth0"]);
+    assert!(d.nodes[1].interfaces_on("client", order).is_empty());
 }
 
 #[test]
