@@ -639,7 +639,9 @@ impl<'a> Evaluator<'a> {
         t: &Translation,
     ) {
         let dst = Field::Dst.index();
-        let moved = t.end == TranslatedEnd::Destination && (t.own || before.values[dst] != s.values[dst]);
+        let moved = t.end == TranslatedEnd::Destination
+            && !t.identity
+            && (t.own || before.values[dst] != s.values[dst]);
         if !moved || (hook != Hook::Prerouting && hook != Hook::Output) {
             return;
         }
@@ -667,7 +669,8 @@ impl<'a> Evaluator<'a> {
         match is_local {
             Some(true) => go(s, Path::Input),
             Some(false) => go(s, Path::Forward),
-            None if s.path == Path::Forward => {}
+            // Of a gateway that does not tell its own addresses: what it forwards is taken to go on.
+            None if s.path == Path::Forward && self.local.is_none() => {}
             None => {
                 let fact = Fact::AddressType(s.values[dst].clone(), AddressTypes::LOCAL.0);
                 let (text, why) = self.describe(&fact);
@@ -676,6 +679,7 @@ impl<'a> Evaluator<'a> {
                 push(&mut story.because, Because { firewall, text, why, origin });
                 let mut other = s.clone();
                 other.known.push((fact.clone(), true));
+                go(&mut other, Path::Input);
                 work.push((other, story.clone()));
                 s.known.push((fact, false));
                 go(s, Path::Forward);

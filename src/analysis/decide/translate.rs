@@ -72,14 +72,16 @@ impl<'a> Walk<'a> {
             }
         }
         let new = among(IntervalSet::range(lo, hi));
-        if let (View::Same, View::One(v)) = (&before, &new) {
+        let stays = before == View::Same && (t.host_mask().is_some() || lo == hi);
+        if stays {
             // Packets that have the address already are not moved.
-            let one = Arc::new(IntervalSet::single(*v));
-            let (same, other) = self.cut(Arc::clone(cell.region.shared(field)), (&one, Lives::Briefly));
+            let kept = IntervalSet::range(lo, hi);
+            let (same, other) = self.cut(Arc::clone(cell.region.shared(field)), (&kept, Lives::Briefly));
             let mut out = Vec::new();
             for (set, moved) in [(same, false), (other, true)] {
                 if let Some(set) = set {
-                    let mut c = self.viewed(&cell, field, new.clone());
+                    let view = if moved { new.clone() } else { View::Same };
+                    let mut c = self.viewed(&cell, field, view);
                     c.region.set(field, set);
                     out.push((c, moved));
                 }
@@ -219,13 +221,15 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            _ if path == Path::Forward => out.push(cell),
+            // Of a gateway that does not tell its own addresses: what it forwards is taken to go on.
+            (None, _) if path == Path::Forward => out.push(cell),
             _ => {
                 // Nobody knows whether the new address is the box's own: both ways.
                 let local = AddressTypes::LOCAL.0;
                 let why = self.reason(here.firewall, Why::AddressType(Field::Dst, local), origin);
                 let fact = Fact::AddressType(Field::Dst, view, local);
-                let mut stays = self.learnt(&cell, &fact, true);
+                let known = self.learnt(&cell, &fact, true);
+                let mut stays = self.sent(&known, Path::Input);
                 stays.extra = true;
                 stays.because = add(&cell.because, why);
                 let goes = self.learnt(&cell, &fact, false);
