@@ -2,6 +2,7 @@
 //! line in [`DIALECTS`].
 
 pub mod aws;
+pub mod iptables;
 pub mod load;
 pub mod pfsense;
 
@@ -94,7 +95,7 @@ pub struct ReadOptions {
 }
 
 /// All dialects, in the order in which content is tried.
-pub static DIALECTS: &[&dyn Dialect] = &[&aws::Aws, &pfsense::Pfsense];
+pub static DIALECTS: &[&dyn Dialect] = &[&iptables::Iptables, &aws::Aws, &pfsense::Pfsense];
 
 /// The dialect of a file by its content.
 pub fn detect(content: &[u8]) -> Option<(&'static dyn Dialect, Role)> {

@@ -3,6 +3,8 @@
 use super::*;
 use rustc_hash::FxHashMap;
 
+const NOT_UNDERSTOOD: &str = "the line was not understood";
+
 /// A chain under construction.
 pub type ChainRef = ChainId;
 
@@ -208,6 +210,21 @@ impl Builder {
         Rule { origin, terms: self.store(terms), action, effects: None, note: None }
     }
 
+    /// Takes back what [`Builder::rule`] or [`Builder::not_understood`] counted for a rule that is removed again.
+    pub fn retract(&mut self, rule: &Rule) {
+        let opaque = matches!(rule.action, Action::Unknown(_))
+            || self.firewall.terms(rule.terms).iter().any(|t| self.is_opaque(t));
+        let not_understood = matches!(rule.action, Action::Unknown(c)
+            if self.firewall.condition(c).why == NOT_UNDERSTOOD);
+        let ledger = &mut self.firewall.ledger;
+        let count = match (not_understood, opaque) {
+            (true, _) => &mut ledger.not_understood,
+            (_, true) => &mut ledger.approximated,
+            _ => &mut ledger.exact,
+        };
+        *count = count.saturating_sub(1);
+    }
+
     fn is_opaque(&self, term: &Term) -> bool {
         match term {
             Term::Opaque { .. } => true,
@@ -238,7 +255,7 @@ impl Builder {
     /// A rule that could not be understood: any verdict is possible for whatever meets `terms` (the part that was
     /// understood; may be empty). The problem itself is for [`Builder::diagnose`].
     pub fn not_understood(&mut self, chain: ChainId, origin: Origin, terms: &[Term], text: &str) {
-        let c = self.condition(text, "the line was not understood", ConditionKind::Volatile, origin);
+        let c = self.condition(text, NOT_UNDERSTOOD, ConditionKind::Volatile, origin);
         self.firewall.ledger.not_understood += 1;
         let terms = self.store(terms);
         self.push(chain, Rule { origin, terms, action: Action::Unknown(c), effects: None, note: None });

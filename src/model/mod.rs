@@ -33,6 +33,7 @@
 //!   Network ACLs are one more base chain there, without the stateful rule.
 
 mod build;
+pub mod display;
 mod pool;
 
 pub use build::{Builder, ChainRef};

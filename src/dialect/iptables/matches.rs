@@ -1,0 +1,414 @@
+//! Matches on the connection's state, on addresses, and limits.
+
+use super::lower::{Context, Lowered};
+use super::syntax::Test;
+use super::values;
+use crate::model::{AddressTypes, ConditionKind, Term};
+use crate::packet::{ConnState, Field, IntervalSet, interface_value};
+
+const NEW: u8 = 1 << ConnState::New as u8;
+const ESTABLISHED: u8 = 1 << ConnState::Established as u8;
+const RELATED: u8 = 1 << ConnState::Related as u8;
+const INVALID: u8 = 1 << ConnState::Invalid as u8;
+const UNTRACKED: u8 = 1 << ConnState::Untracked as u8;
+// States of packets that have a connection record.
+const TRACKED: u8 = NEW | ESTABLISHED | RELATED;
+const ALL: u8 = 31;
+
+/// States as bits, and whether `SNAT` or `DNAT` is among them.
+fn state_bits(text: &[u8]) -> Option<(u8, bool, bool)> {
+    // The lists that nearly every dump holds.
+    match text {
+        b"RELATED,ESTABLISHED" | b"ESTABLISHED,RELATED" => return Some((RELATED | ESTABLISHED, false, false)),
+        b"NEW" => return Some((NEW, false, false)),
+        b"INVALID" => return Some((INVALID, false, false)),
+        _ => {}
+    }
+    let (mut bits, mut snat, mut dnat) = (0, false, false);
+    for word in text.split(|b| *b == b',') {
+        match word.to_ascii_uppercase().as_slice() {
+            b"NEW" => bits |= NEW,
+            b"ESTABLISHED" => bits |= ESTABLISHED,
+            b"RELATED" => bits |= RELATED,
+            b"INVALID" => bits |= INVALID,
+            b"UNTRACKED" => bits |= UNTRACKED,
+            b"SNAT" => snat = true,
+            b"DNAT" => dnat = true,
+            _ => return None,
+        }
+    }
+    Some((bits, snat, dnat))
+}
+
+fn read_states(c: &Context<'_>, test: &Test) -> Lowered<(u8, bool, bool)> {
+    state_bits(c.arg(test, 0)).ok_or_else(|| {
+        let shown = c.words.shown(test.args[0]);
+        c.problem(test.args[0], format!("`{shown}` is no list of connection states"))
+            .help("NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, joined by commas")
+    })
+}
+
+/// `-m state`.
+pub(super) fn state(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    c.needs_option(owner)?;
+    for test in c.tests(owner) {
+        let (bits, snat, dnat) = read_states(c, &test)?;
+        if snat || dnat {
+            return Err(c.problem(test.args[0], "`-m state` knows no SNAT and DNAT").help("use `-m conntrack --ctstate`"));
+        }
+        let term = state_term(c, if test.negated { ALL & !bits } else { bits });
+        c.push(term);
+    }
+    Ok(())
+}
+
+/// "The state is one of these", as the rule's table sees it.
+///
+/// In raw the packet has no connection yet: it is INVALID, or UNTRACKED where a rule before said so. Packets of the box to itself keep
+/// their record from OUTPUT to PREROUTING (nf_conntrack_core.c, `nf_conntrack_in`; xt_conntrack.c, `conntrack_mt`).
+fn state_term(c: &mut Context<'_>, bits: u8) -> Term {
+    let real = c.state_in(bits);
+    if c.table.name != "raw" {
+        return real;
+    }
+    let (looped, arriving) = loopback(c);
+    let not_untracked = c.state_in(ALL & !UNTRACKED);
+    let untracked = c.state_in(UNTRACKED);
+    let mut ways = vec![vec![looped, real]];
+    if bits & INVALID != 0 {
+        ways.push(vec![arriving, not_untracked]);
+    }
+    match (bits & INVALID != 0, bits & UNTRACKED != 0) {
+        (true, true) => ways.push(vec![arriving, untracked]),
+        (false, false) => {}
+        (invalid, _) => {
+            let by_rule = c.b.opaque(
+                "a rule above made the packet untracked",
+                "it may also become untracked only after this table",
+                invalid,
+                c.origin,
+            );
+            ways.push(vec![arriving, untracked, by_rule]);
+        }
+    }
+    c.b.any(ways)
+}
+
+fn loopback(c: &mut Context<'_>) -> (Term, Term) {
+    let lo = IntervalSet::single(interface_value("lo").unwrap_or_default());
+    (c.b.field(Field::Iif, lo.clone()), c.b.field(Field::Iif, Field::Iif.complement(&lo)))
+}
+
+/// "The packet has a connection record", as the rule's table sees it.
+pub(super) fn tracked(c: &mut Context<'_>) -> Vec<Term> {
+    let tracked = c.state_in(TRACKED);
+    if c.table.name == "raw" { vec![loopback(c).0, tracked] } else { vec![tracked] }
+}
+
+const TRACKER: &str = "depends on the connection's record";
+
+/// `-m conntrack`.
+///
+/// A packet without a record (INVALID, UNTRACKED) passes if a state test is there and holds, whatever the other options say; without
+/// one it fails (xt_conntrack.c, `conntrack_mt`: `if (ct == NULL) return info->match_flags & XT_CONNTRACK_STATE`).
+pub(super) fn conntrack(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    c.needs_option(owner)?;
+    let mut bits = None;
+    let start = c.terms.len();
+    for test in c.tests(owner) {
+        match test.option.canonical {
+            "ctstate" => bits = Some(ctstate(c, &test)?),
+            "ctproto" => ctproto(c, &test)?,
+            _ => c.opaque_test(&test, ConditionKind::Pure, TRACKER),
+        }
+    }
+    let rest = c.terms.split_off(start);
+    let Some((bits, nat)) = bits else {
+        let tracked = tracked(c);
+        c.terms.extend(tracked);
+        c.terms.extend(rest);
+        return Ok(());
+    };
+    let term = match &nat {
+        None => state_term(c, bits),
+        Some(nat) => nat_state_term(c, bits, nat),
+    };
+    if rest.is_empty() || (bits & (INVALID | UNTRACKED) == 0 && c.table.name != "raw") {
+        c.push(term);
+        c.terms.extend(rest);
+        return Ok(());
+    }
+    // Without a record only the state counts.
+    let mut with_record = tracked(c);
+    with_record.push(term);
+    with_record.extend(rest);
+    let mut ways = vec![with_record];
+    let without = c.state_in(ALL & !TRACKED);
+    ways.push(vec![without, term]);
+    if c.table.name == "raw" {
+        let (_, arriving) = loopback(c);
+        ways.push(vec![arriving, term]);
+    }
+    let any = c.b.any(ways);
+    c.push(any);
+    Ok(())
+}
+
+/// `SNAT` and `DNAT` of a state list.
+struct NatStates {
+    snat: bool,
+    dnat: bool,
+    negated: bool,
+}
+
+fn ctstate(c: &mut Context<'_>, test: &Test) -> Lowered<(u8, Option<NatStates>)> {
+    let (bits, snat, dnat) = read_states(c, test)?;
+    let nat = (snat || dnat).then_some(NatStates { snat, dnat, negated: test.negated });
+    Ok((if test.negated { ALL & !bits } else { bits }, nat))
+}
+
+// A translated connection is one more state that a packet with a record may have.
+fn nat_state_term(c: &mut Context<'_>, bits: u8, nat: &NatStates) -> Term {
+    let plain = state_term(c, bits);
+    let mut names = Vec::new();
+    for (is, name) in [(nat.snat, "SNAT"), (nat.dnat, "DNAT")] {
+        if is {
+            let text = format!("-m conntrack --ctstate {name}");
+            names.push(c.b.opaque(&text, "depends on the translation of the connection", nat.negated, c.origin));
+        }
+    }
+    let tracked = tracked(c);
+    if nat.negated {
+        let untracked = c.state_in(ALL & !TRACKED);
+        let mut with_record = tracked;
+        with_record.push(plain);
+        with_record.extend(names);
+        return c.b.any(vec![with_record, vec![untracked, plain]]);
+    }
+    let mut ways = vec![vec![plain]];
+    for name in names {
+        let mut way = tracked.clone();
+        way.push(name);
+        ways.push(way);
+    }
+    c.b.any(ways)
+}
+
+// The protocol of the connection: that of the packet, except in an ICMP error about another one.
+fn ctproto(c: &mut Context<'_>, test: &Test) -> Lowered<()> {
+    let Some(number) = values::protocol(c.arg(test, 0)).filter(|n| *n != 0) else {
+        return Err(c.problem(test.args[0], "no protocol to match"));
+    };
+    let set = IntervalSet::single(number);
+    let set = if test.negated { Field::Proto.complement(&set) } else { set };
+    let proto = c.b.field(Field::Proto, set);
+    let own = c.state_in(NEW | ESTABLISHED);
+    let related = c.state_in(RELATED);
+    let text = format!("-m conntrack --ctproto {number}");
+    let opaque = c.b.opaque(&text, TRACKER, test.negated, c.origin);
+    let any = c.b.any(vec![vec![own, proto], vec![related, opaque]]);
+    c.push(any);
+    Ok(())
+}
+
+/// `-m iprange`.
+pub(super) fn iprange(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    c.needs_option(owner)?;
+    for test in c.tests(owner) {
+        let (lo, hi) = c.at(test.args[0], values::address_range(c.arg(&test, 0), c.v6))?;
+        let field = if test.option.canonical == "src-range" { Field::Src } else { Field::Dst };
+        let set = IntervalSet::range(lo, hi).intersect(&c.family().all());
+        c.push_set(field, set, test.negated);
+    }
+    Ok(())
+}
+
+/// `-m mac`.
+pub(super) fn mac(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    use crate::model::Hook;
+    c.needs_option(owner)?;
+    for test in c.tests(owner) {
+        let Some(mac) = values::hardware_address(c.arg(&test, 0)) else {
+            let shown = c.words.shown(test.args[0]);
+            return Err(c
+                .problem(test.args[0], format!("`{shown}` is no hardware address"))
+                .help("six hexadecimal bytes: 02:00:00:00:00:01"));
+        };
+        if matches!(c.hook, Some(Hook::Output | Hook::Postrouting)) {
+            return Err(c.problem(test.word, "packets have no source hardware address in this chain"));
+        }
+        c.push_set(Field::Mac, IntervalSet::single(mac), test.negated);
+    }
+    Ok(())
+}
+
+/// `-m addrtype`.
+pub(super) fn addrtype(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    c.needs_option(owner)?;
+    let limit = c.tests(owner).find(|t| t.count == 0);
+    for test in c.tests(owner) {
+        let field = match test.option.canonical {
+            "src-type" => Field::Src,
+            "dst-type" => Field::Dst,
+            _ => continue,
+        };
+        let Some((types, other)) = address_types(c.arg(&test, 0)) else {
+            let shown = c.words.shown(test.args[0]);
+            return Err(c
+                .problem(test.args[0], format!("`{shown}` is no list of address types"))
+                .help("LOCAL, UNICAST, BROADCAST, MULTICAST, …, joined by commas"));
+        };
+        if let Some(limit) = limit {
+            let list = c.words.shown(test.args[0]).to_ascii_uppercase();
+            let text = format!("-m addrtype --{} {list} --{}", test.option.name, limit.option.name);
+            c.push_opaque(&text, "depends on the addresses of one interface", test.negated);
+            continue;
+        }
+        address_type_term(c, field, types, &other, test.negated);
+    }
+    Ok(())
+}
+
+// The types, and the names of those that the model does not tell apart.
+fn address_types(text: &[u8]) -> Option<(AddressTypes, Vec<String>)> {
+    const OTHER: [&str; 8] =
+        ["UNSPEC", "ANYCAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE"];
+    let mut types = AddressTypes::default();
+    let mut other = Vec::new();
+    for word in text.split(|b| *b == b',') {
+        let word = String::from_utf8_lossy(word).to_ascii_uppercase();
+        match word.as_str() {
+            "LOCAL" => types = types.with(AddressTypes::LOCAL),
+            "UNICAST" => types = types.with(AddressTypes::UNICAST),
+            "BROADCAST" => types = types.with(AddressTypes::BROADCAST),
+            "MULTICAST" => types = types.with(AddressTypes::MULTICAST),
+            w if OTHER.contains(&w) => {
+                if !other.contains(&word) {
+                    other.push(word);
+                }
+            }
+            _ => return None,
+        }
+    }
+    if other.len() == OTHER.len() {
+        types = types.with(AddressTypes::OTHER);
+        other.clear();
+    }
+    Some((types, other))
+}
+
+fn address_type_term(c: &mut Context<'_>, field: Field, types: AddressTypes, other: &[String], negated: bool) {
+    let mut terms = Vec::new();
+    if types != AddressTypes::default() {
+        terms.push(Term::AddressType { field, types, negated });
+    }
+    for name in other {
+        let option = if field == Field::Src { "src-type" } else { "dst-type" };
+        let text = format!("-m addrtype --{option} {name}");
+        terms.push(c.b.opaque(&text, "depends on the routing of the box", negated, c.origin));
+    }
+    if negated || terms.len() == 1 {
+        c.terms.extend(terms);
+    } else {
+        let any = c.b.any(terms.into_iter().map(|t| vec![t]).collect());
+        c.push(any);
+    }
+}
+
+// A limit as a condition: `unthrottled` is its truth while nothing is exceeded, `negated` whether the rule wants the opposite.
+fn rate(c: &mut Context<'_>, owner: usize, unthrottled: bool, negated: bool) {
+    let text = c.joint_text(owner).replace(" ! ", " ");
+    let why = "a limit: it holds or not depending on how much came before";
+    let id = c.b.condition(&text, why, ConditionKind::Rate { unthrottled }, c.origin);
+    c.push(Term::opaque(id, negated));
+}
+
+/// `-m limit`.
+pub(super) fn limit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    if let Some(test) = c.command.spec.find(owner, "limit").copied() {
+        if test.negated {
+            return Err(c.problem(test.word, "`--limit` cannot be negated").help("use `-m hashlimit --hashlimit-above`"));
+        }
+        check_rate(c, &test)?;
+    }
+    rate(c, owner, true, false);
+    Ok(())
+}
+
+// `5/second` and the like (iptables-extensions(8), limit).
+fn check_rate(c: &Context<'_>, test: &Test) -> Lowered<()> {
+    let text = c.words.shown(test.args[0]);
+    let (number, unit) = text.split_once('/').unwrap_or((&text, "second"));
+    let digits = number.trim_end_matches(|x: char| x == 'b' || x == 'k' || x == 'm');
+    let known = ["second", "minute", "hour", "day"].iter().any(|u| !unit.is_empty() && u.starts_with(&unit.to_ascii_lowercase()));
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !known {
+        return Err(c.problem(test.args[0], format!("`{text}` is no rate")).help("such as 5/second, 10/minute"));
+    }
+    Ok(())
+}
+
+/// `-m hashlimit`.
+pub(super) fn hashlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let test = c.tests(owner).find(|t| matches!(t.option.canonical, "hashlimit-upto" | "hashlimit-above"));
+    let Some(test) = test else {
+        return Err(c.problem(c.command.spec.uses[owner].word, "`-m hashlimit` needs a rate").help("such as `--hashlimit-upto 5/second`"));
+    };
+    check_rate(c, &test)?;
+    rate(c, owner, test.option.canonical == "hashlimit-upto", test.negated);
+    Ok(())
+}
+
+/// `-m connlimit`.
+pub(super) fn connlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let test = c.tests(owner).find(|t| matches!(t.option.canonical, "connlimit-upto" | "connlimit-above"));
+    let Some(test) = test else {
+        return Err(c.problem(c.command.spec.uses[owner].word, "`-m connlimit` needs a number").help("such as `--connlimit-above 10`"));
+    };
+    c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
+    rate(c, owner, test.option.canonical == "connlimit-upto", test.negated);
+    Ok(())
+}
+
+/// `-m recent`: `--set` always holds; with a hit count it is a limit, without one a list that rules keep.
+pub(super) fn recent(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let mut commands =
+        c.tests(owner).filter(|t| matches!(t.option.canonical, "set" | "rcheck" | "update" | "remove"));
+    let (first, second) = (commands.next(), commands.next());
+    let (Some(test), None) = (first, second) else {
+        return Err(c
+            .problem(c.command.spec.uses[owner].word, "`-m recent` needs one of --set, --rcheck, --update and --remove"));
+    };
+    if test.option.canonical == "set" {
+        if test.negated {
+            c.never();
+        }
+        return Ok(());
+    }
+    if c.command.spec.find(owner, "hitcount").is_some() {
+        rate(c, owner, false, test.negated);
+        return Ok(());
+    }
+    let text = c.joint_text(owner).replace(" ! ", " ");
+    let why = "depends on a list of addresses that rules keep";
+    let id = c.b.condition(&text, why, ConditionKind::Volatile, c.origin);
+    c.push(Term::opaque(id, test.negated));
+    Ok(())
+}
+
+/// `-m time`.
+pub(super) fn time(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    c.joint(owner, ConditionKind::Pure, "depends on the time of day")
+}
+
+/// `-m rpfilter`: spoofed sources fail it, and what fails it is a matter of routing.
+pub(super) fn rpfilter(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let invert = c.command.spec.find(owner, "invert").is_some();
+    let mut text = "-m rpfilter".to_owned();
+    for test in c.tests(owner).filter(|t| t.option.canonical != "invert") {
+        text.push_str(" --");
+        text.push_str(test.option.canonical);
+    }
+    c.push_opaque(&text, "depends on the routing of the box", invert);
+    Ok(())
+}
+
