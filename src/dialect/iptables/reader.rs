@@ -77,10 +77,6 @@ impl<'f> Reader<'f> {
         Origin::new(0, start, end)
     }
 
-    fn text(&self, start: usize, end: usize) -> String {
-        String::from_utf8_lossy(&self.bytes()[start..end.min(start + 400)]).into_owned()
-    }
-
     fn diagnose(&mut self, d: Diagnostic) {
         if self.c.b.firewall().diagnostics.len() < MAX_DIAGNOSTICS {
             self.c.b.diagnose(d);
