@@ -99,7 +99,9 @@ fn term(f: &Firewall, term: &Term) -> String {
             let (value, mask) = f.sets.mask(*test);
             format!("{}{register:?} & {mask:#x} == {value:#x}", not(negated))
         }
-        Term::AddressType { field, types, negated } => format!("{}{field:?} type {:#x}", not(negated), types.0),
+        Term::AddressType { field, types, negated } => {
+            format!("{}{field:?} type {:#x}", not(negated), types.0)
+        }
         Term::Label(l) => format!("label {}", f.labels[l.index()]),
     }
 }

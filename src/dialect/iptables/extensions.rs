@@ -107,15 +107,7 @@ impl Opt {
 
 const fn opt(name: &'static str, args: u8) -> Opt {
     let canonical = name;
-    Opt {
-        name,
-        canonical,
-        args,
-        optional: false,
-        negatable: false,
-        value: Kind::Text,
-        default: None,
-    }
+    Opt { name, canonical, args, optional: false, negatable: false, value: Kind::Text, default: None }
 }
 
 const fn flag(name: &'static str) -> Opt {
@@ -387,31 +379,32 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext(
         "string",
-        &[
-            one("string").not(),
-            one("hex-string").not(),
-            one("algo"),
-            num("from"),
-            num("to"),
-            flag("icase"),
-        ],
+        &[one("string").not(), one("hex-string").not(), one("algo"), num("from"), num("to"), flag("icase")],
         Lower::Joint(PURE, CONTENT),
     ),
     ext("length", &[num("length").not()], Lower::Each(PURE, HEADER)),
-    ext("pkttype", &[one("pkt-type").not().is(Kind::Caseless)], Lower::Each(PURE, "depends on the link layer")),
+    ext(
+        "pkttype",
+        &[one("pkt-type").not().is(Kind::Caseless)],
+        Lower::Each(PURE, "depends on the link layer"),
+    ),
     ext("helper", &[one("helper").not()], Lower::Each(PURE, TRACKER)),
     ext("connlabel", &[one("label").not(), flag("set")], Lower::Joint(PURE, TRACKER)),
     ext("dscp", &[num("dscp").not(), one("dscp-class").not()], Lower::Match(packet_matches::dscp)),
     ext("tos", &[one("tos").not()], Lower::Match(packet_matches::tos)),
-    v4("ttl", &[num("ttl-eq").not(), num("ttl").not().alias("ttl-eq"), num("ttl-lt"), num("ttl-gt")], Lower::Each(PURE, HEADER)),
-    v6("hl", &[num("hl-eq").not(), num("hl").not().alias("hl-eq"), num("hl-lt"), num("hl-gt")], Lower::Each(PURE, HEADER)),
+    v4(
+        "ttl",
+        &[num("ttl-eq").not(), num("ttl").not().alias("ttl-eq"), num("ttl-lt"), num("ttl-gt")],
+        Lower::Each(PURE, HEADER),
+    ),
+    v6(
+        "hl",
+        &[num("hl-eq").not(), num("hl").not().alias("hl-eq"), num("hl-lt"), num("hl-gt")],
+        Lower::Each(PURE, HEADER),
+    ),
     ext(
         "ecn",
-        &[
-            flag("ecn-tcp-cwr").not(),
-            flag("ecn-tcp-ece").not(),
-            num("ecn-ip-ect").not(),
-        ],
+        &[flag("ecn-tcp-cwr").not(), flag("ecn-tcp-ece").not(), num("ecn-ip-ect").not()],
         Lower::Match(packet_matches::ecn),
     ),
     ext("tcpmss", &[num("mss").not()], Lower::Each(PURE, HEADER)),
@@ -436,11 +429,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext("u32", &[one("u32").not()], Lower::Each(PURE, CONTENT)),
     ext("bpf", &[one("bytecode"), one("object-pinned")], Lower::Joint(PURE, CONTENT)),
-    ext(
-        "cgroup",
-        &[one("cgroup").not(), one("path").not()],
-        Lower::Each(PURE, SOCKET),
-    ),
+    ext("cgroup", &[one("cgroup").not(), one("path").not()], Lower::Each(PURE, SOCKET)),
     ext(
         "cluster",
         &[
@@ -452,7 +441,11 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         Lower::Joint(PURE, "depends on a hash of the connection"),
     ),
     ext("cpu", &[num("cpu").not()], Lower::Each(VOLATILE, "depends on the processor")),
-    ext("devgroup", &[num("src-group").not(), num("dst-group").not()], Lower::Each(PURE, "the groups of interfaces are not known")),
+    ext(
+        "devgroup",
+        &[num("src-group").not(), num("dst-group").not()],
+        Lower::Each(PURE, "the groups of interfaces are not known"),
+    ),
     ext(
         "ipvs",
         &[
@@ -467,7 +460,11 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         Lower::Joint(PURE, "depends on the load balancer"),
     ),
     ext("nfacct", &[one("nfacct-name")], Lower::Match(|_, _| Ok(()))),
-    ext("osf", &[one("genre").not(), num("ttl").default("0"), num("log").default("0")], Lower::Joint(PURE, CONTENT)),
+    ext(
+        "osf",
+        &[one("genre").not(), num("ttl").default("0"), num("log").default("0")],
+        Lower::Joint(PURE, CONTENT),
+    ),
     v4("realm", &[one("realm").not()], Lower::Each(PURE, ROUTING)),
     ext(
         "rpfilter",
@@ -555,25 +552,70 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext(
         "ipp2p",
         &[
-            flag("ipp2p"), flag("edk"), flag("kazaa"), flag("gnu"), flag("dc"), flag("bit"), flag("apple"),
-            flag("soul"), flag("winmx"), flag("ares"), flag("mute"), flag("waste"), flag("xdcc"), flag("debug"),
+            flag("ipp2p"),
+            flag("edk"),
+            flag("kazaa"),
+            flag("gnu"),
+            flag("dc"),
+            flag("bit"),
+            flag("apple"),
+            flag("soul"),
+            flag("winmx"),
+            flag("ares"),
+            flag("mute"),
+            flag("waste"),
+            flag("xdcc"),
+            flag("debug"),
         ],
         Lower::Joint(PURE, CONTENT),
     ),
     ext("layer7", &[one("l7proto").not(), one("l7dir")], Lower::Joint(PURE, CONTENT)),
     ext("fuzzy", &[num("lower-limit"), num("upper-limit")], Lower::Joint(VOLATILE, CHANCE)),
     ext("random", &[num("average")], Lower::Joint(VOLATILE, CHANCE)),
-    ext("nth", &[num("every").not(), num("counter"), num("start"), num("packet")], Lower::Joint(VOLATILE, CHANCE)),
-    ext("iface", &[
-            one("iface"), flag("dev-in"), flag("dev-out"), flag("up").not(), flag("down"), flag("broadcast").not(),
-            flag("loopback").not(), flag("pointopoint").not(), flag("pointtopoint").not(), flag("running").not(),
-            flag("noarp").not(), flag("arp").not(), flag("promisc").not(), flag("multicast").not(),
-            flag("dynamic").not(), flag("lower-up").not(), flag("dormant").not(),
-        ], Lower::Joint(PURE, ADDON)),
-    ext("quota2", &[one("name"), num("quota").not(), flag("grow"), flag("no-change"), flag("packets")], Lower::Joint(VOLATILE, "holds until the quota is used up")),
+    ext(
+        "nth",
+        &[num("every").not(), num("counter"), num("start"), num("packet")],
+        Lower::Joint(VOLATILE, CHANCE),
+    ),
+    ext(
+        "iface",
+        &[
+            one("iface"),
+            flag("dev-in"),
+            flag("dev-out"),
+            flag("up").not(),
+            flag("down"),
+            flag("broadcast").not(),
+            flag("loopback").not(),
+            flag("pointopoint").not(),
+            flag("pointtopoint").not(),
+            flag("running").not(),
+            flag("noarp").not(),
+            flag("arp").not(),
+            flag("promisc").not(),
+            flag("multicast").not(),
+            flag("dynamic").not(),
+            flag("lower-up").not(),
+            flag("dormant").not(),
+        ],
+        Lower::Joint(PURE, ADDON),
+    ),
+    ext(
+        "quota2",
+        &[one("name"), num("quota").not(), flag("grow"), flag("no-change"), flag("packets")],
+        Lower::Joint(VOLATILE, "holds until the quota is used up"),
+    ),
     ext("ipv4options", &[one("flags"), flag("any")], Lower::Joint(PURE, HEADER)),
-    ext("length2", &[num("length").not(), flag("layer3"), flag("layer4"), flag("layer5"), flag("layer7")], Lower::Joint(PURE, HEADER)),
-    ext("lscan", &[flag("stealth"), flag("synscan"), flag("cnscan"), flag("mirai")], Lower::Joint(VOLATILE, ADDON)),
+    ext(
+        "length2",
+        &[num("length").not(), flag("layer3"), flag("layer4"), flag("layer5"), flag("layer7")],
+        Lower::Joint(PURE, HEADER),
+    ),
+    ext(
+        "lscan",
+        &[flag("stealth"), flag("synscan"), flag("cnscan"), flag("mirai")],
+        Lower::Joint(VOLATILE, ADDON),
+    ),
     ext("gradm", &[flag("enabled"), flag("disabled")], Lower::Joint(VOLATILE, ADDON)),
     // Targets.
     ext("REJECT", &[one("reject-with")], Lower::Target(nat::reject)),
@@ -583,7 +625,11 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         &[one("to-source"), flag("random"), flag("random-fully"), flag("persistent")],
         Lower::Target(nat::snat),
     ),
-    ext("MASQUERADE", &[one("to-ports"), flag("random"), flag("random-fully")], Lower::Target(nat::masquerade)),
+    ext(
+        "MASQUERADE",
+        &[one("to-ports"), flag("random"), flag("random-fully")],
+        Lower::Target(nat::masquerade),
+    ),
     ext("REDIRECT", &[one("to-ports"), flag("random")], Lower::Target(nat::redirect)),
     ext("NETMAP", &[one("to")], Lower::Target(nat::netmap)),
     ext(
@@ -659,7 +705,11 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext("TCPOPTSTRIP", &[one("strip-options")], Lower::Continue),
     ext("TOS", &[one("set-tos"), one("and-tos"), one("or-tos"), one("xor-tos")], Lower::Continue),
     ext("DSCP", &[one("set-dscp"), one("set-dscp-class")], Lower::Continue),
-    v4("ECN", &[flag("ecn-tcp-remove"), one("ecn-tcp-cwr"), one("ecn-tcp-ece"), one("ecn-ip-ect")], Lower::Continue),
+    v4(
+        "ECN",
+        &[flag("ecn-tcp-remove"), one("ecn-tcp-cwr"), one("ecn-tcp-ece"), one("ecn-ip-ect")],
+        Lower::Continue,
+    ),
     v4("TTL", &[one("ttl-set"), one("ttl-dec"), one("ttl-inc")], Lower::Continue),
     v6("HL", &[one("hl-set"), one("hl-dec"), one("hl-inc")], Lower::Continue),
     ext(
@@ -730,19 +780,43 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         ],
         Lower::Unknown("depends on a hash of the connection"),
     ),
-    v6("SNPT", &[one("src-pfx"), one("dst-pfx")], Lower::Unknown("stateless prefix translation is not modelled")),
-    v6("DNPT", &[one("src-pfx"), one("dst-pfx")], Lower::Unknown("stateless prefix translation is not modelled")),
-    v4("SAME", &[one("to"), flag("nodst"), flag("random")], Lower::Unknown("an address translation of old kernels")),
+    v6(
+        "SNPT",
+        &[one("src-pfx"), one("dst-pfx")],
+        Lower::Unknown("stateless prefix translation is not modelled"),
+    ),
+    v6(
+        "DNPT",
+        &[one("src-pfx"), one("dst-pfx")],
+        Lower::Unknown("stateless prefix translation is not modelled"),
+    ),
+    v4(
+        "SAME",
+        &[one("to"), flag("nodst"), flag("random")],
+        Lower::Unknown("an address translation of old kernels"),
+    ),
     v4("MIRROR", &[], Lower::Unknown("sends the packet back")),
-    ext("ROUTE", &[one("oif"), one("iif"), one("gw"), flag("continue"), flag("tee")], Lower::Unknown("routes the packet by itself")),
-    ext("TARPIT", &[flag("tarpit"), flag("honeypot"), flag("reset")], Lower::Unknown("answers in place of the box, or drops")),
+    ext(
+        "ROUTE",
+        &[one("oif"), one("iif"), one("gw"), flag("continue"), flag("tee")],
+        Lower::Unknown("routes the packet by itself"),
+    ),
+    ext(
+        "TARPIT",
+        &[flag("tarpit"), flag("honeypot"), flag("reset")],
+        Lower::Unknown("answers in place of the box, or drops"),
+    ),
     ext("DELUDE", &[], Lower::Unknown("answers in place of the box, or drops")),
     ext("CHAOS", &[flag("delude"), flag("tarpit")], Lower::Unknown("chooses by chance")),
     ext("STEAL", &[], Lower::Target(|_, _| Ok(crate::model::Action::Drop))),
     ext("ECHO", &[], Lower::Unknown("answers in place of the box, or drops")),
     ext("ACCOUNT", &[one("addr"), one("tname")], Lower::Continue),
     ext("LOGMARK", &[one("log-level"), one("log-prefix")], Lower::Continue),
-    ext("IPMARK", &[one("addr"), one("and-mask"), one("or-mask"), one("shift")], Lower::Target(registers::hmark)),
+    ext(
+        "IPMARK",
+        &[one("addr"), one("and-mask"), one("or-mask"), one("shift")],
+        Lower::Target(registers::hmark),
+    ),
     ext("RAWDNAT", &[one("to-destination")], Lower::Unknown("stateless translation is not modelled")),
     ext("RAWSNAT", &[one("to-source")], Lower::Unknown("stateless translation is not modelled")),
 ];

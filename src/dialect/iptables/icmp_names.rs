@@ -98,7 +98,8 @@ pub(super) fn parse(text: &[u8], names: &[Name]) -> Option<(u16, u16)> {
     if let Some(n) = names.iter().find(|n| n.0.eq_ignore_ascii_case(text)) {
         return Some(named(n));
     }
-    let mut begin = names.iter().filter(|n| n.0.get(..text.len()).is_some_and(|b| b.eq_ignore_ascii_case(text)));
+    let mut begin =
+        names.iter().filter(|n| n.0.get(..text.len()).is_some_and(|b| b.eq_ignore_ascii_case(text)));
     match (begin.next(), begin.next()) {
         (Some(n), None) => Some(named(n)),
         _ => None,

@@ -48,10 +48,7 @@ pub(super) static TABLES: [Table; 5] = [
             ("POSTROUTING", Hook::Postrouting, -150),
         ],
     },
-    Table {
-        name: "raw",
-        chains: &[("PREROUTING", Hook::Prerouting, -300), ("OUTPUT", Hook::Output, -300)],
-    },
+    Table { name: "raw", chains: &[("PREROUTING", Hook::Prerouting, -300), ("OUTPUT", Hook::Output, -300)] },
     Table {
         name: "security",
         chains: &[("INPUT", Hook::Input, 50), ("FORWARD", Hook::Forward, 50), ("OUTPUT", Hook::Output, 50)],
@@ -89,13 +86,7 @@ enum Memo {
 const MEMO: usize = 1 << 16;
 
 impl<'f> Context<'f> {
-    pub(super) fn new(
-        b: Builder,
-        words: Words<'f>,
-        v6: bool,
-        options: &'f ReadOptions,
-        sets: Sets,
-    ) -> Self {
+    pub(super) fn new(b: Builder, words: Words<'f>, v6: bool, options: &'f ReadOptions, sets: Sets) -> Self {
         Self {
             b,
             words,
@@ -308,7 +299,12 @@ impl<'f> Context<'f> {
                 Address::Set(set) => ranges.extend_from_slice(set.ranges()),
                 Address::Scattered => {
                     let text = format!("{} {}", side(field), String::from_utf8_lossy(part));
-                    others.push(self.b.opaque(&text, "the mask selects too many separate ranges", false, self.origin));
+                    others.push(self.b.opaque(
+                        &text,
+                        "the mask selects too many separate ranges",
+                        false,
+                        self.origin,
+                    ));
                 }
                 Address::Host(name) => match self.host(&name) {
                     Some(set) => ranges.extend_from_slice(set.ranges()),
@@ -408,7 +404,10 @@ impl<'f> Context<'f> {
     }
 
     /// What the rule does.
-    pub(super) fn action(&mut self, chain: &dyn Fn(&[u8]) -> Option<crate::model::ChainId>) -> Lowered<Action> {
+    pub(super) fn action(
+        &mut self,
+        chain: &dyn Fn(&[u8]) -> Option<crate::model::ChainId>,
+    ) -> Lowered<Action> {
         let Some(target) = self.command.spec.target else {
             return Ok(Action::Continue);
         };
@@ -439,9 +438,9 @@ impl<'f> Context<'f> {
             match name {
                 b"ACCEPT" => return Ok(Action::Accept),
                 b"DROP" if self.table.name == "nat" => {
-                    return Err(self
-                        .problem(target.word, "the nat table cannot drop")
-                        .help("drop in the filter table: nat chains see only the first packet of a connection"));
+                    return Err(self.problem(target.word, "the nat table cannot drop").help(
+                        "drop in the filter table: nat chains see only the first packet of a connection",
+                    ));
                 }
                 b"DROP" => return Ok(Action::Drop),
                 b"RETURN" => return Ok(Action::Return),
@@ -453,7 +452,12 @@ impl<'f> Context<'f> {
         }
         if name == b"QUEUE" {
             let why = "a program in user space decides";
-            return Ok(Action::Unknown(self.b.condition("-j QUEUE", why, ConditionKind::Volatile, self.origin)));
+            return Ok(Action::Unknown(self.b.condition(
+                "-j QUEUE",
+                why,
+                ConditionKind::Volatile,
+                self.origin,
+            )));
         }
         let shown = self.words.shown(target.word);
         Err(self
@@ -519,7 +523,10 @@ impl<'f> Context<'f> {
         let extension: &Extension = self.command.spec.uses[owner].extension;
         let mut text = self.head(owner);
         let tests: Vec<Test> = self.tests(owner).collect();
-        let repeated = tests.iter().enumerate().any(|(i, t)| tests[..i].iter().any(|u| std::ptr::eq(u.option, t.option)));
+        let repeated = tests
+            .iter()
+            .enumerate()
+            .any(|(i, t)| tests[..i].iter().any(|u| std::ptr::eq(u.option, t.option)));
         if repeated {
             for t in &tests {
                 self.write_test(&mut text, t, true);

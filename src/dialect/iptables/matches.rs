@@ -19,7 +19,9 @@ const ALL: u8 = 31;
 fn state_bits(text: &[u8]) -> Option<(u8, bool, bool)> {
     // The lists that nearly every dump holds.
     match text {
-        b"RELATED,ESTABLISHED" | b"ESTABLISHED,RELATED" => return Some((RELATED | ESTABLISHED, false, false)),
+        b"RELATED,ESTABLISHED" | b"ESTABLISHED,RELATED" => {
+            return Some((RELATED | ESTABLISHED, false, false));
+        }
         b"NEW" => return Some((NEW, false, false)),
         b"INVALID" => return Some((INVALID, false, false)),
         _ => {}
@@ -54,7 +56,9 @@ pub(super) fn state(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     for test in c.tests(owner) {
         let (bits, snat, dnat) = read_states(c, &test)?;
         if snat || dnat {
-            return Err(c.problem(test.args[0], "`-m state` knows no SNAT and DNAT").help("use `-m conntrack --ctstate`"));
+            return Err(c
+                .problem(test.args[0], "`-m state` knows no SNAT and DNAT")
+                .help("use `-m conntrack --ctstate`"));
         }
         let term = state_term(c, if test.negated { ALL & !bits } else { bits });
         c.push(term);
@@ -174,7 +178,12 @@ fn nat_state_term(c: &mut Context<'_>, bits: u8, nat: &NatStates) -> Term {
     for (is, name) in [(nat.snat, "SNAT"), (nat.dnat, "DNAT")] {
         if is {
             let text = format!("-m conntrack --ctstate {name}");
-            names.push(c.b.opaque(&text, "depends on the translation of the connection", nat.negated, c.origin));
+            names.push(c.b.opaque(
+                &text,
+                "depends on the translation of the connection",
+                nat.negated,
+                c.origin,
+            ));
         }
     }
     let tracked = tracked(c);
@@ -297,7 +306,13 @@ fn address_types(text: &[u8]) -> Option<(AddressTypes, Vec<String>)> {
     Some((types, other))
 }
 
-fn address_type_term(c: &mut Context<'_>, field: Field, types: AddressTypes, other: &[String], negated: bool) {
+fn address_type_term(
+    c: &mut Context<'_>,
+    field: Field,
+    types: AddressTypes,
+    other: &[String],
+    negated: bool,
+) {
     let mut terms = Vec::new();
     if types != AddressTypes::default() {
         terms.push(Term::AddressType { field, types, negated });
@@ -327,7 +342,9 @@ fn rate(c: &mut Context<'_>, owner: usize, unthrottled: bool, negated: bool) {
 pub(super) fn limit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     if let Some(test) = c.command.spec.find(owner, "limit").copied() {
         if test.negated {
-            return Err(c.problem(test.word, "`--limit` cannot be negated").help("use `-m hashlimit --hashlimit-above`"));
+            return Err(c
+                .problem(test.word, "`--limit` cannot be negated")
+                .help("use `-m hashlimit --hashlimit-above`"));
         }
         check_rate(c, &test)?;
     }
@@ -340,9 +357,13 @@ fn check_rate(c: &Context<'_>, test: &Test) -> Lowered<()> {
     let text = c.words.shown(test.args[0]);
     let (number, unit) = text.split_once('/').unwrap_or((&text, "second"));
     let digits = number.trim_end_matches(|x: char| x == 'b' || x == 'k' || x == 'm');
-    let known = ["second", "minute", "hour", "day"].iter().any(|u| !unit.is_empty() && u.starts_with(&unit.to_ascii_lowercase()));
+    let known = ["second", "minute", "hour", "day"]
+        .iter()
+        .any(|u| !unit.is_empty() && u.starts_with(&unit.to_ascii_lowercase()));
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !known {
-        return Err(c.problem(test.args[0], format!("`{text}` is no rate")).help("such as 5/second, 10/minute"));
+        return Err(c
+            .problem(test.args[0], format!("`{text}` is no rate"))
+            .help("such as 5/second, 10/minute"));
     }
     Ok(())
 }
@@ -351,7 +372,9 @@ fn check_rate(c: &Context<'_>, test: &Test) -> Lowered<()> {
 pub(super) fn hashlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     let test = c.tests(owner).find(|t| matches!(t.option.canonical, "hashlimit-upto" | "hashlimit-above"));
     let Some(test) = test else {
-        return Err(c.problem(c.command.spec.uses[owner].word, "`-m hashlimit` needs a rate").help("such as `--hashlimit-upto 5/second`"));
+        return Err(c
+            .problem(c.command.spec.uses[owner].word, "`-m hashlimit` needs a rate")
+            .help("such as `--hashlimit-upto 5/second`"));
     };
     check_rate(c, &test)?;
     rate(c, owner, test.option.canonical == "hashlimit-upto", test.negated);
@@ -362,7 +385,9 @@ pub(super) fn hashlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 pub(super) fn connlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     let test = c.tests(owner).find(|t| matches!(t.option.canonical, "connlimit-upto" | "connlimit-above"));
     let Some(test) = test else {
-        return Err(c.problem(c.command.spec.uses[owner].word, "`-m connlimit` needs a number").help("such as `--connlimit-above 10`"));
+        return Err(c
+            .problem(c.command.spec.uses[owner].word, "`-m connlimit` needs a number")
+            .help("such as `--connlimit-above 10`"));
     };
     c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
     rate(c, owner, test.option.canonical == "connlimit-upto", test.negated);
@@ -375,8 +400,10 @@ pub(super) fn recent(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         c.tests(owner).filter(|t| matches!(t.option.canonical, "set" | "rcheck" | "update" | "remove"));
     let (first, second) = (commands.next(), commands.next());
     let (Some(test), None) = (first, second) else {
-        return Err(c
-            .problem(c.command.spec.uses[owner].word, "`-m recent` needs one of --set, --rcheck, --update and --remove"));
+        return Err(c.problem(
+            c.command.spec.uses[owner].word,
+            "`-m recent` needs one of --set, --rcheck, --update and --remove",
+        ));
     };
     if test.option.canonical == "set" {
         if test.negated {
@@ -411,4 +438,3 @@ pub(super) fn rpfilter(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     c.push_opaque(&text, "depends on the routing of the box", invert);
     Ok(())
 }
-

@@ -13,7 +13,12 @@ pub(super) fn only_in(c: &Context<'_>, owner: usize, tables: &[&str]) -> Lowered
         return Ok(());
     }
     let used = c.command.spec.uses[owner];
-    let message = format!("`{}` stands only in table {}, this is {}", used.extension.name, tables.join(" or "), c.table.name);
+    let message = format!(
+        "`{}` stands only in table {}, this is {}",
+        used.extension.name,
+        tables.join(" or "),
+        c.table.name
+    );
     Err(c.problem(used.word, message))
 }
 
@@ -78,9 +83,11 @@ pub(super) fn reject(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
                 None => p.help("such as icmp-port-unreachable, icmp6-port-unreachable or tcp-reset"),
             });
         }
-        let is_tcp = c.command.spec.proto.is_some_and(|p| {
-            !p.negated && values::protocol(c.words.text(p.value)) == Some(proto::TCP)
-        });
+        let is_tcp = c
+            .command
+            .spec
+            .proto
+            .is_some_and(|p| !p.negated && values::protocol(c.words.text(p.value)) == Some(proto::TCP));
         if shown.starts_with("tcp-r") && !is_tcp {
             return Err(c.problem(test.args[0], "`tcp-reset` needs `-p tcp` in the same rule"));
         }
@@ -110,7 +117,12 @@ const NOTHING: Translation = Translation {
     netmap: false,
 };
 
-fn address_translation(c: &mut Context<'_>, owner: usize, end: TranslatedEnd, option: &str) -> Lowered<Action> {
+fn address_translation(
+    c: &mut Context<'_>,
+    owner: usize,
+    end: TranslatedEnd,
+    option: &str,
+) -> Lowered<Action> {
     only_in(c, owner, &["nat"])?;
     let mut given = c.tests(owner).filter(|t| t.option.canonical == option);
     let (first, second) = (given.next(), given.next());
@@ -177,12 +189,15 @@ fn split_ports(text: &[u8], v6: bool) -> (Vec<u8>, Option<&[u8]>) {
 fn needs_ports(c: &Context<'_>, word: usize) -> Lowered<()> {
     let fits = c.command.spec.proto.is_some_and(|p| {
         let number = values::protocol(c.words.text(p.value)).unwrap_or(0);
-        !p.negated && (proto::WITH_PORTS.contains(&number) || number == proto::ICMP || number == proto::ICMPV6)
+        !p.negated
+            && (proto::WITH_PORTS.contains(&number) || number == proto::ICMP || number == proto::ICMPV6)
     });
     if fits {
         return Ok(());
     }
-    Err(c.problem(word, "ports are translated only with a protocol that has them").help("add `-p tcp` or `-p udp`"))
+    Err(c
+        .problem(word, "ports are translated only with a protocol that has them")
+        .help("add `-p tcp` or `-p udp`"))
 }
 
 fn ports_only(c: &Context<'_>, owner: usize, t: &mut Translation) -> Lowered<()> {

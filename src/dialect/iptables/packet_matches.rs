@@ -65,8 +65,10 @@ fn requires(c: &mut Context<'_>, owner: usize, wanted: &[u8]) -> Lowered<()> {
     }
     let used = c.command.spec.uses[owner];
     let names: Vec<String> = wanted.iter().map(|p| format!("`-p {}`", proto::name(*p))).collect();
-    Err(c
-        .problem(used.word, format!("`{}` needs {} in the same rule", used.extension.name, names.join(" or "))))
+    Err(c.problem(
+        used.word,
+        format!("`{}` needs {} in the same rule", used.extension.name, names.join(" or ")),
+    ))
 }
 
 #[inline]

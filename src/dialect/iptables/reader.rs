@@ -147,8 +147,11 @@ impl<'f> Reader<'f> {
             let origin = self.origin(line.start, line.end);
             let other = String::from_utf8_lossy(text).trim_start_matches(['#', ' ']).to_owned();
             self.diagnose(
-                Diagnostic::warning(origin, format!("another ruleset of the same box is not in this file ({other})"))
-                    .help("both are enforced: dump the other one too"),
+                Diagnostic::warning(
+                    origin,
+                    format!("another ruleset of the same box is not in this file ({other})"),
+                )
+                .help("both are enforced: dump the other one too"),
             );
             return;
         }
@@ -196,7 +199,9 @@ impl<'f> Reader<'f> {
             let near = syntax::nearest(&shown, TABLES.iter().map(|t| t.name));
             let help = match near {
                 Some(n) => format!("did you mean `*{n}`?"),
-                None => "the tables are filter, nat, mangle, raw and security; this one is left out".to_owned(),
+                None => {
+                    "the tables are filter, nat, mangle, raw and security; this one is left out".to_owned()
+                }
             };
             self.error(line.start, name_end, format!("there is no table `{shown}`"), help);
             // Read aside, so that only what is wrong with it is seen.
@@ -220,7 +225,12 @@ impl<'f> Reader<'f> {
     fn commit(&mut self, line: Line) {
         match self.section.take() {
             Some(open) => self.close(open, line.start, true),
-            None => self.error(line.start, line.end, "COMMIT without a table", "a table begins with `*filter` or the like"),
+            None => self.error(
+                line.start,
+                line.end,
+                "COMMIT without a table",
+                "a table begins with `*filter` or the like",
+            ),
         }
     }
 
@@ -252,7 +262,12 @@ impl<'f> Reader<'f> {
             self.close(open, length, false);
         } else if self.tables == 0 {
             let message = format!("no table in this file: it is no {}-save dump", self.dialect);
-            self.error(0, length.min(80), message, "a dump begins with `*filter` or the like and ends with COMMIT");
+            self.error(
+                0,
+                length.min(80),
+                message,
+                "a dump begins with `*filter` or the like and ends with COMMIT",
+            );
         }
         if self.suppressed > 0 {
             let message = format!("{} more problems in this file are not shown", self.suppressed);
@@ -267,7 +282,12 @@ impl<'f> Reader<'f> {
         let (name, policy) = (fields.next().unwrap_or_default(), fields.next());
         let end = bytes[line.start..line.end].trim_ascii_end().len() + line.start;
         if self.section.is_none() {
-            self.error(line.start, end, "a chain outside of a table", "a table begins with `*filter` or the like");
+            self.error(
+                line.start,
+                end,
+                "a chain outside of a table",
+                "a table begins with `*filter` or the like",
+            );
             return;
         }
         if name.is_empty() || name.len() > MAX_CHAIN_NAME {
@@ -304,7 +324,12 @@ impl<'f> Reader<'f> {
         }
         let count = self.c.words.len();
         if count == 0 {
-            self.error(line.start, line.end, "a line of blanks, which iptables-restore refuses", "delete the blanks");
+            self.error(
+                line.start,
+                line.end,
+                "a line of blanks, which iptables-restore refuses",
+                "delete the blanks",
+            );
             return;
         }
         let (from, to) = (self.c.words.word(0).start as usize, self.c.words.word(count - 1).end as usize);
@@ -316,7 +341,12 @@ impl<'f> Reader<'f> {
             );
         }
         if self.section.is_none() {
-            self.error(from, to, "a command outside of a table", "a table begins with `*filter` or the like, and COMMIT ends it");
+            self.error(
+                from,
+                to,
+                "a command outside of a table",
+                "a table begins with `*filter` or the like, and COMMIT ends it",
+            );
             return;
         }
         self.c.origin = Origin::new(0, from, to);

@@ -68,7 +68,9 @@ fn only_option(c: &Context<'_>, owner: usize, fits: impl Fn(&Test) -> bool) -> L
     let used = c.command.spec.uses[owner];
     match (found.next(), found.next()) {
         (Some(t), None) => Ok(t),
-        (None, _) => Err(c.problem(used.word, format!("`-j {}` needs to be told what to do", used.extension.name))),
+        (None, _) => {
+            Err(c.problem(used.word, format!("`-j {}` needs to be told what to do", used.extension.name)))
+        }
         (_, Some(t)) => Err(c.problem(t.word, "a second thing to do")),
     }
 }

@@ -89,7 +89,10 @@ impl Section {
             if self.find(name).is_none() {
                 self.create(c, name, origin);
             }
-            return Err((format!("chain {shown} has no policy here"), "write `-` for a chain of your own".to_owned()));
+            return Err((
+                format!("chain {shown} has no policy here"),
+                "write `-` for a chain of your own".to_owned(),
+            ));
         };
         let verdict = reader::policy(policy);
         if let Some(id) = self.find(name) {
@@ -123,7 +126,8 @@ impl Section {
 
     fn unknown_policy(&mut self, c: &mut Context<'_>, id: ChainId, text: &str, origin: Origin) -> Complaint {
         let kind = crate::model::ConditionKind::Volatile;
-        let condition = c.b.condition(&format!("policy {text}"), "no policy of this name exists", kind, origin);
+        let condition =
+            c.b.condition(&format!("policy {text}"), "no policy of this name exists", kind, origin);
         if let Some(b) = self.builtin(id) {
             b.policy = Policy::Unknown(condition);
         }
@@ -197,7 +201,11 @@ impl Section {
     }
 
     // The chain that a command names; made if it does not exist, which is a problem.
-    fn chain_of(&mut self, c: &mut Context<'_>, word: usize) -> (ChainId, Option<Hook>, Option<Box<Problem>>) {
+    fn chain_of(
+        &mut self,
+        c: &mut Context<'_>,
+        word: usize,
+    ) -> (ChainId, Option<Hook>, Option<Box<Problem>>) {
         let name = c.words.text(word);
         if let Some((last, id, hook)) = &self.last
             && **last == *name
@@ -306,7 +314,9 @@ impl Section {
             }
             None => {
                 let word = c.command.verb.map_or(0, |v| v.1);
-                Err(c.problem(word, "no rule like this one is in the chain").help("iptables-restore refuses the file"))
+                Err(c
+                    .problem(word, "no rule like this one is in the chain")
+                    .help("iptables-restore refuses the file"))
             }
         }
     }
@@ -333,7 +343,8 @@ impl Section {
         let chain = c.command.chain;
         let name: Option<Box<[u8]>> = chain.map(|w| c.words.text(w).into());
         let id = name.as_deref().and_then(|n| self.find(n));
-        let missing = |c: &Context<'_>, w: usize| c.problem(w, format!("there is no chain `{}`", c.words.shown(w)));
+        let missing =
+            |c: &Context<'_>, w: usize| c.problem(w, format!("there is no chain `{}`", c.words.shown(w)));
         match (verb, chain, id) {
             (Verb::Nothing, ..) => Ok(()),
             (Verb::NewChain, Some(w), Some(_)) => Err(c.problem(w, "this chain exists already")),
@@ -384,7 +395,9 @@ impl Section {
         };
         let new: Box<[u8]> = c.words.text(to).into();
         if self.builtin(id).is_some() || self.find(&new).is_some() {
-            return Err(c.problem(to, "the chain cannot have this name").help("it is built in, or the name is taken"));
+            return Err(c
+                .problem(to, "the chain cannot have this name")
+                .help("it is built in, or the name is taken"));
         }
         self.chains.retain(|_, v| *v != id);
         c.b.firewall_mut().chains[id.index()].name = String::from_utf8_lossy(&new).into_owned();

@@ -10,7 +10,11 @@ pub(super) struct Sets {}
 /// `-m set`.
 pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     c.needs_option(owner)?;
-    c.joint(owner, ConditionKind::Pure, "the set is not known: put the output of `ipset save` beside the dump")
+    c.joint(
+        owner,
+        ConditionKind::Pure,
+        "the set is not known: put the output of `ipset save` beside the dump",
+    )
 }
 
 impl Sets {

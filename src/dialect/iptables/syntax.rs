@@ -228,7 +228,9 @@ impl Parser<'_, '_> {
             [b'!'] => {
                 if let Some(first) = self.not.replace(i) {
                     let _ = first;
-                    return Err(Problem::at(self.words, i, "`!` stands twice").help("write it once, or not at all"));
+                    return Err(
+                        Problem::at(self.words, i, "`!` stands twice").help("write it once, or not at all")
+                    );
                 }
                 Ok(())
             }
@@ -239,12 +241,18 @@ impl Parser<'_, '_> {
 
     fn stray(&self, i: usize) -> Box<Problem> {
         let text = self.words.text(i);
-        let p = Problem::at(self.words, i, format!("`{}` is neither an option nor an argument of one", self.words.shown(i)));
+        let p = Problem::at(
+            self.words,
+            i,
+            format!("`{}` is neither an option nor an argument of one", self.words.shown(i)),
+        );
         match text {
             [b'#', ..] => p.help("a note must stand on a line of its own that begins with `#`"),
             b"\\" => p.help("a rule stands on one line: it cannot be continued on the next"),
             [b'\'', ..] => p.help("only `\"` quotes"),
-            _ if i > 0 && self.words.text(i - 1) == b"!" => p.help("write `!` before the option: `! -s 10.0.0.1`"),
+            _ if i > 0 && self.words.text(i - 1) == b"!" => {
+                p.help("write `!` before the option: `! -s 10.0.0.1`")
+            }
             _ => p,
         }
     }
@@ -283,7 +291,11 @@ impl Parser<'_, '_> {
         if let Some(not) = negated
             && !b"sdiopf".contains(&letter)
         {
-            return Err(Problem::at(self.words, not, format!("`!` cannot stand before `{}`", self.words.shown(i))));
+            return Err(Problem::at(
+                self.words,
+                not,
+                format!("`!` cannot stand before `{}`", self.words.shown(i)),
+            ));
         }
         let negated = negated.is_some();
         match letter {
@@ -370,7 +382,9 @@ impl Parser<'_, '_> {
             self.out.chain = Some(self.value(i, attached)?);
         }
         let number = matches!(verb, Verb::Insert | Verb::Delete | Verb::Nothing);
-        if operand && (!number || (self.more() && self.words.text(self.at).first().is_some_and(u8::is_ascii_digit))) {
+        if operand
+            && (!number || (self.more() && self.words.text(self.at).first().is_some_and(u8::is_ascii_digit)))
+        {
             self.out.operand = Some(self.value(i, None)?);
         }
         Ok(())
@@ -401,7 +415,9 @@ impl Parser<'_, '_> {
         let p = Problem::at(self.words, i, format!("`{shown}` is no option here"));
         match near {
             Some(n) => p.help(format!("did you mean `--{n}`?")),
-            None => p.help("an option of a match stands behind its `-m`; ports need `-p tcp` or the like before them"),
+            None => p.help(
+                "an option of a match stands behind its `-m`; ports need `-p tcp` or the like before them",
+            ),
         }
     }
 
@@ -431,10 +447,12 @@ impl Parser<'_, '_> {
                 self.out.spec.uses.push(Use { extension, word: i });
                 self.test(i, self.out.spec.uses.len() - 1, option, attached)
             }
-            Found::Ambiguous => {
-                Err(Problem::at(self.words, i, format!("`{}` is short for several options", self.words.shown(i)))
-                    .help("write the option out"))
-            }
+            Found::Ambiguous => Err(Problem::at(
+                self.words,
+                i,
+                format!("`{}` is short for several options", self.words.shown(i)),
+            )
+            .help("write the option out")),
             Found::Nothing => Err(self.unknown(i)),
         }
     }
@@ -511,7 +529,11 @@ impl Parser<'_, '_> {
         if let Some(not) = not
             && !option.negatable
         {
-            return Err(Problem::at(self.words, not, format!("`!` cannot stand before `{}`", self.words.shown(i))));
+            return Err(Problem::at(
+                self.words,
+                not,
+                format!("`!` cannot stand before `{}`", self.words.shown(i)),
+            ));
         }
         let mut args = [0; 2];
         let mut count = 0;

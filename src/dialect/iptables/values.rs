@@ -22,10 +22,8 @@ pub(super) fn protocol(text: &[u8]) -> Option<u8> {
         b"udp" => Some(proto::UDP),
         b"icmp" => Some(proto::ICMP),
         b"all" | b"ALL" | b"any" => Some(0),
-        _ => number(text).map_or_else(
-            || std::str::from_utf8(text).ok().and_then(proto::parse),
-            |n| u8::try_from(n).ok(),
-        ),
+        _ => number(text)
+            .map_or_else(|| std::str::from_utf8(text).ok().and_then(proto::parse), |n| u8::try_from(n).ok()),
     }
 }
 
@@ -149,8 +147,9 @@ fn address_v6(text: &[u8]) -> Read<Address> {
         Some(m) => match number(m) {
             Some(n) if n <= 128 => u128::MAX.checked_shl(128 - n as u32).unwrap_or(0),
             Some(n) => return Err(format!("`/{n}` is longer than 128")),
-            None => v6_number(m)
-                .ok_or_else(|| format!("`{}` is no network mask", String::from_utf8_lossy(m)))?,
+            None => {
+                v6_number(m).ok_or_else(|| format!("`{}` is no network mask", String::from_utf8_lossy(m)))?
+            }
         },
     };
     let Some(ip) = v6_number(ip) else {
@@ -244,7 +243,10 @@ fn word32(i: Input<'_>) -> IResult<Input<'_>, u32> {
     map_opt(any_number, |n| u32::try_from(n).ok()).parse(i)
 }
 
-fn whole<'a, T>(text: &'a [u8], parser: impl Parser<Input<'a>, Output = T, Error = nom::error::Error<Input<'a>>>) -> Option<T> {
+fn whole<'a, T>(
+    text: &'a [u8],
+    parser: impl Parser<Input<'a>, Output = T, Error = nom::error::Error<Input<'a>>>,
+) -> Option<T> {
     let text = std::str::from_utf8(text).ok()?;
     all_consuming(parser).parse(text).ok().map(|(_, t)| t)
 }
@@ -264,7 +266,9 @@ pub(super) fn bounded(text: &[u8], max: u64) -> Read<u64> {
 fn port(i: Input<'_>) -> IResult<Input<'_>, u16> {
     let name = |c: char| !matches!(c, ':' | ',' | '/');
     map_opt(take_while1(name), |p: Input<'_>| match p.as_bytes()[0] {
-        b'0'..=b'9' => any_number(p).ok().filter(|(r, _)| r.is_empty()).and_then(|(_, n)| u16::try_from(n).ok()),
+        b'0'..=b'9' => {
+            any_number(p).ok().filter(|(r, _)| r.is_empty()).and_then(|(_, n)| u16::try_from(n).ok())
+        }
         _ => services::port(p),
     })
     .parse(i)
@@ -272,7 +276,11 @@ fn port(i: Input<'_>) -> IResult<Input<'_>, u16> {
 
 fn port_range(i: Input<'_>) -> IResult<Input<'_>, (u16, u16)> {
     alt((
-        separated_pair(map(opt(port), |p| p.unwrap_or(0)), char(':'), map(opt(port), |p| p.unwrap_or(u16::MAX))),
+        separated_pair(
+            map(opt(port), |p| p.unwrap_or(0)),
+            char(':'),
+            map(opt(port), |p| p.unwrap_or(u16::MAX)),
+        ),
         map(port, |p| (p, p)),
     ))
     .parse(i)
