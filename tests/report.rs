@@ -50,6 +50,20 @@ fn sarif() {
 }
 
 #[test]
+fn junit() {
+    insta::assert_snapshot!(render(
+        "junit",
+        &report(),
+        &Style { date: Some("2026-03-31".into()), ..plain(0) }
+    ));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(render("markdown", &report(), &plain(0)));
+}
+
+#[test]
 fn no_format_lets_a_dump_command_a_terminal() {
     for (format, _) in FORMATS {
         let text = render(format, &report(), &plain(80));

@@ -5,7 +5,9 @@ pub mod explain;
 pub mod github;
 pub mod human;
 pub mod json;
+pub mod junit;
 pub mod line_hash;
+pub mod markdown;
 pub mod matrix;
 pub mod places;
 pub mod sarif;
@@ -48,6 +50,8 @@ pub const FORMATS: &[(&str, Write)] = &[
     ("json", json::write),
     ("sarif", sarif::write),
     ("github", github::write),
+    ("junit", junit::write),
+    ("markdown", markdown::write),
 ];
 
 /// Where havenlint is described.

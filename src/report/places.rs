@@ -1,6 +1,6 @@
 //! Finding the text behind a [`Location`] again: lines by number, columns in bytes and in UTF-16 units.
 
-use super::text::visible;
+use super::text::{clean, visible};
 use crate::finding::Report;
 use crate::source::{Location, SourceFile};
 use rustc_hash::FxHashMap;
@@ -18,6 +18,27 @@ impl<'a> Sources<'a> {
     /// The file that a location is in, if the report has it.
     pub fn file(&self, location: &Location) -> Option<&'a SourceFile> {
         self.0.get(location.path.as_str()).copied()
+    }
+
+    /// The lines of a place with their numbers (from 1), safe to show, and `around` lines before and after: at most `most` lines of at
+    /// most 300 characters.
+    pub fn lines(&self, at: &Location, around: u32, most: u32) -> Vec<(u32, String)> {
+        let Some(file) = self.file(at) else {
+            let text = clean(&at.text).into_owned();
+            return if text.is_empty() { vec![] } else { vec![(at.line, text)] };
+        };
+        let count = file.line_starts().len() as u32;
+        let first = at.line.max(1).saturating_sub(around).max(1);
+        let last =
+            at.end_line.max(at.line).saturating_add(around).min(first.saturating_add(most - 1)).min(count);
+        let show = |line: u32| {
+            let index = line as usize - 1;
+            let column = if line == at.line { at.column.saturating_sub(1) as usize } else { 0 };
+            let text = Window::new(file, index, column, 300).text.trim_end().to_owned();
+            // What follows the last line feed is no line.
+            (line < count || !file.line_range(index).is_empty()).then_some((line, text))
+        };
+        (first..=last).filter_map(show).collect()
     }
 
     /// A location as a region on its first line, with columns in UTF-16 units.

@@ -240,6 +240,12 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
     pieces
 }
 
+/// The last sentence of the report, without its full stop.
+pub fn verdict(report: &Report) -> String {
+    let words: Vec<_> = pieces(report).into_iter().map(|(text, _)| text).collect();
+    words.join(" ").trim_end_matches('.').to_owned()
+}
+
 /// Ends a list: the last comma becomes another mark, or nothing.
 fn end_with(pieces: &mut [(String, Ink)], mark: char) {
     if let Some((text, _)) = pieces.last_mut() {

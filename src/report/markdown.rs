@@ -1,0 +1,213 @@
+//! Markdown for a job summary or a comment on a pull request (GitHub's flavour).
+//!
+//! Whatever comes from a file is shown as code or with every mark of Markdown escaped, so that a comment in a dump can neither format
+//! the page, nor link, nor call people.
+
+use super::matrix::{Matrix, STATES, words};
+use super::places::Sources;
+use super::tables::{assumption, verdict};
+use super::text::{clean, count, thousands};
+use super::{INPUT_RULE, Style};
+use crate::finding::{Finding, Report, State};
+use crate::source::{Location, Severity};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// Characters that a comment on GitHub may have are 65 536; findings beyond this are counted instead.
+const MAX_LENGTH: usize = 56_000;
+/// Nodes that get a column; with more the table shows counts.
+const MAX_COLUMNS: usize = 12;
+
+/// Writes the report.
+pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(page, "## havenlint: {}\n", escape(&verdict(report)));
+    if !report.catalogue.id.is_empty() {
+        let c = &report.catalogue;
+        let _ = write!(
+            page,
+            "Catalogue `{}` {}, phase {}",
+            clean(&c.id).replace('`', ""),
+            escape(&c.version),
+            escape(&report.phase)
+        );
+        for a in &report.assumptions {
+            let _ = write!(page, "; {}", escape(assumption(a)));
+        }
+        page.push_str(".\n\n");
+    }
+    matrix(report, &mut page);
+    ledger(report, &mut page);
+    findings(report, &mut page);
+    out.write_all(page.as_bytes())
+}
+
+const fn sign(state: State) -> &'static str {
+    match state {
+        State::Met => "✅",
+        State::Violated => "❌",
+        State::Undecided => "❓",
+        State::NotChecked => "⚪",
+        State::NotApplicable => "➖",
+    }
+}
+
+const fn icon(level: Severity) -> &'static str {
+    match level {
+        Severity::Error => "❌",
+        Severity::Warning => "⚠️",
+        Severity::Note => "ℹ️",
+    }
+}
+
+fn matrix(report: &Report, page: &mut String) {
+    let matrix = Matrix::of(report);
+    if matrix.rows.is_empty() {
+        return;
+    }
+    let wide = matrix.subjects.len() <= MAX_COLUMNS;
+    let heads: Vec<String> = if wide {
+        matrix.subjects.iter().map(|s| escape(s)).collect()
+    } else {
+        STATES.map(|s| words(s).to_owned()).to_vec()
+    };
+    let _ = writeln!(page, "| Requirement | {} |\n|---|{}", heads.join(" | "), ":-:|".repeat(heads.len()));
+    for (id, row) in &matrix.rows {
+        let cells: Vec<String> = if wide {
+            row.iter().map(|c| c.map_or("", sign).to_owned()).collect()
+        } else {
+            Matrix::tally(row).map(|n| if n > 0 { n.to_string() } else { String::new() }).to_vec()
+        };
+        let _ = writeln!(page, "| {} | {} |", escape(id), cells.join(" | "));
+    }
+    if wide {
+        let legend: Vec<_> = STATES.iter().map(|s| format!("{} {}", sign(*s), words(*s))).collect();
+        let _ = writeln!(page, "\n{}", legend.join(" · "));
+    }
+    page.push('\n');
+}
+
+fn ledger(report: &Report, page: &mut String) {
+    let lost: u64 = report.inputs.iter().map(|i| i.ledger.not_understood).sum();
+    if lost > 0 {
+        let _ = writeln!(
+            page,
+            "> [!WARNING]\n> {} not understood. Any verdict is possible there: what depends on it is shown as undecided, never as met.\n",
+            count(lost as usize, "rule")
+        );
+    }
+    let _ = writeln!(page, "<details><summary>{} read</summary>\n", count(report.inputs.len(), "file"));
+    page.push_str(
+        "| File | Dialect | Rules | Exact | Approximated | Not understood |\n|---|---|--:|--:|--:|--:|\n",
+    );
+    let mut inputs: Vec<_> = report.inputs.iter().collect();
+    inputs.sort_by_key(|i| std::cmp::Reverse((i.ledger.not_understood, i.ledger.approximated)));
+    for i in inputs.iter().take(50) {
+        let l = &i.ledger;
+        let n = [i.rules, l.exact, l.approximated, l.not_understood].map(thousands);
+        let _ = writeln!(page, "| {} | {} | {} |", escape(&i.path), escape(&i.dialect), n.join(" | "));
+    }
+    if inputs.len() > 50 {
+        let _ = writeln!(page, "\n… and {}", count(inputs.len() - 50, "more file"));
+    }
+    page.push_str("\n</details>\n\n");
+}
+
+fn findings(report: &Report, page: &mut String) {
+    let mut items: Vec<(Severity, String)> = report
+        .problems
+        .iter()
+        .map(|p| {
+            let mut item = heading(p.level, INPUT_RULE, &p.message, &p.location);
+            if !p.help.is_empty() {
+                let _ = writeln!(item, "\n{}", escape(&p.help));
+            }
+            (p.level, item)
+        })
+        .collect();
+    let sources = Sources::of(report);
+    items.extend(report.findings.iter().map(|f| (f.level, finding(f, &sources))));
+    items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    for (i, (_, item)) in items.iter().enumerate() {
+        if page.len() + item.len() > MAX_LENGTH {
+            let _ =
+                writeln!(page, "… and {}; the full report has them.", count(items.len() - i, "more finding"));
+            return;
+        }
+        page.push_str(item);
+        page.push('\n');
+    }
+}
+
+fn finding(f: &Finding, sources: &Sources<'_>) -> String {
+    let mut item = heading(f.level, &f.rule, &f.message, &f.location);
+    item.push('\n');
+    let lines: Vec<_> = sources.lines(&f.location, 0, 12).into_iter().map(|(_, text)| text).collect();
+    if !lines.is_empty() {
+        item += &code(&lines.join("\n"));
+    }
+    let mut line = |word: &str, text: &str| {
+        let _ = writeln!(item, "* {}: {}", escape(word), escape(text));
+    };
+    if !f.label.is_empty() {
+        line("here", &f.label);
+    }
+    for r in &f.related {
+        line(&format!("line {}", r.location.line), &r.message);
+    }
+    if let Some(w) = &f.witness {
+        line("witness", &w.to_string());
+    }
+    for (word, text) in &f.details {
+        line(word, text);
+    }
+    if let Some(fix) = &f.fix {
+        line("fix", &fix.description);
+        item.push('\n');
+        item += &code(&fix.text);
+    }
+    item
+}
+
+fn heading(level: Severity, rule: &str, message: &str, at: &Location) -> String {
+    let place =
+        if at.path.is_empty() { String::new() } else { format!(" · {}:{}", escape(&at.path), at.line) };
+    format!("### {} {}\n\n**{}**{place}\n", icon(level), escape(message), escape(rule))
+}
+
+/// A block of code, fenced by more backticks than stand in it.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let lines: Vec<_> = text.lines().map(clean).collect();
+    format!("{fence}text\n{}\n{fence}\n\n", lines.join("\n"))
+}
+
+/// Text with every mark of Markdown escaped. Backslashes do not keep GitHub from linking `@name`; an invisible character does.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        match c {
+            '@' => out.push_str("@\u{2060}"),
+            '.' | ',' | '-' | '/' | '(' | ')' | '?' | ';' => out.push(c),
+            c if c.is_ascii_punctuation() => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_in_a_dump_formats_nothing() {
+        assert_eq!(
+            escape("<b>*x* [l](http://e.example) | `c` #1 @all"),
+            "\\<b\\>\\*x\\* \\[l\\](http\\://e.example) \\| \\`c\\` \\#1 @\u{2060}all"
+        );
+        assert_eq!(code("a ``` b"), "````text\na ``` b\n````\n\n");
+    }
+}
