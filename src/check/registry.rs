@@ -110,6 +110,21 @@ impl Subject<'_> {
     }
 }
 
+/// Documentation of a rule that is not a check of a firewall.
+pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documentation: &str) -> RuleDoc {
+    RuleDoc {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        summary: summary.to_owned(),
+        documentation: documentation.to_owned(),
+        level,
+        security_severity: None,
+        tags: vec!["firewall".to_owned()],
+        kind: "check".to_owned(),
+        source: String::new(),
+    }
+}
+
 /// Runs every check on a firewall.
 pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for check in CHECKS {

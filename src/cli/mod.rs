@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand, with no logic of its own.
 
+mod check;
+mod explain;
+
 use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
 use crate::dialect::{Dialect, ReadOptions};
@@ -37,6 +40,14 @@ pub struct Cli {
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Find firewall files, apply the catalogue and the hygiene checks, report.
+    Check(check::Check),
+    /// Show what a rule means.
+    Explain(explain::Explain),
+    /// List all rules.
+    Rules(explain::Rules),
+    /// Print the manual page.
+    Man,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -117,11 +128,41 @@ impl Inputs {
 
 /// Runs the command line; the status is for `main` to exit with.
 pub fn run(cli: &Cli) -> ExitCode {
-    match &cli.command {
+    ExitCode::from(match &cli.command {
+        Command::Check(args) => check::execute(args, cli.color),
+        Command::Explain(args) => explain::explain(args),
+        Command::Rules(args) => explain::rules(args),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());
-            ExitCode::from(status::CLEAN)
+            status::CLEAN
         }
+        Command::Man => {
+            let page = clap_mangen::Man::new(<Cli as clap::CommandFactory>::command());
+            match page.render(&mut std::io::stdout()) {
+                Ok(()) => status::CLEAN,
+                Err(_) => status::TROUBLE,
+            }
+        }
+    })
+}
+
+/// Says something on standard error.
+#[allow(clippy::print_stderr)]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Columns of the terminal, from `COLUMNS`; 100 if it is not set.
+pub(crate) fn terminal_width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+}
+
+/// Writes to standard output; a closed pipe is no error.
+pub(crate) fn print(text: &str) -> u8 {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => status::TROUBLE,
+        _ => status::CLEAN,
     }
 }

@@ -26,6 +26,8 @@ pub struct Report {
     pub requirements: Vec<Requirement>,
     /// Findings, in order of path, line, column and rule.
     pub findings: Vec<Finding>,
+    /// Findings that somebody has decided to live with; they do not count.
+    pub waived: Vec<Waived>,
     /// Inputs that could not be read or are malformed (exit status 2); also as they stand in `inputs`.
     pub problems: Vec<Problem>,
     /// Counts.
@@ -71,6 +73,19 @@ pub struct Input {
     pub rules: u64,
     /// How well they were understood.
     pub ledger: Ledger,
+}
+
+/// A finding that somebody has decided to live with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Waived {
+    /// The finding.
+    pub finding: Finding,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it; may be empty.
+    pub owner: String,
+    /// Last day, as 2027-03-31; empty = no end.
+    pub expires: String,
 }
 
 /// An input that is malformed at a place, or could not be read at all.

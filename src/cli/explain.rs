@@ -1,0 +1,86 @@
+//! `havenlint explain` and `havenlint rules`: what rules mean.
+
+use super::{print, say, status};
+use crate::catalogue;
+use crate::check::run::{DEFAULT_CATALOGUE, all_rules};
+use crate::finding::RuleDoc;
+use clap::Args;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Show what a rule means.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The rule's id.
+    id: String,
+    /// Catalogue that the id is looked up in.
+    #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
+    catalogue: String,
+}
+
+/// List all rules.
+#[derive(Debug, Args)]
+pub struct Rules {
+    /// Catalogue whose requirements are listed.
+    #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
+    catalogue: String,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    format: String,
+}
+
+fn docs(name: &str) -> Result<Vec<RuleDoc>, String> {
+    let catalogue = catalogue::load::open(name, Path::new(""));
+    if !catalogue.is_sound() {
+        return Err(format!("the catalogue `{name}` cannot be used: see `havenlint catalogue lint {name}`"));
+    }
+    Ok(all_rules(&catalogue))
+}
+
+/// Runs `explain`.
+pub fn explain(args: &Explain) -> u8 {
+    let all = match docs(&args.catalogue) {
+        Ok(d) => d,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    let Some(doc) = all.iter().find(|d| d.id.eq_ignore_ascii_case(&args.id)) else {
+        let near = all.iter().max_by(|a, b| {
+            let likeness = |d: &RuleDoc| strsim::jaro_winkler(&d.id, &args.id.to_uppercase());
+            likeness(a).total_cmp(&likeness(b))
+        });
+        let hint = near.map(|d| format!("; did you mean {}?", d.id)).unwrap_or_default();
+        say(&format!("error: there is no rule {}{hint} `havenlint rules` lists all", args.id));
+        return status::TROUBLE;
+    };
+    let mut out = format!("{} ({}): {}\n\n", doc.id, doc.name, doc.summary);
+    let security = doc.security_severity.map(|s| format!(", security severity {s:.1}")).unwrap_or_default();
+    let source = if doc.source.is_empty() { String::new() } else { format!(", from {}", doc.source) };
+    let _ = write!(out, "{}, level {}{security}{source}\n\n{}\n", doc.kind, doc.level.name(), doc.documentation.trim());
+    print(&out)
+}
+
+/// Runs `rules`.
+pub fn rules(args: &Rules) -> u8 {
+    let all = match docs(&args.catalogue) {
+        Ok(d) => d,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    if args.format == "json" {
+        return match serde_json::to_string_pretty(&all) {
+            Ok(text) => print(&(text + "\n")),
+            Err(_) => status::INTERNAL,
+        };
+    }
+    let width = all.iter().map(|d| d.id.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for d in &all {
+        let _ = writeln!(out, "{:width$}  {:7}  {}", d.id, d.level.name(), d.summary);
+    }
+    print(&out)
+}
