@@ -4,7 +4,7 @@ use super::points::{Enforcer, Enforcers, environment};
 use super::requirement::{Row, rows};
 use super::{explain_row, fingerprint, registry, waive};
 use crate::analysis::Environment;
-use crate::catalogue::resolve::resolve;
+use crate::catalogue::resolve::{ResolvedFlow, resolve};
 use crate::catalogue::{self, Catalogue};
 use crate::config::{self, Deployment};
 use crate::dialect::load::{Loaded, load, load_stream};
@@ -12,7 +12,7 @@ use crate::dialect::{Dialect, ReadOptions};
 use crate::finding::{CatalogueId, Finding, Flow, Input, Problem, Report, RuleDoc, Severity, Summary, Tool};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
-use crate::source::discover::{read, shown};
+use crate::source::discover::shown;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -34,8 +34,8 @@ pub struct Options {
     pub phase: Option<String>,
     /// Type of the site.
     pub site_type: Option<String>,
-    /// `NAME=CIDR[,CIDR…]`.
-    pub sets: Vec<String>,
+    /// Address sets by name: (`srn.service`, `10.1.0.0/24,10.2.0.0/24`).
+    pub sets: Vec<(String, String)>,
     /// The deployment file.
     pub config: Option<PathBuf>,
     /// Do not look for a deployment file.
@@ -88,13 +88,18 @@ enum Part {
 /// Runs.
 pub fn run(options: &Options) -> Outcome {
     let mut problems = Vec::new();
-    let file = deployment_file(options, &mut problems);
-    let catalogue = open_catalogue(options, file.as_ref(), &mut problems);
-    let mut deployment = match &file {
-        Some((file, folder)) => config::read(Arc::clone(file), folder, &vocabulary(&catalogue)),
-        None => config::from_options(&config_options(options), &vocabulary(&catalogue)),
+    let draft = deployment_file(options, &mut problems);
+    let catalogue = open_catalogue(options, draft.as_ref());
+    let deployed = draft.is_some();
+    let mut deployment = match draft {
+        Some(d) => d.deployment(&vocabulary(&catalogue)),
+        None => config::from_options(&config_options(options), &vocabulary(&catalogue)).unwrap_or_else(|errors| {
+            problems.extend(errors.into_iter().map(|e| trouble("(command line)", e, "")));
+            Deployment::default()
+        }),
     };
     override_phase(options, &catalogue, &mut deployment, &mut problems);
+    let file = deployed.then(|| deployment.file.clone()).flatten().map(|f| (f, deployment.folder.clone()));
     let config_files: Vec<_> = deployment.file.iter().cloned().collect();
     problems.extend(problems_of(&deployment.diagnostics, &config_files));
     problems.extend(problems_of(&catalogue.diagnostics, &catalogue.files));
@@ -107,7 +112,7 @@ pub fn run(options: &Options) -> Outcome {
         .par_iter()
         .map(|p| (Some(p.part), load(&p.files, &read_options, None)))
         .collect();
-    groups.push((None, loose(options, file.is_some(), &planned, &read_options)));
+    groups.push((None, loose(options, deployed, &planned, &read_options)));
     for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
         problems.push(Problem {
             level: Severity::Error,
@@ -128,13 +133,11 @@ pub fn run(options: &Options) -> Outcome {
         problems.extend(problems_of(&f.diagnostics, &f.files));
     }
 
-    // Without a deployment file each file is a box of its own, and plays the role asked for.
     let mut not_asked = None;
-    let mut names: Vec<(String, Option<Part>)> =
-        planned.iter().map(|p| (p.name.clone(), Some(p.part))).collect();
-    names.push((String::new(), None));
     let mut boxes = Enforcers::default();
-    if file.is_some() {
+    // What is asked: each deployment with its boxes. Without a deployment file each firewall is a box of its own, alone.
+    let mut asked: Vec<(Vec<ResolvedFlow>, Enforcers<'_>)> = Vec::new();
+    if deployed {
         for n in 0..deployment.nodes.len() {
             let own = of_part(&groups, Part::Node(n));
             let environment = environment(&deployment, n, options.throttled);
@@ -145,24 +148,33 @@ pub fn run(options: &Options) -> Outcome {
             let environment = Environment { throttled: options.throttled, ..Environment::default() };
             boxes.gateways.push(Enforcer::gateway(g, &own, environment));
         }
-    } else if let Some(role) = &options.role {
-        for f in &firewalls {
-            let node = config::Node { name: f.path().to_owned(), role: role.clone(), ..template(&deployment) };
-            let mut environment = Environment { throttled: options.throttled, ..Environment::default() };
-            environment.local = options.local.clone().or_else(|| node.all());
-            boxes.nodes.push(Enforcer::new(f.path(), &[*f], environment));
-            deployment.nodes.push(node);
-        }
-        deployment.nodes.retain(|n| !n.name.is_empty());
-    } else {
+    } else if options.role.is_none() {
         not_asked = Some("no deployment file, and no --role: requirements were not asked for".to_owned());
     }
-    let flows = if sound && not_asked.is_none() { resolve(&catalogue, &deployment) } else { Vec::new() };
-    let all_rows: Vec<Row<'_>> =
-        flows.par_iter().flat_map(|f| rows(&catalogue, std::slice::from_ref(f), &boxes)).collect();
+    if sound && not_asked.is_none() && deployed {
+        asked.push((resolve(&catalogue, &deployment), std::mem::take(&mut boxes)));
+    } else if sound && not_asked.is_none() {
+        for f in &firewalls {
+            let mut alone = deployment.clone();
+            for n in &mut alone.nodes {
+                n.name = f.path().to_owned();
+            }
+            let mut environment = environment(&alone, 0, options.throttled);
+            environment.local = options.local.clone().or(environment.local);
+            let nodes = vec![Enforcer::new(f.path(), &[*f], environment)];
+            asked.push((resolve(&catalogue, &alone), Enforcers { nodes, gateways: Vec::new() }));
+        }
+    }
+    let all_rows: Vec<Row<'_>> = asked
+        .par_iter()
+        .flat_map(|(flows, boxes)| {
+            flows.par_iter().flat_map(|f| rows(&catalogue, std::slice::from_ref(f), boxes))
+        })
+        .collect();
+    let boxes = if deployed { asked.first().map_or(&boxes, |a| &a.1) } else { &boxes };
     let mut findings = explain_row::findings(&catalogue, &all_rows);
     let known = Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
-    findings.extend(hygiene(&groups, &boxes, &known, &firewalls, file.is_some()));
+    findings.extend(hygiene(&groups, boxes, &known, &firewalls, deployed));
 
     let mut sources: BTreeMap<String, Arc<SourceFile>> = BTreeMap::new();
     for s in firewalls.iter().flat_map(|f| &f.files).chain(&config_files).chain(&catalogue.files) {
@@ -185,8 +197,8 @@ pub fn run(options: &Options) -> Outcome {
         about.flat_map(|r| r.remainder.clone()).collect()
     };
     let today = options.today.unwrap_or_else(|| jiff::Zoned::now().date());
-    let deployed = file.is_some().then_some(&deployment);
-    let waived = waive::apply(&mut findings, deployed, &sources, today, &flow_of);
+    let declared = deployed.then_some(&deployment);
+    let waived = waive::apply(&mut findings, declared, &sources, today, &flow_of);
     sort(&mut findings);
     fingerprint::assign(&mut findings);
     problems.sort_by(|a, b| a.location.cmp(&b.location).then_with(|| a.message.cmp(&b.message)));
@@ -250,7 +262,7 @@ fn problems_of(diagnostics: &[Diagnostic], files: &[Arc<SourceFile>]) -> Vec<Pro
 }
 
 // The deployment file: named, or in a folder that is given, or in this folder or one above it.
-fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<(Arc<SourceFile>, PathBuf)> {
+fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<config::Draft> {
     if options.no_config || options.role.is_some() {
         return None;
     }
@@ -272,13 +284,10 @@ fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<(Ar
             given.or_else(above)?
         }
     };
-    match read(&path) {
-        Ok(file) => {
-            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-            Some((file, folder))
-        }
+    match config::open(&path) {
+        Ok(draft) => Some(draft),
         Err(e) => {
-            problems.push(trouble(&shown(&path), format!("cannot read the deployment file: {e}"), ""));
+            problems.push(trouble(&shown(&path), e, ""));
             None
         }
     }
@@ -300,21 +309,13 @@ fn trouble(path: &str, message: String, help: &str) -> Problem {
     }
 }
 
-fn open_catalogue(
-    options: &Options,
-    file: Option<&(Arc<SourceFile>, PathBuf)>,
-    problems: &mut Vec<Problem>,
-) -> Catalogue {
-    let _ = problems;
+fn open_catalogue(options: &Options, draft: Option<&config::Draft>) -> Catalogue {
     if let Some(c) = &options.catalogue {
-        return catalogue::load::open(c, Path::new(""));
+        return catalogue::open(c, Path::new(""));
     }
-    match file {
-        Some((f, folder)) => {
-            let named = config::catalogue_of(f).unwrap_or_else(|| DEFAULT_CATALOGUE.to_owned());
-            catalogue::load::open(&named, folder)
-        }
-        None => catalogue::load::open(DEFAULT_CATALOGUE, Path::new("")),
+    match draft {
+        Some(d) => catalogue::open(d.catalogue().map_or(DEFAULT_CATALOGUE, |c| c.0), d.folder()),
+        None => catalogue::open(DEFAULT_CATALOGUE, Path::new("")),
     }
 }
 
@@ -325,12 +326,13 @@ fn vocabulary(catalogue: &Catalogue) -> config::Vocabulary {
     v
 }
 
-fn config_options(options: &Options) -> config::CommandLine {
-    config::CommandLine {
+fn config_options(options: &Options) -> config::Options {
+    config::Options {
         role: options.role.clone(),
         phase: options.phase.clone(),
         site_type: options.site_type.clone(),
         sets: options.sets.clone(),
+        local: options.local.clone(),
     }
 }
 
@@ -342,11 +344,6 @@ fn override_phase(options: &Options, catalogue: &Catalogue, d: &mut Deployment, 
         let known: Vec<_> = catalogue.phases.iter().map(|p| p.name.as_str()).collect();
         problems.push(trouble("", format!("--phase {phase}: the catalogue knows {}", known.join(", ")), ""));
     }
-}
-
-// The node that options describe; every file plays its part.
-fn template(deployment: &Deployment) -> config::Node {
-    deployment.nodes.first().cloned().unwrap_or_default()
 }
 
 fn plan(

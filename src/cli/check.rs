@@ -132,13 +132,20 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         None => None,
         Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write 2026-03-31"))?),
     };
+    let mut sets = Vec::new();
+    for spec in &args.set {
+        let Some((name, addresses)) = spec.split_once('=') else {
+            return Err(format!("--set {spec}: write NAME=CIDR[,CIDR…], such as admin=10.0.9.0/24"));
+        };
+        sets.push((name.to_owned(), addresses.to_owned()));
+    }
     let options = Options {
         paths: args.inputs.paths.clone(),
         catalogue: args.catalogue.clone(),
         role: args.role.clone(),
         phase: args.phase.clone(),
         site_type: args.site_type.clone(),
-        sets: args.set.clone(),
+        sets,
         config: args.config.clone(),
         no_config: args.no_config,
         select: args.select.clone(),

@@ -30,7 +30,7 @@ pub struct Rules {
 }
 
 fn docs(name: &str) -> Result<Vec<RuleDoc>, String> {
-    let catalogue = catalogue::load::open(name, Path::new(""));
+    let catalogue = catalogue::open(name, Path::new(""));
     if !catalogue.is_sound() {
         return Err(format!("the catalogue `{name}` cannot be used: see `havenlint catalogue lint {name}`"));
     }
