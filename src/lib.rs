@@ -13,6 +13,8 @@
 //! Every question has three answers: yes, no, and undecided because of a condition that the files do not settle. Yes and no are
 //! claims about every packet.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 pub mod analysis;
 pub mod catalogue;

@@ -72,9 +72,8 @@ pub const DEFAULT_CATALOGUE: &str = "safehaven-4";
 /// Name of the deployment file.
 pub const DEPLOYMENT_FILE: &str = "havenlint.toml";
 
-// One box to be: its name, the files it has, and what part it plays.
+// One box to be: the files it has, and what part it plays.
 struct Planned {
-    name: String,
     files: Vec<PathBuf>,
     part: Part,
 }
@@ -93,10 +92,12 @@ pub fn run(options: &Options) -> Outcome {
     let deployed = draft.is_some();
     let mut deployment = match draft {
         Some(d) => d.deployment(&vocabulary(&catalogue)),
-        None => config::from_options(&config_options(options), &vocabulary(&catalogue)).unwrap_or_else(|errors| {
-            problems.extend(errors.into_iter().map(|e| trouble("(command line)", e, "")));
-            Deployment::default()
-        }),
+        None => {
+            config::from_options(&config_options(options), &vocabulary(&catalogue)).unwrap_or_else(|errors| {
+                problems.extend(errors.into_iter().map(|e| trouble("(command line)", e, "")));
+                Deployment::default()
+            })
+        }
     };
     override_phase(options, &catalogue, &mut deployment, &mut problems);
     let file = deployed.then(|| deployment.file.clone()).flatten().map(|f| (f, deployment.folder.clone()));
@@ -108,10 +109,8 @@ pub fn run(options: &Options) -> Outcome {
     let mut read_options = options.read.clone();
     read_options.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
     let planned = plan(&deployment, file.as_ref(), &mut problems);
-    let mut groups: Vec<(Option<Part>, Loaded)> = planned
-        .par_iter()
-        .map(|p| (Some(p.part), load(&p.files, &read_options, None)))
-        .collect();
+    let mut groups: Vec<(Option<Part>, Loaded)> =
+        planned.par_iter().map(|p| (Some(p.part), load(&p.files, &read_options, None))).collect();
     groups.push((None, loose(options, deployed, &planned, &read_options)));
     for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
         problems.push(Problem {
@@ -173,7 +172,8 @@ pub fn run(options: &Options) -> Outcome {
         .collect();
     let boxes = if deployed { asked.first().map_or(&boxes, |a| &a.1) } else { &boxes };
     let mut findings = explain_row::findings(&catalogue, &all_rows);
-    let known = Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
+    let known =
+        Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
     findings.extend(hygiene(&groups, boxes, &known, &firewalls, deployed));
 
     let mut sources: BTreeMap<String, Arc<SourceFile>> = BTreeMap::new();
@@ -352,10 +352,10 @@ fn plan(
     problems: &mut Vec<Problem>,
 ) -> Vec<Planned> {
     let Some((source, folder)) = file else { return Vec::new() };
-    let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.name, &n.firewall));
-    let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.name, &g.firewall));
+    let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.firewall));
+    let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.firewall));
     let mut out = Vec::new();
-    for (part, name, patterns) in nodes.chain(gateways) {
+    for (part, patterns) in nodes.chain(gateways) {
         let mut files = BTreeSet::new();
         for p in patterns {
             let found = expand(folder, &p.text);
@@ -371,7 +371,7 @@ fn plan(
             files.extend(found);
         }
         if !files.is_empty() {
-            out.push(Planned { name: name.clone(), files: files.into_iter().collect(), part });
+            out.push(Planned { files: files.into_iter().collect(), part });
         }
     }
     out
@@ -382,7 +382,9 @@ fn expand(folder: &Path, pattern: &str) -> Vec<PathBuf> {
         let path = folder.join(pattern);
         return if path.is_file() { vec![path] } else { Vec::new() };
     }
-    let Ok(glob) = globset::GlobBuilder::new(pattern).literal_separator(true).build() else { return Vec::new() };
+    let Ok(glob) = globset::GlobBuilder::new(pattern).literal_separator(true).build() else {
+        return Vec::new();
+    };
     let matcher = glob.compile_matcher();
     // Walk only from the part of the pattern that is a plain path.
     let fixed: PathBuf = Path::new(pattern)
@@ -419,7 +421,7 @@ fn loose(options: &Options, deployed: bool, planned: &[Planned], read_options: &
     loaded
 }
 
-fn of_part<'a>(groups: &'a [(Option<Part>, Loaded)], part: Part) -> Vec<&'a Firewall> {
+fn of_part(groups: &[(Option<Part>, Loaded)], part: Part) -> Vec<&Firewall> {
     groups.iter().filter(|(p, _)| *p == Some(part)).flat_map(|(_, l)| &l.firewalls).collect()
 }
 
@@ -470,7 +472,11 @@ fn inputs(firewalls: &[&Firewall]) -> Vec<Input> {
                 path: s.path.clone(),
                 dialect: f.dialect.to_owned(),
                 sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
-                rules: if i == 0 { f.ledger.exact + f.ledger.approximated + f.ledger.not_understood } else { 0 },
+                rules: if i == 0 {
+                    f.ledger.exact + f.ledger.approximated + f.ledger.not_understood
+                } else {
+                    0
+                },
                 ledger: if i == 0 { f.ledger } else { Default::default() },
             });
         }
@@ -478,4 +484,3 @@ fn inputs(firewalls: &[&Firewall]) -> Vec<Input> {
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
-

@@ -78,10 +78,20 @@ pub fn apply(
             let place = file.locate(w.origin.start as usize, w.origin.end as usize);
             match w.expires.filter(|e| *e < today) {
                 Some(e) => {
-                    findings.push(about(EXPIRED, Severity::Warning, format!("the waiver of {} expired on {e}", w.rule), place));
+                    findings.push(about(
+                        EXPIRED,
+                        Severity::Warning,
+                        format!("the waiver of {} expired on {e}", w.rule),
+                        place,
+                    ));
                 }
                 None if !used => {
-                    findings.push(about(UNUSED, Severity::Note, format!("the waiver of {} matches no finding", w.rule), place));
+                    findings.push(about(
+                        UNUSED,
+                        Severity::Note,
+                        format!("the waiver of {} matches no finding", w.rule),
+                        place,
+                    ));
                 }
                 None => {}
             }
@@ -111,7 +121,8 @@ fn matches(w: &Waiver, f: &Finding, flow_of: &dyn Fn(&Finding) -> Vec<Flow>) -> 
     let here = w.rule == f.rule
         && w.node.as_ref().is_none_or(|n| *n == f.subject)
         && w.path.as_ref().is_none_or(|p| {
-            f.location.path == *p || Glob::new(p).is_ok_and(|g| g.compile_matcher().is_match(&f.location.path))
+            f.location.path == *p
+                || Glob::new(p).is_ok_and(|g| g.compile_matcher().is_match(&f.location.path))
                 || f.location.path.ends_with(&format!("/{p}"))
         });
     // A waiver of a flow covers a finding only if it covers every flow that the finding is about.

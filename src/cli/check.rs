@@ -7,7 +7,7 @@ use crate::packet::{IntervalSet, addr};
 use crate::report::{FORMATS, Style};
 use clap::Args;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 /// Find firewall files, apply the catalogue and the hygiene checks, report.
@@ -99,7 +99,8 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
             if e.kind() == io::ErrorKind::BrokenPipe {
                 break;
             }
-            let to = t.file.as_ref().map_or_else(|| "standard output".to_owned(), |f| f.display().to_string());
+            let to =
+                t.file.as_ref().map_or_else(|| "standard output".to_owned(), |f| f.display().to_string());
             say(&format!("error: cannot write the report to {to}: {e}"));
             return status::TROUBLE;
         }
@@ -125,7 +126,8 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
     let (read, forced) = args.inputs.options()?;
     let mut local: Option<IntervalSet> = None;
     for text in &args.inputs.local {
-        let set = addr::parse(text).ok_or_else(|| format!("--local {text}: not an address, prefix or range"))?;
+        let set =
+            addr::parse(text).ok_or_else(|| format!("--local {text}: not an address, prefix or range"))?;
         local = Some(local.map_or_else(|| set.clone(), |l| l.union(&set)));
     }
     let today = match &args.date {
@@ -172,18 +174,13 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
 }
 
 fn write_to(target: &Target, args: &Check, color: clap::ColorChoice, report: &Report) -> io::Result<()> {
-    let terminal = target.file.is_none() && io::stdout().is_terminal();
     let style = Style {
-        color: match color {
-            clap::ColorChoice::Always => true,
-            clap::ColorChoice::Never => false,
-            clap::ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-        },
-        width: if terminal { super::terminal_width() } else { 0 },
         quiet: args.quiet,
         statistics: args.statistics,
         date: args.date.clone(),
         category: args.category.clone(),
+        root: repository_root(),
+        ..super::style(color, target.file.is_some())
     };
     match &target.file {
         Some(path) => {
@@ -197,4 +194,10 @@ fn write_to(target: &Target, args: &Check, color: clap::ColorChoice, report: &Re
             out.flush()
         }
     }
+}
+
+// The folder with version control that this folder is in.
+fn repository_root() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    here.ancestors().find(|a| a.join(".git").exists()).map(PathBuf::from)
 }

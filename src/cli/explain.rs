@@ -1,11 +1,11 @@
 //! `havenlint explain` and `havenlint rules`: what rules mean.
 
-use super::{print, say, status};
+use super::{print, say, status, style};
 use crate::catalogue;
 use crate::check::run::{DEFAULT_CATALOGUE, all_rules};
 use crate::finding::RuleDoc;
-use clap::Args;
-use std::fmt::Write;
+use crate::report::explain::{list, list_json, write};
+use clap::{Args, ColorChoice};
 use std::path::Path;
 
 /// Show what a rule means.
@@ -38,7 +38,7 @@ fn docs(name: &str) -> Result<Vec<RuleDoc>, String> {
 }
 
 /// Runs `explain`.
-pub fn explain(args: &Explain) -> u8 {
+pub fn explain(args: &Explain, color: ColorChoice) -> u8 {
     let all = match docs(&args.catalogue) {
         Ok(d) => d,
         Err(e) => {
@@ -52,18 +52,14 @@ pub fn explain(args: &Explain) -> u8 {
             likeness(a).total_cmp(&likeness(b))
         });
         let hint = near.map(|d| format!("; did you mean {}?", d.id)).unwrap_or_default();
-        say(&format!("error: there is no rule {}{hint} `havenlint rules` lists all", args.id));
+        say(&format!("error: there is no rule {}{hint} (`havenlint rules` lists all)", args.id));
         return status::TROUBLE;
     };
-    let mut out = format!("{} ({}): {}\n\n", doc.id, doc.name, doc.summary);
-    let security = doc.security_severity.map(|s| format!(", security severity {s:.1}")).unwrap_or_default();
-    let source = if doc.source.is_empty() { String::new() } else { format!(", from {}", doc.source) };
-    let _ = write!(out, "{}, level {}{security}{source}\n\n{}\n", doc.kind, doc.level.name(), doc.documentation.trim());
-    print(&out)
+    print(|out| write(doc, &style(color, false), out))
 }
 
 /// Runs `rules`.
-pub fn rules(args: &Rules) -> u8 {
+pub fn rules(args: &Rules, color: ColorChoice) -> u8 {
     let all = match docs(&args.catalogue) {
         Ok(d) => d,
         Err(e) => {
@@ -71,16 +67,9 @@ pub fn rules(args: &Rules) -> u8 {
             return status::TROUBLE;
         }
     };
-    if args.format == "json" {
-        return match serde_json::to_string_pretty(&all) {
-            Ok(text) => print(&(text + "\n")),
-            Err(_) => status::INTERNAL,
-        };
-    }
-    let width = all.iter().map(|d| d.id.len()).max().unwrap_or(0);
-    let mut out = String::new();
-    for d in &all {
-        let _ = writeln!(out, "{:width$}  {:7}  {}", d.id, d.level.name(), d.summary);
-    }
-    print(&out)
+    print(
+        |out| {
+            if args.format == "json" { list_json(&all, out) } else { list(&all, &style(color, false), out) }
+        },
+    )
 }

@@ -7,7 +7,9 @@ use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
 use crate::dialect::{Dialect, ReadOptions};
 use crate::packet::{IntervalSet, addr};
+use crate::report::Style;
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find firewall files, apply the catalogue and the hygiene checks, report.
-    Check(check::Check),
+    Check(Box<check::Check>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -130,8 +132,8 @@ impl Inputs {
 pub fn run(cli: &Cli) -> ExitCode {
     ExitCode::from(match &cli.command {
         Command::Check(args) => check::execute(args, cli.color),
-        Command::Explain(args) => explain::explain(args),
-        Command::Rules(args) => explain::rules(args),
+        Command::Explain(args) => explain::explain(args, cli.color),
+        Command::Rules(args) => explain::rules(args, cli.color),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());
@@ -153,15 +155,30 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
+/// How to write to standard output, or to a file.
+pub(crate) fn style(color: clap::ColorChoice, to_file: bool) -> Style {
+    let terminal = !to_file && std::io::stdout().is_terminal();
+    Style {
+        color: match color {
+            clap::ColorChoice::Always => true,
+            clap::ColorChoice::Never => false,
+            clap::ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        },
+        width: if terminal { terminal_width() } else { 0 },
+        ..Style::default()
+    }
+}
+
 /// Columns of the terminal, from `COLUMNS`; 100 if it is not set.
-pub(crate) fn terminal_width() -> usize {
+fn terminal_width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
 }
 
 /// Writes to standard output; a closed pipe is no error.
-pub(crate) fn print(text: &str) -> u8 {
+pub(crate) fn print(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> u8 {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => status::TROUBLE,
         _ => status::CLEAN,
     }
