@@ -8,7 +8,7 @@ use crate::packet::{IntervalSet, Value, addr};
 use crate::source::document::{self, advice, origin};
 use crate::source::{Diagnostic, Origin, SourceFile};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
@@ -30,12 +30,12 @@ const NODE_KEYS: &[&str] = &["name", "role", "site", "address", "firewall", "int
 /// Whatever is wrong is in [`Catalogue::diagnostics`]; a file that cannot be read gives a catalogue of one diagnostic.
 pub fn open(spec: &str, folder: &Path) -> Catalogue {
     let (file, base) = fetch(spec, folder);
-    build(file, &base, &mut Vec::new())
+    build(file, &base, &mut Vec::new(), &BTreeMap::new())
 }
 
 /// Reads a catalogue from a file that is already in memory; what it extends is looked up relative to `folder`.
 pub fn read(file: Arc<SourceFile>, folder: &Path) -> Catalogue {
-    build(Ok(file), folder, &mut Vec::new())
+    build(Ok(file), folder, &mut Vec::new(), &BTreeMap::new())
 }
 
 /// The file for a name or path, and the folder that its own paths start from.
@@ -58,7 +58,16 @@ fn fetch(spec: &str, folder: &Path) -> (Result<Arc<SourceFile>, String>, PathBuf
     (file, base)
 }
 
-fn build(file: Result<Arc<SourceFile>, String>, folder: &Path, seen: &mut Vec<String>) -> Catalogue {
+/// Parameters by name.
+type Parameters = BTreeMap<String, Parameter>;
+
+// `set` holds the parameters of the catalogues that extend this one, which count for its requirements too.
+fn build(
+    file: Result<Arc<SourceFile>, String>,
+    folder: &Path,
+    seen: &mut Vec<String>,
+    set: &Parameters,
+) -> Catalogue {
     let mut catalogue = Catalogue::default();
     let file = match file {
         Ok(file) => file,
@@ -73,9 +82,12 @@ fn build(file: Result<Arc<SourceFile>, String>, folder: &Path, seen: &mut Vec<St
     catalogue.files.push(Arc::clone(&file));
     catalogue.sha256 = digest(&catalogue.files);
     let Some(entry) = entry else { return catalogue };
+    let mut own = parameters(&entry, &mut catalogue.diagnostics);
+    own.extend(set.clone());
     if let Some(base) = &entry.extends {
-        extend(&mut catalogue, base, folder, seen);
+        extend(&mut catalogue, base, folder, seen, &own);
     }
+    catalogue.parameters.extend(own);
     apply(&mut catalogue, entry);
     catalogue.sha256 = digest(&catalogue.files);
     catalogue
@@ -88,7 +100,13 @@ fn digest(files: &[Arc<SourceFile>]) -> String {
 }
 
 /// Takes over everything of the extended catalogue. Its files go behind this one's.
-fn extend(catalogue: &mut Catalogue, spec: &Spanned<String>, folder: &Path, seen: &mut Vec<String>) {
+fn extend(
+    catalogue: &mut Catalogue,
+    spec: &Spanned<String>,
+    folder: &Path,
+    seen: &mut Vec<String>,
+    set: &Parameters,
+) {
     let at = origin(spec.span());
     let (file, base) = fetch(spec.get_ref(), folder);
     let file = match file {
@@ -108,7 +126,7 @@ fn extend(catalogue: &mut Catalogue, spec: &Spanned<String>, folder: &Path, seen
         }
         Ok(f) => f,
     };
-    let mut parent = build(Ok(file), &base, seen);
+    let mut parent = build(Ok(file), &base, seen, set);
     for requirement in &mut parent.requirements {
         requirement.origin.file += 1;
         requirement.examples.iter_mut().for_each(|e| e.origin.file += 1);
@@ -121,6 +139,24 @@ fn extend(catalogue: &mut Catalogue, spec: &Spanned<String>, folder: &Path, seen
     parent.files = std::mem::take(&mut catalogue.files);
     parent.diagnostics = std::mem::take(&mut catalogue.diagnostics);
     *catalogue = parent;
+}
+
+fn parameters(entry: &CatalogueFile, errors: &mut Vec<Diagnostic>) -> Parameters {
+    let mut out = BTreeMap::new();
+    for (name, p) in &entry.parameters {
+        let mut ports = IntervalSet::EMPTY;
+        for entry in &p.ports {
+            match super::lower::port_range(entry.get_ref()) {
+                Some(set) => ports = ports.union(&set),
+                None => errors.push(
+                    Diagnostic::error(origin(entry.span()), "this is no port and no range of ports")
+                        .help("write 443 or \"5000-5010\""),
+                ),
+            }
+        }
+        out.insert(name.clone(), Parameter { ports, reason: p.reason.clone() });
+    }
+    out
 }
 
 /// Adds what a file says to what it extends.
@@ -177,19 +213,6 @@ fn apply(catalogue: &mut Catalogue, entry: CatalogueFile) {
         }
         catalogue.sets.insert(name, all);
     }
-    for (name, p) in entry.parameters {
-        let mut ports = IntervalSet::EMPTY;
-        for entry in &p.ports {
-            match super::lower::port_range(entry.get_ref()) {
-                Some(set) => ports = ports.union(&set),
-                None => errors.push(
-                    Diagnostic::error(origin(entry.span()), "this is no port and no range of ports")
-                        .help("write 443 or \"5000-5010\""),
-                ),
-            }
-        }
-        catalogue.parameters.insert(name, Parameter { ports, reason: p.reason });
-    }
     for id in &entry.remove {
         let before = catalogue.requirements.len();
         catalogue.requirements.retain(|r| r.id != *id.get_ref());
@@ -234,6 +257,18 @@ fn requirements(
     }
     catalogue.diagnostics.append(&mut found);
     catalogue.diagnostics.sort_by_key(|d| d.origin);
+}
+
+/// The JSON schema of the format, as it is committed and as `havenlint catalogue schema` prints it.
+pub fn schema_text() -> String {
+    let mut schema = document::schema::<CatalogueFile>();
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("title".to_owned(), "havenlint catalogue".into());
+    }
+    // Printing a value that is in memory cannot fail.
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 impl Catalogue {

@@ -8,7 +8,7 @@ mod lower;
 pub mod resolve;
 
 pub use doc::service_words;
-pub use load::{BUILT_IN, open, read};
+pub use load::{BUILT_IN, open, read, schema_text};
 
 use crate::packet::IntervalSet;
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};

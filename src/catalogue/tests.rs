@@ -69,25 +69,24 @@ const SAFEHAVEN_4: &[Row] = &[
     ("SH4-GUI-VSPHERE", "gui → vcenter", "tcp/443,902", "exists vmware", "required"),
     ("SH4-NET-INSTALL", "cms (service), srn (service) → internet", "tcp/80,443", "installation", "required"),
     ("SH4-NET-UPDATE", "cms (service), srn (service) → `*.ctl.io`", "tcp/443", "", "recommended"),
-    ("SH4-NET-EXPOSED", "internet → cms, srn", "services", "", "forbidden"),
+    ("SH4-NET-EXPOSED", "internet → cms, srn", "every service that the destination has", "", "forbidden"),
     ("SH4-NET-EGRESS", "cms, srn → internet", "any protocol", "operation", "advised against"),
     ("SH4-NET-OPEN-INSTALL", "cms, srn → internet", "tcp/80,443", "operation", "advised against"),
 ];
 
 fn row(c: &Catalogue, r: &Requirement) -> [String; 5] {
     let flow = c.flow_words(r);
-    let flow = flow.rsplit_once(", ").unwrap().0.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
     let mut services = match &r.services {
-        Services::These(list) => list.iter().map(service_words).collect::<Vec<_>>().join(" "),
-        Services::OfDestination => "services".to_owned(),
+        Services::These(list) => list.iter().map(service_words).collect::<Vec<_>>().join(", "),
+        Services::OfDestination => "every service that the destination has".to_owned(),
     };
+    let flow = flow.strip_suffix(&format!(", {services}")).unwrap();
     if r.tls {
         services.push_str(" TLS");
     }
     let sites = r.when.site_types.iter().map(|t| format!("site {t}"));
     let exists = r.when.site_exists.iter().map(|t| format!("exists {t}"));
     let when = r.when.phases.iter().cloned().chain(sites).chain(exists).collect::<Vec<_>>().join(" ");
-    let flow = flow.strip_suffix(&format!(", {}", services.trim_end_matches(" TLS"))).unwrap_or(flow);
     [r.id.clone(), flow.to_owned(), services, when, r.kind.name().to_owned()]
 }
 
@@ -153,6 +152,232 @@ fn documentation_is_complete() {
         }
     }
     assert_eq!(names.len(), 40);
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/catalogue.schema.json");
+    let fresh = schema_text();
+    if std::env::var_os("HAVENLINT_BLESS").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == fresh, "{} is stale: run this test with HAVENLINT_BLESS=1", path.display());
+}
+
+/// What is said of a catalogue's text, as `line:column message (help)`.
+fn problems(text: &str) -> Vec<String> {
+    let c = read(SourceFile::new("c.toml", text), Path::new("."));
+    shown(&c).into_iter().map(|s| s.trim_start_matches("c.toml:").to_owned()).collect()
+}
+
+/// A catalogue with one requirement; the last lines belong to the requirement.
+fn small(lines: &str) -> String {
+    let head = "format = 1\nid = 'x-1'\nversion = '1'\ntitle = 'x'\nphases = [{ name = 'day', summary = 's' }]\n\
+        [site-types]\nhill = { summary = 's' }\n[roles.web]\nsummary = 's'\nnetworks = [{ name = 'front', summary = 's' }]\n\
+        [parameters.tls-port]\nports = [443]\nreason = 'r'\n[[requirement]]\nid = 'X1-WEB'\nname = 'Web'\ntitle = 't'\n\
+        summary = 's'\nkind = 'required'\nsection = ''\nrationale = 'r'\n";
+    format!("{head}{lines}")
+}
+
+#[test]
+fn mistakes_are_told_at_their_place_with_a_suggestion() {
+    let flow = "from = [{ set = 'internet' }]\nto = [{ role = 'web', network = 'front' }]\n";
+    let sound = format!("{flow}protocols = ['tcp']\nports = ['tls-port', 80, '8000-8010']\n");
+    assert_eq!(problems(&small(&sound)), [""; 0]);
+    for (lines, expected) in [
+        (
+            "from = [{ set = 'internet' }]\nto = [{ role = 'wep' }]\nprotocols = ['tcp']",
+            "23:16 there is no role `wep` (did you mean `web`?)",
+        ),
+        (
+            "from = [{ set = 'internet' }]\nto = [{ role = 'web', network = 'frnt' }]\nprotocols = ['tcp']",
+            "23:33 there is no network of role `web` called `frnt` (did you mean `front`?)",
+        ),
+        (
+            "from = [{ set = 'intenet' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
+            "22:17 there is no address set `intenet` (did you mean `internet`?)",
+        ),
+        (
+            "from = [{}]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
+            "22:9 this end of a flow says nothing (give one of `role`, `host` and `set`)",
+        ),
+        (
+            "from = [{ host = 'a.example', set = 'internet' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
+            "22:9 this end of a flow is more than one thing (give one of `role`, `host` and `set`)",
+        ),
+        (
+            "from = [{ host = 'a b' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
+            "22:18 `a b` is no host name (write api.example.net, or *.example.net for all names under it)",
+        ),
+        (
+            "from = [{ host = 'a.example', place = 'same-site' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
+            "22:9 `network` and `place` say nothing about `a.example` (they go with a `role`)",
+        ),
+    ] {
+        assert_eq!(problems(&small(lines)), [expected], "{lines}");
+    }
+    for (lines, expected) in [
+        ("protocols = ['tpc']", "24:14 there is no protocol `tpc` (did you mean `tcp`?)"),
+        ("protocols = ['any', 'tcp']", "24:14 `any` stands for every protocol (leave out the others)"),
+        ("protocols = ['icmp']\nports = [8]", "25:10 protocol icmp has no ports (leave out `ports`)"),
+        (
+            "protocols = ['tcp']\nports = ['tls-prt']",
+            "25:10 `tls-prt` is no port, no range of ports and no parameter (did you mean `tls-port`?)",
+        ),
+        (
+            "protocols = ['tcp']\nports = ['90-80']",
+            "25:10 `90-80` is no port, no range of ports and no parameter (ports go from 0 to 65535, a range from the lower to the higher)",
+        ),
+        ("protocols = ['tcp']\nports = [70000]", "25:10 `ports` is out of range (it goes from 0 to 65535)"),
+        (
+            "protocols = ['tcp']\nlevel = 'fatal'",
+            "25:9 `level` cannot be `fatal` (there is `note`, `warning`, `error`)",
+        ),
+        (
+            "protocols = ['tcp']\nbreech = 'some'",
+            "25:1 `requirement` has no key `breech` (did you mean `breach`?)",
+        ),
+        (
+            "protocols = ['tcp']\nbreach = 'whole'",
+            "15:6 `breach` and `except-wanted` say nothing about a required flow (they are for flows that are forbidden or advised against)",
+        ),
+        (
+            "protocols = ['tcp']\nwhen = { phase = ['night'] }",
+            "25:19 there is no phase `night` (there is `day`)",
+        ),
+        (
+            "protocols = ['tcp']\nwhen = { site-type = ['hil'] }",
+            "25:23 there is no site type `hil` (did you mean `hill`?)",
+        ),
+        (
+            "protocols = ['tcp']\nservices = 'of-destination'",
+            "24:14 `services` and `protocols` exclude each other (keep one of them)",
+        ),
+        ("protocols = ['tcp']\ntls = 'yes'", "25:7 `tls` is a text, where true or false is needed ()"),
+        (
+            "protocols = ['tcp']\n[[requirement.example]]\ntitle = 'e'\nrole = 'wbe'\nfile = ''\nexpect = 'met'",
+            "27:8 there is no role `wbe` (did you mean `web`?)",
+        ),
+        (
+            "protocols = ['tcp']\n[[requirement.example]]\ntitle = 'e'\nrole = 'web'\nfile = ''\nexpect = 'mett'",
+            "29:10 `expect` cannot be `mett` (did you mean `met`?)",
+        ),
+    ] {
+        assert_eq!(problems(&small(&format!("{flow}{lines}"))), [expected], "{lines}");
+    }
+    assert_eq!(problems(&small(flow)), ["14:1 `X1-WEB` has no protocol (add `protocols = [\"tcp\"]`)"]);
+}
+
+#[test]
+fn several_mistakes_are_told_in_one_run() {
+    let text =
+        small("from = [{ role = 'wbe' }]\nto = [{ role = 'web' }]\nprotocols = ['tcpp']\nports = ['x']\n");
+    let text = text.replace("id = 'X1-WEB'", "id = 'x1 web'").replace("name = 'Web'", "name = 'web'");
+    let lines: Vec<_> = problems(&text).iter().map(|p| p.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(lines, ["15:6", "16:8", "22:18", "24:14", "25:10", "25:10"]);
+    let broken = problems("format = 2\nid = ''\nversion = '1'\ntitle = 'x'\nroles = [\n");
+    assert!(broken[0].starts_with("5:"), "{broken:?}");
+    assert_eq!(
+        problems("format = 2\nid = ''\nversion = '1'\ntitle = 'x'\n"),
+        ["1:10 `format` is out of range (it goes from 1 to 1)", "2:6 `id` is empty ()"]
+    );
+}
+
+/// A user's own catalogue on top of a built-in one.
+const OWN: &str = r#"
+format = 1
+id = "ours"
+version = "3"
+title = "SafeHaven and what our data centers need beside it"
+extends = "safehaven-4"
+remove = ["SH4-NET-OPEN-INSTALL"]
+
+[sets.resolvers]
+summary = "Our name servers."
+addresses = ["10.0.53.1", "10.0.53.2"]
+
+[parameters.vsphere-api]
+ports = [8443]
+reason = "Our vCenter servers were installed with this port."
+
+[[requirement]]
+id = "OUR-DNS"
+name = "OurDns"
+title = "Every SRN can ask our name servers"
+summary = "names are resolved by our own servers"
+kind = "required"
+section = "Operations handbook"
+from = [{ role = "srn", network = "service" }]
+to = [{ set = "resolvers" }]
+subject = "from"
+protocols = ["udp", "tcp"]
+ports = [53]
+rationale = "Nothing else resolves internal names."
+
+[[requirement]]
+id = "SH4-CMS-SSH"
+name = "CmsRemoteManagement"
+title = "Administrators can reach the CMS on our ssh port"
+summary = "sshd of the CMS listens on another port"
+kind = "recommended"
+level = "warning"
+section = "Operations handbook"
+from = [{ role = "admin" }]
+to = [{ role = "cms" }]
+protocols = ["tcp"]
+ports = [2222]
+rationale = "Moved by our hardening guide."
+"#;
+
+#[test]
+fn a_catalogue_extends_another() {
+    let base = open("safehaven-4", Path::new("."));
+    let c = read(SourceFile::new("ours.toml", OWN), Path::new("."));
+    assert_eq!(shown(&c), [""; 0]);
+    assert_eq!((c.id.as_str(), c.version.as_str(), c.files.len()), ("ours", "3", 2));
+    assert_ne!(c.sha256, base.sha256);
+    assert_eq!(c.requirements.len(), base.requirements.len());
+    assert!(c.requirement("SH4-NET-OPEN-INSTALL").is_none());
+    let ssh = c.requirement("SH4-CMS-SSH").unwrap();
+    assert_eq!((ssh.kind, ssh.level), (Kind::Recommended, Severity::Warning));
+    assert_eq!(c.requirements[0].id, "SH4-CMS-SSH", "a replaced requirement keeps its place");
+    assert_eq!(
+        row(&c, c.requirement("OUR-DNS").unwrap())[1..3],
+        ["srn (service) → resolvers", "udp/53, tcp/53"]
+    );
+    // Places lead to the right file.
+    assert_eq!(crate::source::locate(&c.files, ssh.origin).path, "ours.toml");
+    let own = c.requirement("SH4-SRN-SSH").unwrap().origin;
+    assert_eq!(crate::source::locate(&c.files, own).text, "\"SH4-SRN-SSH\"");
+    // A parameter that is changed is changed for the requirements that use it, too.
+    let vsphere = |c: &Catalogue| row(c, c.requirement("SH4-API-VSPHERE").unwrap())[2].clone();
+    assert_eq!((vsphere(&base), vsphere(&c)), ("tcp/443".to_owned(), "tcp/8443".to_owned()));
+}
+
+#[test]
+fn extending_goes_wrong() {
+    let with = |from: &str, to: &str| {
+        problems(&OWN.replace(from, to))
+            .into_iter()
+            .map(|p| p.chars().take(90).collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        with("SH4-NET-OPEN-INSTALL", "SH4-NET-OPEN"),
+        ["7:11 there is no requirement of the extended catalogue `SH4-NET-OPEN` (there is `SH4-CMS-S"]
+    );
+    let missing = with("extends = \"safehaven-4\"", "extends = \"safehaven-3\"");
+    assert!(missing[0].starts_with("6:11 cannot read the catalogue ./safehaven-3: "), "{missing:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("circle.toml");
+    std::fs::write(&path, OWN.replace("safehaven-4", "circle.toml")).unwrap();
+    let circle = open("circle.toml", dir.path());
+    assert!(
+        shown(&circle).iter().any(|d| d.contains("extend each other in a circle")),
+        "{:?}",
+        shown(&circle)
+    );
 }
 
 mod resolving {

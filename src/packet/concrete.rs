@@ -344,7 +344,7 @@ impl FromStr for Packet {
         let words: Vec<&str> = spaced.split_whitespace().collect();
         let Some(gt) = words.iter().position(|w| *w == "\u{1}") else {
             return Err(PacketError(
-                "write a packet as `input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:20081`".to_owned(),
+                "write a packet as `input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:443`".to_owned(),
             ));
         };
         let (before, after) = (&words[..gt], &words[gt + 1..]);
