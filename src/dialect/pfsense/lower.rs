@@ -55,26 +55,22 @@ pub(super) fn lower(rules: &Ruleset, builder: &mut Builder, itself: &Addresses, 
     {
         if let Some(place) = rules.disabled {
             let chain = low.builder.chain("pf", name(stage), place);
-            low.base(
-                chain,
-                hook,
-                ChainKind::Filter,
-                place,
-                "the packet filter is turned off: system/disablefilter",
-            );
+            low.base(chain, hook, 0, place, "the packet filter is turned off: system/disablefilter");
             continue;
         }
         let nat = if stage == Stage::In { &rules.nat_in } else { &rules.nat_out };
         if !nat.is_empty() {
             let chain = low.builder.chain("pf", name(nat_stage), document);
+            // Not a nat chain of the model: pf asks for every packet that no state knows, whatever a tracker would call it.
+            low.stateful(chain, document);
             for rule in nat {
                 low.translation(chain, rule, nat_stage);
             }
-            low.base(chain, hook, ChainKind::Nat, document, "what no rule translates stays as it is");
+            low.base(chain, hook, -100, document, "what no rule translates stays as it is");
         }
         let chain = low.builder.chain("pf", name(stage), document);
         low.filter(chain, rules, stage, document);
-        low.base(chain, hook, ChainKind::Filter, document, "pf passes what no rule matches");
+        low.base(chain, hook, 0, document, "pf passes what no rule matches");
     }
 }
 
@@ -88,17 +84,17 @@ fn name(stage: Stage) -> &'static str {
 }
 
 impl Lowering<'_> {
-    fn base(&mut self, chain: ChainId, hook: Hook, kind: ChainKind, origin: Origin, note: &str) {
+    fn base(&mut self, chain: ChainId, hook: Hook, priority: i32, origin: Origin, note: &str) {
         let note = self.builder.note(note);
         self.builder.base_chain(BaseChain {
             chain,
             hook,
-            priority: if kind == ChainKind::Nat { -100 } else { 0 },
+            priority,
             policy: Policy::Accept,
             policy_origin: origin,
             policy_note: Some(note),
             families: Family::ALL.to_vec(),
-            kind,
+            kind: ChainKind::Filter,
         });
     }
 

@@ -19,6 +19,7 @@ pub mod facts;
 mod interfaces;
 #[allow(dead_code)]
 mod lower;
+mod nat;
 #[allow(dead_code)]
 mod pf;
 #[allow(dead_code)]

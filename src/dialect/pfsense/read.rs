@@ -156,6 +156,7 @@ fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger 
         }
     }
     rules.rules.extend(system::after(cx));
+    super::nat::generate(cx, rules, facts);
     facts.quirks.sort_by_key(|q| (q.origin, q.kind));
     ledger
 }

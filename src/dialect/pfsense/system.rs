@@ -263,22 +263,37 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
     }
 }
 
+// Networks of the DNS root servers (root-servers.org). The bogon lists have what is reserved or not assigned; these will be assigned as long as
+// names are resolved, so a packet from there is certainly not stopped, and an opening to the Internet has a certain witness.
+const ASSIGNED: &[&str] = &[
+    "198.41.0.0/24",
+    "192.33.4.0/24",
+    "192.203.230.0/24",
+    "192.5.5.0/24",
+    "192.36.148.0/24",
+    "192.58.128.0/24",
+    "193.0.14.0/24",
+    "202.12.27.0/24",
+    "2001:503:ba3e::/48",
+    "2001:500:2f::/48",
+    "2001:7fd::/48",
+];
+
 fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
     let rule = || {
-        PfRule::implicit(Block, origin, format!("bogon networks are blocked on {}", i.key))
-            .quick()
-            .inbound()
-            .on(i.names.clone())
+        let note = format!("bogon networks are blocked on {}", i.key);
+        PfRule::implicit(Block, origin, note).quick().inbound().on(i.names.clone())
     };
     let why = "the list of addresses that nobody may use is downloaded each month";
+    let assigned = nets(ASSIGNED).set;
     // The list has reserved and unassigned networks, but never those of RFC 1918.
-    let private = nets(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]);
-    let public = Family::V4.all().minus(&private.set);
-    let mut v4 = rule().family(Family::V4).from(Addresses::of(public));
-    v4.conditions.push(Unknown::new("source in table bogons", why));
-    out.push(v4);
-    if ipv6 {
-        out.push(rule().family(Family::V6).from(Addresses::unknown(Unknown::new("in table bogonsv6", why))));
+    let private = nets(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]).set;
+    for (family, table) in [(Family::V4, "bogons"), (Family::V6, "bogonsv6")] {
+        if family == Family::V4 || ipv6 {
+            let may = family.all().minus(&private).minus(&assigned);
+            let listed = Unknown::new(format!("source in table {table}"), why);
+            out.push(rule().family(family).from(Addresses::of(may)).when(listed));
+        }
     }
 }
 
@@ -513,14 +528,13 @@ fn named_peer(name: &str, cx: &Context<'_>) -> Addresses {
     }
 }
 
+/// The settings of the UPnP service, if it runs.
+pub(super) fn upnp_config(root: Element<'_>) -> Option<Element<'_>> {
+    root.at("installedpackages/miniupnpd/config").filter(|c| c.flag("enable") && c.word("enable") != "off")
+}
+
 fn upnp(cx: &Context<'_>, out: &mut Vec<PfRule>) {
-    let Some(e) = cx
-        .root
-        .at("installedpackages/miniupnpd/config")
-        .filter(|c| c.flag("enable") && c.word("enable") != "off")
-    else {
-        return;
-    };
+    let Some(e) = upnp_config(cx.root) else { return };
     let why = "UPnP and NAT-PMP clients make rules at run time";
     out.push(
         PfRule::implicit(PfAction::Unknown, e.origin(), "rules of UPnP")
