@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod evaluate;
+pub mod flow;
 
 use crate::model::Firewall;
 use crate::packet::{Field, IntervalSet};
