@@ -55,8 +55,20 @@ pub(super) enum Kind {
     Numbers,
     /// Upper and lower case mean the same.
     Caseless,
-    /// An address with an optional mask.
+        /// An address with an optional mask.
     Address,
+    /// `FROM:TO` with either end left out; the number is what the missing end means.
+    Range(u32),
+    /// An address with a mask whose host bits are kept; the mask as a length.
+    Masked,
+    /// A protocol by name or number.
+    Protocol,
+    /// A port by name or number.
+    Service,
+    /// A user or group, or a range of them; only `root` has a number everywhere.
+    User,
+    /// A rate in bits or bytes: `5kbit`.
+    Bits,
 }
 
 /// How an extension is lowered.
@@ -120,6 +132,10 @@ const fn num(name: &'static str) -> Opt {
     opt(name, 1).is(Kind::Numbers)
 }
 
+const fn range(name: &'static str, max: u32) -> Opt {
+    opt(name, 1).is(Kind::Range(max))
+}
+
 const fn ext(name: &'static str, options: &'static [Opt], lower: Lower) -> Extension {
     Extension { name, family: Only::Both, options, lower }
 }
@@ -178,12 +194,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("ctorigdst").not().is(Kind::Address),
             one("ctreplsrc").not().is(Kind::Address),
             one("ctrepldst").not().is(Kind::Address),
-            num("ctorigsrcport").not(),
-            num("ctorigdstport").not(),
-            num("ctreplsrcport").not(),
-            num("ctrepldstport").not(),
+            one("ctorigsrcport").not().is(Kind::Service),
+            one("ctorigdstport").not().is(Kind::Service),
+            one("ctreplsrcport").not().is(Kind::Service),
+            one("ctrepldstport").not().is(Kind::Service),
             one("ctstatus").not().is(Kind::Caseless),
-            num("ctexpire").not(),
+            range("ctexpire", u32::MAX).not(),
             one("ctdir").is(Kind::Caseless),
         ],
         Lower::Match(matches::conntrack),
@@ -252,14 +268,14 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     v6("eui64", &[], Lower::Joint(PURE, HEADER)),
     // Limits.
-    ext("limit", &[one("limit").not(), num("limit-burst")], Lower::Match(matches::limit)),
+    ext("limit", &[one("limit").not(), num("limit-burst").default("5")], Lower::Match(matches::limit)),
     ext(
         "hashlimit",
         &[
             one("hashlimit-upto").not(),
             one("hashlimit").not().alias("hashlimit-upto"),
             one("hashlimit-above").not(),
-            num("hashlimit-burst"),
+            num("hashlimit-burst").default("5"),
             one("hashlimit-mode"),
             num("hashlimit-srcmask"),
             num("hashlimit-dstmask"),
@@ -278,7 +294,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         &[
             num("connlimit-upto").not(),
             num("connlimit-above").not(),
-            num("connlimit-mask"),
+            num("connlimit-mask").default("32"),
             flag("connlimit-saddr"),
             flag("connlimit-daddr"),
         ],
@@ -295,8 +311,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("reap"),
             num("hitcount"),
             flag("rttl"),
-            one("name").default("DEFAULT"),
-            one("mask"),
+            one("name").default("DEFAULT"), one("mask").default("255.255.255.255"),
             flag("rsource"),
             flag("rdest"),
         ],
@@ -323,13 +338,13 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("rateest1"),
             one("rateest2"),
             flag("rateest-delta"),
-            one("rateest-bps1").maybe(),
-            one("rateest-pps1").maybe(),
-            one("rateest-bps2").maybe(),
-            one("rateest-pps2").maybe(),
+            one("rateest-bps1").maybe().is(Kind::Bits),
+            one("rateest-pps1").maybe().is(Kind::Bits),
+            one("rateest-bps2").maybe().is(Kind::Bits),
+            one("rateest-pps2").maybe().is(Kind::Bits),
             one("rateest"),
-            one("rateest-bps").maybe(),
-            one("rateest-pps").maybe(),
+            one("rateest-bps").maybe().is(Kind::Bits),
+            one("rateest-pps").maybe().is(Kind::Bits),
             flag("rateest-lt").not(),
             flag("rateest-gt").not(),
             flag("rateest-eq").not(),
@@ -340,8 +355,8 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext(
         "owner",
         &[
-            one("uid-owner").not(),
-            one("gid-owner").not(),
+            one("uid-owner").not().is(Kind::User),
+            one("gid-owner").not().is(Kind::User),
             flag("socket-exists").not(),
             flag("suppl-groups"),
             one("pid-owner").not(),
@@ -379,10 +394,10 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext(
         "string",
-        &[one("string").not(), one("hex-string").not(), one("algo"), num("from"), num("to"), flag("icase")],
+        &[one("string").not(), one("hex-string").not(), one("algo"), num("from").default("0"), num("to").default("65535"), flag("icase")],
         Lower::Joint(PURE, CONTENT),
     ),
-    ext("length", &[num("length").not()], Lower::Each(PURE, HEADER)),
+    ext("length", &[range("length", 0xffff).not()], Lower::Each(PURE, HEADER)),
     ext(
         "pkttype",
         &[one("pkt-type").not().is(Kind::Caseless)],
@@ -407,10 +422,10 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         &[flag("ecn-tcp-cwr").not(), flag("ecn-tcp-ece").not(), num("ecn-ip-ect").not()],
         Lower::Match(packet_matches::ecn),
     ),
-    ext("tcpmss", &[num("mss").not()], Lower::Each(PURE, HEADER)),
-    ext("esp", &[num("espspi").not()], Lower::Match(packet_matches::esp)),
-    ext("ah", &[num("ahspi").not(), num("ahlen").not(), flag("ahres")], Lower::Match(packet_matches::ah)),
-    ext("ipcomp", &[num("ipcompspi").not(), flag("compres")], Lower::Match(packet_matches::ipcomp)),
+    ext("tcpmss", &[range("mss", 0xffff).not()], Lower::Each(PURE, HEADER)),
+    ext("esp", &[range("espspi", u32::MAX).not()], Lower::Match(packet_matches::esp)),
+    ext("ah", &[range("ahspi", u32::MAX).not(), num("ahlen").not(), flag("ahres")], Lower::Match(packet_matches::ah)),
+    ext("ipcomp", &[range("ipcompspi", u32::MAX).not(), flag("compres")], Lower::Match(packet_matches::ipcomp)),
     ext(
         "time",
         &[
@@ -438,7 +453,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             num("cluster-local-nodemask").not(),
             num("cluster-hash-seed"),
         ],
-        Lower::Joint(PURE, "depends on a hash of the connection"),
+        Lower::Match(matches::cluster),
     ),
     ext("cpu", &[num("cpu").not()], Lower::Each(VOLATILE, "depends on the processor")),
     ext(
@@ -450,12 +465,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         "ipvs",
         &[
             flag("ipvs").not(),
-            one("vproto").not(),
-            one("vaddr").not(),
-            one("vport").not(),
+            one("vproto").not().is(Kind::Protocol),
+            one("vaddr").not().is(Kind::Masked),
+            one("vport").not().is(Kind::Service),
             one("vdir").is(Kind::Caseless),
             one("vmethod").not().is(Kind::Caseless),
-            one("vportctl").not(),
+            one("vportctl").not().is(Kind::Service),
         ],
         Lower::Joint(PURE, "depends on the load balancer"),
     ),
@@ -481,7 +496,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     v6(
         "frag",
         &[
-            num("fragid").not(),
+            range("fragid", u32::MAX).not(),
             num("fraglen").not(),
             flag("fragres"),
             flag("fragfirst"),
@@ -499,7 +514,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         "rt",
         &[
             num("rt-type").not(),
-            num("rt-segsleft").not(),
+            range("rt-segsleft", u32::MAX).not(),
             num("rt-len").not(),
             flag("rt-0-res"),
             one("rt-0-addrs"),
@@ -755,7 +770,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext(
         "NFQUEUE",
-        &[one("queue-num"), one("queue-balance"), flag("queue-bypass"), flag("queue-cpu-fanout")],
+        &[one("queue-num").default("0"), one("queue-balance"), flag("queue-bypass"), flag("queue-cpu-fanout")],
         Lower::Unknown("a program in user space decides"),
     ),
     ext(

@@ -259,8 +259,8 @@ impl<'f> Context<'f> {
                     self.push_set(field, set, p.negated);
                 }
             }
-            Address::Scattered => {
-                let text = format!("{} {}", side(field), self.words.shown(p.value));
+            Address::Scattered(masked) => {
+                let text = format!("{} {masked}", side(field));
                 self.push_opaque(&text, "the mask selects too many separate ranges", p.negated);
             }
             Address::Host(name) => match self.host(&name) {
@@ -297,8 +297,8 @@ impl<'f> Context<'f> {
             match self.at(p.value, values::address(part, self.v6))? {
                 Address::V4(lo, hi) => ranges.push((addr::v4(lo), addr::v4(hi))),
                 Address::Set(set) => ranges.extend_from_slice(set.ranges()),
-                Address::Scattered => {
-                    let text = format!("{} {}", side(field), String::from_utf8_lossy(part));
+                Address::Scattered(masked) => {
+                    let text = format!("{} {masked}", side(field));
                     others.push(self.b.opaque(
                         &text,
                         "the mask selects too many separate ranges",
@@ -593,6 +593,18 @@ fn push_quoted(text: &mut String, arg: &str) {
 }
 
 fn normalised(arg: &str, kind: Kind, v6: bool) -> String {
+    let each = |marks: &[char], one: &dyn Fn(&str) -> Option<String>| {
+        arg.split_inclusive(marks)
+            .map(|part| {
+                let (value, mark) = match part.strip_suffix(marks) {
+                    Some(v) => (v, &part[v.len()..]),
+                    None => (part, ""),
+                };
+                one(value).unwrap_or_else(|| value.to_owned()) + mark
+            })
+            .collect()
+    };
+    let number = |n: &str| values::bounded(n.as_bytes(), u64::MAX).ok().map(|n| n.to_string());
     match kind {
         Kind::Text => arg.to_owned(),
         Kind::Caseless => arg.to_ascii_uppercase(),
@@ -603,20 +615,39 @@ fn normalised(arg: &str, kind: Kind, v6: bool) -> String {
             Ok(Address::Set(set)) => addr::display(&set).join(","),
             _ => arg.to_owned(),
         },
-        Kind::Numbers => arg
-            .split_inclusive([':', '-', ',', '/'])
-            .map(|part| {
-                let (number, mark) = match part.strip_suffix([':', '-', ',', '/']) {
-                    Some(n) => (n, &part[n.len()..]),
-                    None => (part, ""),
-                };
-                match values::bounded(number.as_bytes(), u64::MAX) {
-                    Ok(n) => format!("{n}{mark}"),
-                    Err(_) => part.to_owned(),
-                }
-            })
-            .collect(),
+        Kind::Masked => arg
+            .split_once('/')
+            .and_then(|(ip, mask)| Some(format!("{ip}/{}", values::mask_length(mask, v6)?)))
+            .unwrap_or_else(|| arg.to_owned()),
+        Kind::Numbers => each(&[':', '-', ',', '/'], &number),
+        Kind::Range(max) => {
+            let (lo, hi) = arg.split_once(':').unwrap_or((arg, arg));
+            let end = |t: &str, missing: u32| match t {
+                "" => missing.to_string(),
+                t => number(t).unwrap_or_else(|| t.to_owned()),
+            };
+            let (lo, hi) = (end(lo, 0), end(hi, max));
+            if lo == hi { lo } else { format!("{lo}:{hi}") }
+        }
+        Kind::Protocol => values::protocol(arg.as_bytes()).map_or_else(|| arg.to_owned(), |n| n.to_string()),
+        Kind::Service => {
+            each(&[':', ','], &|p| number(p).or_else(|| super::services::port(p).map(|p| p.to_string())))
+        }
+        Kind::User => each(&['-'], &|u| (u == "root").then(|| "0".to_owned())),
+        Kind::Bits => bits(arg).unwrap_or_else(|| arg.to_owned()),
     }
+}
+
+// `5kbit` as `5000bit`.
+fn bits(arg: &str) -> Option<String> {
+    let digits = arg.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &arg[digits.len()..] {
+        "kbit" => 1_000,
+        "mbit" => 1_000_000,
+        "gbit" => 1_000_000_000,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok().map(|n| format!("{}bit", n.saturating_mul(factor)))
 }
 
 impl Context<'_> {

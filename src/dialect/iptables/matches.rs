@@ -331,8 +331,10 @@ fn address_type_term(
 }
 
 // A limit as a condition: `unthrottled` is its truth while nothing is exceeded, `negated` whether the rule wants the opposite.
-fn rate(c: &mut Context<'_>, owner: usize, unthrottled: bool, negated: bool) {
-    let text = c.joint_text(owner).replace(" ! ", " ");
+// `rest` is what the saver adds to the text.
+fn rate(c: &mut Context<'_>, owner: usize, rest: &str, unthrottled: bool, negated: bool) {
+    let mut text = c.joint_text(owner).replace(" ! ", " ");
+    text.push_str(rest);
     let why = "a limit: it holds or not depending on how much came before";
     let id = c.b.condition(&text, why, ConditionKind::Rate { unthrottled }, c.origin);
     c.push(Term::opaque(id, negated));
@@ -348,7 +350,7 @@ pub(super) fn limit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         }
         check_rate(c, &test)?;
     }
-    rate(c, owner, true, false);
+    rate(c, owner, "", true, false);
     Ok(())
 }
 
@@ -377,7 +379,7 @@ pub(super) fn hashlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
             .help("such as `--hashlimit-upto 5/second`"));
     };
     check_rate(c, &test)?;
-    rate(c, owner, test.option.canonical == "hashlimit-upto", test.negated);
+    rate(c, owner, "", test.option.canonical == "hashlimit-upto", test.negated);
     Ok(())
 }
 
@@ -390,7 +392,12 @@ pub(super) fn connlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
             .help("such as `--connlimit-above 10`"));
     };
     c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
-    rate(c, owner, test.option.canonical == "connlimit-upto", test.negated);
+    let mut rest = String::new();
+        
+    if c.tests(owner).all(|t| !t.option.canonical.ends_with("addr")) {
+        rest.push_str(" --connlimit-saddr");
+    }
+    rate(c, owner, &rest, test.option.canonical == "connlimit-upto", test.negated);
     Ok(())
 }
 
@@ -411,11 +418,17 @@ pub(super) fn recent(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         }
         return Ok(());
     }
+        let mut rest = String::new();
+        
+    if c.command.spec.find(owner, "rdest").is_none() && c.command.spec.find(owner, "rsource").is_none() {
+        rest.push_str(" --rsource");
+    }
     if c.command.spec.find(owner, "hitcount").is_some() {
-        rate(c, owner, false, test.negated);
+        rate(c, owner, &rest, false, test.negated);
         return Ok(());
     }
-    let text = c.joint_text(owner).replace(" ! ", " ");
+    let text = c.joint_text(owner).replace(" ! ", " ") + &rest;
+
     let why = "depends on a list of addresses that rules keep";
     let id = c.b.condition(&text, why, ConditionKind::Volatile, c.origin);
     c.push(Term::opaque(id, test.negated));
@@ -436,5 +449,33 @@ pub(super) fn rpfilter(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         text.push_str(test.option.canonical);
     }
     c.push_opaque(&text, "depends on the routing of the box", invert);
+    Ok(())
+}
+
+/// `-m cluster`: a node's number is a mask with one bit.
+pub(super) fn cluster(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let mut text = "-m cluster".to_owned();
+    let (mut negated, mut nodes, mut total) = (false, None, None);
+    for test in c.tests(owner) {
+        let n = c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
+        match test.option.canonical {
+            "cluster-local-node" if (1..=32).contains(&n) => {
+                (nodes, negated) = (Some(1u64 << (n - 1)), test.negated);
+            }
+            "cluster-local-nodemask" => (nodes, negated) = (Some(n), test.negated),
+            "cluster-local-node" => return Err(c.problem(test.args[0], "nodes count from 1 to 32")),
+            "cluster-total-nodes" => total = Some((n, test.args[0])),
+            _ => text.push_str(&format!(" --cluster-hash-seed {n:#x}")),
+        }
+    }
+    let used = c.command.spec.uses[owner].word;
+    let (Some(nodes), Some((total, word))) = (nodes, total) else {
+        return Err(c.problem(used, "`-m cluster` needs the number of nodes and the local one"));
+    };
+    if total > 32 || nodes >> total != 0 {
+        return Err(c.problem(word, "the local node is none of these"));
+    }
+    text.push_str(&format!(" --cluster-total-nodes {total} --cluster-local-nodemask {nodes:#x}"));
+    c.push_opaque(&text, "depends on a hash of the connection", negated);
     Ok(())
 }

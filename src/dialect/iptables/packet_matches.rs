@@ -199,9 +199,17 @@ fn icmp_types(c: &mut Context<'_>, owner: usize, names: &[icmp_names::Name]) -> 
 fn header_of(c: &mut Context<'_>, owner: usize, p: u8) -> Lowered<()> {
     requires(c, owner, &[p])?;
     for test in c.tests(owner) {
-        c.opaque_test(&test, ConditionKind::Pure, HEADER);
+        header_test(c, &test);
     }
     Ok(())
+}
+
+// A range of everything is no condition.
+fn header_test(c: &mut Context<'_>, test: &Test) {
+    let all = test.count == 1 && matches!(c.arg(test, 0), b"0:4294967295" | b":" | b"0:" | b":4294967295");
+    if test.negated || !all {
+        c.opaque_test(test, ConditionKind::Pure, HEADER);
+    }
 }
 
 /// `-m esp`.
@@ -211,10 +219,14 @@ pub(super) fn esp(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 
 /// `-m ah`; in IPv6 the header is one of the extension headers.
 pub(super) fn ah(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
-    if c.v6 {
-        return c.joint(owner, ConditionKind::Pure, HEADER);
+        if !c.v6 {
+        return header_of(c, owner, 51);
     }
-    header_of(c, owner, 51)
+    c.push_opaque("-m ah", HEADER, false);
+    for test in c.tests(owner) {
+        header_test(c, &test);
+    }
+    Ok(())
 }
 
 /// `-m ipcomp`.

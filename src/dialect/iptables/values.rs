@@ -10,7 +10,7 @@ use nom::combinator::{all_consuming, map, map_opt, opt, rest, verify};
 use nom::multi::separated_list1;
 use nom::sequence::{pair, preceded, separated_pair};
 use nom::{IResult, Parser};
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What is wrong with a value: a clause.
 pub(super) type Read<T> = Result<T, String>;
@@ -34,8 +34,8 @@ pub(super) enum Address {
     V4(u32, u32),
     /// IPv6, or what a mask with few gaps selects.
     Set(IntervalSet),
-    /// A mask with so many gaps that the set is too long to write down.
-    Scattered,
+        /// A mask with so many gaps that the set is too long to write down; as text, without host bits.
+    Scattered(String),
     /// A host name.
     Host(String),
 }
@@ -115,7 +115,7 @@ fn address_v4(text: &[u8]) -> Read<Address> {
     let low = mask.trailing_zeros();
     let gaps: Vec<u32> = (low..32).filter(|b| mask & 1 << b == 0).collect();
     if gaps.len() as u32 > MAX_GAPS {
-        return Ok(Address::Scattered);
+        return Ok(Address::Scattered(format!("{}/{}", Ipv4Addr::from_bits(ip), Ipv4Addr::from_bits(mask))));
     }
     let below = (1u32 << low) - 1;
     let ranges = (0..1u32 << gaps.len()).map(|n| {
@@ -163,7 +163,7 @@ fn address_v6(text: &[u8]) -> Read<Address> {
     let low = mask.trailing_zeros();
     let gaps: Vec<u32> = (low..128).filter(|b| mask & 1 << b == 0).collect();
     if gaps.len() as u32 > MAX_GAPS {
-        return Ok(Address::Scattered);
+        return Ok(Address::Scattered(format!("{}/{}", Ipv6Addr::from_bits(ip), Ipv6Addr::from_bits(mask))));
     }
     let below = (1u128 << low) - 1;
     let ranges = (0..1u32 << gaps.len()).map(|n| {
@@ -172,6 +172,19 @@ fn address_v6(text: &[u8]) -> Read<Address> {
         (ip | bits, ip | bits | below)
     });
     Ok(Address::Set(IntervalSet::from_ranges(ranges).intersect(&Family::V6.all())))
+}
+
+/// The length of a mask that is written as a length or as an address without gaps.
+pub(super) fn mask_length(mask: &str, v6: bool) -> Option<u32> {
+    let ones = |bits: u128, width: u32| {
+        let length = (bits << (128 - width)).leading_ones();
+        (length == bits.count_ones()).then_some(length)
+    };
+    match number(mask.as_bytes()) {
+        Some(n) => u32::try_from(n).ok(),
+        None if v6 => v6_number(mask.as_bytes()).and_then(|m| ones(m, 128)),
+        None => short_v4(mask.as_bytes()).and_then(|m| ones(m.into(), 32)),
+    }
 }
 
 /// From–to within a family: the block where IPv4 stands is no part of IPv6.
@@ -336,7 +349,7 @@ mod tests {
         assert_eq!(v4("10.1.2.3/255.255.0.0"), Address::V4(0x0a01_0000, 0x0a01_ffff));
         assert_eq!(v4("0.0.0.0/0"), Address::V4(0, u32::MAX));
         assert_eq!(v4("Api.example"), Address::Host("api.example".to_owned()));
-        assert_eq!(v4("10.0.0.0/1.2.3.4"), Address::Scattered);
+        assert_eq!(v4("10.0.0.1/1.2.3.4"), Address::Scattered("0.0.0.0/1.2.3.4".to_owned()));
         let Address::Set(gaps) = v4("10.0.0.1/255.254.255.0") else { panic!("a mask with one gap") };
         assert_eq!(addr::display(&gaps), ["10.0.0.0/24", "10.1.0.0/24"]);
         for bad in ["10.0.0.256", "10.0.0.0/33", "10.0.0.0/", "", "::1", "10.0.0.0/8/8"] {
