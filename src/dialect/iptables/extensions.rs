@@ -55,7 +55,7 @@ pub(super) enum Kind {
     Numbers,
     /// Upper and lower case mean the same.
     Caseless,
-        /// An address with an optional mask.
+    /// An address with an optional mask.
     Address,
     /// `FROM:TO` with either end left out; the number is what the missing end means.
     Range(u32),
@@ -311,7 +311,8 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("reap"),
             num("hitcount"),
             flag("rttl"),
-            one("name").default("DEFAULT"), one("mask").default("255.255.255.255"),
+            one("name").default("DEFAULT"),
+            one("mask").default("255.255.255.255"),
             flag("rsource"),
             flag("rdest"),
         ],
@@ -394,7 +395,14 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext(
         "string",
-        &[one("string").not(), one("hex-string").not(), one("algo"), num("from").default("0"), num("to").default("65535"), flag("icase")],
+        &[
+            one("string").not(),
+            one("hex-string").not(),
+            one("algo"),
+            num("from").default("0"),
+            num("to").default("65535"),
+            flag("icase"),
+        ],
         Lower::Joint(PURE, CONTENT),
     ),
     ext("length", &[range("length", 0xffff).not()], Lower::Each(PURE, HEADER)),
@@ -424,8 +432,16 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext("tcpmss", &[range("mss", 0xffff).not()], Lower::Each(PURE, HEADER)),
     ext("esp", &[range("espspi", u32::MAX).not()], Lower::Match(packet_matches::esp)),
-    ext("ah", &[range("ahspi", u32::MAX).not(), num("ahlen").not(), flag("ahres")], Lower::Match(packet_matches::ah)),
-    ext("ipcomp", &[range("ipcompspi", u32::MAX).not(), flag("compres")], Lower::Match(packet_matches::ipcomp)),
+    ext(
+        "ah",
+        &[range("ahspi", u32::MAX).not(), num("ahlen").not(), flag("ahres")],
+        Lower::Match(packet_matches::ah),
+    ),
+    ext(
+        "ipcomp",
+        &[range("ipcompspi", u32::MAX).not(), flag("compres")],
+        Lower::Match(packet_matches::ipcomp),
+    ),
     ext(
         "time",
         &[
@@ -770,7 +786,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext(
         "NFQUEUE",
-        &[one("queue-num").default("0"), one("queue-balance"), flag("queue-bypass"), flag("queue-cpu-fanout")],
+        &[
+            one("queue-num").default("0"),
+            one("queue-balance"),
+            flag("queue-bypass"),
+            flag("queue-cpu-fanout"),
+        ],
         Lower::Unknown("a program in user space decides"),
     ),
     ext(

@@ -393,7 +393,7 @@ pub(super) fn connlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     };
     c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
     let mut rest = String::new();
-        
+
     if c.tests(owner).all(|t| !t.option.canonical.ends_with("addr")) {
         rest.push_str(" --connlimit-saddr");
     }
@@ -418,8 +418,8 @@ pub(super) fn recent(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         }
         return Ok(());
     }
-        let mut rest = String::new();
-        
+    let mut rest = String::new();
+
     if c.command.spec.find(owner, "rdest").is_none() && c.command.spec.find(owner, "rsource").is_none() {
         rest.push_str(" --rsource");
     }

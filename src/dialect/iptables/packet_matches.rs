@@ -219,7 +219,7 @@ pub(super) fn esp(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 
 /// `-m ah`; in IPv6 the header is one of the extension headers.
 pub(super) fn ah(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
-        if !c.v6 {
+    if !c.v6 {
         return header_of(c, owner, 51);
     }
     c.push_opaque("-m ah", HEADER, false);

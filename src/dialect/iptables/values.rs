@@ -34,7 +34,7 @@ pub(super) enum Address {
     V4(u32, u32),
     /// IPv6, or what a mask with few gaps selects.
     Set(IntervalSet),
-        /// A mask with so many gaps that the set is too long to write down; as text, without host bits.
+    /// A mask with so many gaps that the set is too long to write down; as text, without host bits.
     Scattered(String),
     /// A host name.
     Host(String),
