@@ -49,6 +49,22 @@ pub struct Decider {
     pub verdict: Verdict,
 }
 
+impl Decider {
+    /// Whether this acceptance says more about a packet than an earlier one on its way, and so is the one to name.
+    ///
+    /// A rule says more than a policy, a filter more than a translation, and the hooks at which people filter more than those
+    /// before and after routing.
+    pub fn outranks(&self, earlier: &Decider, kind: ChainKind) -> bool {
+        let filters = |d: &Decider| !matches!(d.hook, Hook::Prerouting | Hook::Postrouting);
+        let nothing_yet = earlier.rule.is_none();
+        match (kind, self.rule.is_some()) {
+            (ChainKind::Nat, rule) => rule && nothing_yet,
+            (ChainKind::Filter, true) => nothing_yet || filters(self) || !filters(earlier),
+            (ChainKind::Filter, false) => nothing_yet && (filters(self) || !filters(earlier)),
+        }
+    }
+}
+
 /// An unknown condition and the rule that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Because {
@@ -448,12 +464,9 @@ impl<'a> Evaluator<'a> {
 
     // This base chain is done with the packet.
     fn accepted(&self, s: &mut State, story: &mut Story, base: &BaseChain, decider: Decider) {
-        let better = match (&story.decider, decider.rule) {
-            (None, _) => true,
-            (Some(old), _) if base.kind == ChainKind::Nat => old.rule.is_none() && decider.rule.is_some(),
-            (Some(old), rule) => rule.is_some() || old.rule.is_none(),
-        };
-        if better && (base.kind == ChainKind::Filter || decider.rule.is_some()) {
+        if story.decider.is_none_or(|old| decider.outranks(&old, base.kind))
+            && (base.kind == ChainKind::Filter || decider.rule.is_some())
+        {
             story.decider = Some(decider);
         }
         s.stack.clear();

@@ -98,9 +98,12 @@ fn bits(all: &[u8]) -> IntervalSet {
 
 /// Judges conversations at one box.
 pub fn judge(leg: &Leg<'_>, talk: &Talk) -> Judged {
+    // Where the interface is not known, what is wanted must pass by each that it may be. What is not wanted may come by any
+    // of the interfaces that the box is known to have; where it is not known which it has, that decides nothing.
+    let any = !talk.wanted && !leg.interfaces.is_empty();
     let unknown = match leg.path {
-        Path::Input if leg.iif.is_empty() => Some(Field::Iif),
-        Path::Output if leg.oif.is_empty() => Some(Field::Oif),
+        Path::Input if leg.iif.is_empty() && !any => Some(Field::Iif),
+        Path::Output if leg.oif.is_empty() && !any => Some(Field::Oif),
         _ => None,
     };
     let start = first_region(leg, talk);
@@ -141,6 +144,7 @@ fn first_region(leg: &Leg<'_>, talk: &Talk) -> Region {
         _ => false,
     };
     for (field, names, into) in [(Field::Iif, &leg.iif, true), (Field::Oif, &leg.oif, false)] {
+        let names = if names.is_empty() { leg.interfaces } else { names };
         let set = if sees(into) && !cloud { interface_set(field, names) } else { none.clone() };
         r = r.with(field, set);
     }

@@ -2,15 +2,17 @@
 
 use super::conversation::{Case, Stage};
 use super::near::{few, near_misses, ports};
+use super::points::interface_set;
 use super::requirement::{Row, flows};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Decider, evaluate};
 use crate::catalogue::resolve::{Addresses, Endpoint};
-use crate::catalogue::{Catalogue, Kind};
-use crate::finding::{Finding, Flow, Related, Severity, State};
-use crate::packet::{Path, addr, proto};
+use crate::catalogue::{Catalogue, INTERNET, Kind};
+use crate::dialect::{Missing, by_name};
+use crate::finding::{Finding, Fix, Flow, Related, Severity, State};
+use crate::packet::{Family, Field, Path, addr, proto};
 use crate::source::{Location, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The findings of all rows.
 pub fn findings(catalogue: &Catalogue, rows: &[Row<'_>]) -> Vec<Finding> {
@@ -106,19 +108,65 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
         }
     }
     details(catalogue, rows, row, group, &mut out);
+    if row.wanted.kind.wants_passage() && row.state == State::Violated {
+        out.fix = fix(group);
+    }
     out
+}
+
+// What to add, in the file's own syntax: a line or a few for each flow of the group, where all belong to one place.
+fn fix(group: &[&Row<'_>]) -> Option<Fix> {
+    let mut found: Option<Fix> = None;
+    for row in group.iter().take(8) {
+        let case = row.cases().first()?;
+        let decider = case.decided_by.first()?;
+        let firewall = row.firewall(decider.firewall)?;
+        let (dialect, _) = by_name(firewall.dialect)?;
+        let answers = case.stage == Stage::Answer;
+        let mut region = if answers { case.region.mirrored() } else { case.region.clone() };
+        let leg = row.leg.as_ref()?;
+        let (iif, oif) = if answers { (&leg.oif, &leg.iif) } else { (&leg.iif, &leg.oif) };
+        for (field, names) in [(Field::Iif, iif), (Field::Oif, oif)] {
+            if !names.is_empty() {
+                region = region.with(field, interface_set(field, names));
+            }
+        }
+        let missing = Missing { region: &region, answers, chain: decider.chain, rule: decider.rule };
+        let s = dialect.suggest(firewall, &missing)?;
+        let path = firewall.files.get(s.file)?.path.clone();
+        match &mut found {
+            None => {
+                let description = match s.after_line {
+                    0 => "at the top".to_owned(),
+                    n => format!("after line {n}"),
+                };
+                found = Some(Fix { description, path, after_line: s.after_line, text: s.text });
+            }
+            Some(f) if f.path == path && f.after_line == s.after_line => {
+                if !f.text.contains(&s.text) {
+                    f.text.push('\n');
+                    f.text.push_str(&s.text);
+                }
+            }
+            Some(_) => return None,
+        }
+    }
+    found
 }
 
 fn place(row: &Row<'_>, decider: Option<&Decider>) -> Location {
     let by = decider.and_then(|d| Some(row.firewall(d.firewall)?.locate(d.origin)));
-    by.or_else(|| row.reasons.first().map(|r| r.location.clone())).unwrap_or_else(|| {
+    let shown = || {
+        row.judged.stopped.iter().chain(&row.judged.passed).find_map(|c| row.deciders(c).into_iter().next())
+    };
+    by.or_else(shown).unwrap_or_else(|| {
         let first = row.leg.as_ref().and_then(|l| l.firewalls.iter().find(|f| f.covers(row.family)));
         first.map_or_else(|| crate::source::locate(&[], Origin::default()), |f| f.locate(Origin::default()))
     })
 }
 
 fn label(row: &Row<'_>, decider: Option<&Decider>, undecided: bool) -> String {
-    let Some(d) = decider else { return "not decided by this file".to_owned() };
+    let Some(d) = decider else { return "decides for some addresses only".to_owned() };
     let note = d.note.and_then(|n| row.firewall(d.firewall).map(|f| f.notes[n.index()].clone()));
     let what = match (d.verdict, d.rule.is_some()) {
         (Verdict::Accept, true) => "accepts it",
@@ -158,11 +206,7 @@ fn unique<'r>(group: &[&'r Row<'_>], end: impl Fn(&'r Row<'_>) -> &'r Endpoint) 
     let mut names: Vec<String> = Vec::new();
     for r in group {
         let e = end(r);
-        let name = if e.addresses == Addresses::Undeclared && e.node.is_none() {
-            format!("any {}", e.name)
-        } else {
-            e.name.clone()
-        };
+        let name = called(e);
         if !names.contains(&name) {
             names.push(name);
         }
@@ -170,18 +214,28 @@ fn unique<'r>(group: &[&'r Row<'_>], end: impl Fn(&'r Row<'_>) -> &'r Endpoint) 
     names
 }
 
+fn called(e: &Endpoint) -> String {
+    match e.addresses {
+        Addresses::Undeclared if e.node.is_none() => format!("any {}", e.name),
+        _ if e.name == INTERNET => "the Internet".to_owned(),
+        _ => e.name.clone(),
+    }
+}
+
 fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
     let from = few(&unique(group, |r| &r.flow.source));
     let to = few(&unique(group, |r| &r.flow.destination));
     let mut services: Vec<String> = Vec::new();
-    for r in group {
-        let s = asked(r);
-        if !services.contains(&s) {
-            services.push(s);
-        }
+    if row.wanted.kind.wants_passage() || row.talk.protocol.is_none() {
+        services.extend(group.iter().map(|r| asked(r)));
+    } else {
+        let open = flows(group.iter().flat_map(|r| r.cases().iter().map(|c| &c.region)));
+        services.extend(open.iter().map(service));
     }
-    let on = services.join(", ");
-    let family = if row.family == crate::packet::Family::V6 { " over IPv6" } else { "" };
+    let mut seen = BTreeSet::new();
+    services.retain(|s| seen.insert(s.clone()));
+    let on = few(&services);
+    let family = if row.family == Family::V6 { " over IPv6" } else { "" };
     let undecided = row.state == State::Undecided;
     if !row.wanted.kind.wants_passage() {
         let advised = row.wanted.kind == Kind::AdvisedAgainst;
@@ -195,8 +249,7 @@ fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
         return format!("not decided whether {from} can reach {to} on {on}{family}");
     }
     let here = row.leg.as_ref().map_or("", |l| l.name);
-    let whole =
-        case.is_some_and(|c| row.talk.src.ranges() == c.region.get(crate::packet::Field::Src).ranges());
+    let whole = case.is_some_and(|c| row.talk.src.ranges() == c.region.get(Field::Src).ranges());
     let partly = if whole || row.judged.passed.is_empty() { "" } else { "part of " };
     match case.map(|c| c.stage) {
         Some(Stage::Answer) => {
@@ -221,14 +274,26 @@ fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
     }
 }
 
-fn end_text(e: &Endpoint) -> String {
+fn end_text(e: &Endpoint, family: Family) -> String {
     match &e.addresses {
+        Addresses::Known(_) if e.name == INTERNET => called(e),
         Addresses::Known(set) => {
-            let text = few(&addr::display(set));
+            let text = few(&addr::display(&set.intersect(&family.all())));
             if text == e.name { text } else { format!("{text} ({})", e.name) }
         }
         Addresses::HostName(n) => n.clone(),
         Addresses::Undeclared => format!("any address ({}, not declared)", e.name),
+    }
+}
+
+// Addresses of a flow's end: by name where they are most of a long set.
+fn side(texts: &[String], end: &Endpoint) -> String {
+    let whole =
+        |f: &Family| end.addresses.known().is_some_and(|s| addr::display(&s.intersect(&f.all())) == texts);
+    match () {
+        () if Family::ALL.iter().any(whole) => called(end),
+        () if texts.len() > 5 && end.node.is_none() => format!("most of {}", called(end)),
+        () => few(texts),
     }
 }
 
@@ -256,17 +321,24 @@ fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row
                 && r.flow.subject_end().name == row.flow.subject_end().name
         };
         let met = rows.iter().filter(same).filter(|r| r.state == State::Met);
-        add("met for", met.map(|r| end_text(peer(r))).collect());
+        add("met for", met.map(|r| end_text(peer(r), r.family)).collect());
         let word = if row.state == State::Undecided { "in question" } else { "missing" };
         let parts = group.iter().flat_map(|r| match r.flow_part() {
-            Some(part) if r.judged.passed.is_empty() || part.is_empty() => vec![end_text(peer(r))],
+            Some(part) if r.judged.passed.is_empty() || part.is_empty() => vec![end_text(peer(r), r.family)],
             Some(part) => part.into_iter().map(|p| format!("{p} ({})", peer(r).name)).collect(),
-            None => vec![end_text(peer(r))],
+            None => vec![end_text(peer(r), r.family)],
         });
         add(word, parts.collect());
     } else {
         let open = flows(group.iter().flat_map(|r| r.cases().iter().map(|c| &c.region)));
-        let texts = open.iter().map(|f| format!("{} from {} to {}", service(f), few(&f.from), few(&f.to)));
+        let texts = open.iter().map(|f| {
+            format!(
+                "{} from {} to {}",
+                service(f),
+                side(&f.from, &row.flow.source),
+                side(&f.to, &row.flow.destination)
+            )
+        });
         let word = if row.state == State::Undecided { "in question" } else { "lets through" };
         add(word, texts.collect());
     }

@@ -1,7 +1,8 @@
 //! Where a flow can be stopped: the boxes of a deployment, and those that lie on a flow's path.
 
+use super::requirement::possible;
 use crate::analysis::{Environment, Point};
-use crate::catalogue::resolve::{Addresses, Endpoint, ResolvedFlow};
+use crate::catalogue::resolve::{Endpoint, ResolvedFlow};
 use crate::config::{Deployment, Gateway};
 use crate::model::{Firewall, Hook};
 use crate::packet::{Family, Field, IntervalSet, Path, interface_value};
@@ -19,6 +20,8 @@ pub struct Enforcer<'a> {
     pub environment: Environment,
     /// Addresses behind each interface, for gateways: disjoint.
     pub behind: Vec<(String, IntervalSet)>,
+    /// Names of all interfaces that a node declares; empty = not declared.
+    pub interfaces: Vec<String>,
 }
 
 /// One box on a flow's path, and how the flow passes it.
@@ -36,6 +39,8 @@ pub struct Leg<'a> {
     pub iif: Vec<String>,
     /// Names of the interface by which it leaves, likewise.
     pub oif: Vec<String>,
+    /// Interfaces that the box has, as far as declared: one of them where `iif` or `oif` is not known.
+    pub interfaces: &'a [String],
     /// Sources that pass here.
     pub src: IntervalSet,
     /// Destinations that are reached through here.
@@ -65,7 +70,7 @@ impl<'a> Enforcer<'a> {
     /// A box from its firewalls.
     pub fn new(name: &str, firewalls: &[&'a Firewall], environment: Environment) -> Self {
         let (cloud, host) = firewalls.iter().partition(|f| is_cloud(f));
-        Self { name: name.to_owned(), host, cloud, environment, behind: Vec::new() }
+        Self { name: name.to_owned(), host, cloud, environment, behind: Vec::new(), interfaces: Vec::new() }
     }
 
     /// A gateway: takes the networks behind its interfaces from the deployment, or from its own file.
@@ -140,11 +145,7 @@ pub struct Enforcers<'a> {
 impl<'a> Enforcers<'a> {
     /// The boxes that a flow passes, in order.
     pub fn path(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<Leg<'a>> {
-        let everything = family.all();
-        let ends = [&flow.source, &flow.destination].map(|e| match &e.addresses {
-            Addresses::Known(set) => set.intersect(&everything),
-            _ => everything.clone(),
-        });
+        let ends = [&flow.source, &flow.destination].map(|e| possible(e, family));
         let [src, dst] = ends;
         let mut legs = Vec::new();
         let leg = |b: &'a Enforcer<'a>, cloud: bool, path: Path, iif: &[String], oif: &[String]| Leg {
@@ -154,6 +155,7 @@ impl<'a> Enforcers<'a> {
             path,
             iif: iif.to_vec(),
             oif: oif.to_vec(),
+            interfaces: &b.interfaces,
             src: src.clone(),
             dst: dst.clone(),
             gateway: false,

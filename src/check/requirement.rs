@@ -7,7 +7,7 @@ use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
 use crate::catalogue::{Breach, Catalogue, Kind, Requirement as Wanted};
 use crate::finding::{Flow, Reason, Requirement, State};
 use crate::model::Firewall;
-use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Region, addr, proto, public};
 use crate::source::Location;
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ fn families(flow: &ResolvedFlow, boxes: &Enforcers<'_>) -> Vec<Family> {
 }
 
 fn talk(flow: &ResolvedFlow, leg: Option<&Leg<'_>>, family: Family, wanted: bool) -> Talk {
-    let end = |e: &Endpoint| e.addresses.known().map_or_else(|| family.all(), |s| s.intersect(&family.all()));
+    let end = |e: &Endpoint| possible(e, family);
     Talk {
         family,
         src: leg.map_or_else(|| end(&flow.source), |l| l.src.clone()),
@@ -84,6 +84,29 @@ fn talk(flow: &ResolvedFlow, leg: Option<&Leg<'_>>, family: Family, wanted: bool
         wanted,
         delivered_to: None,
     }
+}
+
+/// Addresses that an end may have: its own, or where they are not known, whatever a host can have (RFC 6890: not loopback,
+/// multicast, reserved or "this network"; hosts with names are on the Internet).
+pub fn possible(end: &Endpoint, family: Family) -> IntervalSet {
+    let all = match &end.addresses {
+        Addresses::Known(set) => set.clone(),
+        Addresses::HostName(_) => public::internet().clone(),
+        Addresses::Undeclared => {
+            let never = [
+                "0.0.0.0/8",
+                "127.0.0.0/8",
+                "169.254.0.0/16",
+                "224.0.0.0/3",
+                "::/128",
+                "::1/128",
+                "fe80::/10",
+                "ff00::/8",
+            ];
+            never.iter().filter_map(|n| addr::parse(n)).fold(family.all(), |all, n| all.minus(&n))
+        }
+    };
+    all.intersect(&family.all())
 }
 
 impl<'a> Row<'a> {

@@ -140,7 +140,9 @@ pub fn run(options: &Options) -> Outcome {
         for n in 0..deployment.nodes.len() {
             let own = of_part(&groups, Part::Node(n));
             let environment = environment(&deployment, n, options.throttled);
-            boxes.nodes.push(Enforcer::new(&deployment.nodes[n].name, &own, environment));
+            let mut node = Enforcer::new(&deployment.nodes[n].name, &own, environment);
+            node.interfaces = deployment.nodes[n].interfaces.keys().cloned().collect();
+            boxes.nodes.push(node);
         }
         for (i, g) in deployment.gateways.iter().enumerate() {
             let own = of_part(&groups, Part::Gateway(i));

@@ -285,12 +285,7 @@ impl<'a> Walk<'a> {
         if let Some(d) = decider {
             let new = self.deciders[d as usize];
             let old = cell.decided.as_ref().and_then(|l| l.first()).map(|o| self.deciders[*o as usize]);
-            // A policy says less than a rule, and a translation less than a filter.
-            let better = match old {
-                None => true,
-                Some(o) if here.base.kind == ChainKind::Nat => o.rule.is_none() && new.rule.is_some(),
-                Some(o) => new.rule.is_some() || o.rule.is_none(),
-            };
+            let better = old.is_none_or(|o| new.outranks(&o, here.base.kind));
             if better && (here.base.kind == ChainKind::Filter || new.rule.is_some()) {
                 cell.decided = Some(Rc::from([d]));
             }

@@ -30,7 +30,11 @@ fn natural(question: &Question<'_>, part: &Part) -> Option<Packet> {
     v[Field::Src.index()] = host(r.get(Field::Src), ["198.51.100.7", "2001:db8:1::7"])?;
     v[Field::Dst.index()] = host(r.get(Field::Dst), ["203.0.113.10", "2001:db8:2::10"])?;
     v[Field::Sport.index()] = prefer(r.get(Field::Sport), [40000]).unwrap_or(0);
-    v[Field::Dport.index()] = prefer(r.get(Field::Dport), [443, 80, 22, 8080]).unwrap_or(0);
+    // Answers go to a client's port, first packets to a service's.
+    let answers =
+        r.get(Field::Sport).count() < r.get(Field::Dport).count() && !r.get(Field::Sport).contains(40000);
+    let usual = if answers { [40000, 443, 80, 22] } else { [443, 80, 22, 40000] };
+    v[Field::Dport.index()] = prefer(r.get(Field::Dport), usual).unwrap_or(0);
     let family = addr::family(v[Field::Dst.index()]);
     let echo = if family == Family::V4 { 8 << 8 } else { 128 << 8 };
     v[Field::Icmp.index()] = prefer(r.get(Field::Icmp), [echo]).unwrap_or(0);

@@ -19,10 +19,11 @@ mod registers;
 mod section;
 mod services;
 mod set;
+mod suggest;
 mod syntax;
 mod values;
 
-use super::{Dialect, ReadOptions, Role};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
 use crate::model::{Builder, Firewall};
 use crate::packet::Family;
 use crate::source::SourceFile;
@@ -64,6 +65,10 @@ impl Dialect for Iptables {
         builder.firewall_mut().terms.reserve(lines * 4);
         let sets = set::Sets::read(&files[1..], bytes);
         reader::read(lower::Context::new(builder, Words::new(bytes), v6, options, sets), dialect)
+    }
+
+    fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
+        suggest::suggest(firewall, missing)
     }
 }
 
