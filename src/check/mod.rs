@@ -5,6 +5,7 @@ mod chains;
 pub mod conversation;
 pub mod duplicate;
 pub mod empty_chain;
+pub mod example;
 mod explain_row;
 mod fingerprint;
 pub mod ipv6_unguarded;

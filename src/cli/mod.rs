@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, with no logic of its own.
 
+mod catalogue;
 mod check;
 mod explain;
 
@@ -48,6 +49,8 @@ pub enum Command {
     Explain(explain::Explain),
     /// List all rules.
     Rules(explain::Rules),
+    /// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
+    Catalogue(catalogue::CatalogueArgs),
     /// Print the manual page.
     Man,
     /// Print a completion script for a shell.
@@ -134,6 +137,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Check(args) => check::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
+        Command::Catalogue(args) => catalogue::execute(args, cli.color),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());

@@ -3,7 +3,7 @@
 use crate::model::Ledger;
 use crate::packet::Packet;
 pub use crate::source::Severity;
-use crate::source::{Location, SourceFile};
+use crate::source::{Diagnostic, Location, SourceFile, locate};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -259,6 +259,39 @@ pub struct RuleDoc {
     pub kind: String,
     /// Where it comes from: article reference; may be empty.
     pub source: String,
+}
+
+impl Problem {
+    /// A diagnostic with its place in the files that it speaks of.
+    pub fn of(diagnostic: &Diagnostic, files: &[Arc<SourceFile>]) -> Self {
+        Problem {
+            level: diagnostic.severity,
+            message: diagnostic.message.clone(),
+            help: diagnostic.help.clone(),
+            location: locate(files, diagnostic.origin),
+        }
+    }
+}
+
+impl Report {
+    /// A report of nothing but problems of inputs.
+    pub fn of_problems(problems: Vec<Problem>, sources: Vec<Arc<SourceFile>>) -> Self {
+        Report {
+            schema: 1,
+            tool: Tool { name: "havenlint".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            catalogue: CatalogueId::default(),
+            phase: String::new(),
+            assumptions: Vec::new(),
+            inputs: Vec::new(),
+            requirements: Vec::new(),
+            findings: Vec::new(),
+            waived: Vec::new(),
+            problems,
+            summary: Summary::default(),
+            sources,
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Summary {

@@ -1,0 +1,142 @@
+//! `havenlint catalogue`: look after catalogues.
+
+use super::{print, status, style};
+use crate::catalogue::{self, BUILT_IN, Catalogue, Example, Expected, Requirement};
+use crate::check::example;
+use crate::finding::{Problem, Report, State};
+use crate::report::FORMATS;
+use clap::{Args, ColorChoice, Subcommand};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
+#[derive(Debug, Args)]
+pub struct CatalogueArgs {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read catalogues and say what is wrong with them.
+    Lint {
+        /// Catalogue files, or names of built-in catalogues.
+        #[arg(required = true, value_name = "FILE|NAME")]
+        catalogues: Vec<String>,
+    },
+    /// Print the JSON schema of catalogue files.
+    Schema,
+    /// Run the examples in catalogues: each must have the state that it states.
+    Test {
+        /// Catalogue files, or names of built-in catalogues; all built-in ones if none is given.
+        #[arg(value_name = "FILE|NAME")]
+        catalogues: Vec<String>,
+        /// Say only what fails.
+        #[arg(long, short)]
+        quiet: bool,
+    },
+}
+
+/// Runs the command.
+pub fn execute(args: &CatalogueArgs, color: ColorChoice) -> u8 {
+    match &args.command {
+        Command::Schema => print(|out| out.write_all(catalogue::schema_text().as_bytes())),
+        Command::Lint { catalogues } => worst(catalogues.iter().map(|spec| lint(spec, color))),
+        Command::Test { catalogues, quiet } => {
+            let all: Vec<String> = BUILT_IN.iter().map(|b| b.0.to_owned()).collect();
+            let specs = if catalogues.is_empty() { &all } else { catalogues };
+            worst(specs.iter().map(|spec| test(spec, *quiet, color)))
+        }
+    }
+}
+
+fn worst(statuses: impl Iterator<Item = u8>) -> u8 {
+    statuses.max().unwrap_or(status::CLEAN)
+}
+
+fn lint(spec: &str, color: ColorChoice) -> u8 {
+    let catalogue = catalogue::open(spec, Path::new(""));
+    let told = tell(&catalogue, color);
+    if !catalogue.is_sound() || told != status::CLEAN {
+        return status::TROUBLE;
+    }
+    let examples: usize = catalogue.requirements.iter().map(|r| r.examples.len()).sum();
+    print(|out| {
+        writeln!(
+            out,
+            "{spec}: {} {}, {} requirements, {examples} examples, sha256 {}",
+            catalogue.id,
+            catalogue.version,
+            catalogue.requirements.len(),
+            catalogue.sha256
+        )
+    })
+}
+
+// Shows what is wrong with a catalogue.
+fn tell(catalogue: &Catalogue, color: ColorChoice) -> u8 {
+    if catalogue.diagnostics.is_empty() {
+        return status::CLEAN;
+    }
+    let problems = catalogue.diagnostics.iter().map(|d| Problem::of(d, &catalogue.files)).collect();
+    let report = Report::of_problems(problems, catalogue.files.clone());
+    let style = crate::report::Style { quiet: true, ..style(color, false) };
+    print(|out| (FORMATS[0].1)(&report, &style, out))
+}
+
+fn test(spec: &str, quiet: bool, color: ColorChoice) -> u8 {
+    let catalogue = catalogue::open(spec, Path::new(""));
+    tell(&catalogue, color);
+    if !catalogue.is_sound() {
+        return status::TROUBLE;
+    }
+    let mut failed = 0;
+    let mut passed = 0;
+    let printed = print(|out| {
+        for r in &catalogue.requirements {
+            for e in &r.examples {
+                let outcome = one(&catalogue, r, e);
+                let good = outcome.is_ok();
+                passed += usize::from(good);
+                failed += usize::from(!good);
+                line(&catalogue, r, e, outcome, quiet, out)?;
+            }
+        }
+        writeln!(out, "{spec}: {passed} examples hold, {failed} do not")
+    });
+    if failed > 0 { status::FINDINGS } else { printed }
+}
+
+fn one(catalogue: &Catalogue, r: &Requirement, e: &Example) -> Result<(), String> {
+    let state = example::run(catalogue, r, e)?;
+    let expected = match e.expect {
+        Expected::Met => State::Met,
+        Expected::Violated => State::Violated,
+        Expected::Undecided => State::Undecided,
+        Expected::NotApplicable => State::NotApplicable,
+    };
+    if state == expected {
+        Ok(())
+    } else {
+        Err(format!("expected {expected:?}, found {state:?}").to_lowercase())
+    }
+}
+
+fn line(
+    catalogue: &Catalogue,
+    r: &Requirement,
+    e: &Example,
+    outcome: Result<(), String>,
+    quiet: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match outcome {
+        Ok(()) if quiet => Ok(()),
+        Ok(()) => writeln!(out, "ok    {}: {}", r.id, e.title),
+        Err(why) => {
+            let at = crate::source::locate(&catalogue.files, e.origin);
+            writeln!(out, "FAIL  {}: {}\n      {}:{}: {why}", r.id, e.title, at.path, at.line)
+        }
+    }
+}
