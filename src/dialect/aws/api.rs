@@ -8,6 +8,7 @@ use super::inventory::{
     Unknown,
 };
 use super::value::{is_key, member, number, prefix, service, short, string, text};
+use super::{cloudformation, terraform};
 use crate::packet::{IntervalSet, addr};
 use crate::source::json::{Kind, Value};
 use crate::source::{Diagnostic, Origin};
@@ -27,6 +28,10 @@ pub struct Reader<'r> {
     pub duplicates: &'r [Range<usize>],
     /// Rules that stand apart from their groups.
     pub apart: Vec<Apart>,
+    /// Entries that stand apart from their network ACL, with its id.
+    pub acl_apart: Vec<(String, AclEntry)>,
+    /// Subnets of network ACLs that stand apart, as (ACL, subnet).
+    pub acl_subnets: Vec<(String, String)>,
 }
 
 /// A rule that stands apart from its group.
@@ -51,6 +56,12 @@ impl Reader<'_> {
     }
 
     fn nested(&mut self, v: Value<'_>, depth: usize) {
+        if terraform::is_terraform(v) {
+            return terraform::read(self, v);
+        }
+        if cloudformation::is_relevant(v) {
+            return cloudformation::read(self, v);
+        }
         match v.kind() {
             Kind::Array if depth > 0 => v.items().for_each(|i| self.nested(i, depth - 1)),
             Kind::Object if !self.item(v) => self.answer(v, depth),
@@ -587,7 +598,7 @@ impl Reader<'_> {
                 Err(u) => acl.unknown.push(u),
                 Ok(()) => {
                     for item in list.items() {
-                        match self.acl_entry(item) {
+                        match self.acl_entry(item, None) {
                             Ok(e) => acl.entries.push(e),
                             Err(u) => acl.unknown.push(u),
                         }
@@ -595,13 +606,43 @@ impl Reader<'_> {
                 }
             },
         }
-        self.inventory.acls.push(acl);
+        self.add_acl(acl);
     }
 
-    fn acl_entry(&mut self, v: Value<'_>) -> Result<AclEntry, Unknown> {
+    /// Adds a network ACL; one that another file describes alike is the same.
+    pub fn add_acl(&mut self, acl: Acl) {
+        let Some(old) = self.inventory.acls.iter_mut().find(|a| a.id == acl.id) else {
+            self.inventory.acls.push(acl);
+            return;
+        };
+        let key = |e: &AclEntry| (e.egress, e.number, e.allow, e.service.clone(), e.peer.clone());
+        let same = old.entries.len() == acl.entries.len()
+            && old.entries.iter().all(|e| acl.entries.iter().any(|n| key(n) == key(e)));
+        if !same {
+            old.unknown.push(Unknown {
+                text: format!("which description of {} is right", acl.id),
+                why: "the files describe it twice, differently".to_owned(),
+                origin: acl.origin,
+            });
+            let message = format!("{} is described twice, with different entries", acl.id);
+            self.diagnostics
+                .push(Diagnostic::warning(acl.origin, message).help("give the dumps of one moment only"));
+        }
+    }
+
+    /// A prefix list with an id of its own.
+    pub fn named_prefix_list(&mut self, v: Value<'_>, id: &str) {
+        self.prefix_list(v, Some(id.to_owned()));
+    }
+
+    /// An entry of a network ACL; `default_egress` counts where it does not say its direction.
+    ///
+    /// # Errors
+    /// What is unknown if it cannot be read.
+    pub fn acl_entry(&mut self, v: Value<'_>, default_egress: Option<bool>) -> Result<AclEntry, Unknown> {
         let origin = v.origin(self.file);
         let ports = member(v, "portrange");
-        let icmp = member(v, "icmptypecode");
+        let icmp = member(v, "icmptypecode").or_else(|| member(v, "icmp"));
         // A port range counts for tcp and udp, type and code for icmp; without them the API means all.
         let protocol = member(v, "protocol");
         let s = match super::value::parse_protocol(protocol) {
@@ -632,7 +673,7 @@ impl Reader<'_> {
             Some("deny") => Some(false),
             _ => None,
         };
-        let egress = member(v, "egress").and_then(|e| e.bool());
+        let egress = member(v, "egress").map_or(default_egress, |e| e.bool());
         match (rule_number, allow, egress) {
             (Some(number), Some(allow), Some(egress)) => {
                 Ok(AclEntry { number, egress, allow, service, peer, origin })

@@ -219,6 +219,12 @@ impl Inventory {
         self.by_id.get(id).map(|at| &self.groups[*at])
     }
 
+    /// The described group with an id.
+    pub fn described_mut(&mut self, id: &str) -> Option<&mut Group> {
+        let at = self.group_index(id)?;
+        Some(&mut self.groups[at]).filter(|g| g.described)
+    }
+
     /// Index of the group with an id.
     pub fn group_index(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()

@@ -1,13 +1,15 @@
 //! AWS: security groups and network ACLs, from answers of the EC2 API and from infrastructure code.
 //!
-//! All files of a folder are one firewall: groups, who wears them, prefix lists. [`api`] reads them into one
+//! All files of a folder are one firewall: groups, who wears them, prefix lists. [`api`], `terraform` and `cloudformation` read them into one
 //! [`Inventory`] in the words of the API; [`lower`] makes the model of it. The inventory stays in
 //! [`Firewall::native`] for the checks.
 
 mod acl;
 pub mod api;
+mod cloudformation;
 pub mod inventory;
 mod lower;
+mod terraform;
 mod value;
 
 use super::{Dialect, Grouping, ReadOptions, Role};
@@ -15,7 +17,7 @@ use crate::model::Firewall;
 use crate::source::SourceFile;
 use crate::source::json::{Document, Kind, Value};
 use api::{Item, Reader};
-use inventory::{Group, Inventory, Peer, Unknown};
+use inventory::{Acl, AclEntry, Group, Inventory, Peer, Unknown};
 use std::sync::Arc;
 use value::{is_key, member, text};
 
@@ -61,11 +63,16 @@ impl Dialect for Aws {
                 path: &file.path,
                 duplicates: document.duplicates(),
                 apart: Vec::new(),
+                acl_apart: Vec::new(),
+                acl_subnets: Vec::new(),
             };
             for root in document.roots() {
                 reader.document(root);
             }
             apart.append(&mut reader.apart);
+            let (entries, subnets) =
+                (std::mem::take(&mut reader.acl_apart), std::mem::take(&mut reader.acl_subnets));
+            settle_acls(&mut inventory, entries, subnets);
         }
         settle(&mut inventory, apart);
         lower::lower(inventory, files, diagnostics, options)
@@ -76,6 +83,12 @@ impl Dialect for Aws {
 fn role_of(v: Value<'_>, depth: usize) -> Option<Role> {
     if v.kind() == Kind::Array && depth > 0 {
         return v.items().next().and_then(|i| role_of(i, depth - 1));
+    }
+    if terraform::is_terraform(v) {
+        return terraform::is_relevant(v).then_some(Role::Rules);
+    }
+    if cloudformation::is_relevant(v) {
+        return Some(Role::Rules);
     }
     match Item::of(v) {
         Some(Item::Group | Item::Rule | Item::Acl) => return Some(Role::Rules),
@@ -125,6 +138,41 @@ fn role_of(v: Value<'_>, depth: usize) -> Option<Role> {
         }
     }
     role
+}
+
+// Puts entries and subnets that stand apart into their network ACLs.
+fn settle_acls(inventory: &mut Inventory, entries: Vec<(String, AclEntry)>, subnets: Vec<(String, String)>) {
+    for (id, entry) in entries {
+        let at = inventory.acls.iter().position(|a| a.id == id).unwrap_or_else(|| {
+            let unknown = Unknown {
+                text: format!("the other entries of {id}"),
+                why: "no file describes this network ACL".to_owned(),
+                origin: entry.origin,
+            };
+            inventory.acls.push(Acl {
+                id: id.clone(),
+                default: false,
+                subnets: None,
+                entries: Vec::new(),
+                unknown: vec![unknown],
+                origin: entry.origin,
+            });
+            inventory.acls.len() - 1
+        });
+        let acl = &mut inventory.acls[at];
+        if !acl
+            .entries
+            .iter()
+            .any(|e| (e.egress, e.number) == (entry.egress, entry.number) && e.allow == entry.allow)
+        {
+            acl.entries.push(entry);
+        }
+    }
+    for (id, subnet) in subnets {
+        if let Some(acl) = inventory.acls.iter_mut().find(|a| a.id == id) {
+            acl.subnets.get_or_insert_default().push(subnet);
+        }
+    }
 }
 
 // Puts rules that stand apart into their groups, resolves references by name, and names groups that nothing describes.
