@@ -1,5 +1,5 @@
 //! Reading documents and asking for packets, as the tests of the dialect do it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use havenlint::analysis::evaluate::{Trace, evaluate};
 use havenlint::analysis::{Environment, Point, Verdict};

@@ -8,14 +8,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Whether a key is a member of the API, however the writer spells it: `IpPermissions`, `ipPermissions` (AWS Config),
-/// `ip_permissions` (Steampipe, CloudQuery). `name` is in lower case without separators.
+/// `ip_permissions` (Steampipe, CloudQuery). `name` is in lower case; separators do not count.
 pub fn is_key(key: Value<'_>, name: &str) -> bool {
     let bytes = key.bytes();
     let inner = &bytes[1..(bytes.len().max(2) - 1)];
-    if inner.len() < name.len() {
-        return false;
-    }
-    let mut wanted = name.bytes();
+    let mut wanted = name.bytes().filter(|b| *b != b'_');
     for b in inner.iter().filter(|b| **b != b'_') {
         if wanted.next() != Some(b.to_ascii_lowercase()) {
             return false;
