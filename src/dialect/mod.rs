@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod iptables;
 pub mod load;
+pub mod nftables;
 pub mod pfsense;
 
 use crate::model::{ChainId, Firewall};
@@ -95,7 +96,8 @@ pub struct ReadOptions {
 }
 
 /// All dialects, in the order in which content is tried.
-pub static DIALECTS: &[&dyn Dialect] = &[&iptables::Iptables, &aws::Aws, &pfsense::Pfsense];
+pub static DIALECTS: &[&dyn Dialect] =
+    &[&iptables::Iptables, &aws::Aws, &nftables::Nftables, &pfsense::Pfsense];
 
 /// The dialect of a file by its content.
 pub fn detect(content: &[u8]) -> Option<(&'static dyn Dialect, Role)> {

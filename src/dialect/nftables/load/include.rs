@@ -1,0 +1,153 @@
+//! `include`: files beside the input, and below it.
+
+use super::*;
+use globset::GlobBuilder;
+use std::path::{Component, Path, PathBuf};
+
+// nft's limit (`MAX_INCLUDE_DEPTH`).
+const MAX_DEPTH: usize = 16;
+
+/// The folder of the input: nothing outside of it is read.
+pub(super) struct Folder {
+    // Real path, and the name under which files of it are shown. `None`: the input is no file.
+    real: Option<PathBuf>,
+    shown: String,
+    // The files that are open, outermost first.
+    open: Vec<PathBuf>,
+}
+
+impl Folder {
+    pub(super) fn of(input: &str) -> Self {
+        let path = Path::new(input);
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let real = path.is_file().then(|| parent.canonicalize().ok()).flatten();
+        let shown = match input.rfind('/') {
+            Some(i) => input[..=i].to_owned(),
+            None => String::new(),
+        };
+        let open = path.canonicalize().into_iter().collect();
+        Self { real, shown, open }
+    }
+
+    // The files that a name stands for, with the names to show; `Err` says why there are none.
+    fn find(&self, name: &str) -> Result<Vec<(PathBuf, String)>, (String, String)> {
+        let Some(root) = &self.real else {
+            return Err((
+                "included files are not read here: the ruleset does not come from a file".to_owned(),
+                "give the name of the file instead of standard input".to_owned(),
+            ));
+        };
+        let is_pattern = name.contains(['*', '?', '[']);
+        let mut bases = Vec::new();
+        if Path::new(name).is_absolute() {
+            bases.push(PathBuf::from("/"));
+        } else {
+            bases.extend(self.open.last().and_then(|f| f.parent()).map(Path::to_path_buf));
+            bases.push(root.clone());
+        }
+        let mut outside = false;
+        for base in bases {
+            let mut found = expand(&base, Path::new(name), is_pattern);
+            found.retain(|f| {
+                let inside = f.canonicalize().is_ok_and(|f| f.starts_with(root));
+                outside |= !inside;
+                inside
+            });
+            if !found.is_empty() {
+                let named = |f: PathBuf| {
+                    let real = f.canonicalize().unwrap_or(f);
+                    let below = real.strip_prefix(root).unwrap_or(&real).to_string_lossy().replace('\\', "/");
+                    (real, format!("{}{below}", self.shown))
+                };
+                return Ok(found.into_iter().map(named).collect());
+            }
+        }
+        if outside || Path::new(name).is_absolute() && !Path::new(name).starts_with(root) {
+            return Err((
+                format!("`{name}` is outside the folder of the input and is not read"),
+                "its rules are missing from the result: lint the output of `nft list ruleset`, or copy the file beside the input"
+                    .to_owned(),
+            ));
+        }
+        if is_pattern {
+            return Ok(Vec::new());
+        }
+        Err((format!("the file `{name}` does not exist"), String::new()))
+    }
+}
+
+// Files that a path, possibly with wildcards, names; sorted.
+fn expand(base: &Path, name: &Path, is_pattern: bool) -> Vec<PathBuf> {
+    let mut found = vec![base.to_path_buf()];
+    for part in name.components() {
+        match part {
+            Component::Normal(n) => {
+                let n = n.to_string_lossy();
+                if !(is_pattern && n.contains(['*', '?', '['])) {
+                    found.iter_mut().for_each(|f| f.push(&*n));
+                    continue;
+                }
+                let Ok(glob) = GlobBuilder::new(&n).literal_separator(true).build() else {
+                    return Vec::new();
+                };
+                let matcher = glob.compile_matcher();
+                let mut next = Vec::new();
+                for folder in &found {
+                    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                        let file = entry.file_name();
+                        let hidden = file.to_string_lossy().starts_with('.') && !n.starts_with('.');
+                        if !hidden && matcher.is_match(&file) {
+                            next.push(entry.path());
+                        }
+                    }
+                }
+                next.sort();
+                found = next;
+            }
+            Component::ParentDir => found.iter_mut().for_each(|f| f.push("..")),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    found.retain(|f| f.is_file());
+    found
+}
+
+impl Loader {
+    /// Reads the files that an `include` names, in place.
+    pub(super) fn include(&mut self, name: &str, at: Origin, scope: ScopeId) {
+        let files = match self.folder.find(name) {
+            Ok(files) => files,
+            Err((message, help)) => return self.report(SyntaxError::new(at, message).help(help)),
+        };
+        for (real, shown) in files {
+            if self.folder.open.contains(&real) {
+                self.report(SyntaxError::new(at, format!("`{name}` includes itself")));
+                continue;
+            }
+            if self.folder.open.len() > MAX_DEPTH {
+                self.report(SyntaxError::new(
+                    at,
+                    format!("files include files deeper than {MAX_DEPTH} levels"),
+                ));
+                return;
+            }
+            let bytes = match std::fs::read(&real) {
+                Ok(b) if b.len() <= crate::source::MAX_BYTES => b,
+                Ok(_) => {
+                    self.report(SyntaxError::new(at, format!("`{name}` is too large")));
+                    continue;
+                }
+                Err(e) => {
+                    self.report(SyntaxError::new(at, format!("`{name}` cannot be read: {e}")));
+                    continue;
+                }
+            };
+            self.files.push(SourceFile::new(shown, bytes));
+            let index = self.files.len() - 1;
+            self.carriage_return(index);
+            self.folder.open.push(real);
+            self.file(index, scope);
+            self.folder.open.pop();
+        }
+    }
+}

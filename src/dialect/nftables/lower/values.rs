@@ -1,0 +1,390 @@
+//! Constants and sets: from words to values.
+
+use super::*;
+use crate::dialect::nftables::datatype::Type;
+use crate::dialect::nftables::ruleset::{SetDeclaration, TypeSpec};
+use crate::model::SetId;
+use crate::packet::{IntervalSet, Value};
+use std::rc::Rc;
+
+/// What a constant stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Constant {
+    Values(Value, Value),
+    /// A name whose value is not known here.
+    Name(String),
+}
+
+/// A row of a set or map.
+#[derive(Debug, Clone)]
+pub(super) struct Row<'a> {
+    /// A set for each component of the key; empty for `*`.
+    pub(super) keys: Vec<Key>,
+    pub(super) value: Option<MapValue<'a>>,
+    /// It expires: it may be gone.
+    pub(super) timed: bool,
+    pub(super) guard: Option<Stateful<'a>>,
+    pub(super) at: Origin,
+}
+
+/// One component of a row's key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Set(IntervalSet),
+    Name(String),
+    /// Anything.
+    All,
+}
+
+/// The contents of a set or map.
+#[derive(Debug, Default)]
+pub(super) struct Contents<'a> {
+    /// A plain set of one component, stored once: its certain elements.
+    pub(super) stored: Option<SetId>,
+    /// All other rows.
+    pub(super) rows: Vec<Row<'a>>,
+    /// Why there may be more, or less, at run time.
+    pub(super) unknown: Option<&'static str>,
+    /// Rules change it: it may differ from look to look.
+    pub(super) changing: bool,
+}
+
+impl<'a> Lower<'a> {
+    /// The values of a constant expression.
+    pub(super) fn constant(&self, ty: Type, e: &Expr<'a>) -> Parsed<Constant> {
+        let wrong = |m: String| SyntaxError::new(e.at, m);
+        match &e.kind {
+            ExprKind::Word(w) | ExprKind::Quoted(w) => {
+                let read = ty.read(w).map_err(wrong)?;
+                Ok(read
+                    .map_or_else(|| Constant::Name(w.to_ascii_lowercase()), |(a, b)| Constant::Values(a, b)))
+            }
+            ExprKind::Prefix(v, length) => {
+                let width: u32 = match ty {
+                    Type::Address(Family::V4) => 32,
+                    Type::Address(Family::V6) => 128,
+                    Type::Mac => 48,
+                    other => 128 - other.max().leading_zeros(),
+                };
+                let Constant::Values(base, _) = self.constant(ty, v)? else {
+                    return Err(wrong("a prefix needs an address".to_owned()));
+                };
+                if *length > width {
+                    return Err(wrong(format!("a prefix length of {length} is above {width}")));
+                }
+                let host = width - length;
+                let mask = if host >= 128 { Value::MAX } else { (1 << host) - 1 };
+                Ok(Constant::Values(base & !mask, base | mask))
+            }
+            ExprKind::Range(a, b) => match (self.constant(ty, a)?, self.constant(ty, b)?) {
+                (Constant::Values(lo, _), Constant::Values(_, hi)) if lo <= hi => {
+                    Ok(Constant::Values(lo, hi))
+                }
+                (Constant::Values(..), Constant::Values(..)) => {
+                    Err(wrong("the range ends before it begins".to_owned()))
+                }
+                _ => Ok(Constant::Name(show::expr(e).to_ascii_lowercase())),
+            },
+            ExprKind::Bits(op, a, b) => match (self.constant(ty, a)?, self.constant(ty, b)?) {
+                (Constant::Values(x, x2), Constant::Values(y, y2)) if x == x2 && y == y2 => {
+                    let v = super::matching::apply(*op, x, y);
+                    Ok(Constant::Values(v, v))
+                }
+                _ => Ok(Constant::Name(show::expr(e).to_ascii_lowercase())),
+            },
+            // Flags in a list are their union.
+            ExprKind::List(parts) => {
+                let mut all = 0;
+                for p in parts {
+                    match self.constant(ty, p)? {
+                        Constant::Values(a, _) => all |= a,
+                        Constant::Name(_) => return Ok(Constant::Name(show::expr(e).to_ascii_lowercase())),
+                    }
+                }
+                Ok(Constant::Values(all, all))
+            }
+            // `{ x }` of one element, as a variable may hold.
+            ExprKind::Set(elements) if elements.len() == 1 => self.constant(ty, &elements[0].key),
+            _ => Err(wrong(format!("`{}` is no constant value", show::expr(e)))),
+        }
+    }
+
+    /// One component of an element's key.
+    fn component(&self, ty: Type, e: &Expr<'a>) -> Parsed<Key> {
+        if let ExprKind::Rest = e.kind {
+            return Ok(Key::All);
+        }
+        Ok(match self.constant(ty, e)? {
+            Constant::Values(lo, hi) => Key::Set(typed(ty, IntervalSet::range(lo, hi))),
+            Constant::Name(n) => Key::Name(n),
+        })
+    }
+
+    /// Rows of elements; sets within sets are spread out.
+    pub(super) fn rows(
+        &self,
+        types: &[Type],
+        elements: Vec<Element<'a>>,
+        out: &mut Vec<Row<'a>>,
+    ) -> Parsed<()> {
+        for e in elements {
+            self.row(types, e, out)?;
+        }
+        Ok(())
+    }
+
+    fn row(&self, types: &[Type], e: Element<'a>, out: &mut Vec<Row<'a>>) -> Parsed<()> {
+        let at = self.place(e.at);
+        let mut row = Row { keys: Vec::new(), value: e.value, timed: e.timed, guard: e.guard, at };
+        match e.key.kind {
+            ExprKind::Rest if types.len() > 1 || row.value.is_some() || types.len() == 1 => {
+                row.keys = vec![Key::All; types.len()];
+                out.push(row);
+            }
+            // A set in a set: its elements take over what stands behind it.
+            ExprKind::Set(inner) => {
+                for mut i in inner {
+                    i.value = i.value.or_else(|| row.value.clone());
+                    i.timed |= row.timed;
+                    self.row(types, i, out)?;
+                }
+            }
+            ExprKind::Concat(parts) => {
+                if parts.len() != types.len() {
+                    return Err(SyntaxError::new(
+                        e.key.at,
+                        format!("{} parts where {} are compared", parts.len(), types.len()),
+                    ));
+                }
+                // A part may be a set again (a variable): every combination is an element.
+                let mut keys: Vec<Vec<Key>> = vec![Vec::new()];
+                for (ty, part) in types.iter().zip(&parts) {
+                    let choices = match &part.kind {
+                        ExprKind::Set(inner) => {
+                            inner.iter().map(|i| self.component(*ty, &i.key)).collect::<Parsed<Vec<_>>>()?
+                        }
+                        _ => vec![self.component(*ty, part)?],
+                    };
+                    if keys.len().saturating_mul(choices.len()) > 1_000_000 {
+                        return Err(SyntaxError::new(part.at, "sets within sets grow beyond all bounds"));
+                    }
+                    keys = keys
+                        .iter()
+                        .flat_map(|k| {
+                            choices.iter().map(move |c| [k.as_slice(), std::slice::from_ref(c)].concat())
+                        })
+                        .collect();
+                }
+                out.extend(keys.into_iter().map(|keys| Row { keys, ..row.clone() }));
+            }
+            _ if types.len() > 1 => {
+                return Err(SyntaxError::new(
+                    e.key.at,
+                    format!("one part where {} are compared", types.len()),
+                ));
+            }
+            _ => {
+                let ty = types.first().copied().unwrap_or(Type::Text);
+                row.keys = vec![self.component(ty, &e.key)?];
+                out.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// The contents of a named set or map, read once.
+    pub(super) fn contents(
+        &mut self,
+        table: usize,
+        name: &str,
+        at: Origin,
+    ) -> Parsed<(usize, Rc<Contents<'a>>)> {
+        let ruleset = self.ruleset;
+        let Some(s) = ruleset.tables[table].set(name) else {
+            let known = ruleset.tables[table].sets.iter().map(|s| s.name.as_str());
+            let near = known.into_iter().find(|k| strsim::damerau_levenshtein(k, name) <= 2);
+            let help = near.map_or_else(String::new, |k| format!("did you mean `@{k}`?"));
+            return Err(SyntaxError::new(at, format!("this table has no set `{name}`")).help(help));
+        };
+        self.used_sets.insert((table, s));
+        if let Some(c) = self.sets.get(&(table, s)) {
+            return Ok((s, Rc::clone(c)));
+        }
+        let contents = Rc::new(self.read_set(table, &ruleset.tables[table].sets[s]));
+        self.sets.insert((table, s), Rc::clone(&contents));
+        Ok((s, contents))
+    }
+
+    /// Types of a set's key.
+    pub(super) fn key_types(&mut self, set: &SetDeclaration<'a>) -> Vec<Type> {
+        match &set.key {
+            Some(TypeSpec::Names(names)) => {
+                names.iter().map(|n| Type::named(n).unwrap_or(Type::Text)).collect()
+            }
+            Some(TypeSpec::Like(source)) => self.like(source),
+            None => vec![Type::Text],
+        }
+    }
+
+    /// Types of what `typeof` names.
+    fn like(&mut self, source: &Source<'a>) -> Vec<Type> {
+        let key = match source {
+            Source::Text(body) => Parser::new(self.context, *body).whole_key(),
+            Source::Json(v, file) => json::expression(self.context, self.snippets, *v, *file),
+        };
+        match key {
+            Ok(e) => types_of(&e),
+            Err(e) => {
+                self.b.diagnose(e.diagnostic());
+                vec![Type::Text]
+            }
+        }
+    }
+
+    fn read_set(&mut self, table: usize, set: &SetDeclaration<'a>) -> Contents<'a> {
+        let types = self.key_types(set);
+        let changed = self.ruleset.tables[table].changed.get(&set.name).copied();
+        let mut contents = Contents { changing: changed.is_some(), ..Contents::default() };
+        contents.unknown = if changed.is_some() {
+            Some("rules change the set at run time")
+        } else if set.dynamic {
+            Some("the set is filled at run time")
+        } else if set.timeouts || set.expires {
+            Some("elements of the set come and expire at run time")
+        } else {
+            None
+        };
+        // What rules may remove, or what expires, is not certain.
+        let certain = changed != Some(true) && !set.expires;
+        let mut plain: Vec<(Value, Value)> = Vec::new();
+        let mut removed: Vec<Row<'a>> = Vec::new();
+        for (added, source) in &set.changes {
+            let before = contents.rows.len();
+            let mut rows = std::mem::take(&mut contents.rows);
+            let simple = if *added && !set.is_map && certain {
+                types.first().filter(|_| types.len() == 1)
+            } else {
+                None
+            };
+            if let Err(e) = self.elements(&types, simple.copied(), source, &mut plain, &mut rows) {
+                self.b.diagnose(e.diagnostic());
+                contents.unknown = contents.unknown.or(Some("an element could not be read"));
+            }
+            if !*added {
+                removed.extend(rows.split_off(before));
+            }
+            contents.rows = rows;
+            if !removed.is_empty() {
+                self.remove(&mut plain, &mut contents.rows, std::mem::take(&mut removed));
+            }
+        }
+        if !certain {
+            contents.rows.iter_mut().for_each(|r| r.timed = true);
+        }
+        if contents.rows.iter().any(|r| r.timed) && contents.unknown.is_none() {
+            contents.unknown = Some("elements of the set expire");
+        }
+        if types.len() == 1 && !set.is_map {
+            contents.rows.retain(|r| match (&r.keys[..], r.timed, &r.guard) {
+                ([Key::Set(s)], false, None) => {
+                    plain.extend_from_slice(s.ranges());
+                    false
+                }
+                _ => true,
+            });
+            let ty = types[0];
+            let values = typed(ty, IntervalSet::from_ranges(plain));
+            contents.stored = Some(self.b.set(values));
+        }
+        contents
+    }
+
+    // Elements of one source: simple ones as values, the others as rows.
+    fn elements(
+        &mut self,
+        types: &[Type],
+        simple: Option<Type>,
+        source: &Source<'a>,
+        plain: &mut Vec<(Value, Value)>,
+        rows: &mut Vec<Row<'a>>,
+    ) -> Parsed<()> {
+        let mut trees = Vec::new();
+        match source {
+            Source::Text(body) => {
+                let mut take_simple = |low: &str, high: Option<&str>, length: Option<u8>| {
+                    simple
+                        .and_then(|ty| simple_values(ty, low, high, length))
+                        .map(|v| plain.push(v))
+                        .is_some()
+                };
+                Parser::new(self.context, *body).named_elements(&mut take_simple, &mut |e| trees.push(e))?;
+            }
+            Source::Json(v, file) => {
+                trees = json::elements(self.context, self.snippets, *v, *file)?;
+            }
+        }
+        // One wrong element does not hide the others.
+        let mut first_error = None;
+        for e in trees {
+            if let Err(error) = self.row(types, e, rows) {
+                match first_error {
+                    None => first_error = Some(error),
+                    Some(_) => self.b.diagnose(error.diagnostic()),
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn remove(&self, plain: &mut Vec<(Value, Value)>, rows: &mut Vec<Row<'a>>, removed: Vec<Row<'a>>) {
+        for r in removed {
+            rows.retain(|row| row.keys != r.keys);
+            if let [Key::Set(s)] = &r.keys[..] {
+                let left = IntervalSet::from_ranges(std::mem::take(plain)).minus(s);
+                plain.extend_from_slice(left.ranges());
+            }
+        }
+    }
+}
+
+// A word, range or prefix of the commonest types without a tree.
+fn simple_values(ty: Type, low: &str, high: Option<&str>, length: Option<u8>) -> Option<(Value, Value)> {
+    let (lo, lo_end) = ty.read(low).ok()??;
+    match (high, length) {
+        (None, None) => Some((lo, lo_end)),
+        (Some(h), _) => {
+            let (_, hi) = ty.read(h).ok()??;
+            (lo <= hi).then_some((lo, hi))
+        }
+        (None, Some(n)) => {
+            let host = match ty {
+                Type::Address(Family::V4) => 32u32.checked_sub(n.into())?,
+                Type::Address(Family::V6) => 128u32.checked_sub(n.into())?,
+                _ => return None,
+            };
+            let mask = if host >= 128 { Value::MAX } else { (1 << host) - 1 };
+            Some((lo & !mask, lo | mask))
+        }
+    }
+}
+
+/// IPv6 sets never hold the block in which IPv4 addresses stand.
+pub(super) fn typed(ty: Type, set: IntervalSet) -> IntervalSet {
+    match ty {
+        Type::Address(Family::V6) => {
+            let v4 = Family::V4.all();
+            if set.intersects(&v4) { set.minus(&v4) } else { set }
+        }
+        _ => set,
+    }
+}
+
+/// Types of an expression that serves as an example.
+pub(super) fn types_of(e: &Expr<'_>) -> Vec<Type> {
+    match &e.kind {
+        ExprKind::Selector(s) => vec![s.ty],
+        ExprKind::Concat(parts) => parts.iter().flat_map(types_of).collect(),
+        ExprKind::Bits(_, a, _) => types_of(a),
+        _ => vec![Type::Text],
+    }
+}
