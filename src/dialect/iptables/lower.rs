@@ -148,12 +148,15 @@ impl<'f> Context<'f> {
     }
 
     /// Holds if the nft back end is in use: the back ends differ here (iptables 1.8.9, kernel 6.18).
+    pub(super) fn backend(&mut self) -> Term {
+        let why = "the legacy back end and the nf_tables one match different packets here";
+        self.b.opaque("the rule is loaded by iptables-nft", why, false, self.origin)
+    }
+
+    /// What never matches with the legacy back end, and always does with the other.
     pub(super) fn push_backend(&mut self) {
-        self.push_opaque(
-            "the rule is loaded by iptables-nft",
-            "with the legacy back end this rule never matches, with the nf_tables back end it always does",
-            false,
-        );
+        let term = self.backend();
+        self.push(term);
     }
 
     /// Indices of the options of a loaded extension.

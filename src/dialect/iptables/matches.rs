@@ -246,6 +246,11 @@ pub(super) fn mac(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         if matches!(c.hook, Some(Hook::Output | Hook::Postrouting)) {
             return Err(c.problem(test.word, "packets have no source hardware address in this chain"));
         }
+        if test.negated {
+            // Only what comes from an Ethernet device has the address (xt_mac.c); lo is none for certain.
+            let lo = interface_value("lo").unwrap_or_default();
+            c.push_set(Field::Iif, IntervalSet::single(lo), true);
+        }
         c.push_set(Field::Mac, IntervalSet::single(mac), test.negated);
     }
     Ok(())

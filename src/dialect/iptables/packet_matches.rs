@@ -35,12 +35,17 @@ pub(super) fn dccp(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 
 fn transport(c: &mut Context<'_>, owner: usize, p: u8) -> Lowered<()> {
     requires(c, owner, &[p])?;
+    let both = if p == proto::TCP || p == proto::UDP { both_ports_negated(c, owner) } else { None };
+    if let Some(ports) = both {
+        push_both_negated(c, ports);
+    }
     for i in 0..c.command.spec.tests.len() {
         let test = c.command.spec.tests[i];
         if test.owner != owner {
             continue;
         }
         match test.option.canonical {
+            "dport" | "sport" if both.is_some() => {}
             "dport" => port_test(c, Field::Dport, &test)?,
             "sport" => port_test(c, Field::Sport, &test)?,
             "tcp-flags" => tcp_flags(c, &test)?,
@@ -52,6 +57,36 @@ fn transport(c: &mut Context<'_>, owner: usize, p: u8) -> Lowered<()> {
         }
     }
     Ok(())
+}
+
+// Source and destination port where one match negates both, and both are single ports: iptables-nft 1.8.9 then compares the two
+// at once (`add_nft_tcpudp`), leaving out port 0.
+fn both_ports_negated(c: &Context<'_>, owner: usize) -> Option<[u16; 2]> {
+    let port = |name: &str| {
+        let mut tests =
+            c.command.spec.tests.iter().filter(|t| t.owner == owner && t.option.canonical == name);
+        match (tests.next(), tests.next()) {
+            (Some(t), None) if t.negated => match values::ports(c.arg(t, 0)) {
+                Ok((lo, hi)) if lo == hi && lo != 0 => Some(lo),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    Some([port("sport")?, port("dport")?])
+}
+
+// Neither port, as legacy iptables and the manual say; with iptables-nft 1.8.9 it suffices that one of them differs.
+fn push_both_negated(c: &mut Context<'_>, ports: [u16; 2]) {
+    let mut differs = |field: Field, port: u16| {
+        let others = field.complement(&IntervalSet::single(port));
+        c.b.field(field, others)
+    };
+    let (sport, dport) = (differs(Field::Sport, ports[0]), differs(Field::Dport, ports[1]));
+    let nft = c.backend();
+    let ways = vec![vec![sport, dport], vec![nft, sport], vec![nft, dport]];
+    let term = c.b.any(ways);
+    c.push(term);
 }
 
 // The kernel refuses these matches without their protocol (`.proto` of each `xt_match`).

@@ -4,7 +4,7 @@ use super::chains;
 use super::lower::{Context, Table};
 use super::reader;
 use super::syntax::{Parsed, Problem, Verb};
-use crate::model::{BaseChain, ChainId, ChainKind, Hook, Policy, Rule, display};
+use crate::model::{Action, BaseChain, ChainId, ChainKind, Hook, Policy, Rule, display};
 use crate::source::Origin;
 use rustc_hash::FxHashMap;
 
@@ -435,6 +435,11 @@ impl Section {
             self.merge_front(c, id);
         }
         let kind = if self.table.name == "nat" { ChainKind::Nat } else { ChainKind::Filter };
+        let translates = |id: &ChainId| {
+            let rules = &c.b.firewall().chains[id.index()].rules;
+            rules.iter().any(|r| matches!(r.action, Action::Translate(_)))
+        };
+        let inert = kind == ChainKind::Nat && !self.order.iter().any(translates);
         let mut roots = Vec::new();
         for b in &self.builtin {
             let (_, hook, priority) = self.table.chains[b.index];
@@ -449,12 +454,21 @@ impl Section {
                     "the file breaks off before it sets a policy for this chain"
                 })
             });
+            // Loading a translation switches the connection tracker on; without one, chains of nat may never be consulted.
+            let policy = match b.policy {
+                Policy::Drop if inert => {
+                    let why = "the table translates nothing, and chains of nat are consulted only where connections are tracked";
+                    let pure = crate::model::ConditionKind::Pure;
+                    Policy::Unknown(c.b.condition("connections are tracked", why, pure, b.origin))
+                }
+                stated => stated,
+            };
             roots.push(b.id);
             c.b.base_chain(BaseChain {
                 chain: b.id,
                 hook,
                 priority,
-                policy: b.policy,
+                policy,
                 policy_origin: if b.declared { b.origin } else { self.origin },
                 policy_note,
                 families: vec![c.family()],
