@@ -8,7 +8,7 @@ use havenlint::analysis::decide::{Question, decide, witness};
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::{ReadOptions, by_name};
-use havenlint::model::Firewall;
+use havenlint::model::{Firewall, Hook};
 use havenlint::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Path, Region, addr, interface_value, proto,
 };
@@ -30,6 +30,17 @@ pub struct Case {
     pub packets: Vec<Packet>,
     /// Regions to ask for, with the path.
     pub regions: Vec<(Path, Region)>,
+}
+
+impl Case {
+    // What this box sends to itself keeps its connection's record from output on, so that a state test before the tracker sees it;
+    // what the bench puts on lo has none.
+    fn untestable(&self, packet: &Packet) -> bool {
+        let from_lo = packet.get(Field::Iif) == interface_value("lo").ok();
+        let raw = self.text.split_once("*raw").and_then(|(_, rest)| rest.split_once("COMMIT"));
+        let early = raw.is_some_and(|(raw, _)| raw.contains("state")) || self.text.contains("priority raw");
+        from_lo && early
+    }
 }
 
 /// What a campaign counted.
@@ -67,6 +78,18 @@ pub fn environment() -> Environment {
 pub fn trace(firewall: &Firewall, packet: &Packet) -> Verdict {
     let environment = environment();
     evaluate(Point { firewalls: &[firewall], environment: &environment }, packet).verdict
+}
+
+// Whether a destination was translated so that havenlint sends the packet another way, or nothing tells which: the bench cannot
+// follow, it has chosen the way before.
+fn goes_elsewhere(firewall: &Firewall, packet: &Packet) -> bool {
+    let environment = environment();
+    let t = evaluate(Point { firewalls: &[firewall], environment: &environment }, packet);
+    let translated = t.steps.iter().any(|s| s.hook == Hook::Prerouting && s.result == "translate");
+    let here = if packet.path == Path::Input { Hook::Input } else { Hook::Forward };
+    let there = if packet.path == Path::Input { Hook::Forward } else { Hook::Input };
+    let at = |hook| t.steps.iter().any(|s| s.hook == hook);
+    translated && (at(there) || !at(here))
 }
 
 /// Whether certain answers contradict each other.
@@ -137,6 +160,10 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
         let ours = trace(&firewall, packet);
         let of_region = n.checked_sub(case.packets.len()).map(|i| expected[i]);
         let region_differs = of_region.is_some_and(|v| contradicts(v, kernel));
+        if case.untestable(packet) || packet.path != Path::Output && goes_elsewhere(&firewall, packet) {
+            t.without_verdict += 1;
+            continue;
+        }
         if contradicts(ours, kernel) || region_differs {
             bad.get_or_insert((packet, region_differs && !contradicts(ours, kernel)));
             continue;
@@ -319,5 +346,8 @@ fn differs(bench: &mut Bench, case: &Case, text: &str, packet: &Packet) -> bool 
     if bench.load(&[(case.tool, &text)]).is_err() {
         return false;
     }
-    contradicts(trace(&read(case.dialect, &text), packet), &bench.judge(std::slice::from_ref(packet))[0])
+    let firewall = read(case.dialect, &text);
+    let elsewhere =
+        case.untestable(packet) || packet.path != Path::Output && goes_elsewhere(&firewall, packet);
+    !elsewhere && contradicts(trace(&firewall, packet), &bench.judge(std::slice::from_ref(packet))[0])
 }

@@ -197,6 +197,10 @@ impl Pool {
             && matches!(protocol, proto::TCP | proto::UDP | proto::ICMP | proto::ICMPV6)
         {
             state = *r.pick(&[ConnState::Established, ConnState::Established, ConnState::Related]);
+            if matches!(protocol, proto::ICMP | proto::ICMPV6) {
+                // An expected echo is nothing that a helper would make.
+                state = ConnState::Established;
+            }
             v[Field::TcpFlags.index()] = *r.pick(&[0x10, 0x18]);
             let echo = if protocol == proto::ICMP { 8u8 } else { 128 };
             v[Field::Icmp.index()] = Value::from(echo) << 8;
