@@ -383,29 +383,13 @@ pub(super) fn ports(text: &str, cx: &Context<'_>) -> Result<Option<Ports>, Fault
     if cx.aliases.has(&text) {
         return cx.aliases.ports(&text).map(Some);
     }
-    let (a, b) = text.split_once('-').unwrap_or((&text, ""));
-    let unknown_name = |n: &str| match n.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
-        && n.bytes().any(|c| c.is_ascii_alphabetic())
-    {
-        // The box may know a service by that name, and leaves the rule out if not.
-        true => Ok(Some(Ports {
-            set: IntervalSet::EMPTY,
-            unknown: vec![Unknown::new(format!("named {n}"), "a service name that is not known here")],
-        })),
-        false => Err(Fault::Dropped(format!("`{n}` is neither a port nor a port alias"))),
+    // The text is split at `-` whatever it is, so a service name with one in it is no port.
+    let Some((a, b)) = text.split_once('-').filter(|(a, b)| !b.is_empty() && a != b) else {
+        return one_port(text.split('-').next().unwrap_or(&text)).map(Some);
     };
-    if let Some(whole) = port_text(&text) {
-        return Ok(Some(Ports::of(whole)));
-    }
-    if b.is_empty() || a == b {
-        return match port_text(a) {
-            Some(set) => Ok(Some(Ports::of(set))),
-            None => unknown_name(a),
-        };
-    }
     let number = |t: &str| t.parse::<u32>().ok().filter(|n| *n <= 65535);
     let (Some(lo), Some(hi)) = (number(a), number(b)) else {
-        return unknown_name(&text);
+        return Err(Fault::Dropped(format!("`{text}` is neither a port nor a port alias")));
     };
     match (lo, hi) {
         (1, 65535) => Ok(None),
@@ -413,6 +397,19 @@ pub(super) fn ports(text: &str, cx: &Context<'_>) -> Result<Option<Ports>, Fault
         (1, hi) if cx.product == Product::PfSense => Ok(Some(Ports::of(IntervalSet::range(0u8, hi)))),
         _ => Ok(Some(Ports::of(IntervalSet::range(lo, hi)))),
     }
+}
+
+fn one_port(text: &str) -> Result<Ports, Fault> {
+    if let Some(set) = port_text(text) {
+        return Ok(Ports::of(set));
+    }
+    let name = text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    if !name || text.bytes().all(|c| c.is_ascii_digit()) {
+        return Err(Fault::Dropped(format!("`{text}` is neither a port nor a port alias")));
+    }
+    // The box may know a service by that name, and leaves the rule out if not.
+    let named = Unknown::new(format!("named {text}"), "a service name that is not known here");
+    Ok(Ports { set: IntervalSet::EMPTY, unknown: vec![named] })
 }
 
 fn tcp_flags(w: &Written, cx: &Context<'_>) -> Result<Flags, Fault> {

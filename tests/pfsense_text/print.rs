@@ -1,0 +1,572 @@
+//! Prints the pf ruleset that a configuration generates, from a reading of its own (the design page, sections 1 to 8).
+
+use roxmltree::{Document, Node};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+fn kid<'a>(n: Node<'a, 'a>, path: &str) -> Option<Node<'a, 'a>> {
+    let mut at = n;
+    for step in path.split('/') {
+        at = at.children().find(|c| c.is_element() && c.tag_name().name().to_lowercase() == step)?;
+    }
+    Some(at)
+}
+
+fn text(n: Node<'_, '_>, path: &str) -> String {
+    kid(n, path).and_then(|k| k.text()).unwrap_or("").trim_matches(['\n', '\r', '\t']).to_owned()
+}
+
+fn all<'a>(n: Node<'a, 'a>, path: &str, name: &str) -> Vec<Node<'a, 'a>> {
+    let parent = if path.is_empty() { Some(n) } else { kid(n, path) };
+    let children = parent.into_iter().flat_map(|p| p.children());
+    children.filter(|c| c.tag_name().name() == name && c.children().any(|k| k.is_element())).collect()
+}
+
+struct Iface {
+    key: String,
+    v4: Option<(IpAddr, u8)>,
+    v6: Option<(IpAddr, u8)>,
+    vips: Vec<(IpAddr, u8, String)>,
+    gateway: bool,
+}
+
+impl Iface {
+    fn address(&self, six: bool) -> Option<(IpAddr, u8)> {
+        if six { self.v6 } else { self.v4 }
+    }
+}
+
+pub struct Printer<'a> {
+    root: Node<'a, 'a>,
+    version: (u32, u32),
+    ifaces: Vec<Iface>,
+    groups: Vec<(String, Vec<String>)>,
+    out: String,
+}
+
+fn masked((a, n): (IpAddr, u8)) -> String {
+    match a {
+        IpAddr::V4(a) => {
+            let m = if n == 0 { 0 } else { u32::MAX << (32 - n) };
+            format!("{}/{n}", IpAddr::V4((a.to_bits() & m).into()))
+        }
+        IpAddr::V6(a) => {
+            let m = if n == 0 { 0 } else { u128::MAX << (128 - n) };
+            format!("{}/{n}", IpAddr::V6((a.to_bits() & m).into()))
+        }
+    }
+}
+
+/// The ruleset as text; an error is a configuration that the box would not load.
+pub fn ruleset(doc: &Document<'_>) -> String {
+    // The tree outlives this call in the tests: leak the borrow's shape, not the memory.
+    let root = doc.root_element();
+    let version = text(root, "version");
+    let (a, b) = version.split_once('.').unwrap();
+    let mut p = Printer {
+        root,
+        version: (a.parse().unwrap(), b.parse().unwrap()),
+        ifaces: Vec::new(),
+        groups: Vec::new(),
+        out: String::new(),
+    };
+    p.interfaces();
+    p.tables();
+    p.nat();
+    p.rules();
+    p.out
+}
+
+impl<'a> Printer<'a> {
+    fn line(&mut self, line: impl AsRef<str>) {
+        let _ = writeln!(self.out, "{}", line.as_ref());
+    }
+
+    fn has(&self, path: &str) -> bool {
+        kid(self.root, path).is_some()
+    }
+
+    fn interfaces(&mut self) {
+        let listed = kid(self.root, "interfaces").unwrap();
+        for e in listed.children().filter(|c| c.is_element() && kid(*c, "enable").is_some()) {
+            let key = e.tag_name().name().to_owned();
+            let address = |a: &str, n: &str| {
+                text(e, a).parse().ok().map(|ip: IpAddr| (ip, text(e, n).parse().unwrap()))
+            };
+            let vips =
+                all(self.root, "virtualip", "vip").into_iter().filter(|v| text(*v, "interface") == key);
+            let vips = vips.map(|v| {
+                (text(v, "subnet").parse().unwrap(), text(v, "subnet_bits").parse().unwrap(), text(v, "mode"))
+            });
+            self.ifaces.push(Iface {
+                v4: address("ipaddr", "subnet"),
+                v6: address("ipaddrv6", "subnetv6"),
+                vips: vips.collect(),
+                gateway: !text(e, "gateway").is_empty(),
+                key,
+            });
+        }
+        for g in all(self.root, "ifgroups", "ifgroupentry") {
+            let members: Vec<String> = text(g, "members").split(' ').map(str::to_owned).collect();
+            self.line(format!("group {} {}", text(g, "ifname"), members.join(" ")));
+            self.groups.push((text(g, "ifname"), members));
+        }
+    }
+
+    fn alias(&self, name: &str) -> Option<Node<'a, 'a>> {
+        all(self.root, "aliases", "alias").into_iter().find(|a| text(*a, "name") == name)
+    }
+
+    fn expand(&self, name: &str, seen: &mut Vec<String>, out: &mut Vec<String>) {
+        if seen.iter().any(|s| s == name) {
+            return;
+        }
+        seen.push(name.to_owned());
+        for word in text(self.alias(name).unwrap(), "address").split(' ').filter(|w| !w.is_empty()) {
+            match self.alias(word) {
+                Some(_) => self.expand(word, seen, out),
+                None => out.push(word.to_owned()),
+            }
+        }
+    }
+
+    fn tables(&mut self) {
+        let me = self.me();
+        self.line(format!("table <self> {me}"));
+        for t in ["snort2c", "sshguard", "virusprot"] {
+            self.line(format!("table <{t}> {{ }}"));
+        }
+        for a in all(self.root, "aliases", "alias") {
+            let (name, kind) = (text(a, "name"), text(a, "type"));
+            let mut members = Vec::new();
+            self.expand(&name, &mut Vec::new(), &mut members);
+            if kind == "port" {
+                if !members.is_empty() {
+                    self.line(format!("{name} = \"{{ {} }}\"", members.join(" ")));
+                }
+            } else {
+                members.retain(|m| {
+                    m.trim_start_matches('!').split('/').next().unwrap().parse::<IpAddr>().is_ok()
+                });
+                self.line(format!("table <{name}> {{ {} }}", members.join(" ")));
+                self.line(format!("{name} = \"<{name}>\""));
+            }
+        }
+        if self.version >= (22, 5) {
+            let mut lines = Vec::new();
+            for i in &self.ifaces {
+                let mut nets: Vec<String> = [i.v4, i.v6].into_iter().flatten().map(masked).collect();
+                nets.extend(i.vips.iter().filter(|v| v.0.is_ipv4()).map(|v| masked((v.0, v.1))));
+                lines.push(format!("table <{}__NETWORK> {{ {} }}", i.key.to_uppercase(), nets.join(" ")));
+            }
+            for (g, members) in &self.groups {
+                let of = self.ifaces.iter().filter(|i| members.contains(&i.key));
+                let mut nets = Vec::new();
+                for i in of {
+                    nets.extend([i.v4, i.v6].into_iter().flatten().map(masked));
+                    nets.extend(i.vips.iter().filter(|v| v.0.is_ipv4()).map(|v| masked((v.0, v.1))));
+                }
+                lines.push(format!("table <{g}__NETWORK> {{ {} }}", nets.join(" ")));
+            }
+            lines.iter().for_each(|l| self.line(l));
+        }
+    }
+
+    fn me(&self) -> String {
+        let mut list = vec!["127.0.0.1".to_owned(), "::1".to_owned()];
+        for i in &self.ifaces {
+            list.extend([i.v4, i.v6].into_iter().flatten().map(|a| a.0.to_string()));
+            list.extend(i.vips.iter().filter(|v| v.2 == "carp" || v.2 == "ipalias").map(|v| v.0.to_string()));
+        }
+        format!("{{ {} }}", list.join(" "))
+    }
+
+    // `None`: the rule is left out.
+    fn host(&self, end: Option<Node<'a, 'a>>, six: bool) -> Option<String> {
+        let end = end?;
+        let not = kid(end, "not").is_some();
+        let bang = if not { "! " } else { "" };
+        if kid(end, "any").is_some() {
+            return Some("any".to_owned());
+        }
+        let network = text(end, "network");
+        if !network.is_empty() {
+            if network == "(self)" {
+                // Negated, `! (self)` is a true complement; spelled out it would be a list.
+                return Some(if not { "! <self>".to_owned() } else { self.me() });
+            }
+            if let Some(i) = self.ifaces.iter().find(|i| network == format!("{}ip", i.key)) {
+                return Some(format!("{bang}{}", i.address(six)?.0));
+            }
+            if let Some(i) = self.ifaces.iter().find(|i| network == i.key) {
+                let primary = i.address(six)?;
+                let table = self.version >= (24, 3)
+                    || self.version >= (22, 5) && (!six || !["lan", "wan"].contains(&i.key.as_str()));
+                if table {
+                    return Some(format!("{bang}<{}__NETWORK>", i.key.to_uppercase()));
+                }
+                let mut list = vec![masked(primary)];
+                for v in i.vips.iter().filter(|v| v.0.is_ipv6() == six) {
+                    let n = masked((v.0, v.1));
+                    if n != list[0] {
+                        list.push(n);
+                    }
+                }
+                if list.len() == 1 {
+                    return Some(format!("{bang}{}", list[0]));
+                }
+                let each: Vec<String> = list.iter().map(|n| format!("{}{n}", bang.trim())).collect();
+                return Some(format!("{{ {} }}", each.join(" ")));
+            }
+            let (g, members) = self.groups.iter().find(|g| g.0 == network)?;
+            let any = self.ifaces.iter().any(|i| members.contains(&i.key) && i.address(six).is_some());
+            return (self.version >= (22, 5) && any).then(|| format!("{bang}<{g}__NETWORK>"));
+        }
+        let address = text(end, "address");
+        if self.alias(&address).is_some() {
+            return Some(format!("{bang}${address}"));
+        }
+        let literal = address.split('/').next().unwrap().parse::<IpAddr>().is_ok();
+        literal.then(|| format!("{bang}{address}"))
+    }
+
+    // `Err`: the rule is left out.
+    fn port(&self, end: Option<Node<'a, 'a>>, protocol: &str) -> Result<String, ()> {
+        let port = end.map(|e| text(e, "port")).unwrap_or_default();
+        if port.is_empty() || !["tcp", "udp", "tcp/udp", "sctp"].contains(&protocol) {
+            return Ok(String::new());
+        }
+        if let Some(a) = self.alias(&port) {
+            let mut members = Vec::new();
+            self.expand(&text(a, "name"), &mut Vec::new(), &mut members);
+            return if members.is_empty() { Err(()) } else { Ok(format!("port ${port} ")) };
+        }
+        let (a, b) = port.split_once('-').unwrap_or((&port, &port));
+        let (Ok(x), Ok(y)) = (a.parse::<u32>(), b.parse::<u32>()) else { return Err(()) };
+        Ok(match (x, y) {
+            _ if x == y => format!("port {x} "),
+            (1, 65535) => String::new(),
+            (_, 65535) => format!("port >= {x} "),
+            (1, _) => format!("port <= {y} "),
+            _ => format!("port {} >< {} ", x - 1, y + 1),
+        })
+    }
+
+    fn user(&mut self, r: Node<'a, 'a>) {
+        if kid(r, "disabled").is_some() {
+            return;
+        }
+        let floating = kid(r, "floating").map(|f| f.text().unwrap_or("").to_owned());
+        let known = |k: &str| self.ifaces.iter().any(|i| i.key == k) || self.groups.iter().any(|g| g.0 == k);
+        let interface = text(r, "interface");
+        let on: Vec<Option<String>> = if floating.is_some() {
+            let words: Vec<&str> = interface.split(',').filter(|w| !w.is_empty()).collect();
+            let left: Vec<_> = words.iter().filter(|w| known(w)).map(|w| Some((*w).to_owned())).collect();
+            let everywhere = words.is_empty() || words == ["any"] && self.version >= (20, 0);
+            if everywhere || left.is_empty() && self.version < (20, 0) { vec![None] } else { left }
+        } else if known(&interface) {
+            vec![Some(interface.clone())]
+        } else {
+            Vec::new()
+        };
+        let way = match (floating.as_deref(), text(r, "direction").as_str()) {
+            (Some("yes"), "in") => "in ",
+            (Some("yes"), "out") => "out ",
+            (Some("yes"), _) => "",
+            _ => "in ",
+        };
+        let quick = if floating.is_none() || kid(r, "quick").is_some() { "quick " } else { "" };
+        let action = match text(r, "type").as_str() {
+            "block" => "block",
+            "reject" => "block return",
+            "match" => "match",
+            _ => "pass",
+        };
+        let families: &[bool] = match text(r, "ipprotocol").as_str() {
+            "inet6" => &[true],
+            "inet46" => &[false, true],
+            _ => &[false],
+        };
+        let protocol = text(r, "protocol").to_lowercase();
+        let (source, destination) = (kid(r, "source"), kid(r, "destination"));
+        for six in families {
+            let inet = if *six { "inet6" } else { "inet" };
+            let Some(from) = self.host(source, *six) else { continue };
+            let Some(to) = self.host(destination, *six) else { continue };
+            let (Ok(sport), Ok(dport)) = (self.port(source, &protocol), self.port(destination, &protocol))
+            else {
+                continue;
+            };
+            let ported = [source, destination].into_iter().flatten().any(|e| !text(e, "port").is_empty());
+            let proto = match protocol.as_str() {
+                "" if ported => "proto tcp ".to_owned(),
+                "" | "any" => String::new(),
+                "tcp/udp" => "proto { tcp udp } ".to_owned(),
+                "icmp" if *six => "proto ipv6-icmp ".to_owned(),
+                p => format!("proto {p} "),
+            };
+            let mut tail = String::new();
+            let types = text(r, "icmptype");
+            if protocol == "icmp" && !types.is_empty() && types != "any" {
+                let numbers: Vec<String> = types.split(',').map(|t| icmp_number(t, *six)).collect();
+                tail += &format!(" icmp-type {{ {} }}", numbers.join(" "));
+            }
+            if protocol == "tcp" {
+                let letters = |list: String| -> String {
+                    list.split(',').filter_map(|w| w.chars().next()).map(|c| c.to_ascii_uppercase()).collect()
+                };
+                tail += &if kid(r, "tcpflags_any").is_some() {
+                    " flags any".to_owned()
+                } else if !text(r, "tcpflags2").is_empty() {
+                    format!(" flags {}/{}", letters(text(r, "tcpflags1")), letters(text(r, "tcpflags2")))
+                } else {
+                    " flags S/SA".to_owned()
+                };
+            }
+            if !text(r, "tag").is_empty() {
+                tail += &format!(" tag {}", text(r, "tag"));
+            }
+            if !text(r, "tagged").is_empty() {
+                let no = if kid(r, "nottagged").is_some() && self.version >= (20, 0) { " !" } else { "" };
+                tail += &format!("{no} tagged {}", text(r, "tagged"));
+            }
+            if action == "pass" {
+                tail += if text(r, "statetype") == "none" { " no state" } else { " keep state" };
+            }
+            for name in &on {
+                let on = name.as_ref().map_or(String::new(), |n| format!("on {n} "));
+                self.line(format!(
+                    "{action} {way}{quick}{on}{inet} {proto}from {from} {sport}to {to} {dport}{tail}"
+                ));
+            }
+        }
+    }
+
+    fn nat(&mut self) {
+        let mut lines = Vec::new();
+        for e in all(self.root, "nat", "onetoone") {
+            if kid(e, "disabled").is_none() {
+                let inner = text(e, "source/address");
+                let bits = inner.split_once('/').map_or("32", |s| s.1);
+                lines.push(format!(
+                    "binat on {} inet from {inner} to any -> {}/{bits}",
+                    text(e, "interface"),
+                    text(e, "external")
+                ));
+            }
+        }
+        let outside: Vec<_> = self.ifaces.iter().filter(|i| i.gateway).collect();
+        if text(self.root, "nat/outbound/mode") != "disabled" {
+            let inside: Vec<String> = self
+                .ifaces
+                .iter()
+                .filter(|i| !i.gateway)
+                .flat_map(|i| {
+                    let own = i.v4.map(masked);
+                    own.into_iter().chain(i.vips.iter().filter(|v| v.0.is_ipv4()).map(|v| masked((v.0, v.1))))
+                })
+                .collect();
+            for i in outside {
+                let to = i.v4.unwrap().0;
+                lines.push(format!(
+                    "nat on {} inet from {{ 127.0.0.0/8 {} }} to any -> {to}",
+                    i.key,
+                    inside.join(" ")
+                ));
+            }
+        }
+        for e in all(self.root, "nat", "rule") {
+            let key = text(e, "interface");
+            if kid(e, "disabled").is_some() || !self.ifaces.iter().any(|i| i.key == key) {
+                continue;
+            }
+            let protocol = text(e, "protocol");
+            let proto = match protocol.as_str() {
+                "tcp/udp" => "proto { tcp udp } ".to_owned(),
+                p => format!("proto {p} "),
+            };
+            let Some(from) = self.host(kid(e, "source"), false) else { continue };
+            let Some(to) = self.host(kid(e, "destination"), false) else { continue };
+            let port = text(e, "destination/port").replace('-', ":");
+            let pass = if text(e, "associated-rule-id") == "pass" { "pass " } else { "" };
+            let star = if port.contains(':') { ":*" } else { "" };
+            let (target, local) = (text(e, "target"), text(e, "local-port"));
+            if kid(e, "nordr").is_some() {
+                lines.push(format!("no rdr on {key} inet {proto}from {from} to {to} port {port}"));
+            } else {
+                lines.push(format!(
+                    "rdr {pass}on {key} inet {proto}from {from} to {to} port {port} -> {target} port {local}{star}"
+                ));
+            }
+        }
+        lines.iter().for_each(|l| self.line(l));
+    }
+
+    fn rules(&mut self) {
+        let six = self.has("system/ipv6allow");
+        let me = self.me();
+        if !six {
+            self.line("pass in quick on lo0 inet6 from any to any");
+            self.line("pass out quick on lo0 inet6 from any to any");
+            self.line("block in quick inet6 from any to any");
+            self.line("block out quick inet6 from any to any");
+        }
+        if !self.has("system/no_apipa_block") {
+            self.line("block in quick inet from 169.254.0.0/16 to any");
+            self.line("block in quick inet from any to 169.254.0.0/16");
+        }
+        for f in ["inet", "inet6"] {
+            self.line(format!("block in {f} from any to any"));
+            self.line(format!("block out {f} from any to any"));
+        }
+        if six {
+            let icmp = "inet6 proto ipv6-icmp from";
+            self.line(format!("pass quick {icmp} any to any icmp6-type {{ 1 2 135 136 }} keep state"));
+            for to in ["fe80::/10", "ff02::/16"] {
+                self.line(format!(
+                    "pass out quick {icmp} fe80::/10 to {to} icmp6-type {{ 129 133 134 135 136 }} keep state"
+                ));
+            }
+            for (from, to) in [
+                ("fe80::/10", "fe80::/10"),
+                ("ff02::/16", "fe80::/10"),
+                ("fe80::/10", "ff02::/16"),
+                ("::", "ff02::/16"),
+            ] {
+                self.line(format!(
+                    "pass in quick {icmp} {from} to {to} icmp6-type {{ 128 133 134 135 136 }} keep state"
+                ));
+            }
+        }
+        for f in ["inet", "inet6"].into_iter().take(1 + usize::from(six)) {
+            self.line(format!("block quick {f} proto {{ tcp udp }} from any port 0 to any"));
+            self.line(format!("block quick {f} proto {{ tcp udp }} from any to any port 0"));
+        }
+        self.line("block quick from <snort2c> to any");
+        self.line("block quick from any to <snort2c>");
+        let vips = all(self.root, "virtualip", "vip");
+        let carp = match self.version >= (22, 5) {
+            true => vips.iter().any(|v| text(*v, "mode") == "carp"),
+            false => !vips.is_empty() || self.has("hasync"),
+        };
+        if carp {
+            self.line(format!("block in quick proto carp from {me} to any"));
+            self.line("pass quick proto carp from any to any no state");
+        }
+        self.line("block in quick from <virusprot> to any");
+        if self.version >= (23, 5) {
+            self.line("block out quick proto udp from any port 67 to any port 68 tagged dhcpin");
+        }
+        self.per_interface(six);
+        self.line("pass in on lo0 inet from any to any keep state");
+        self.line("pass out on lo0 inet from any to any keep state");
+        if six {
+            self.line("pass in on lo0 inet6 from any to any keep state");
+            self.line("pass out on lo0 inet6 from any to any keep state");
+        }
+        self.line("pass out inet from any to any keep state");
+        if six {
+            self.line("pass out inet6 from any to any keep state");
+        }
+        self.anti_lockout();
+        let rules = all(self.root, "filter", "rule");
+        let is_group = |r: &Node<'a, 'a>| self.groups.iter().any(|g| g.0 == text(*r, "interface"));
+        let classes: Vec<u8> = rules
+            .iter()
+            .map(|r| {
+                if kid(*r, "floating").is_some() {
+                    0
+                } else if is_group(r) {
+                    1
+                } else {
+                    2
+                }
+            })
+            .collect();
+        for class in 0..3 {
+            for (r, c) in rules.iter().zip(&classes) {
+                if *c == class && kid(*r, "separator").is_none() {
+                    self.user(*r);
+                }
+            }
+        }
+    }
+
+    fn per_interface(&mut self, six: bool) {
+        let mut lines = Vec::new();
+        for i in &self.ifaces {
+            let key = &i.key;
+            let settings = kid(self.root, &format!("interfaces/{key}")).unwrap();
+            if let Some(own) = i.v4 {
+                lines.push(format!("block in on ! {key} from {} to any", masked(own)));
+                lines.push(format!("block in from {} to any", own.0));
+            }
+            if kid(settings, "blockpriv").is_some() {
+                for net in ["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"] {
+                    lines.push(format!("block in quick on {key} from {net} to any"));
+                }
+            }
+            let server = kid(self.root, &format!("dhcpd/{key}/enable")).is_some();
+            if let Some((own, _)) = i.v4.filter(|_| server) {
+                let udp = format!("quick on {key} inet proto udp from");
+                lines.push(format!("pass in {udp} any port 68 to 255.255.255.255 port 67 keep state"));
+                lines.push(format!("pass in {udp} any port 68 to {own} port 67 keep state"));
+                lines.push(format!("pass out {udp} {own} port 67 to any port 68 keep state"));
+            }
+            let server = six && kid(self.root, &format!("dhcpdv6/{key}/enable")).is_some();
+            if let Some((own, _)) = i.v6.filter(|_| server) {
+                let udp = format!("quick on {key} inet6 proto udp from");
+                for (from, to, port) in [
+                    ("fe80::/10", "fe80::/10", 546),
+                    ("fe80::/10", "ff02::/16", 546),
+                    ("fe80::/10", "ff02::/16", 547),
+                    ("ff02::/16", "fe80::/10", 547),
+                ] {
+                    lines.push(format!("pass {udp} {from} to {to} port {port} keep state"));
+                }
+                lines.push(format!("pass in {udp} fe80::/10 to {own} port 546 keep state"));
+                lines.push(format!("pass out {udp} {own} port 547 to fe80::/10 keep state"));
+            }
+        }
+        lines.iter().for_each(|l| self.line(l));
+    }
+
+    fn anti_lockout(&mut self) {
+        if self.has("system/webgui/noantilockout") {
+            return;
+        }
+        let Some(lan) = self.ifaces.iter().find(|i| i.key == "lan") else { return };
+        let https = text(self.root, "system/webgui/protocol") != "http";
+        let own = text(self.root, "system/webgui/port");
+        let web = if own.is_empty() { if https { "443" } else { "80" }.to_owned() } else { own };
+        let mut ports = vec![web.clone()];
+        if https && !self.has("system/webgui/disablehttpredirect") && web != "80" {
+            ports.push("80".to_owned());
+        }
+        if self.has("system/ssh/enable") {
+            let port = text(self.root, "system/ssh/port");
+            ports.push(if port.is_empty() { "22".to_owned() } else { port });
+        }
+        let mut own: Vec<String> = [lan.v4, lan.v6].into_iter().flatten().map(|a| a.0.to_string()).collect();
+        own.extend(lan.vips.iter().filter(|v| v.2 == "carp" || v.2 == "ipalias").map(|v| v.0.to_string()));
+        let line = format!(
+            "pass in quick on lan proto tcp from any to {{ {} }} port {{ {} }} keep state",
+            own.join(" "),
+            ports.join(" ")
+        );
+        self.line(line);
+    }
+}
+
+fn icmp_number(name: &str, six: bool) -> String {
+    let n = match (name, six) {
+        ("echoreq", false) => 8,
+        ("echorep", false) => 0,
+        ("unreach", false) => 3,
+        ("echoreq", true) => 128,
+        ("echorep", true) => 129,
+        ("unreach", true) => 1,
+        (n, _) => n.parse().unwrap(),
+    };
+    n.to_string()
+}
