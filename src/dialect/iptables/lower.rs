@@ -2,7 +2,7 @@
 
 use super::extensions::{Extension, Kind, Lower, Opt};
 use super::lexer::Words;
-use super::set::Sets;
+use super::ipset::Sets;
 use super::syntax::{Command, Parsed, Plain, Problem, Target, Test};
 use super::values::{self, Address};
 use crate::dialect::ReadOptions;
@@ -73,6 +73,8 @@ pub(super) struct Context<'f> {
     pub effects: Vec<Effect>,
     memo: FxHashMap<(u8, &'f [u8]), Memo>,
     states: [Option<Term>; 32],
+    /// Terms of `-m set` tests that were met before.
+    pub set_memo: FxHashMap<String, Vec<Term>>,
 }
 
 /// A term that was made before from the same text.
@@ -101,6 +103,7 @@ impl<'f> Context<'f> {
             effects: Vec::new(),
             memo: FxHashMap::default(),
             states: [None; 32],
+            set_memo: FxHashMap::default(),
         }
     }
 
@@ -657,6 +660,7 @@ impl Context<'_> {
     /// Puts another builder in place and gives back the present one. What was remembered belongs to the old one.
     pub(super) fn swap_builder(&mut self, b: Builder) -> Builder {
         self.memo.clear();
+        self.set_memo.clear();
         self.states = [None; 32];
         std::mem::replace(&mut self.b, b)
     }

@@ -9,6 +9,7 @@
 mod chains;
 mod extensions;
 mod icmp_names;
+mod ipset;
 mod lexer;
 mod lower;
 mod matches;
@@ -46,7 +47,7 @@ impl Dialect for Iptables {
         if is_dump(content) {
             return Some(Role::Rules);
         }
-        set::is_save(content).then_some(Role::Companion)
+        ipset::is_save(content).then_some(Role::Companion)
     }
 
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
@@ -63,7 +64,10 @@ impl Dialect for Iptables {
         // A rule takes about 80 bytes of text; exact room saves copying what is large.
         let lines = memchr::memchr_iter(b'\n', bytes).count();
         builder.firewall_mut().terms.reserve(lines * 4);
-        let sets = set::Sets::read(&files[1..], bytes);
+        let mut sets = ipset::Sets::read(&files[1..], bytes);
+        for d in std::mem::take(&mut sets.diagnostics) {
+            builder.diagnose(d);
+        }
         reader::read(lower::Context::new(builder, Words::new(bytes), v6, options, sets), dialect)
     }
 
