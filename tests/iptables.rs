@@ -282,7 +282,10 @@ fn icmp() {
         Fact(
             "`-p icmp` is protocol 1 in ip6tables too, not ICMPv6",
             "-A INPUT -p icmp -j ACCEPT",
-            &[("input eth0 icmpv6 2001:db8::1 > 2001:db8::2 type 128", D), ("input eth0 1 2001:db8::1 > 2001:db8::2", A)],
+            &[
+                ("input eth0 icmpv6 2001:db8::1 > 2001:db8::2 type 128", D),
+                ("input eth0 1 2001:db8::1 > 2001:db8::2", A),
+            ],
         ),
         Fact(
             "ICMPv6 types have names of their own",
@@ -479,7 +482,9 @@ fn throttled_limits_are_undecided() {
 #[test]
 fn kinds_of_addresses() {
     let dump = "-A INPUT -m addrtype --dst-type LOCAL -j ACCEPT\n-A INPUT -p udp -m addrtype ! --dst-type LOCAL,MULTICAST,BROADCAST -j ACCEPT";
-    let facts = |local: &'static [(&'static str, &'static str)]| [Fact("addrtype asks for the box's addresses", dump, local)];
+    let facts = |local: &'static [(&'static str, &'static str)]| {
+        [Fact("addrtype asks for the box's addresses", dump, local)]
+    };
     let known = Environment { local: addr::parse("10.0.0.9"), ..Environment::default() };
     check_in(
         "iptables",
@@ -581,7 +586,10 @@ fn translations() {
             Fact(
                 "FORWARD sees the new destination, of the packet that opens a connection",
                 "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.1 -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.9:80\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -d 10.0.0.9 -p tcp --dport 80 -j ACCEPT\nCOMMIT\n",
-                &[("input eth0 tcp 198.51.100.1 > 192.0.2.1:8080", A), ("input eth0 tcp 198.51.100.1 > 192.0.2.1:80", D)],
+                &[
+                    ("input eth0 tcp 198.51.100.1 > 192.0.2.1:8080", A),
+                    ("input eth0 tcp 198.51.100.1 > 192.0.2.1:80", D),
+                ],
             ),
             Fact(
                 "INPUT sees the new port",
@@ -596,7 +604,10 @@ fn translations() {
             Fact(
                 "NETMAP keeps the host bits",
                 "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.0/28 -j NETMAP --to 10.0.0.0/28\nCOMMIT\n*filter\n:FORWARD DROP [0:0]\n-A FORWARD -d 10.0.0.5 -j ACCEPT\nCOMMIT\n",
-                &[("forward eth0>eth1 tcp 198.51.100.1 > 192.0.2.5:80", A), ("forward eth0>eth1 tcp 198.51.100.1 > 192.0.2.6:80", D)],
+                &[
+                    ("forward eth0>eth1 tcp 198.51.100.1 > 192.0.2.5:80", A),
+                    ("forward eth0>eth1 tcp 198.51.100.1 > 192.0.2.6:80", D),
+                ],
             ),
             Fact(
                 "a nat policy of drop loads, and drops what opens a connection",
@@ -711,12 +722,21 @@ fn sets_beside_the_dump() {
         ("-m set --match-set all src -j ACCEPT", "input eth0 tcp 10.2.3.1 > 10.0.0.9", D),
         ("-m set --match-set six src -j ACCEPT", "input eth0 tcp 10.2.3.1 > 10.0.0.9", D),
         ("-m set --match-set missing src -j ACCEPT", "input eth0 tcp 10.2.3.1 > 10.0.0.9", U),
-        ("-j SET --add-set hosts src\n-A INPUT -m set --match-set hosts src -j ACCEPT", "input eth0 tcp 10.0.0.3 > 10.0.0.9", U),
+        (
+            "-j SET --add-set hosts src\n-A INPUT -m set --match-set hosts src -j ACCEPT",
+            "input eth0 tcp 10.0.0.3 > 10.0.0.9",
+            U,
+        ),
     ];
     for (rule, packet, expected) in cases {
         let f = read_with("iptables", &format!("-A INPUT {rule}"), &[sets], ReadOptions::default());
         assert_eq!(f.diagnostics, [], "{rule}");
-        assert_eq!(verdict(&f, packet, &Environment::default()), *expected, "{rule}: {packet}\n{}", display::canonical(&f));
+        assert_eq!(
+            verdict(&f, packet, &Environment::default()),
+            *expected,
+            "{rule}: {packet}\n{}",
+            display::canonical(&f)
+        );
     }
 }
 

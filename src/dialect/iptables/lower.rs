@@ -1,8 +1,8 @@
 //! From the tree of a rule to terms and an action of the model.
 
 use super::extensions::{Extension, Kind, Lower, Opt};
-use super::lexer::Words;
 use super::ipset::Sets;
+use super::lexer::Words;
 use super::syntax::{Command, Parsed, Plain, Problem, Target, Test};
 use super::values::{self, Address};
 use crate::dialect::ReadOptions;

@@ -64,7 +64,8 @@ fn directions(c: &Context<'_>, test: &Test) -> Lowered<Vec<bool>> {
         .collect();
     flags.filter(|f| f.len() <= 6).ok_or_else(|| {
         let shown = c.words.shown(test.args[1]);
-        c.problem(test.args[1], format!("`{shown}` says not which side")).help("`src` or `dst` for each dimension, joined by commas")
+        c.problem(test.args[1], format!("`{shown}` says not which side"))
+            .help("`src` or `dst` for each dimension, joined by commas")
     })
 }
 
@@ -158,7 +159,12 @@ fn products(set: &Set, flags: &[bool]) -> Result<Vec<Product>, &'static str> {
             Part::Port(p, r) => Head::Port(p, r),
         };
         let at = *index.entry(rest).or_insert_with_key(|rest| {
-            groups.push(Group { rest: rest.clone(), ranges: Vec::new(), ports: Vec::new(), exceptions: false });
+            groups.push(Group {
+                rest: rest.clone(),
+                ranges: Vec::new(),
+                ports: Vec::new(),
+                exceptions: false,
+            });
             groups.len() - 1
         });
         groups[at].add(head, e.nomatch);
