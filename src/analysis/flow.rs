@@ -263,7 +263,7 @@ fn is_name(lo: Value, hi: Value) -> bool {
         return false;
     }
     let span = hi - lo;
-    lo == hi || (span & span.wrapping_add(1) == 0 && lo & span == 0 && span.count_ones() % 8 == 0)
+    lo == hi || (span & span.wrapping_add(1) == 0 && lo & span == 0 && span.count_ones().is_multiple_of(8))
 }
 
 fn name(lo: Value, hi: Value) -> String {

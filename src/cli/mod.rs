@@ -3,6 +3,9 @@
 mod catalogue;
 mod check;
 mod explain;
+mod query;
+mod subject;
+mod trace;
 
 use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
@@ -45,6 +48,10 @@ pub struct Cli {
 pub enum Command {
     /// Find firewall files, apply the catalogue and the hygiene checks, report.
     Check(Box<check::Check>),
+    /// Show what happens to packets: verdict, deciding rule, every step through chains.
+    Trace(Box<trace::Trace>),
+    /// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
+    Query(Box<query::Query>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -135,6 +142,8 @@ impl Inputs {
 pub fn run(cli: &Cli) -> ExitCode {
     ExitCode::from(match &cli.command {
         Command::Check(args) => check::execute(args, cli.color),
+        Command::Trace(args) => trace::execute(args, cli.color),
+        Command::Query(args) => query::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Catalogue(args) => catalogue::execute(args, cli.color),

@@ -1,0 +1,465 @@
+//! `havenlint query`: what part of a flow is let through.
+
+use super::subject::{Subject, place};
+use super::{Inputs, print, say, status, style};
+use crate::analysis::decide::{Answer, Part, Question, decide, witness};
+use crate::analysis::evaluate::Because;
+use crate::analysis::flow::{Flow, flows};
+use crate::analysis::{Environment, Point, Verdict};
+use crate::finding::Reason;
+use crate::packet::{
+    ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_prefix,
+    interface_value, proto, shared_carriers,
+};
+use crate::report::text::{Ink, Paint, clean};
+use crate::source::Location;
+use clap::{Args, ColorChoice};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io;
+
+/// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
+///
+/// What is left out means any. All files together are one box.
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// The way that the packets take.
+    #[arg(long, value_name = "DIRECTION", default_value = "input", value_parser = ["input", "output", "forward", "ingress", "egress"])]
+    dir: String,
+    /// Input interfaces; `eth*` = all that begin so.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    iif: Vec<String>,
+    /// Output interfaces.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    oif: Vec<String>,
+    /// Sources: prefixes, ranges, names.
+    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
+    from: Vec<String>,
+    /// Destinations.
+    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
+    to: Vec<String>,
+    /// Protocols: names or numbers.
+    #[arg(long, value_name = "tcp|udp|icmp|N|any", value_delimiter = ',')]
+    proto: Vec<String>,
+    /// Source ports.
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    sport: Vec<String>,
+    /// Destination ports: 22,80-443.
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    port: Vec<String>,
+    /// Connection states: new, established, related, invalid, untracked.
+    #[arg(long, value_name = "STATES", value_delimiter = ',')]
+    ct: Vec<String>,
+    /// Security groups attached to the interface.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    group: Vec<String>,
+    /// A name for addresses: admin=10.0.9.0/24.
+    #[arg(long, value_name = "NAME=CIDR[,CIDR…]")]
+    set: Vec<String>,
+    /// How to print the answer.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    format: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Undecided {
+    #[serde(flatten)]
+    flow: Flow,
+    because: Vec<Reason>,
+}
+
+#[derive(Debug, Serialize)]
+struct By {
+    #[serde(flatten)]
+    location: Location,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Witnesses {
+    accepted: Option<Packet>,
+    denied: Option<Packet>,
+    undecided: Option<Packet>,
+}
+
+// The answer as it is printed.
+#[derive(Debug, Serialize)]
+struct Told {
+    state: &'static str,
+    accepted: Vec<Flow>,
+    denied: Vec<Flow>,
+    undecided: Vec<Undecided>,
+    witnesses: Witnesses,
+    decided_by: Vec<By>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assumed: Vec<Reason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    exhausted: bool,
+}
+
+/// Runs the command.
+pub fn execute(args: &Query, color: ColorChoice) -> u8 {
+    let subject = match Subject::open(&args.inputs) {
+        Ok(s) => s,
+        Err(code) => return code,
+    };
+    let (told, agreed) = match ask(args, &subject) {
+        Ok(t) => t,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    let paint = Paint { color: style(color, false).color };
+    let printed = print(|out| {
+        if args.format == "json" {
+            serde_json::to_writer_pretty(&mut *out, &told)?;
+            writeln!(out)
+        } else {
+            human(&told, paint, out)
+        }
+    });
+    if !agreed {
+        say(
+            "internal error: a packet shown here was decided otherwise when it was replayed; please report this",
+        );
+        return status::INTERNAL;
+    }
+    if printed == status::CLEAN { subject.status } else { printed }
+}
+
+// The answer, and whether its witnesses hold.
+fn ask(args: &Query, subject: &Subject) -> Result<(Told, bool), String> {
+    let path = subject.path(args.dir.parse::<Path>().map_err(|e| e.to_string())?);
+    let mut environment: Environment = args.inputs.environment()?;
+    if !args.group.is_empty() {
+        if let Some(message) = subject.unknown_label(&args.group) {
+            return Err(message);
+        }
+        environment.labels = Some(args.group.clone());
+    }
+    let firewalls = subject.all();
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let regions = regions(args, subject, path)?;
+    let answers: Vec<(Question<'_>, Answer)> = regions
+        .into_iter()
+        .map(|region| {
+            let question = Question { point, path, region, mark: 0, delivered_to: None };
+            let answer = decide(&question);
+            (question, answer)
+        })
+        .collect();
+    Ok(tell(subject, path, &answers))
+}
+
+// The regions asked for, by family.
+fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, String> {
+    let names = names(args, subject)?;
+    let from = addresses("--from", &args.from, &names)?;
+    let to = addresses("--to", &args.to, &names)?;
+    let mut out = Vec::new();
+    let mut silent = None;
+    for family in Family::ALL {
+        let region = Region::all(family).cut(Field::Src, &from).cut(Field::Dst, &to);
+        if region.is_empty() {
+            continue;
+        }
+        if subject.covers(family) {
+            out.push(fields(args, path, family, region)?);
+        } else {
+            silent = Some(family);
+        }
+    }
+    match silent {
+        Some(f) if out.is_empty() => Err(format!("no file speaks for IPv{}", f.number())),
+        None if out.is_empty() => Err("no packet goes from one family of addresses to the other".to_owned()),
+        _ => Ok(out),
+    }
+}
+
+fn fields(args: &Query, path: Path, family: Family, mut r: Region) -> Result<Region, String> {
+    if !args.proto.is_empty() {
+        r = r.cut(Field::Proto, &protocols(&args.proto, family)?);
+    }
+    for (option, words, field) in
+        [("--sport", &args.sport, Field::Sport), ("--port", &args.port, Field::Dport)]
+    {
+        if !words.is_empty() {
+            let set = ports(option, words)?;
+            let with = shared_carriers(field).map_or_else(|| Field::Proto.all(), |c| (**c).clone());
+            r = r.cut(field, &set).cut(Field::Proto, &with);
+            if r.get(Field::Proto).is_empty() {
+                return Err(format!("{option}: the protocol has no ports"));
+            }
+        }
+    }
+    if !args.ct.is_empty() {
+        let state = |w: &String| {
+            let found = ConnState::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(w));
+            found.map(ConnState::value).ok_or_else(|| format!("--ct {w}: no connection state"))
+        };
+        let states: IntervalSet = args.ct.iter().map(state).collect::<Result<_, _>>()?;
+        r = r.cut(Field::State, &states);
+    }
+    let (into, out) = match path {
+        Path::Input => (true, false),
+        Path::Output => (false, true),
+        Path::Forward => (true, true),
+        Path::Ingress | Path::Egress => (false, false),
+    };
+    let some = |field: Field| field.complement(&IntervalSet::single(0u8));
+    for (option, words, field, has) in
+        [("--iif", &args.iif, Field::Iif, into), ("--oif", &args.oif, Field::Oif, out)]
+    {
+        let set = match (words.is_empty(), has) {
+            (true, true) => some(field),
+            (true, false) => IntervalSet::single(0u8),
+            (false, true) => interfaces(option, words)?,
+            (false, false) => return Err(format!("{option}: packets of direction {path} have none")),
+        };
+        r = r.with(field, set);
+    }
+    Ok(r)
+}
+
+// Names of addresses: given, or told by the files (networks behind interfaces).
+fn names(args: &Query, subject: &Subject) -> Result<BTreeMap<String, IntervalSet>, String> {
+    let mut out = BTreeMap::new();
+    for i in subject.firewalls.iter().flat_map(|f| &f.interfaces) {
+        if let Some(n) = &i.networks {
+            out.insert(i.name.clone(), n.clone());
+        }
+    }
+    for spec in &args.set {
+        let (name, list) = spec
+            .split_once('=')
+            .ok_or_else(|| format!("--set {spec}: write NAME=CIDR[,CIDR…], such as admin=10.0.9.0/24"))?;
+        let words: Vec<String> = list.split(',').map(str::to_owned).collect();
+        let set = addresses("--set", &words, &out)?;
+        out.insert(name.to_owned(), set);
+    }
+    Ok(out)
+}
+
+fn addresses(
+    option: &str,
+    words: &[String],
+    names: &BTreeMap<String, IntervalSet>,
+) -> Result<IntervalSet, String> {
+    if words.is_empty() {
+        return Ok(Field::Src.all());
+    }
+    let mut out = IntervalSet::EMPTY;
+    for w in words.iter().map(|w| w.trim()) {
+        let set = match w {
+            "any" | "*" => Field::Src.all(),
+            _ => names.get(w).cloned().or_else(|| addr::parse(w)).ok_or_else(|| {
+                format!("{option} {w}: neither an address, prefix or range, nor a name given with --set")
+            })?,
+        };
+        out = out.union(&set);
+    }
+    Ok(out)
+}
+
+fn protocols(words: &[String], family: Family) -> Result<IntervalSet, String> {
+    let mut out = IntervalSet::EMPTY;
+    for w in words {
+        let set = match w.as_str() {
+            "any" | "*" => Field::Proto.all(),
+            "icmp" if family == Family::V6 => IntervalSet::single(proto::ICMPV6),
+            _ => IntervalSet::single(
+                proto::parse(w).ok_or_else(|| format!("--proto {w}: no protocol; use a name or a number"))?,
+            ),
+        };
+        out = out.union(&set);
+    }
+    Ok(out)
+}
+
+fn ports(option: &str, words: &[String]) -> Result<IntervalSet, String> {
+    let bad = |w: &str| format!("{option} {w}: write ports as 22 or 80-443");
+    let mut ranges: Vec<(Value, Value)> = Vec::new();
+    for w in words.iter().map(|w| w.trim()) {
+        let (lo, hi) = w.split_once(['-', ':']).unwrap_or((w, w));
+        let (lo, hi): (u16, u16) =
+            (lo.trim().parse().map_err(|_| bad(w))?, hi.trim().parse().map_err(|_| bad(w))?);
+        if lo > hi {
+            return Err(bad(w));
+        }
+        ranges.push((lo.into(), hi.into()));
+    }
+    Ok(IntervalSet::from_ranges(ranges))
+}
+
+fn interfaces(option: &str, words: &[String]) -> Result<IntervalSet, String> {
+    let mut out = IntervalSet::EMPTY;
+    for w in words.iter().map(|w| w.trim()) {
+        let set = match w.strip_suffix(['*', '+']) {
+            Some(prefix) => interface_prefix(prefix),
+            None => interface_value(w).map(IntervalSet::single),
+        };
+        out = out.union(&set.map_err(|e| format!("{option} {w}: {e}"))?);
+    }
+    Ok(out)
+}
+
+fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (Told, bool) {
+    let mut agreed = true;
+    let mut seen = |pick: fn(&Answer) -> &Vec<Part>| {
+        let parts = answers.iter().flat_map(|(q, a)| pick(a).iter().map(move |p| (q, p)));
+        let (q, p) = parts.max_by(|a, b| a.1.region.weight().total_cmp(&b.1.region.weight()))?;
+        let packet = witness(q, p);
+        agreed &= packet.is_some();
+        packet
+    };
+    let witnesses = Witnesses {
+        accepted: seen(|a| &a.accepted),
+        denied: seen(|a| &a.denied),
+        undecided: seen(|a| &a.undecided),
+    };
+    let regions = |pick: fn(&Answer) -> &Vec<Part>| -> Vec<Region> {
+        answers.iter().flat_map(|(_, a)| pick(a)).map(|p| p.region.clone()).collect()
+    };
+    let accepted = flows(&regions(|a| &a.accepted), path);
+    let denied = flows(&regions(|a| &a.denied), path);
+    let undecided = undecided(subject, path, answers);
+    let state = match (accepted.is_empty(), denied.is_empty(), undecided.is_empty()) {
+        (false, true, true) => "accepted",
+        (true, false, true) => "denied",
+        (true, true, false) => "undecided",
+        _ => "mixed",
+    };
+    let mut assumed: Vec<Because> = Vec::new();
+    for b in answers.iter().flat_map(|(_, a)| &a.accepted).flat_map(|p| &p.assumed) {
+        if !assumed.contains(b) {
+            assumed.push(b.clone());
+        }
+    }
+    let told = Told {
+        state,
+        accepted,
+        denied,
+        undecided,
+        witnesses,
+        decided_by: deciders(subject, answers),
+        assumed: subject.reasons(&assumed),
+        exhausted: answers.iter().any(|(_, a)| a.exhausted),
+    };
+    (told, agreed)
+}
+
+// Undecided boxes, those with the same reasons joined.
+fn undecided(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> Vec<Undecided> {
+    let mut groups: Vec<(&[Because], Vec<Region>)> = Vec::new();
+    for p in answers.iter().flat_map(|(_, a)| &a.undecided) {
+        match groups.iter_mut().find(|g| g.0 == p.because) {
+            Some(g) => g.1.push(p.region.clone()),
+            None => groups.push((&p.because, vec![p.region.clone()])),
+        }
+    }
+    let of = |(because, regions): (&[Because], Vec<Region>)| {
+        let because = subject.reasons(because);
+        flows(&regions, path)
+            .into_iter()
+            .map(move |flow| Undecided { flow, because: because.clone() })
+            .collect::<Vec<_>>()
+    };
+    groups.into_iter().flat_map(of).collect()
+}
+
+fn deciders(subject: &Subject, answers: &[(Question<'_>, Answer)]) -> Vec<By> {
+    let mut weighed: Vec<(f64, &Part)> = answers
+        .iter()
+        .flat_map(|(_, a)| a.accepted.iter().chain(&a.denied).chain(&a.undecided))
+        .map(|p| (p.region.weight(), p))
+        .collect();
+    weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    for d in weighed.iter().flat_map(|(_, p)| &p.decided_by).filter(|d| seen.insert(**d)) {
+        let f = &subject.firewalls[d.firewall];
+        out.push(By {
+            location: f.locate(d.origin),
+            verdict: match d.verdict {
+                Verdict::Accept => "accepted",
+                Verdict::Drop => "denied",
+                Verdict::Undecided => "undecided",
+            },
+            note: d.note.map(|n| f.notes[n.index()].clone()),
+        });
+    }
+    out
+}
+
+// Boxes and rules that a person is shown of each list.
+const SHOWN: usize = 20;
+
+fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
+    let (ink, words) = match t.state {
+        "accepted" => (Ink::Green, "all of the flow is let through"),
+        "denied" => (Ink::Red, "nothing of the flow is let through"),
+        "undecided" => (Ink::Yellow, "the files do not decide the flow"),
+        _ => (Ink::Yellow, "parts of the flow have different fates"),
+    };
+    writeln!(out, "{}: {words}", paint.ink(ink, t.state))?;
+    let flows = |list: &[Flow]| list.iter().map(Flow::to_string).collect::<Vec<_>>();
+    let open: Vec<String> = t.undecided.iter().map(|u| u.flow.to_string()).collect();
+    for (title, list, example) in [
+        ("accepted", flows(&t.accepted), &t.witnesses.accepted),
+        ("denied", flows(&t.denied), &t.witnesses.denied),
+        ("undecided", open, &t.witnesses.undecided),
+    ] {
+        if list.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n{}", paint.ink(Ink::Bold, title))?;
+        for line in list.iter().take(SHOWN) {
+            writeln!(out, "  {}", clean(line))?;
+        }
+        if list.len() > SHOWN {
+            writeln!(out, "  … {} more; --format json shows all", list.len() - SHOWN)?;
+        }
+        if let Some(p) = example {
+            writeln!(out, "  {}", paint.ink(Ink::Dim, &format!("for example {p}")))?;
+        }
+    }
+    let because: Vec<&Reason> = t.undecided.iter().flat_map(|u| &u.because).collect();
+    for (title, list) in
+        [("because of", because), ("assuming that limits are not exceeded", t.assumed.iter().collect())]
+    {
+        let mut lines: Vec<String> = Vec::new();
+        for r in list {
+            let why = if r.why.is_empty() { String::new() } else { format!(" ({})", r.why) };
+            let line = format!("{}: {}{why}", place(&r.location), r.text);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        section(title, &lines, paint, out)?;
+    }
+    let by: Vec<String> = t
+        .decided_by
+        .iter()
+        .map(|b| format!("{} {}: {}", place(&b.location), b.verdict, b.location.text))
+        .collect();
+    section("decided by", &by, paint, out)
+}
+
+fn section(title: &str, lines: &[String], paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint.ink(Ink::Bold, title))?;
+    for line in lines.iter().take(SHOWN) {
+        writeln!(out, "  {}", clean(line))?;
+    }
+    if lines.len() > SHOWN {
+        writeln!(out, "  … {} more", lines.len() - SHOWN)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What `trace` and `query` ask about: the box whose files are given.
+
+use super::{Inputs, say, status};
+use crate::analysis::evaluate::Because;
+use crate::finding::Reason;
+use crate::model::{Firewall, Hook};
+use crate::packet::{Family, Path};
+use crate::source::{Location, Severity};
+use std::collections::BTreeSet;
+
+/// The firewalls of one box, and the exit status if all else goes well.
+pub(crate) struct Subject {
+    /// The firewalls.
+    pub firewalls: Vec<Firewall>,
+    /// Clean, or trouble if a file is malformed.
+    pub status: u8,
+}
+
+// More problems of one file than this are counted, not shown.
+const MAX_SHOWN: usize = 20;
+
+impl Subject {
+    /// Reads the files; says on standard error what is wrong with them.
+    ///
+    /// # Errors
+    /// The exit status, if there is nothing to ask about.
+    pub fn open(inputs: &Inputs) -> Result<Self, u8> {
+        if inputs.paths.is_empty() {
+            say("error: name the firewall's files (or `-` for standard input)");
+            return Err(status::TROUBLE);
+        }
+        let loaded = inputs.load().map_err(|e| {
+            say(&format!("error: {e}"));
+            status::TROUBLE
+        })?;
+        let mut code = status::CLEAN;
+        for u in &loaded.unreadable {
+            let help = if u.help.is_empty() { String::new() } else { format!(" ({})", u.help) };
+            say(&format!("error: {}: {}{help}", u.path, u.message));
+            code = status::TROUBLE;
+        }
+        for f in &loaded.firewalls {
+            if complain(f) {
+                code = status::TROUBLE;
+            }
+        }
+        if loaded.firewalls.is_empty() {
+            if code == status::CLEAN {
+                say("error: no firewall file found");
+                code = status::NOTHING;
+            }
+            return Err(code);
+        }
+        Ok(Self { firewalls: loaded.firewalls, status: code })
+    }
+
+    /// The firewalls as a point.
+    pub fn all(&self) -> Vec<&Firewall> {
+        self.firewalls.iter().collect()
+    }
+
+    /// Whether any file speaks for a family.
+    pub fn covers(&self, family: Family) -> bool {
+        self.firewalls.iter().any(|f| f.covers(family))
+    }
+
+    /// The path as this kind of firewall has it: a cloud interface knows only ingress and egress, a box the other three.
+    pub fn path(&self, path: Path) -> Path {
+        let has = |hooks: &[Hook]| {
+            self.firewalls.iter().flat_map(|f| &f.base_chains).any(|b| hooks.contains(&b.hook))
+        };
+        let cloud = has(&[Hook::Ingress, Hook::Egress]);
+        let own = has(&[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]);
+        match path {
+            Path::Input if cloud && !own => Path::Ingress,
+            Path::Output if cloud && !own => Path::Egress,
+            Path::Ingress if own && !cloud => Path::Input,
+            Path::Egress if own && !cloud => Path::Output,
+            p => p,
+        }
+    }
+
+    /// A message if a label is worn that no file knows, though the files know labels.
+    pub fn unknown_label(&self, worn: &[String]) -> Option<String> {
+        let known: BTreeSet<&str> =
+            self.firewalls.iter().flat_map(|f| &f.labels).map(String::as_str).collect();
+        let wrong = worn.iter().find(|w| !known.is_empty() && !known.contains(w.as_str()))?;
+        Some(format!("no file knows the group `{wrong}`"))
+    }
+
+    /// Reasons as they are reported.
+    pub fn reasons(&self, because: &[Because]) -> Vec<Reason> {
+        let of = |b: &Because| Reason {
+            text: b.text.clone(),
+            why: b.why.clone(),
+            location: self.firewalls[b.firewall].locate(b.origin),
+        };
+        because.iter().map(of).collect()
+    }
+}
+
+// Says what is wrong with a firewall's files; true if something is malformed.
+fn complain(f: &Firewall) -> bool {
+    let wrong: Vec<_> = f.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
+    for d in wrong.iter().take(MAX_SHOWN) {
+        let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
+        say(&format!("error: {}: {}{help}", place(&f.locate(d.origin)), d.message));
+    }
+    if wrong.len() > MAX_SHOWN {
+        say(&format!("error: {}: {} more", f.path(), wrong.len() - MAX_SHOWN));
+    }
+    !wrong.is_empty()
+}
+
+/// `path:line`.
+pub(crate) fn place(l: &Location) -> String {
+    format!("{}:{}", l.path, l.line)
+}

@@ -1,0 +1,253 @@
+//! `havenlint trace`: what happens to single packets.
+
+use super::subject::{Subject, place};
+use super::{Inputs, print, say, status, style};
+use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
+use crate::analysis::{Environment, Point, Verdict};
+use crate::finding::Reason;
+use crate::packet::Packet;
+use crate::report::text::{Ink, Paint, clean};
+use crate::source::Location;
+use clap::{Args, ColorChoice};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Show what happens to packets: verdict, deciding rule, every step through chains.
+///
+/// All files together are one box. Exit status 2 if a packet is refused or a file is malformed.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["packet", "packets"])]
+pub struct Trace {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// A packet in words: "input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:20081"; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    packet: Vec<String>,
+    /// Packets as JSON, one object a line; `-` = standard input.
+    #[arg(long, value_name = "FILE.jsonl")]
+    packets: Option<PathBuf>,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    format: String,
+}
+
+/// A rule or policy that decided, as it is printed.
+#[derive(Debug, Serialize)]
+struct By {
+    #[serde(flatten)]
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    hook: &'static str,
+    table: String,
+    chain: String,
+    path: String,
+    line: u32,
+    result: String,
+}
+
+// What is printed of a packet.
+#[derive(Debug, Serialize)]
+struct Told {
+    verdict: Verdict,
+    decided_by: Option<By>,
+    because: Vec<Reason>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assumed: Vec<Reason>,
+    steps: Vec<Step>,
+}
+
+// Packets that are answered together before they are printed.
+const BATCH: usize = 4096;
+
+/// Runs the command.
+pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
+    let stdin_twice = args.packets.as_deref() == Some(Path::new("-"))
+        && args.inputs.paths.iter().any(|p| p.as_os_str() == "-");
+    if stdin_twice {
+        say("error: files and packets cannot both come from standard input");
+        return status::TROUBLE;
+    }
+    let subject = match Subject::open(&args.inputs) {
+        Ok(s) => s,
+        Err(code) => return code,
+    };
+    let environment = match args.inputs.environment() {
+        Ok(e) => e,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    let mut source: Box<dyn BufRead> = match &args.packets {
+        None => Box::new(io::empty()),
+        Some(p) if p.as_os_str() == "-" => Box::new(BufReader::new(io::stdin())),
+        Some(p) => match std::fs::File::open(p) {
+            Ok(f) => Box::new(BufReader::new(f)),
+            Err(e) => {
+                say(&format!("error: cannot read {}: {e}", p.display()));
+                return status::TROUBLE;
+            }
+        },
+    };
+    let json = args.format == "json";
+    let paint = Paint { color: !json && style(color, false).color };
+    let run = Run { subject: &subject, environment: &environment, json, paint };
+    let mut refused = false;
+    let printed = print(|out| {
+        let words: Vec<_> = args.packet.iter().map(|t| t.parse().map_err(shown)).collect();
+        refused |= run.answer(&words, out)?;
+        loop {
+            let batch = read_batch(source.as_mut())?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            refused |= run.answer(&batch, out)?;
+        }
+    });
+    match () {
+        () if printed != status::CLEAN => printed,
+        () if refused => status::TROUBLE,
+        () => subject.status,
+    }
+}
+
+fn shown(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+type Asked = Result<Packet, String>;
+
+// A line longer than this is no packet.
+const MAX_LINE: u64 = 1 << 16;
+
+fn read_batch(source: &mut dyn BufRead) -> io::Result<Vec<Asked>> {
+    let mut out = Vec::new();
+    let mut line = Vec::new();
+    while out.len() < BATCH {
+        line.clear();
+        if Read::take(&mut *source, MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if !text.is_empty() {
+            out.push(serde_json::from_str(text).map_err(shown));
+        }
+    }
+    Ok(out)
+}
+
+struct Run<'a> {
+    subject: &'a Subject,
+    environment: &'a Environment,
+    json: bool,
+    paint: Paint,
+}
+
+impl Run<'_> {
+    // Prints the answers in order; true if a packet was refused.
+    fn answer(&self, batch: &[Asked], out: &mut dyn Write) -> io::Result<bool> {
+        let lines: Vec<(String, bool)> = batch.par_iter().map(|p| self.one(p)).collect();
+        let mut refused = false;
+        for (text, bad) in lines {
+            refused |= bad;
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(refused)
+    }
+
+    fn one(&self, asked: &Asked) -> (String, bool) {
+        let told = asked.clone().and_then(|p| self.told(p));
+        match (told, self.json) {
+            (Ok((_, told)), true) => (format!("{}\n", serde_json::json!(told)), false),
+            (Ok((packet, told)), false) => (self.human(&packet, &told), false),
+            (Err(e), true) => (format!("{}\n", serde_json::json!({ "error": e })), true),
+            (Err(e), false) => (format!("{}  {}\n", self.paint.ink(Ink::Red, "refused"), clean(&e)), true),
+        }
+    }
+
+    fn told(&self, mut packet: Packet) -> Result<(Packet, Told), String> {
+        let subject = self.subject;
+        packet.path = subject.path(packet.path);
+        if !subject.covers(packet.family()) {
+            return Err(format!("no file speaks for IPv{} packets", packet.family().number()));
+        }
+        let mut environment = self.environment.clone();
+        if let Some(worn) = &packet.groups {
+            if let Some(message) = subject.unknown_label(worn) {
+                return Err(message);
+            }
+            environment.labels = Some(worn.clone());
+        }
+        let firewalls = subject.all();
+        let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
+        let told = self.tell(&trace);
+        Ok((packet, told))
+    }
+
+    fn tell(&self, t: &Traced) -> Told {
+        let firewalls = &self.subject.firewalls;
+        let by = |d: &Decider| {
+            let f = &firewalls[d.firewall];
+            By { location: f.locate(d.origin), note: d.note.map(|n| f.notes[n.index()].clone()) }
+        };
+        let steps = t.steps.iter().map(|s| {
+            let f = &firewalls[s.firewall];
+            let chain = f.chain(s.chain);
+            let at = f.locate(s.origin);
+            Step {
+                hook: s.hook.name(),
+                table: chain.table.clone(),
+                chain: chain.name.clone(),
+                path: at.path,
+                line: at.line,
+                result: s.result.clone(),
+            }
+        });
+        Told {
+            verdict: t.verdict,
+            decided_by: t.decided_by.as_ref().map(by),
+            because: self.subject.reasons(&t.because),
+            assumed: if t.verdict == Verdict::Accept { self.subject.reasons(&t.assumed) } else { Vec::new() },
+            steps: steps.collect(),
+        }
+    }
+
+    fn human(&self, packet: &Packet, t: &Told) -> String {
+        let word = match t.verdict {
+            Verdict::Accept => self.paint.ink(Ink::Green, "accept"),
+            Verdict::Drop => self.paint.ink(Ink::Red, "drop"),
+            Verdict::Undecided => self.paint.ink(Ink::Yellow, "undecided"),
+        };
+        let mut out = format!("{word}  {packet} ({})\n", packet.path);
+        match &t.decided_by {
+            Some(by) => {
+                let note = by.note.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();
+                out += &format!("  decided by {}: {}{note}\n", place(&by.location), clean(&by.location.text));
+            }
+            None => out += "  no chain looks at it\n",
+        }
+        for (title, list) in [("because of", &t.because), ("assuming not exceeded:", &t.assumed)] {
+            for r in list {
+                out += &format!("  {title} {} at {}{}\n", clean(&r.text), place(&r.location), why(&r.why));
+            }
+        }
+        for s in &t.steps {
+            let chain = if s.table.is_empty() { s.chain.clone() } else { format!("{}/{}", s.table, s.chain) };
+            let line = format!("{:<11} {:<24} {:<20}", s.hook, clean(&chain), clean(&s.result));
+            out += &format!("    {line} {}\n", self.paint.ink(Ink::Dim, &format!("{}:{}", s.path, s.line)));
+        }
+        out
+    }
+}
+
+fn why(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({})", clean(text)) }
+}
