@@ -289,11 +289,15 @@ fn passage<'a>(
             continue;
         }
         let judged = judge(&leg, &talk(flow, Some(&leg), family, true));
-        let loose = [&flow.source, &flow.destination].into_iter().find(|e| e.addresses.known().is_none());
-        let (state, remark, reasons) = match loose.map(|e| (e, &e.addresses)) {
-            Some((e, Addresses::HostName(name))) => by_name(flow, e, name, &leg, family, &judged),
-            Some((e, Addresses::Undeclared)) => undeclared(e, &judged),
-            _ => (settled(&judged), String::new(), Vec::new()),
+        let ends = [&flow.source, &flow.destination];
+        let named = ends.iter().find_map(|e| match &e.addresses {
+            Addresses::HostName(name) => Some((*e, name)),
+            _ => None,
+        });
+        let (state, remark, reasons) = match named {
+            Some((e, name)) => by_name(flow, e, name, &leg, family, &judged),
+            None if ends.iter().any(|e| e.addresses == Addresses::Undeclared) => undeclared(flow, &judged),
+            None => (settled(&judged), String::new(), Vec::new()),
         };
         out.push(row(state, Some(leg), judged, remark, reasons));
     }
@@ -307,24 +311,52 @@ fn settled(judged: &Judged) -> State {
     }
 }
 
-// Nobody said who the peers are: let in from somewhere is enough, and is said.
-fn undeclared(end: &Endpoint, judged: &Judged) -> (State, String, Vec<Reason>) {
-    let state = match () {
-        () if judged.passed.is_empty() && judged.undecided.is_empty() => State::Violated,
-        () if judged.passed.is_empty() => State::Undecided,
-        () => State::Met,
-    };
-    let partly = state == State::Met && !(judged.stopped.is_empty() && judged.undecided.is_empty());
-    let remark = if partly {
-        let who = flows(judged.passed.iter().map(|c| &c.region));
-        let mut sides: Vec<String> = who.iter().flat_map(|f| f.from.clone()).collect();
-        sides.sort();
-        sides.dedup();
-        format!("the addresses of {} were not declared; met for {}", end.name, super::near::few(&sides))
-    } else {
-        String::new()
-    };
-    (state, remark, Vec::new())
+// Nobody said which addresses an end has: it is enough that all of the flow passes for some of them, and that is said. The
+// other end must be served whole, and so must all ports.
+fn undeclared(flow: &ResolvedFlow, judged: &Judged) -> (State, String, Vec<Reason>) {
+    let ends = [(Field::Src, &flow.source), (Field::Dst, &flow.destination)];
+    let open: Vec<Field> =
+        ends.iter().filter(|(_, e)| e.addresses == Addresses::Undeclared).map(|(f, _)| *f).collect();
+    let certain = served(&open, &judged.passed, &[&judged.stopped, &judged.undecided]);
+    if certain.is_empty() {
+        let at_best = [&judged.passed, &judged.undecided];
+        let possible = at_best.into_iter().any(|l| !served(&open, l, &[&judged.stopped]).is_empty());
+        let state = if possible { State::Undecided } else { State::Violated };
+        return (state, String::new(), Vec::new());
+    }
+    if judged.stopped.is_empty() && judged.undecided.is_empty() {
+        return (State::Met, String::new(), Vec::new());
+    }
+    let who: Vec<&str> =
+        ends.iter().filter(|(f, _)| open.contains(f)).map(|(_, e)| e.name.as_str()).collect();
+    let sets = addr::display(&certain);
+    let remark = format!(
+        "the addresses of {} were not declared; met for {}",
+        who.join(" and "),
+        super::near::few(&sets)
+    );
+    (State::Met, remark, Vec::new())
+}
+
+// Addresses of an open end for which nothing of the flow is among the bad cases.
+fn served(open: &[Field], passed: &[Case], bad: &[&Vec<Case>]) -> IntervalSet {
+    let mut out = IntervalSet::EMPTY;
+    for p in passed {
+        for field in open {
+            // With two open ends, one is fixed to what this case lets through.
+            let fixed = open.iter().find(|f| *f != field);
+            let against = bad
+                .iter()
+                .flat_map(|l| l.iter())
+                .filter(|b| fixed.is_none_or(|f| b.region.get(*f).intersects(p.region.get(*f))));
+            let good = against.fold(p.region.get(*field).clone(), |left, b| left.minus(b.region.get(*field)));
+            out = out.union(&good);
+            if !out.is_empty() && open.len() > 1 {
+                return out;
+            }
+        }
+    }
+    out
 }
 
 // A host name without addresses: decided where every address gives the same, or where the firewall names the host too.
