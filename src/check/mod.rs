@@ -1,6 +1,27 @@
 //! Checks: what is asked of firewalls, and the findings that come of it.
 
 pub mod any_any;
+mod aws;
+pub mod aws_acl_open;
+pub mod aws_acl_unused;
+pub mod aws_covered;
+pub mod aws_default_group;
+pub mod aws_egress_all;
+pub mod aws_internet_admin;
+pub mod aws_internet_all;
+pub mod aws_internet_chain;
+pub mod aws_internet_database;
+pub mod aws_internet_rdp;
+pub mod aws_internet_reach;
+pub mod aws_internet_ssh;
+pub mod aws_internet_undecided;
+pub mod aws_ipv6_opened;
+pub mod aws_launch_wizard;
+pub mod aws_many_rules;
+pub mod aws_no_description;
+pub mod aws_stale_reference;
+pub mod aws_unattached;
+pub mod aws_wide_cidr;
 mod chains;
 pub mod conversation;
 pub mod duplicate;

@@ -187,7 +187,11 @@ impl<'i> Lowering<'i> {
             }
             self.service(&entry.service, entry.origin, &mut terms);
             self.peer(group, entry, peer, &mut terms);
-            self.builder.add(chain, entry.origin, &terms, Action::Accept);
+            let mut rule = self.builder.rule(entry.origin, &terms, Action::Accept);
+            if terms.contains(&Term::NEVER) {
+                rule.note = Some(self.builder.note("nobody is at the other end of this reference"));
+            }
+            self.builder.push(chain, rule);
         }
         for u in &rules.unknown {
             let term = self.unknown(u);

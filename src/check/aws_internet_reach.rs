@@ -1,0 +1,71 @@
+//! What the Internet reaches through a security group.
+//!
+//! ## What it does
+//! Lists for each group, IPv4 and IPv6 apart, the exact services that public addresses reach, and below it each rule that
+//! lets them in with the public addresses that it names. Interfaces are listed where their groups together open more than
+//! each of them. References to groups never count: they match private addresses of the cloud.
+//!
+//! ## Why is this bad?
+//! It need not be: a web server is meant to be reached. It is the list to compare with what is meant.
+//!
+//! ## Example
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+//! ```
+//!
+//! ## Use instead
+//! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
+
+use super::aws::{Piece, doors, inventory, over, reach};
+use super::registry::{Check, Subject};
+use crate::finding::{Finding, Severity};
+use crate::packet::{Family, IntervalSet, addr, public};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-INTERNET-REACH",
+    name: "InternetReach",
+    summary: "what the Internet reaches through this group",
+    level: Severity::Note,
+    security_severity: Some(3.0),
+    source: include_str!("aws_internet_reach.rs"),
+    run,
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let Some(inventory) = inventory(subject) else { return };
+    for door in doors(subject, inventory) {
+        // Of an interface only what its groups open together; of a group all, from however few addresses.
+        let all =
+            if door.groups.len() == 1 { reach(&door.pieces, door.family, 0) } else { door.open.clone() };
+        let message = format!(
+            "{}: the Internet reaches {} over {}",
+            door.name,
+            all.words(door.family),
+            over(door.family)
+        );
+        let mut pieces: Vec<&Piece> = door.pieces.iter().collect();
+        pieces.sort_by_key(|p| std::cmp::Reverse(p.peers.count()));
+        let first = pieces.first().map_or(door.origin, |p| p.origin);
+        let mut f = CHECK.finding(subject, first, message, "lets public addresses in");
+        for p in pieces {
+            let services = reach(std::slice::from_ref(p), door.family, 0).words(door.family);
+            f.details.push((format!("from {}", sources(&p.peers, door.family)), services.clone()));
+            f.related.push(subject.related(p.origin, services));
+        }
+        f.related.push(subject.related(door.origin, door.name.clone()));
+        findings.push(f);
+    }
+}
+
+fn sources(peers: &IntervalSet, family: Family) -> String {
+    if *peers == public::with_documentation().intersect(&family.all()) {
+        return "everywhere".to_owned();
+    }
+    let list = addr::display(peers);
+    match list.as_slice() {
+        few if few.len() <= 4 => few.join(", "),
+        [a, b, ..] => format!("{a}, {b} and {} more", list.len() - 2),
+        _ => String::new(),
+    }
+}
