@@ -4,11 +4,11 @@ use crate::model::Ledger;
 use crate::packet::Packet;
 pub use crate::source::Severity;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Everything that a run of `check` found out. Serialises as the machine-readable report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Version of the report's format.
     pub schema: u32,
@@ -32,6 +32,12 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Counts.
     pub summary: Summary,
+    /// Waivers of the deployment, with what they took away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waived>,
+    /// The deployment's nodes, for a picture of it; empty without a deployment file. Not serialised.
+    #[serde(skip)]
+    pub members: Vec<Member>,
     /// The files, to show lines of. Not serialised.
     #[serde(skip)]
     pub sources: Vec<Arc<SourceFile>>,
@@ -41,7 +47,7 @@ pub struct Report {
 }
 
 /// Name and version of the program.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tool {
     /// `havenlint`.
     pub name: String,
@@ -50,7 +56,7 @@ pub struct Tool {
 }
 
 /// Which catalogue was used.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CatalogueId {
     /// Its id, such as `safehaven-4`.
     pub id: String,
@@ -61,7 +67,7 @@ pub struct CatalogueId {
 }
 
 /// A file that was read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     /// Its name.
     pub path: String,
@@ -89,7 +95,7 @@ pub struct Waived {
 }
 
 /// An input that is malformed at a place, or could not be read at all.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
     /// How bad: an error makes the exit status 2.
     pub level: Severity,
@@ -101,8 +107,44 @@ pub struct Problem {
     pub location: Location,
 }
 
+/// A waiver of the deployment file, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waived {
+    /// Id of the requirement or check.
+    pub rule: String,
+    /// What it is for, in words: a node, a file, a flow; empty = everything.
+    pub scope: String,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day that it holds, as 2027-03-31; empty = none.
+    pub expires: String,
+    /// Whether that day has passed, so that it waives nothing any more.
+    pub expired: bool,
+    /// How many findings it took away.
+    pub findings: usize,
+    /// Where it is written.
+    pub location: Location,
+}
+
+/// A node or gateway of the deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, as requirements have it as subject.
+    pub name: String,
+    /// Its role: `cms`, `srn`, `gateway`.
+    pub role: String,
+    /// Its site; empty where it has none.
+    pub site: String,
+    /// Its addresses, as single values, prefixes and ranges.
+    pub addresses: Vec<String>,
+    /// Names of its firewall files.
+    pub firewall: Vec<String>,
+}
+
 /// State of a requirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Holds for every packet of the flow.
@@ -118,7 +160,7 @@ pub enum State {
 }
 
 /// A flow as addresses and ports; sets as prefixes, ranges and single values.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Flow {
     /// Sources.
     pub from: Vec<String>,
@@ -127,12 +169,12 @@ pub struct Flow {
     /// Protocol by name, `any` for all.
     pub proto: String,
     /// Destination ports: `22`, `80-443`, `22,80`; empty where the protocol has none.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
 }
 
 /// A requirement at one point of one flow's path.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Requirement {
     /// Id in the catalogue.
     pub id: String,
@@ -155,7 +197,7 @@ pub struct Requirement {
 }
 
 /// A condition that stands in the way of a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reason {
     /// The condition as written.
     pub text: String,
@@ -166,7 +208,7 @@ pub struct Reason {
 }
 
 /// Something that a person should look at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// Id of the requirement or check.
     pub rule: String,
@@ -195,7 +237,7 @@ pub struct Finding {
 }
 
 /// A place and what it has to do with a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
     /// Where.
     pub location: Location,
@@ -204,7 +246,7 @@ pub struct Related {
 }
 
 /// An edit that would mend a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// What it does, as an imperative: `add a rule for 10.1.0.11 after line 17`.
     pub description: String,
@@ -217,7 +259,7 @@ pub struct Fix {
 }
 
 /// Counts of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Summary {
     /// Requirements that hold.
@@ -239,7 +281,7 @@ pub struct Summary {
 }
 
 /// What a rule's id means: shown by `explain`, listed by `rules`, carried into SARIF.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleDoc {
     /// Id: `SH4-CMS-SSH`, `HL-ANY-ANY`.
     pub id: String,

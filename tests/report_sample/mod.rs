@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use havenlint::finding::{
-    CatalogueId, Finding, Fix, Flow, Input, Problem, Reason, Related, Report, Requirement, RuleDoc, Severity,
-    State, Summary, Tool,
+    CatalogueId, Finding, Fix, Flow, Input, Member, Problem, Reason, Related, Report, Requirement, RuleDoc,
+    Severity, State, Summary, Tool, Waived,
 };
 use havenlint::model::Ledger;
 use havenlint::report::{FORMATS, Style};
@@ -100,6 +100,41 @@ fn requirement(id: &str, subject: &str, state: State, port: &str) -> Requirement
         decided_by: vec![],
         because: vec![],
     }
+}
+
+fn members() -> Vec<Member> {
+    let member = |name: &str, role: &str, site: &str, address: &str| Member {
+        name: name.into(),
+        role: role.into(),
+        site: site.into(),
+        addresses: vec![address.into()],
+        firewall: vec![],
+    };
+    vec![
+        member("cms-1", "cms", "east", "10.1.0.10"),
+        member("srn-east", "srn", "east", "10.1.0.11"),
+        member("srn-west", "srn", "west", "10.2.0.11"),
+    ]
+}
+
+fn waivers() -> Vec<Waived> {
+    vec![Waived {
+        rule: "SH4-NET-EGRESS".into(),
+        scope: "node cms-1".into(),
+        reason: "package mirror has no <fixed> address".into(),
+        owner: "net-ops".into(),
+        expires: "2027-03-31".into(),
+        expired: false,
+        findings: 1,
+        location: Location {
+            path: "havenlint.toml".into(),
+            line: 60,
+            column: 1,
+            end_line: 60,
+            end_column: 11,
+            text: "[[waiver]]".into(),
+        },
+    }]
 }
 
 /// The report.
@@ -248,6 +283,8 @@ pub fn report() -> Report {
             location: at(west, "--dprot"),
         }],
         summary,
+        waivers: waivers(),
+        members: members(),
         sources,
         rules: vec![
             rule(
