@@ -30,6 +30,7 @@ pub mod example;
 mod explain_row;
 mod fingerprint;
 pub mod ipv6_unguarded;
+mod members;
 mod near;
 pub mod never_matches;
 pub mod points;

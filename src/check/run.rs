@@ -1,5 +1,6 @@
 //! A whole run: deployment, files, requirements, checks, waivers, report.
 
+use super::members::members;
 use super::points::{Enforcer, Enforcers, environment};
 use super::requirement::{Row, rows};
 use super::{explain_row, fingerprint, registry, waive};
@@ -226,6 +227,7 @@ pub fn run(options: &Options) -> Outcome {
         findings,
         waived,
         problems,
+        members: if deployed { members(&deployment) } else { Vec::new() },
         sources,
         rules: all_rules(&catalogue),
     };

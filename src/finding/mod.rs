@@ -27,14 +27,12 @@ pub struct Report {
     /// Findings, in order of path, line, column and rule.
     pub findings: Vec<Finding>,
     /// Findings that somebody has decided to live with; they do not count.
+    #[serde(default)]
     pub waived: Vec<Waived>,
     /// Inputs that could not be read or are malformed (exit status 2); also as they stand in `inputs`.
     pub problems: Vec<Problem>,
     /// Counts.
     pub summary: Summary,
-    /// Waivers of the deployment, with what they took away.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waivers: Vec<Waived>,
     /// The deployment's nodes, for a picture of it; empty without a deployment file. Not serialised.
     #[serde(skip)]
     pub members: Vec<Member>,
@@ -82,7 +80,7 @@ pub struct Input {
 }
 
 /// A finding that somebody has decided to live with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Waived {
     /// The finding.
     pub finding: Finding,
@@ -104,27 +102,6 @@ pub struct Problem {
     /// What to do; may be empty.
     pub help: String,
     /// Where.
-    pub location: Location,
-}
-
-/// A waiver of the deployment file, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waived {
-    /// Id of the requirement or check.
-    pub rule: String,
-    /// What it is for, in words: a node, a file, a flow; empty = everything.
-    pub scope: String,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// The last day that it holds, as 2027-03-31; empty = none.
-    pub expires: String,
-    /// Whether that day has passed, so that it waives nothing any more.
-    pub expired: bool,
-    /// How many findings it took away.
-    pub findings: usize,
-    /// Where it is written.
     pub location: Location,
 }
 
