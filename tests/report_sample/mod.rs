@@ -255,7 +255,6 @@ pub fn report() -> Report {
     ];
     let summary = Summary::of(&requirements, &findings);
     Report {
-        waived: Vec::new(),
         schema: 1,
         tool: Tool { name: "havenlint".into(), version: "0.1.0".into() },
         catalogue: CatalogueId { id: "safehaven-4".into(), version: "1.0".into(), sha256: "00ff".repeat(16) },
