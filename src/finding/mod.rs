@@ -298,17 +298,9 @@ impl Report {
         Report {
             schema: 1,
             tool: Tool { name: "havenlint".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-            catalogue: CatalogueId::default(),
-            phase: String::new(),
-            assumptions: Vec::new(),
-            inputs: Vec::new(),
-            requirements: Vec::new(),
-            findings: Vec::new(),
-            waived: Vec::new(),
             problems,
-            summary: Summary::default(),
             sources,
-            rules: Vec::new(),
+            ..Report::default()
         }
     }
 }
