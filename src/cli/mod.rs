@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod explain;
+mod init;
 mod query;
 mod subject;
 mod trace;
@@ -56,6 +57,8 @@ pub enum Command {
     Explain(explain::Explain),
     /// List all rules.
     Rules(explain::Rules),
+    /// Write a first havenlint.toml from the firewall files that a folder holds.
+    Init(init::Init),
     /// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
     Catalogue(catalogue::CatalogueArgs),
     /// Print the manual page.
@@ -146,6 +149,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Query(args) => query::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
+        Command::Init(args) => init::execute(args),
         Command::Catalogue(args) => catalogue::execute(args, cli.color),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();

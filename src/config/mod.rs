@@ -3,11 +3,13 @@
 //! It is read from `havenlint.toml`, or made from options where there is no such file. What roles,
 //! networks, phases and site types exist is the catalogue's business: this module is told by a [`Vocabulary`].
 
+mod first;
 mod format;
 mod load;
 mod options;
 mod version;
 
+pub use first::{Found, FoundKind, first_file};
 pub use load::{Draft, FILE_NAME, open, read};
 pub use options::{Options, from_options};
 
