@@ -167,6 +167,18 @@ impl Reader<'_> {
         }
     }
 
+    /// The place of an object as people want to see it: the object itself on one line, otherwise the first of the members that it has.
+    pub fn place(&self, v: Value<'_>, names: &[&str]) -> Origin {
+        if memchr::memchr(b'\n', v.bytes()).is_none() {
+            return v.origin(self.file);
+        }
+        let found = names.iter().find_map(|n| v.members().find(|(k, m)| is_key(*k, n) && !m.is_null()));
+        match found {
+            Some((key, value)) => Origin::new(self.file, key.span().start, value.span().end),
+            None => v.origin(self.file),
+        }
+    }
+
     /// Why the rules inside an object cannot be relied on: it is cut, or repeats a key.
     pub fn unreliable(&self, v: Value<'_>) -> Option<Unknown> {
         let span = v.span();
@@ -201,7 +213,7 @@ impl Reader<'_> {
             described: true,
             ingress: self.permissions(v, "ippermissions", "IpPermissions"),
             egress: self.permissions(v, "ippermissionsegress", "IpPermissionsEgress"),
-            ..Group::named(&id, v.origin(self.file))
+            ..Group::named(&id, self.place(v, &["groupid"]))
         };
         if let Some(u) = self.unreliable(v) {
             group.ingress.unknown.push(u.clone());
@@ -302,7 +314,7 @@ impl Reader<'_> {
                     _ => self.pair(item),
                 };
                 rules.entries.push(Entry {
-                    origin: item.origin(self.file),
+                    origin: self.place(item, &["cidrip", "cidripv4", "cidripv6", "prefixlistid", "groupid"]),
                     service: service.clone(),
                     peer,
                     description: string(item, "description"),
@@ -375,7 +387,8 @@ impl Reader<'_> {
 
     // An item of describe-security-group-rules.
     fn rule(&mut self, v: Value<'_>, complete: bool) {
-        let origin = v.origin(self.file);
+        let peers = ["cidripv4", "cidripv6", "prefixlistid", "referencedgroupinfo", "securitygroupruleid"];
+        let origin = self.place(v, &peers);
         let Some(group) = string(v, "groupid") else {
             self.diagnostics
                 .push(Diagnostic::error(origin, "a rule without GroupId: it belongs to no group"));
@@ -479,7 +492,7 @@ impl Reader<'_> {
             id: string(v, "networkinterfaceid").unwrap_or_default(),
             vpc: string(v, "vpcid"),
             subnet: string(v, "subnetid"),
-            origin: v.origin(self.file),
+            origin: self.place(v, &["networkinterfaceid"]),
             ..Interface::default()
         };
         if let Some(list) = member(v, "groups")
@@ -570,7 +583,7 @@ impl Reader<'_> {
     }
 
     fn acl(&mut self, v: Value<'_>) {
-        let origin = v.origin(self.file);
+        let origin = self.place(v, &["networkaclid"]);
         let Some(id) = string(v, "networkaclid") else {
             self.diagnostics.push(Diagnostic::error(origin, "a network ACL without NetworkAclId"));
             return;
@@ -640,7 +653,7 @@ impl Reader<'_> {
     /// # Errors
     /// What is unknown if it cannot be read.
     pub fn acl_entry(&mut self, v: Value<'_>, default_egress: Option<bool>) -> Result<AclEntry, Unknown> {
-        let origin = v.origin(self.file);
+        let origin = self.place(v, &["cidrblock", "ipv6cidrblock", "rulenumber"]);
         let ports = member(v, "portrange");
         let icmp = member(v, "icmptypecode").or_else(|| member(v, "icmp"));
         // A port range counts for tcp and udp, type and code for icmp; without them the API means all.

@@ -17,6 +17,7 @@ pub fn is_relevant(v: Value<'_>) -> bool {
     })
 }
 
+// Logical id, type, object.
 fn resources<'d>(v: Value<'d>) -> impl Iterator<Item = (String, String, Value<'d>)> {
     v.get("Resources").into_iter().flat_map(|r| r.members()).filter_map(|(key, r)| {
         Some((key.str()?.into_owned(), string(r, "type").filter(|t| t.starts_with("AWS::"))?, r))
@@ -77,6 +78,11 @@ const DEPLOYMENT: &str = "it is known only at deployment";
 impl Template<'_, '_> {
     fn origin(&self, v: Value<'_>) -> Origin {
         v.origin(self.reader.file)
+    }
+
+    // A resource, by its type where it goes over several lines.
+    fn place(&self, r: Value<'_>) -> Origin {
+        self.reader.place(r, &["type"])
     }
 
     fn resource(&mut self, id: &str, kind: &str, r: Value<'_>) {
@@ -142,7 +148,7 @@ impl Template<'_, '_> {
             described: true,
             ingress,
             egress,
-            ..Group::named(id, self.origin(r))
+            ..Group::named(id, self.place(r))
         };
         if let Some(u) = self.reader.unreliable(r) {
             group.ingress.unknown.push(u.clone());
@@ -154,7 +160,7 @@ impl Template<'_, '_> {
     // A fresh group lets everything out until a rule replaces that. Whether a rule in a resource of its own does is not settled by the
     // template: then the default is uncertain (`unsettle_default`).
     fn default_egress(&self, r: Value<'_>) -> Rules {
-        let origin = self.origin(r);
+        let origin = self.place(r);
         let everywhere = [IpNet::default(), IpNet::V6(ipnet::Ipv6Net::default())];
         let entries = everywhere.into_iter().map(|net| Entry {
             origin,
@@ -257,7 +263,15 @@ impl Template<'_, '_> {
             peers.push(Peer::Unknown(short(&v.raw()), "it names no peer".to_owned()));
         }
         let description = string(v, "description");
-        let origin = self.origin(v);
+        let keys = [
+            "cidrip",
+            "cidripv6",
+            "sourceprefixlistid",
+            "destinationprefixlistid",
+            "sourcesecuritygroupid",
+            "destinationsecuritygroupid",
+        ];
+        let origin = self.reader.place(v, &keys);
         let entry = |peer| Entry {
             origin,
             service: service.clone(),

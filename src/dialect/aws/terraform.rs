@@ -223,7 +223,7 @@ impl Terraform<'_, '_> {
             described: true,
             ingress: self.rules(r, &key, "ingress"),
             egress: self.rules(r, &key, "egress"),
-            ..Group::named(&key, r.values.origin(self.reader.file))
+            ..Group::named(&key, self.reader.place(r.values, &["name", "id"]))
         };
         if let Some(u) = self.reader.unreliable(r.values) {
             group.ingress.unknown.push(u.clone());

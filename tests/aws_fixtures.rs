@@ -1,0 +1,101 @@
+//! Every folder of `fixtures/aws/cases` against the expectation that stands in it.
+
+use havenlint::analysis::Environment;
+use havenlint::check::registry::{CHECKS, Subject, run};
+use havenlint::dialect::ReadOptions;
+use havenlint::dialect::load::load;
+use havenlint::finding::Finding;
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    about: String,
+    #[serde(default)]
+    complete: bool,
+    caught: Vec<(String, String)>,
+    silent: Vec<String>,
+}
+
+/// The findings of all checks on a folder, and the messages of its problems of level error.
+fn findings(folder: &Path, complete: bool) -> (Vec<Finding>, Vec<String>) {
+    let loaded = load(&[folder.to_owned()], &ReadOptions { complete, ..ReadOptions::default() }, None);
+    assert!(loaded.unreadable.is_empty(), "{folder:?}: {:?}", loaded.unreadable);
+    assert_eq!(loaded.firewalls.len(), 1, "{folder:?}");
+    let firewall = &loaded.firewalls[0];
+    let environment = Environment::default();
+    let subject = Subject { firewall, beside: &[firewall], environment: &environment, name: "cloud" };
+    let mut findings = Vec::new();
+    run(&subject, &mut findings);
+    let wrong = |d: &&havenlint::source::Diagnostic| d.severity == havenlint::source::Severity::Error;
+    (findings, firewall.diagnostics.iter().filter(wrong).map(|d| d.message.clone()).collect())
+}
+
+#[test]
+fn every_case_is_as_expected() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aws/cases");
+    let mut cases = 0;
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(root).unwrap() {
+        let folder = entry.unwrap().path();
+        let text = fs::read_to_string(folder.join("expected.toml")).unwrap();
+        let expected: Expected = toml::from_str(&text).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+        assert!(!expected.about.is_empty());
+        let (found, errors) = findings(&folder, expected.complete);
+        if !errors.is_empty() {
+            wrong.push(format!("{folder:?}: {errors:?}"));
+        }
+        let all: Vec<_> =
+            found.iter().map(|f| format!("{} at {}: {}", f.rule, f.location.text, f.message)).collect();
+        for (rule, place) in &expected.caught {
+            if !found.iter().any(|f| f.rule == *rule && f.location.text.contains(place)) {
+                wrong.push(format!("{folder:?}: {rule} at {place} is missed\n  {}", all.join("\n  ")));
+            }
+        }
+        for f in found.iter().filter(|f| expected.silent.contains(&f.rule)) {
+            wrong.push(format!("{folder:?}: false alarm {}: {}", f.rule, f.message));
+        }
+        for rule in expected.caught.iter().map(|c| &c.0).chain(&expected.silent) {
+            assert!(CHECKS.iter().any(|c| c.id == rule), "{folder:?}: there is no check {rule}");
+        }
+        cases += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases >= 14, "only {cases} cases");
+}
+
+#[test]
+fn openings_to_the_internet_come_with_a_packet_that_gets_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aws/cases");
+    let mut seen = 0;
+    for name in [
+        "half-and-half",
+        "host-bits",
+        "ipv6-global",
+        "prefix-list-everything",
+        "two-groups",
+        "protocol-all",
+        "self-first",
+    ] {
+        let (found, _) = findings(&root.join(name), false);
+        for f in found
+            .iter()
+            .filter(|f| ["SSH", "DATABASE", "ALL"].iter().any(|k| f.rule == format!("HL-AWS-INTERNET-{k}")))
+        {
+            assert!(f.witness.is_some(), "{name}: {}", f.message);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+}
+
+#[test]
+fn the_demo_site_is_read_without_a_complaint() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aws/demo-site");
+    let (found, errors) = findings(&folder, false);
+    assert_eq!(errors, Vec::<String>::new());
+    assert!(found.iter().any(|f| f.rule == "HL-AWS-EGRESS-ALL"));
+    assert!(!found.iter().any(|f| f.rule.starts_with("HL-AWS-INTERNET")), "{found:?}");
+}
