@@ -1,0 +1,280 @@
+//! The command line as people and programs meet it: exit statuses, formats, determinism, bad input.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const GOOD: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -i lo -j ACCEPT\n\
+    -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+    -A INPUT -s 10.0.9.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n\
+    -A INPUT -s 10.0.8.15/32 -p tcp -m tcp --dport 20081 -j ACCEPT\n\
+    -A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20081 -j ACCEPT\n\
+    -A INPUT -s 10.1.0.11/32 -p udp -m udp --dport 20081 -j ACCEPT\n\
+    COMMIT\n";
+
+fn havenlint(args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_havenlint"));
+    c.args(args).env("NO_COLOR", "1");
+    c
+}
+
+struct Run {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn run_in(dir: &Path, args: &[&str]) -> Run {
+    let o = havenlint(args).current_dir(dir).output().unwrap();
+    Run {
+        status: o.status.code().unwrap(),
+        out: String::from_utf8(o.stdout).unwrap(),
+        err: String::from_utf8(o.stderr).unwrap(),
+    }
+}
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    dir
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.out).unwrap_or_else(|e| panic!("{e}\n{}\n{}", run.out, run.err))
+}
+
+const CMS: [&str; 9] = [
+    "--role",
+    "cms",
+    "--set",
+    "admin=10.0.9.0/24",
+    "--set",
+    "gui=10.0.8.15",
+    "--set",
+    "srn.service=10.1.0.11",
+    "--format=json",
+];
+
+fn state(report: &Value, id: &str) -> Vec<String> {
+    let all = report["requirements"].as_array().unwrap();
+    all.iter().filter(|r| r["id"] == id).map(|r| r["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn requirements_without_a_deployment_file() {
+    let dir = folder(&[("cms.rules", GOOD.as_bytes())]);
+    let mut args = vec!["check", "cms.rules", "--local", "10.1.0.10"];
+    args.extend(CMS);
+    let run = run_in(dir.path(), &args);
+    let report = json(&run);
+    for id in ["SH4-CMS-SSH", "SH4-CMS-GUI", "SH4-CMS-CLUSTER", "SH4-CMS-HEARTBEAT", "SH4-NET-EXPOSED"] {
+        assert_eq!(state(&report, id), ["met"], "{id}\n{}", run.out);
+    }
+    assert_eq!(run.status, 0, "{}", run.out);
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["inputs"][0]["ledger"]["exact"], 6);
+}
+
+#[test]
+fn a_missing_port_is_a_finding_with_a_witness_that_trace_drops() {
+    let broken = GOOD.replace("-A INPUT -s 10.1.0.11/32 -p udp -m udp --dport 20081 -j ACCEPT\n", "");
+    let dir = folder(&[("cms.rules", broken.as_bytes())]);
+    let mut args = vec!["check", "cms.rules", "--local", "10.1.0.10"];
+    args.extend(CMS);
+    let run = run_in(dir.path(), &args);
+    assert_eq!(run.status, 1);
+    let report = json(&run);
+    assert_eq!(state(&report, "SH4-CMS-HEARTBEAT"), ["violated"]);
+    let row = report["requirements"].as_array().unwrap().iter().find(|r| r["state"] == "violated").unwrap();
+    assert_eq!(row["decided_by"][0]["line"], 2, "the policy decides");
+    let witness = row["witness"].to_string();
+    fs::write(dir.path().join("p.jsonl"), format!("{witness}\n")).unwrap();
+    let trace = run_in(dir.path(), &["trace", "cms.rules", "--packets", "p.jsonl", "--format", "json"]);
+    assert_eq!(json(&trace)["verdict"], "drop", "{}", trace.err);
+}
+
+#[test]
+fn peers_that_nobody_declared() {
+    let dir = folder(&[("cms.rules", GOOD.as_bytes())]);
+    let run = run_in(dir.path(), &["check", "cms.rules", "--role", "cms", "--format", "json"]);
+    let report = json(&run);
+    // Let in from some addresses: met for those, said in a note.
+    assert_eq!(state(&report, "SH4-CMS-SSH"), ["met"]);
+    let notes = report["findings"].as_array().unwrap();
+    assert!(notes.iter().any(|f| f["rule"] == "SH4-CMS-SSH" && f["level"] == "note"), "{}", run.out);
+    // Let in from nowhere: violated.
+    let closed = GOOD.replace("--dport 22 ", "--dport 2222 ");
+    fs::write(dir.path().join("cms.rules"), closed).unwrap();
+    let report = json(&run_in(dir.path(), &["check", "cms.rules", "--role", "cms", "--format", "json"]));
+    assert_eq!(state(&report, "SH4-CMS-SSH"), ["violated"]);
+}
+
+#[test]
+fn exit_statuses() {
+    let dir = folder(&[
+        ("good/cms.rules", GOOD.as_bytes()),
+        ("none/readme.txt", b"nothing here"),
+        ("empty.rules", b""),
+        ("binary.rules", b"\x7fELF\0\0\0\x01\x02"),
+        ("cut.rules", GOOD.trim_end_matches("COMMIT\n").as_bytes()),
+    ]);
+    let status = |args: &[&str]| run_in(dir.path(), args).status;
+    assert_eq!(status(&["check", "good"]), 0);
+    assert_eq!(status(&["check", "none"]), 3);
+    assert_eq!(status(&["check", "good", "--fail-on", "note"]), 1, "no IPv6 dump is at least a note");
+    assert_eq!(status(&["check", "good", "--fail-on", "never"]), 0);
+    assert_eq!(status(&["check", "does-not-exist"]), 2);
+    assert_eq!(status(&["check", "good", "--format", "nonsense"]), 2);
+    assert_eq!(status(&["check", "good", "--catalogue", "nonsense"]), 2);
+    assert_eq!(status(&["check", "good", "--role", "nonsense"]), 2);
+    assert_eq!(status(&["check", "--no-such-option"]), 2);
+    for bad in ["empty.rules", "binary.rules", "cut.rules"] {
+        let run = run_in(dir.path(), &["check", bad, "good/cms.rules", "--format", "concise"]);
+        assert_eq!(run.status, 2, "{bad}");
+        assert!(run.out.contains(bad), "{bad} is named:\n{}", run.out);
+        assert!(run.out.contains("good/cms.rules"), "the rest is still checked:\n{}", run.out);
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes() {
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
+    let files: Vec<String> = fs::read_dir(Path::new(demo).join("hosts"))
+        .unwrap()
+        .map(|e| e.unwrap().path().display().to_string())
+        .collect();
+    let mut forward: Vec<&str> = vec!["check", "--no-config", "--format", "json", "--jobs", "1"];
+    let mut backward: Vec<&str> = vec!["check", "--no-config", "--format", "json", "--jobs", "4"];
+    forward.extend(files.iter().map(String::as_str));
+    backward.extend(files.iter().rev().map(String::as_str));
+    let here = Path::new(demo);
+    assert_eq!(run_in(here, &forward).out, run_in(here, &backward).out);
+    for format in ["human", "concise", "json", "github", "sarif"] {
+        let args = ["check", ".", "--format", format, "--fail-on", "never"];
+        let (a, b) = (run_in(here, &args), run_in(here, &args));
+        assert_eq!(a.status, 0, "{format}: {}", a.err);
+        assert_eq!(a.out, b.out, "{format}");
+        assert!(!a.out.is_empty());
+    }
+}
+
+#[test]
+fn several_formats_in_one_run() {
+    let dir = folder(&[("cms.rules", GOOD.as_bytes())]);
+    let run = run_in(dir.path(), &["check", "cms.rules", "--format", "concise", "--format", "sarif=out.sarif"]);
+    assert!(run.out.starts_with("cms.rules:"));
+    let sarif: Value = serde_json::from_slice(&fs::read(dir.path().join("out.sarif")).unwrap()).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+}
+
+#[test]
+fn standard_input_and_selection() {
+    let dir = folder(&[]);
+    let out = havenlint(&["check", "-", "--dialect", "iptables", "--format", "concise"])
+        .current_dir(dir.path())
+        .write_stdin(GOOD)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("<stdin>"), "{text}");
+    assert!(text.contains("HL-IPV6-UNGUARDED"), "{text}");
+    let ignored = havenlint(&["check", "-", "--dialect", "iptables", "--format", "concise", "--ignore", "HL-IPV6"])
+        .current_dir(dir.path())
+        .write_stdin(GOOD)
+        .output()
+        .unwrap();
+    assert!(!String::from_utf8(ignored.stdout).unwrap().contains("HL-IPV6-UNGUARDED"));
+}
+
+#[test]
+fn inline_and_declared_waivers() {
+    let open = GOOD.replace(
+        "COMMIT\n",
+        "# havenlint: allow HL-ANY-ANY lab machine\n-A INPUT -j ACCEPT\nCOMMIT\n",
+    );
+    let dir = folder(&[("lab.rules", open.as_bytes())]);
+    let report = json(&run_in(dir.path(), &["check", "lab.rules", "--format", "json"]));
+    assert!(report["findings"].as_array().unwrap().iter().all(|f| f["rule"] != "HL-ANY-ANY"));
+    assert_eq!(report["waived"][0]["reason"], "lab machine");
+
+    let deployment = "[[node]]\nname = \"lab\"\nrole = \"cms\"\nservice = [\"10.1.0.10\"]\nfirewall = [\"lab.rules\"]\n\
+        [[waiver]]\nrule = \"HL-POLICY-ACCEPT\"\nnode = \"lab\"\nreason = \"x\"\nexpires = 2020-01-01\n\
+        [[waiver]]\nrule = \"HL-IPV6-UNGUARDED\"\nnode = \"lab\"\nreason = \"y\"\n";
+    let plain = GOOD.replace(":INPUT DROP", ":INPUT ACCEPT");
+    let dir = folder(&[("lab.rules", plain.as_bytes()), ("havenlint.toml", deployment.as_bytes())]);
+    let report = json(&run_in(dir.path(), &["check", "--format", "json", "--date", "2026-01-01"]));
+    let rules: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
+    assert!(rules.contains(&"HL-POLICY-ACCEPT"), "an expired waiver covers nothing: {rules:?}");
+    assert!(rules.contains(&"HL-WAIVER-EXPIRED"), "{rules:?}");
+    assert!(rules.contains(&"HL-WAIVER-UNUSED"), "the policy accepts, so IPv6 is not the point: {rules:?}");
+}
+
+#[test]
+fn explain_and_rules() {
+    let dir = folder(&[]);
+    let all = json(&run_in(dir.path(), &["rules", "--format", "json"]));
+    for rule in all.as_array().unwrap() {
+        let id = rule["id"].as_str().unwrap();
+        let run = run_in(dir.path(), &["explain", id]);
+        assert_eq!(run.status, 0, "{id}");
+        assert!(run.out.contains(id));
+    }
+    let wrong = run_in(dir.path(), &["explain", "SH4-CMS-SHH"]);
+    assert_eq!(wrong.status, 2);
+    assert!(wrong.err.contains("SH4-CMS-SSH"), "{}", wrong.err);
+}
+
+/// What `fixtures/demo/expected.toml` says of the demo.
+#[test]
+fn the_demo_finds_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = run_in(root, &["check", "fixtures/demo", "--fail-on", "never", "--format", "json"]);
+    assert_eq!(run.status, 0, "{}", run.err);
+    let report = json(&run);
+    let expected: toml::Table = toml::from_str(&fs::read_to_string(root.join("fixtures/demo/expected.toml")).unwrap()).unwrap();
+    let mut wanted: Vec<String> = expected["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| format!("{} {} {}", f["level"].as_str().unwrap(), f["rule"].as_str().unwrap(), f["at"].as_str().unwrap()))
+        .collect();
+    let mut found: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["level"] != "note")
+        .map(|f| {
+            let l = &f["location"];
+            let path = l["path"].as_str().unwrap().trim_start_matches("fixtures/demo/");
+            format!("{} {} {path}:{}", f["level"].as_str().unwrap(), f["rule"].as_str().unwrap(), l["line"])
+        })
+        .collect();
+    wanted.sort();
+    found.sort();
+    assert_eq!(found, wanted);
+    for r in expected["states"].as_array().unwrap() {
+        let rows: Vec<&Value> = report["requirements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|q| q["id"] == *r["id"].as_str().unwrap() && q["subject"] == *r["subject"].as_str().unwrap())
+            .collect();
+        assert!(!rows.is_empty(), "{r}");
+        let worst = ["violated", "undecided", "met", "not-checked", "not-applicable"]
+            .into_iter()
+            .find(|s| rows.iter().any(|q| q["state"] == *s))
+            .unwrap();
+        assert_eq!(worst, r["state"].as_str().unwrap(), "{r}");
+    }
+    // Every witness shows what it is a witness of.
+    for q in report["requirements"].as_array().unwrap().iter().filter(|q| q["state"] == "violated") {
+        assert!(!q["witness"].is_null(), "{q}");
+    }
+}
