@@ -85,6 +85,8 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
             out.details.push(("depends on".to_owned(), format!("{}{why}", reason.text)));
         }
     }
+    out.related.extend(group.iter().flat_map(|r| r.also.iter().cloned()));
+    out.related.dedup();
     if let (Some(packet), Some(leg)) = (&out.witness, &row.leg) {
         let trace = evaluate(leg.point(), packet);
         out.path = trace

@@ -5,7 +5,7 @@ use super::near::ports;
 use super::points::{Enforcers, Leg};
 use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
 use crate::catalogue::{Breach, Catalogue, Kind, Requirement as Wanted};
-use crate::finding::{Flow, Reason, Requirement, State};
+use crate::finding::{Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto, public};
 use crate::source::Location;
@@ -31,6 +31,8 @@ pub struct Row<'a> {
     pub talk: Talk,
     /// Conditions on the flow as a whole.
     pub reasons: Vec<Reason>,
+    /// Other points that let through what should be kept out: the rules there.
+    pub also: Vec<Related>,
 }
 
 /// Asks every flow.
@@ -123,6 +125,7 @@ impl<'a> Row<'a> {
             remark,
             talk: talk(flow, None, family, true),
             reasons: Vec::new(),
+            also: Vec::new(),
         }
     }
 
@@ -172,6 +175,14 @@ impl<'a> Row<'a> {
             self.cases().iter().flat_map(|c| &c.decided_by).find_map(|d| leg.firewalls.get(d.firewall));
         let any = leg.firewalls.iter().find(|f| f.covers(self.family));
         decided.or(any).map_or_else(String::new, |f| f.path().to_owned())
+    }
+
+    // The first rule that lets the flow through at this point.
+    fn opening(&self) -> Option<Related> {
+        let name = self.leg.as_ref()?.name;
+        let location = self.cases().iter().find_map(|c| self.deciders(c).into_iter().next())?;
+        let word = if self.state == State::Undecided { "may let it through" } else { "lets it through" };
+        Some(Related { location, message: format!("{name} {word} here") })
     }
 
     /// As the report has it.
@@ -274,7 +285,7 @@ fn passage<'a>(
 ) {
     let row = |state, leg: Option<Leg<'a>>, judged, remark: String, reasons| {
         let talk = talk(flow, leg.as_ref(), family, true);
-        Row { wanted, flow, family, state, leg, judged, remark, talk, reasons }
+        Row { wanted, flow, family, state, leg, judged, remark, talk, reasons, also: Vec::new() }
     };
     for end in [&flow.source, &flow.destination] {
         if let Some(b) = boxes.unguarded(end) {
@@ -412,6 +423,7 @@ fn barrier<'a>(
         remark,
         talk: base.clone(),
         reasons: Vec::new(),
+        also: Vec::new(),
     };
     if legs.is_empty() {
         let name = &flow.subject_end().name;
@@ -466,11 +478,21 @@ fn barrier<'a>(
         match through {
             // Stopped here for certain: kept out, whatever the other points do.
             None => return held.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new())),
-            Some(t) => match &worst {
+            Some(mut t) => {
+                let before = worst.take();
                 // It passes only where it passes everywhere: one undecided point makes the whole undecided.
-                Some(w) if rank(w.state) <= rank(t.state) && w.state == State::Undecided => {}
-                _ => worst = Some(t),
-            },
+                worst = Some(match before {
+                    Some(mut w) if w.state == State::Undecided => {
+                        w.also.extend(t.opening());
+                        w
+                    }
+                    Some(w) => {
+                        t.also.extend(w.opening().into_iter().chain(w.also));
+                        t
+                    }
+                    None => t,
+                });
+            }
         }
     }
     worst.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new()))
