@@ -168,7 +168,8 @@ fn the_same_inputs_give_the_same_bytes() {
 #[test]
 fn several_formats_in_one_run() {
     let dir = folder(&[("cms.rules", GOOD.as_bytes())]);
-    let run = run_in(dir.path(), &["check", "cms.rules", "--format", "concise", "--format", "sarif=out.sarif"]);
+    let run =
+        run_in(dir.path(), &["check", "cms.rules", "--format", "concise", "--format", "sarif=out.sarif"]);
     assert!(run.out.starts_with("cms.rules:"));
     let sarif: Value = serde_json::from_slice(&fs::read(dir.path().join("out.sarif")).unwrap()).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
@@ -185,20 +186,19 @@ fn standard_input_and_selection() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(text.contains("<stdin>"), "{text}");
     assert!(text.contains("HL-IPV6-UNGUARDED"), "{text}");
-    let ignored = havenlint(&["check", "-", "--dialect", "iptables", "--format", "concise", "--ignore", "HL-IPV6"])
-        .current_dir(dir.path())
-        .write_stdin(GOOD)
-        .output()
-        .unwrap();
+    let ignored =
+        havenlint(&["check", "-", "--dialect", "iptables", "--format", "concise", "--ignore", "HL-IPV6"])
+            .current_dir(dir.path())
+            .write_stdin(GOOD)
+            .output()
+            .unwrap();
     assert!(!String::from_utf8(ignored.stdout).unwrap().contains("HL-IPV6-UNGUARDED"));
 }
 
 #[test]
 fn inline_and_declared_waivers() {
-    let open = GOOD.replace(
-        "COMMIT\n",
-        "# havenlint: allow HL-ANY-ANY lab machine\n-A INPUT -j ACCEPT\nCOMMIT\n",
-    );
+    let open =
+        GOOD.replace("COMMIT\n", "# havenlint: allow HL-ANY-ANY lab machine\n-A INPUT -j ACCEPT\nCOMMIT\n");
     let dir = folder(&[("lab.rules", open.as_bytes())]);
     let report = json(&run_in(dir.path(), &["check", "lab.rules", "--format", "json"]));
     assert!(report["findings"].as_array().unwrap().iter().all(|f| f["rule"] != "HL-ANY-ANY"));
@@ -210,7 +210,8 @@ fn inline_and_declared_waivers() {
     let plain = GOOD.replace(":INPUT DROP", ":INPUT ACCEPT");
     let dir = folder(&[("lab.rules", plain.as_bytes()), ("havenlint.toml", deployment.as_bytes())]);
     let report = json(&run_in(dir.path(), &["check", "--format", "json", "--date", "2026-01-01"]));
-    let rules: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
+    let rules: Vec<&str> =
+        report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
     assert!(rules.contains(&"HL-POLICY-ACCEPT"), "an expired waiver covers nothing: {rules:?}");
     assert!(rules.contains(&"HL-WAIVER-EXPIRED"), "{rules:?}");
     assert!(rules.contains(&"HL-WAIVER-UNUSED"), "the policy accepts, so IPv6 is not the point: {rules:?}");
@@ -238,12 +239,20 @@ fn the_demo_finds_what_it_says() {
     let run = run_in(root, &["check", "fixtures/demo", "--fail-on", "never", "--format", "json"]);
     assert_eq!(run.status, 0, "{}", run.err);
     let report = json(&run);
-    let expected: toml::Table = toml::from_str(&fs::read_to_string(root.join("fixtures/demo/expected.toml")).unwrap()).unwrap();
+    let expected: toml::Table =
+        toml::from_str(&fs::read_to_string(root.join("fixtures/demo/expected.toml")).unwrap()).unwrap();
     let mut wanted: Vec<String> = expected["findings"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|f| format!("{} {} {}", f["level"].as_str().unwrap(), f["rule"].as_str().unwrap(), f["at"].as_str().unwrap()))
+        .map(|f| {
+            format!(
+                "{} {} {}",
+                f["level"].as_str().unwrap(),
+                f["rule"].as_str().unwrap(),
+                f["at"].as_str().unwrap()
+            )
+        })
         .collect();
     let mut found: Vec<String> = report["findings"]
         .as_array()
@@ -264,7 +273,9 @@ fn the_demo_finds_what_it_says() {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|q| q["id"] == *r["id"].as_str().unwrap() && q["subject"] == *r["subject"].as_str().unwrap())
+            .filter(|q| {
+                q["id"] == *r["id"].as_str().unwrap() && q["subject"] == *r["subject"].as_str().unwrap()
+            })
             .collect();
         assert!(!rows.is_empty(), "{r}");
         let worst = ["violated", "undecided", "met", "not-checked", "not-applicable"]

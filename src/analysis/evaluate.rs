@@ -57,6 +57,10 @@ impl Decider {
     pub fn outranks(&self, earlier: &Decider, kind: ChainKind) -> bool {
         let filters = |d: &Decider| !matches!(d.hook, Hook::Prerouting | Hook::Postrouting);
         let nothing_yet = earlier.rule.is_none();
+        // What somebody wrote says more than what a product adds by itself.
+        if !nothing_yet && earlier.note.is_none() && self.note.is_some() {
+            return false;
+        }
         match (kind, self.rule.is_some()) {
             (ChainKind::Nat, rule) => rule && nothing_yet,
             (ChainKind::Filter, true) => nothing_yet || filters(self) || !filters(earlier),

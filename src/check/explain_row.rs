@@ -5,11 +5,12 @@ use super::near::{few, near_misses, ports};
 use super::points::interface_set;
 use super::requirement::{Row, flows};
 use crate::analysis::Verdict;
-use crate::analysis::evaluate::{Decider, evaluate};
+use crate::analysis::evaluate::{Because, Decider, evaluate};
 use crate::catalogue::resolve::{Addresses, Endpoint};
 use crate::catalogue::{Catalogue, INTERNET, Kind};
 use crate::dialect::{Missing, by_name};
 use crate::finding::{Finding, Fix, Flow, Related, Severity, State};
+use crate::model::ConditionKind;
 use crate::packet::{Family, Field, Path, addr, proto};
 use crate::source::{Location, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -362,15 +363,21 @@ impl Row<'_> {
     }
 }
 
+// Whether the limit is one that a packet must be under to be let in; a limit above which it is stopped is stated by the
+// report's assumption alone.
+fn admits(row: &Row<'_>, a: &Because) -> bool {
+    let all = row.firewall(a.firewall).map_or(&[][..], |f| &f.conditions);
+    all.iter().any(|c| c.text == a.text && c.kind == ConditionKind::Rate { unthrottled: true })
+}
+
 // Notes on requirements that are met, but with something to know.
 fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
     if row.state != State::Met || !row.wanted.kind.wants_passage() {
         return None;
     }
-    let limited = row.judged.passed.iter().find(|c| !c.assumed.is_empty());
+    let limited = row.judged.passed.iter().find_map(|c| c.assumed.iter().find(|a| admits(row, a)));
     let (from, to) = (&row.flow.source.name, &row.flow.destination.name);
-    let (message, label, location, detail) = if let Some(case) = limited {
-        let a = &case.assumed[0];
+    let (message, label, location, detail) = if let Some(a) = limited {
         let location = row.firewall(a.firewall)?.locate(a.origin);
         (
             format!("{from} reaches {to} on {} only while a rate limit is not exceeded", asked(row)),

@@ -2,7 +2,8 @@
 
 use super::requirement::possible;
 use crate::analysis::{Environment, Point};
-use crate::catalogue::resolve::{Endpoint, ResolvedFlow};
+use crate::catalogue::INTERNET;
+use crate::catalogue::resolve::{Addresses, Endpoint, ResolvedFlow};
 use crate::config::{Deployment, Gateway};
 use crate::model::{Firewall, Hook};
 use crate::packet::{Family, Field, IntervalSet, Path, interface_value};
@@ -22,6 +23,8 @@ pub struct Enforcer<'a> {
     pub behind: Vec<(String, IntervalSet)>,
     /// Names of all interfaces that a node declares; empty = not declared.
     pub interfaces: Vec<String>,
+    /// The site that it stands in.
+    pub site: Option<usize>,
 }
 
 /// One box on a flow's path, and how the flow passes it.
@@ -70,7 +73,15 @@ impl<'a> Enforcer<'a> {
     /// A box from its firewalls.
     pub fn new(name: &str, firewalls: &[&'a Firewall], environment: Environment) -> Self {
         let (cloud, host) = firewalls.iter().partition(|f| is_cloud(f));
-        Self { name: name.to_owned(), host, cloud, environment, behind: Vec::new(), interfaces: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            host,
+            cloud,
+            environment,
+            behind: Vec::new(),
+            interfaces: Vec::new(),
+            site: None,
+        }
     }
 
     /// A gateway: takes the networks behind its interfaces from the deployment, or from its own file.
@@ -79,6 +90,7 @@ impl<'a> Enforcer<'a> {
         let declared: Vec<_> = gateway.interfaces.iter().map(|(n, s)| (n.clone(), s.clone())).collect();
         this.behind = if declared.is_empty() { networks_from_file(firewalls) } else { declared };
         make_disjoint(&mut this.behind);
+        this.site = gateway.site;
         this
     }
 
@@ -168,7 +180,7 @@ impl<'a> Enforcers<'a> {
                 legs.push(leg(b, true, Path::Egress, &[], &[]));
             }
         }
-        for g in &self.gateways {
+        for g in self.gateways.iter().filter(|g| self.may_pass(g, flow)) {
             for (i, from) in &g.behind {
                 for (o, to) in g.behind.iter().filter(|(o, _)| o != i) {
                     let (s, d) = (src.intersect(from), dst.intersect(to));
@@ -189,6 +201,16 @@ impl<'a> Enforcers<'a> {
             }
         }
         legs
+    }
+
+    // A gateway of a site has nothing to do with flows between other sites, or between them and the Internet.
+    fn may_pass(&self, gateway: &Enforcer<'_>, flow: &ResolvedFlow) -> bool {
+        let Some(site) = gateway.site else { return true };
+        let foreign = |e: &Endpoint| match e.node.and_then(|n| self.nodes.get(n)) {
+            Some(node) => node.site.is_some_and(|s| s != site),
+            None => e.name == INTERNET || matches!(e.addresses, Addresses::HostName(_)),
+        };
+        !(foreign(&flow.source) && foreign(&flow.destination))
     }
 
     /// Whether the end is a node of which no firewall file was given.

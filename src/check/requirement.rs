@@ -68,9 +68,15 @@ pub fn rows<'a>(
 fn families(flow: &ResolvedFlow, boxes: &Enforcers<'_>) -> Vec<Family> {
     let of = |e: &Endpoint, f: Family| e.addresses.known().is_none_or(|s| s.intersects(&f.all()));
     let unknown = flow.source.addresses.known().is_none() && flow.destination.addresses.known().is_none();
+    // A host of which only the name is known is asked for in one family: every public host has an IPv4 address, and one
+    // working way is enough.
+    let named = |e: &Endpoint| matches!(e.addresses, Addresses::HostName(_));
+    let by_name = named(&flow.source) || named(&flow.destination);
+    let ipv4 = of(&flow.source, Family::V4) && of(&flow.destination, Family::V4);
     Family::ALL
         .into_iter()
         .filter(|f| of(&flow.source, *f) && of(&flow.destination, *f))
+        .filter(|f| !(by_name && ipv4 && *f == Family::V6))
         .filter(|f| !unknown || boxes.path(flow, *f).iter().any(|l| l.covers(*f)))
         .collect()
 }
@@ -578,11 +584,16 @@ fn broken(wanted: &Wanted, judged: &Judged) -> State {
     if wanted.breach == Breach::Some {
         return some;
     }
-    // Only where all of it passes; a part of it is no breach.
-    if judged.stopped.is_empty() && judged.undecided.is_empty() && !judged.passed.is_empty() {
-        return State::Violated;
+    // Only where some source has all of it; a part of it is no breach.
+    let sources =
+        |cases: &[Case]| cases.iter().fold(IntervalSet::EMPTY, |all, c| all.union(c.region.get(Field::Src)));
+    let (passed, undecided, stopped) =
+        (sources(&judged.passed), sources(&judged.undecided), sources(&judged.stopped));
+    match () {
+        () if !passed.minus(&undecided).minus(&stopped).is_empty() => State::Violated,
+        () if !undecided.minus(&stopped).is_empty() => State::Undecided,
+        () => State::Met,
     }
-    if judged.stopped.is_empty() && !judged.undecided.is_empty() { State::Undecided } else { State::Met }
 }
 
 /// Whether a requirement is about keeping something out.

@@ -142,6 +142,7 @@ pub fn run(options: &Options) -> Outcome {
             let own = of_part(&groups, Part::Node(n));
             let environment = environment(&deployment, n, options.throttled);
             let mut node = Enforcer::new(&deployment.nodes[n].name, &own, environment);
+            node.site = deployment.nodes[n].site;
             node.interfaces = deployment.nodes[n].interfaces.keys().cloned().collect();
             boxes.nodes.push(node);
         }

@@ -111,6 +111,9 @@ pub struct GatewayEntry {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Words>")]
     pub interfaces: BTreeMap<Spanned<String>, Spanned<Words>>,
+    /// The site that it stands in: other sites have their own way to the Internet and to each other.
+    #[schemars(with = "Option<String>")]
+    pub site: Option<Spanned<String>>,
 }
 
 /// A finding that is accepted.

@@ -136,7 +136,8 @@ impl Loader<'_> {
         }
         deployment.sites = entry.sites.into_iter().map(|s| self.site(s)).collect();
         deployment.nodes = entry.nodes.into_iter().map(|n| self.node(n, &deployment.sites)).collect();
-        deployment.gateways = entry.gateways.into_iter().map(|g| self.gateway(g)).collect();
+        deployment.gateways =
+            entry.gateways.into_iter().map(|g| self.gateway(g, &deployment.sites)).collect();
         let names =
             |of: Vec<(&String, Origin)>| of.into_iter().map(|(n, o)| (n.clone(), o)).collect::<Vec<_>>();
         self.unique("site", names(deployment.sites.iter().map(|s| (&s.name, s.origin)).collect()));
@@ -334,7 +335,7 @@ impl Loader<'_> {
         node
     }
 
-    fn gateway(&mut self, entry: GatewayEntry) -> Gateway {
+    fn gateway(&mut self, entry: GatewayEntry, sites: &[Site]) -> Gateway {
         if entry.firewall.get_ref().0.is_empty() {
             self.error(
                 entry.firewall.span(),
@@ -347,7 +348,10 @@ impl Loader<'_> {
             let set = self.addresses(words);
             interfaces.insert(name.get_ref().clone(), set);
         }
+        let site =
+            entry.site.as_ref().filter(|s| self.known(s, "site", sites.iter().map(|s| s.name.as_str())));
         Gateway {
+            site: site.and_then(|name| sites.iter().position(|s| s.name == *name.get_ref())),
             origin: origin(entry.name.span()),
             firewall: patterns(&entry.firewall),
             name: entry.name.into_inner(),

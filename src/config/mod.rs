@@ -124,6 +124,9 @@ pub struct Gateway {
     pub name: String,
     /// Its files.
     pub firewall: Vec<Pattern>,
+    /// The site that it stands in, an index into [`Deployment::sites`]. Flows between nodes of other sites, and between those and the
+    /// Internet, do not pass it. `None` = every flow that enters by one interface and leaves by another does.
+    pub site: Option<usize>,
     /// Addresses behind each interface. Where two interfaces hold an address, the smaller set is the more specific
     /// route. Empty = taken from the firewall's own file.
     pub interfaces: BTreeMap<String, IntervalSet>,

@@ -177,7 +177,9 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
     let mut companions: HashMap<(usize, PathBuf), Vec<Arc<SourceFile>>> = HashMap::new();
     let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
     let folder = |m: &Member| m.path.parent().map(Path::to_owned).unwrap_or_default();
-    for m in &members {
+    // Files with rules first: they name the firewall.
+    let rules_first = [Role::Rules, Role::Companion].map(|r| members.iter().filter(move |m| m.role == r));
+    for m in rules_first.into_iter().flatten() {
         match (DIALECTS[m.dialect].grouping(), m.role) {
             (Grouping::Together, _) => {
                 let key = (!m.named).then(|| folder(m));
