@@ -28,6 +28,12 @@ pub(super) enum Type {
     Flags(Names, u8),
     /// A span of time in seconds.
     Time,
+    /// A moment, in seconds since 1970 (UTC).
+    Moment,
+    /// A time of the day in seconds.
+    Hour,
+    /// A traffic control handle, `major:minor` in hexadecimal.
+    ClassId,
     /// Anything else: known only by its text.
     Text,
 }
@@ -68,9 +74,10 @@ impl Type {
             "uid" | "gid" => Type::Named(symbols::USER, 32),
             "day" => Type::Named(symbols::DAY, 8),
             "time" => Type::Time,
-            "integer" | "bitmask" | "ct_id" | "ct_label" | "classid" | "realm" | "devgroup" | "hour"
-            | "string" | "cgroupsv2" | "tcpopt" | "ip_hdr" | "osf" | "invalid" | "verdict" | "time_date"
-            | "ifkind" | "tc_handle" | "symbol" => Type::Text,
+            "classid" => Type::ClassId,
+            "integer" | "bitmask" | "ct_id" | "ct_label" | "realm" | "devgroup" | "hour" | "string"
+            | "cgroupsv2" | "tcpopt" | "ip_hdr" | "osf" | "invalid" | "verdict" | "time_date" | "ifkind"
+            | "tc_handle" | "symbol" => Type::Text,
             _ => return None,
         })
     }
@@ -90,7 +97,8 @@ impl Type {
             Type::Protocol => 0xff,
             Type::InterfaceName | Type::InterfaceIndex => crate::packet::Field::Iif.max(),
             Type::Number(n) | Type::Named(_, n) | Type::Flags(_, n) => bits(n),
-            Type::Time => bits(64),
+            Type::Time | Type::Moment => bits(64),
+            Type::Hour | Type::ClassId => bits(32),
             Type::Text => Value::MAX,
         }
     }
@@ -153,6 +161,9 @@ impl Type {
                 }
             },
             Type::Time => Ok(seconds(word).map(|v| (v, v))),
+            Type::Moment => Ok(moment(word).map(|v| (v, v))),
+            Type::Hour => Ok(hour(word).map(|v| (v, v))),
+            Type::ClassId => Ok(class_id(word).map(|v| (v, v))),
             Type::Text => Ok(number(word).map(|v| (v, v))),
         }
     }
@@ -202,6 +213,44 @@ pub(super) fn number(word: &str) -> Option<Value> {
     }
 }
 
+// `2022-07-01 11:00:00`, or seconds since 1970.
+fn moment(word: &str) -> Option<Value> {
+    if let Some(n) = number(word).filter(|_| !word.contains('-')) {
+        return Some(n);
+    }
+    let (date, time) = word.split_once(' ').unwrap_or((word, "00:00:00"));
+    let at: jiff::civil::DateTime = format!("{date}T{time}").parse().ok()?;
+    let since = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    Value::try_from(since).ok()
+}
+
+// `17:00`, `17:00:30`, or seconds.
+fn hour(word: &str) -> Option<Value> {
+    if let Some(n) = number(word) {
+        return Some(n);
+    }
+    let mut total = 0;
+    let mut parts = word.split(':');
+    for unit in [3600, 60, 1] {
+        match parts.next() {
+            Some(p) => total += p.parse::<Value>().ok()?.checked_mul(unit)?,
+            None => break,
+        }
+    }
+    Some(total % 86_400)
+}
+
+fn class_id(word: &str) -> Option<Value> {
+    if let Some(n) = number(word) {
+        return Some(n);
+    }
+    if let Some((major, minor)) = word.split_once(':') {
+        let half = |t: &str| if t.is_empty() { Some(0) } else { Value::from_str_radix(t, 16).ok() };
+        return Some(half(major)? << 16 | half(minor)?);
+    }
+    symbols::value(symbols::PRIORITY, word).map(Value::from)
+}
+
 /// `1d2h3m4s`, or a number of seconds.
 pub(super) fn seconds(word: &str) -> Option<Value> {
     if let Some(n) = number(word) {
@@ -220,6 +269,11 @@ pub(super) fn seconds(word: &str) -> Option<Value> {
             "h" => 3_600,
             "m" => 60,
             "s" => 1,
+            "ms" if n.is_multiple_of(1000) => {
+                rest = &rest[letters..];
+                total = total.checked_add(n / 1000)?;
+                continue;
+            }
             _ => return None,
         };
         rest = &rest[letters..];

@@ -13,7 +13,6 @@
 
 mod cursor;
 mod datatype;
-#[expect(dead_code, reason = "the JSON form is the next step")]
 mod json;
 mod lexer;
 mod load;
@@ -29,6 +28,7 @@ mod syntax;
 use super::{Dialect, ReadOptions, Role};
 use crate::model::Firewall;
 use crate::source::SourceFile;
+use crate::source::json::Document;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -37,19 +37,22 @@ pub struct Nftables;
 
 impl Dialect for Nftables {
     fn names(&self) -> &'static [&'static str] {
-        &["nftables"]
+        &["nftables", "nftables-json"]
     }
 
     fn detect(&self, content: &[u8]) -> Option<Role> {
-        is_text(content).then_some(Role::Rules)
+        (is_json(content) || is_text(content)).then_some(Role::Rules)
     }
 
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
         let Some(file) = files.first() else {
             return Firewall { dialect: "nftables", ..Firewall::default() };
         };
-        let _ = options;
-        read_text(file)
+        let json = match options.variant {
+            Some(variant) => variant == "nftables-json",
+            None => is_json(file.bytes()),
+        };
+        if json { read_json(file) } else { read_text(file) }
     }
 }
 
@@ -66,6 +69,28 @@ fn read_text(file: &Arc<SourceFile>) -> Firewall {
         ruleset: &loaded.ruleset,
         diagnostics: loaded.diagnostics,
     })
+}
+
+fn read_json(file: &Arc<SourceFile>) -> Firewall {
+    let document = Document::parse(file.bytes());
+    let (ruleset, snippets, diagnostics) = json::load(&document);
+    let (scopes, expansions) = (scope::Scopes::new(), Cell::new(0));
+    let files: Vec<_> = std::iter::once(file).chain(&snippets.files).map(Arc::clone).collect();
+    lower::lower(lower::Input {
+        dialect: "nftables-json",
+        files: vec![Arc::clone(file)],
+        context: parse::Context { files: &files, scopes: &scopes, expansions: &expansions },
+        snippets: &snippets,
+        ruleset: &ruleset,
+        diagnostics,
+    })
+}
+
+// `{"nftables": [`.
+fn is_json(content: &[u8]) -> bool {
+    let head = &content[..content.len().min(4096)];
+    let text: Vec<u8> = head.iter().copied().filter(|b| !b.is_ascii_whitespace()).take(12).collect();
+    text.starts_with(b"{\"nftables\"")
 }
 
 // The first words of a file of nft text: an interpreter line that names nft, or a command with its object.

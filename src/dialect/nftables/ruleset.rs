@@ -12,7 +12,6 @@ pub(super) enum Source<'d> {
     /// In nft text.
     Text(Body),
     /// In JSON: value and number of the file.
-    #[expect(dead_code, reason = "the JSON form is the next step")]
     Json(Value<'d>, u32),
 }
 

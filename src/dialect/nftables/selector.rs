@@ -343,7 +343,7 @@ pub(super) fn meta<'a>(key: &str) -> Option<Selector<'a>> {
         "protocol" => typed(Type::Named(sym::ETHER_TYPE, 16)).means(Meaning::EtherType),
         "mark" => typed(Type::Named(sym::MARK, 32)).means(Meaning::Register(Register::Mark)),
         "length" => typed(n(32)).present(),
-        "priority" => typed(Type::Named(sym::PRIORITY, 32)).present(),
+        "priority" => typed(Type::ClassId).present(),
         "pkttype" => typed(Type::Named(sym::PACKET_TYPE, 8)).present(),
         "cpu" => typed(n(32)).present(),
         "iiftype" | "oiftype" => typed(Type::Named(sym::INTERFACE_TYPE, 16)),
@@ -355,7 +355,8 @@ pub(super) fn meta<'a>(key: &str) -> Option<Selector<'a>> {
         "sdif" => typed(Type::InterfaceIndex),
         "ipsec" => typed(Type::Named(sym::EXISTS, 1)).present(),
         "random" => typed(n(32)).present().volatile(),
-        "time" | "hour" => typed(Type::Text).present(),
+        "time" => typed(Type::Moment).present(),
+        "hour" => typed(Type::Hour).present(),
         "day" => typed(Type::Named(sym::DAY, 8)).present(),
         "ibrpvid" => typed(n(16)),
         "ibrvproto" => typed(Type::Named(sym::ETHER_TYPE, 16)),
@@ -426,7 +427,9 @@ pub(super) fn ct<'a>(direction: Option<&str>, family: Option<Family>, key: &str)
         "expiration" => typed(Type::Time),
         "l3proto" => typed(Type::Named(sym::NFPROTO, 8)),
         "protocol" => typed(Type::Protocol),
-        "saddr" | "daddr" => family.map_or_else(|| typed(Type::Text), |f| typed(Type::Address(f))),
+        "saddr" | "daddr" => {
+            family.map_or_else(|| typed(Type::Text), |f| typed(Type::Address(f)).of_family(f))
+        }
         "proto-src" | "proto-dst" => typed(Type::Port),
         "id" | "zone" | "secmark" | "bytes" | "packets" | "avgpkt" => typed(Type::Number(64)),
         "helper" | "label" | "timeout" | "expectation" => typed(Type::Text),
@@ -574,4 +577,10 @@ pub(super) fn ipsec<'a>(direction: &str, spnum: &str, family: Option<Family>, ke
 pub(super) fn generator<'a>(text: String, kind: &str, modulus: u128) -> Selector<'a> {
     let s = Selector { modulus, ..Selector::opaque(text, Type::Number(32)).present() };
     if kind == "numgen" { s.volatile() } else { s }
+}
+
+/// `tunnel KEY`.
+pub(super) fn tunnel<'a>(key: &str) -> Selector<'a> {
+    let ty = if key == "path" { Type::Named(sym::EXISTS, 1) } else { Type::Number(32) };
+    Selector::opaque(format!("tunnel {key}"), ty)
 }

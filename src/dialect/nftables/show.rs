@@ -1,11 +1,15 @@
 //! Canonical words: what text and JSON of one ruleset must name alike.
 
+use super::datatype::number;
 use super::syntax::*;
 
 /// An expression in canonical words; values stay as written.
 pub(super) fn expr(e: &Expr<'_>) -> String {
     match &e.kind {
-        ExprKind::Word(w) | ExprKind::Quoted(w) => w.clone().into_owned(),
+        ExprKind::Word(w) | ExprKind::Quoted(w) => match number(w) {
+            Some(n) => n.to_string(),
+            None => w.clone().into_owned(),
+        },
         ExprKind::Selector(s) => s.text.clone().into_owned(),
         ExprKind::Prefix(v, n) => format!("{}/{n}", expr(v)),
         ExprKind::Range(a, b) => format!("{}-{}", expr(a), expr(b)),

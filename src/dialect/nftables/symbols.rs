@@ -247,7 +247,8 @@ pub(super) const ADDRESS_TYPE: Names = &[
 ];
 
 pub(super) const MARK: Names = &[];
-pub(super) const USER: Names = &[("root", 0)];
+/// Users and groups that have one number on every Debian (base-passwd); of others only the name is known.
+pub(super) const USER: Names = &[("root", 0), ("daemon", 1), ("bin", 2)];
 pub(super) const PRIORITY: Names = &[("none", 0), ("root", 0xffff_ffff)];
 
 /// Services by name (IANA, as `/etc/services` has them): those that firewalls name.

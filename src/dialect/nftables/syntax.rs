@@ -183,6 +183,8 @@ pub(super) enum Statement<'a> {
         value: Expr<'a>,
     },
     Stateful(Stateful<'a>),
+    /// A map that names a counter or the like: a miss ends the rule.
+    Lookup(Expr<'a>),
     Reject(RejectWith),
     Nat(Box<Nat<'a>>),
     Notrack,

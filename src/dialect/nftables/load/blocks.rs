@@ -406,7 +406,10 @@ impl Loader {
 }
 
 /// `filter`, `-150`, `filter - 10`, `dstnat + 5`.
-fn priority_of(text: &str, family: crate::dialect::nftables::ruleset::TableFamily) -> Option<i32> {
+pub(in crate::dialect::nftables) fn priority_of(
+    text: &str,
+    family: crate::dialect::nftables::ruleset::TableFamily,
+) -> Option<i32> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     if let Ok(n) = text.parse() {
         return Some(n);

@@ -9,6 +9,7 @@ use super::lexer::{Kind, Token};
 use super::ruleset::Ruleset;
 use super::scope::{Body, ScopeId, Scopes};
 use crate::source::{Diagnostic, Origin, SourceFile};
+pub(super) use blocks::priority_of;
 use include::Folder;
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -21,18 +21,30 @@ impl<'a> Lower<'a> {
             Meaning::Opaque | Meaning::Mac => {
                 self.settle(state);
                 self.implied_by(state, target);
-                if let ExprKind::Map(key, _) = &value.kind {
-                    self.implied_by(state, key);
-                }
+                self.lookup(state, value)?;
                 Ok(Flow::On)
             }
             _ => {
                 self.settle(state);
                 self.implied_by(state, target);
-                let text = format!("{} set {}", selector.text, show::expr(value));
+                let set_to = match self.constant(selector.ty, value) {
+                    Ok(Constant::Values(lo, _)) => selector.ty.show(lo),
+                    _ => show::expr(value),
+                };
+                let text = format!("{} set {set_to}", selector.text);
                 Ok(self.unknown(state, &text, "the packet is changed in a way that is not modelled"))
             }
         }
+    }
+
+    /// A map that gives something of no consequence: a miss ends the rule all the same.
+    pub(super) fn lookup(&mut self, state: &mut RuleState, value: &Expr<'a>) -> Parsed<()> {
+        let ExprKind::Map(key, map) = &value.kind else {
+            return Ok(());
+        };
+        self.implied_by(state, key);
+        let mapping = self.mapping(state, key, map)?;
+        self.hit(state, &mapping)
     }
 
     fn assign_register(

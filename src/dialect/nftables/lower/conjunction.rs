@@ -19,6 +19,8 @@ pub(super) struct Conjunction {
     // Port bytes of any protocol, with the text of the comparison.
     any_ports: Vec<(Field, IntervalSet, String)>,
     terms: Vec<Term>,
+    // "The interface is an ethernet", which a hardware address implies.
+    ethernet: Vec<Term>,
     never: bool,
 }
 
@@ -39,6 +41,10 @@ impl Conjunction {
         if !self.terms.contains(&term) {
             self.terms.push(term);
         }
+    }
+
+    pub(super) fn ethernet(&mut self, term: Term) {
+        self.ethernet.push(term);
     }
 
     pub(super) fn any_port(&mut self, field: Field, set: IntervalSet, text: String) {
@@ -122,6 +128,9 @@ impl Conjunction {
             return vec![Term::NEVER];
         }
         let mut out = Vec::with_capacity(self.fields.len() + self.terms.len() + 1);
+        if self.get(builder, Field::Mac).is_none() {
+            self.terms.append(&mut self.ethernet);
+        }
         let addressed = self.fields.iter().any(|(f, _)| matches!(f, Field::Src | Field::Dst));
         if let Some(family) = self.family
             && families.len() > 1

@@ -28,6 +28,8 @@ pub(super) struct Subject<'a> {
     operations: Vec<(BitOp, Value)>,
     /// Something that is not a selector with constants: the whole in words.
     strange: Option<String>,
+    /// No selector at all, but a constant part of a concatenation.
+    fixed: Option<Constant>,
 }
 
 /// The values of a selector that are wanted.
@@ -44,7 +46,7 @@ impl<'a> Subject<'a> {
     pub(super) fn of(e: &Expr<'a>) -> Option<Self> {
         match &e.kind {
             ExprKind::Selector(s) => {
-                Some(Subject { selector: (**s).clone(), operations: Vec::new(), strange: None })
+                Some(Subject { selector: (**s).clone(), operations: Vec::new(), strange: None, fixed: None })
             }
             ExprKind::Bits(op, a, b) => {
                 let commutes = matches!(op, BitOp::And | BitOp::Or | BitOp::Xor);
@@ -58,6 +60,10 @@ impl<'a> Subject<'a> {
                     _ => return None,
                 };
                 match bit_constant(subject.selector.ty, constant) {
+                    // An IPv4 address as a mask is 32 bits.
+                    Some(v) if subject.selector.ty == Type::Address(Family::V4) => {
+                        subject.operations.push((*op, v & 0xffff_ffff));
+                    }
                     Some(v) => subject.operations.push((*op, v)),
                     None => subject.strange = Some(show::expr(e)),
                 }
@@ -81,6 +87,24 @@ impl<'a> Subject<'a> {
             text = format!("({text} {} {y})", op.sign());
         }
         text
+    }
+
+    // Raw bytes under a mask of adjacent bits are raw bits (`@ll,0,8 & 0x80` is `@ll,0,1`): with how far values shift.
+    fn raw_bits(&self) -> Option<(Self, u32)> {
+        let [(BitOp::And, mask)] = self.operations[..] else {
+            return None;
+        };
+        let mut words = self.selector.text.strip_prefix('@')?.split(',');
+        let (base, offset, bits) =
+            (words.next()?, words.next()?.parse::<u32>().ok()?, words.next()?.parse::<u32>().ok()?);
+        let shift = mask.trailing_zeros();
+        let width = (mask >> shift.min(127)).trailing_ones();
+        let contiguous = mask != 0 && mask.count_ones() == width && shift + width <= bits;
+        contiguous.then(|| {
+            let selector =
+                crate::dialect::nftables::selector::raw(base, offset + bits - shift - width, width);
+            (Subject { selector, operations: Vec::new(), strange: None, fixed: None }, shift)
+        })
     }
 
     /// Value and mask operations as one: `(x & mask) ^ flip`; `None` if a shift is among them.
@@ -146,6 +170,8 @@ impl<'a> Lower<'a> {
         op: Op,
         right: &Expr<'a>,
     ) -> Parsed<()> {
+        let inferred = with_family(subject, right);
+        let subject = inferred.as_ref().unwrap_or(subject);
         let ty = subject.selector.ty;
         self.implied(conj, &subject.selector);
         let negated = op == Op::NotEqual;
@@ -191,14 +217,34 @@ impl<'a> Lower<'a> {
         right: &Expr<'a>,
     ) -> Parsed<()> {
         let ty = subject.selector.ty;
+        // From evening to morning is "not from morning to evening", as nft has it.
+        if let (Type::Hour, ExprKind::Range(from, to)) = (ty, &right.kind)
+            && let (Constant::Values(a, _), Constant::Values(b, _)) =
+                (self.constant(ty, from)?, self.constant(ty, to)?)
+            && a > b
+        {
+            let negated = op != Op::NotEqual;
+            let text = format!("{} {b}-{a}", subject.text());
+            self.opaque_term(rule, conj, &subject.selector, &text, negated);
+            return Ok(());
+        }
         let is_list = matches!(right.kind, ExprKind::List(_));
         if is_list && !ty.is_flags() {
             return Err(SyntaxError::new(right.at, "a list of values stands in braces: `{ a, b }`"));
         }
-        let (lo, hi) = match self.constant(ty, right)? {
+        let (mut lo, mut hi) = match self.constant(ty, right)? {
             Constant::Values(lo, hi) => (lo, hi),
             Constant::Name(name) => return self.match_name(rule, conj, subject, op, &name, right.at),
         };
+        let raw = subject.raw_bits();
+        let subject = match &raw {
+            Some((inner, shift)) => {
+                (lo, hi) = (lo >> shift, hi >> shift);
+                inner
+            }
+            None => subject,
+        };
+        let ty = subject.selector.ty;
         let masked_left = subject.operations.iter().any(|(o, _)| *o == BitOp::And);
         let max = ty.max();
         let test: Box<dyn Fn(Value) -> bool> = match op {
@@ -208,6 +254,11 @@ impl<'a> Lower<'a> {
             Op::Implicit | Op::Equal => {
                 let text = constant_text(subject, "", ty, lo, hi);
                 return self.constrain(rule, conj, subject, Wanted::Set(IntervalSet::range(lo, hi)), &text);
+            }
+            Op::NotEqual if subject.selector.meaning == Meaning::Opaque && !subject.selector.optional => {
+                let text = constant_text(subject, "", ty, lo, hi);
+                self.opaque_term(rule, conj, &subject.selector, &text, true);
+                return Ok(());
             }
             Op::NotEqual => {
                 let text = constant_text(subject, "!= ", ty, lo, hi);
@@ -455,6 +506,10 @@ impl<'a> Lower<'a> {
                 conj.field(&self.b, Field::Icmp, FieldSet::Owned(set));
             }
             Meaning::NfProto => families(conj, test(2), test(10)),
+            // A tag of a virtual network may have been taken off the packet, or not.
+            Meaning::EtherType if test(0x8100) || test(0x88a8) => {
+                self.opaque_term(rule, conj, s, text, false)
+            }
             Meaning::EtherType => families(conj, test(0x0800), test(0x86dd)),
             Meaning::AddressType(field) => {
                 let mut types = AddressTypes::default();
@@ -656,7 +711,11 @@ impl<'a> Lower<'a> {
             return self.volatile_term(rule, conj, text, "it differs from packet to packet", negated);
         }
         let term = self.b.opaque(text, "", negated, rule.at);
-        conj.term(term);
+        if text == "meta iiftype 1" && !negated {
+            conj.ethernet(term);
+        } else {
+            conj.term(term);
+        }
     }
 
     pub(super) fn volatile_term(
@@ -681,7 +740,8 @@ impl<'a> Lower<'a> {
         op: Op,
         right: &Expr<'a>,
     ) -> Parsed<()> {
-        let subjects = self.subjects(parts)?;
+        let mut subjects = self.subjects(parts)?;
+        self.fix(rule.table, &mut subjects, parts, right)?;
         let types: Vec<Type> = subjects.iter().map(|s| s.selector.ty).collect();
         for s in &subjects {
             self.implied(conj, &s.selector);
@@ -755,12 +815,48 @@ impl<'a> Lower<'a> {
     }
 
     pub(super) fn subjects(&self, parts: &[Expr<'a>]) -> Parsed<Vec<Subject<'a>>> {
+        let constant = |p: &Expr<'a>| match &p.kind {
+            ExprKind::Word(w) | ExprKind::Quoted(w) if parts.len() > 1 => Some(Subject {
+                selector: Selector::opaque(w.clone(), Type::Text),
+                operations: Vec::new(),
+                strange: None,
+                fixed: None,
+            }),
+            _ => None,
+        };
         parts
             .iter()
             .map(|p| {
-                Subject::of(p).ok_or_else(|| SyntaxError::new(p.at, "nothing of the packet is compared here"))
+                Subject::of(p)
+                    .or_else(|| constant(p))
+                    .ok_or_else(|| SyntaxError::new(p.at, "nothing of the packet is compared here"))
             })
             .collect()
+    }
+
+    // Constant parts of a concatenation have the type that the set gives them.
+    fn fix(
+        &mut self,
+        table: usize,
+        subjects: &mut [Subject<'a>],
+        parts: &[Expr<'a>],
+        right: &Expr<'a>,
+    ) -> Parsed<()> {
+        let ExprKind::Named(name) = &right.kind else {
+            return Ok(());
+        };
+        let ruleset = self.ruleset;
+        let Some(s) = ruleset.tables[table].set(name) else {
+            return Ok(());
+        };
+        let types = self.key_types(&ruleset.tables[table].sets[s]);
+        for ((subject, part), ty) in subjects.iter_mut().zip(parts).zip(types) {
+            if Subject::of(part).is_none() {
+                subject.fixed = Some(self.constant(ty, part)?);
+                subject.selector.ty = ty;
+            }
+        }
+        Ok(())
     }
 
     /// All components of a key match.
@@ -786,6 +882,18 @@ impl<'a> Lower<'a> {
         negated: bool,
     ) -> Parsed<()> {
         let opaque = subject.selector.meaning == Meaning::Opaque || subject.strange.is_some();
+        if let Some(fixed) = &subject.fixed {
+            let hit = match (key, fixed) {
+                (Key::All, _) => true,
+                (Key::Set(s), Constant::Values(lo, hi)) => s.covers(&IntervalSet::range(*lo, *hi)),
+                (Key::Name(a), Constant::Name(b)) => a == b,
+                _ => false,
+            };
+            if hit == negated {
+                conj.refuse();
+            }
+            return Ok(());
+        }
         match key {
             Key::All if negated => {
                 conj.refuse();
@@ -852,6 +960,28 @@ impl<'a> Lower<'a> {
         let any = self.b.any(alternatives);
         conj.term(any);
         Ok(())
+    }
+}
+
+// `ct original saddr 192.0.2.1`: the value tells the family.
+fn with_family<'a>(subject: &Subject<'a>, right: &Expr<'a>) -> Option<Subject<'a>> {
+    let s = &subject.selector;
+    let rest = s.text.strip_prefix("ct ").filter(|_| s.ty == Type::Text)?;
+    let (direction, key) = rest.split_once(' ')?;
+    if !matches!(key, "saddr" | "daddr") {
+        return None;
+    }
+    let family = Family::of(first_word(right)?.parse().ok()?);
+    let selector = crate::dialect::nftables::selector::ct(Some(direction), Some(family), key)?;
+    Some(Subject { selector, ..subject.clone() })
+}
+
+fn first_word<'e>(e: &'e Expr<'_>) -> Option<&'e str> {
+    match &e.kind {
+        ExprKind::Word(w) | ExprKind::Quoted(w) => Some(w),
+        ExprKind::Prefix(a, _) | ExprKind::Range(a, _) => first_word(a),
+        ExprKind::Set(elements) => first_word(&elements.first()?.key),
+        _ => None,
     }
 }
 

@@ -47,6 +47,7 @@ enum When {
 /// Lowers a ruleset.
 pub(super) fn lower(input: Input<'_>) -> Firewall {
     let real_files = input.files.len();
+    let untracks = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"notrack").is_some());
     let mut b = Builder::new(input.dialect, input.files, &Family::ALL);
     input.diagnostics.into_iter().for_each(|d| b.diagnose(d));
     let mut l = Lower {
@@ -59,7 +60,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         used_sets: FxHashSet::default(),
         chains: FxHashMap::default(),
         waiting: Vec::new(),
-        untracks: true,
+        untracks,
         unclear: false,
         ledger: crate::model::Ledger::default(),
         synthetic: 0,

@@ -70,12 +70,14 @@ impl<'a> Lower<'a> {
             t.netmap = nat.prefix;
         }
         if let Some(e) = port {
-            t.port = Some(match Subject::of(e) {
-                Some(_) => {
+            let computed = Subject::of(e).is_some() || matches!(e.kind, ExprKind::Map(..));
+            t.port = Some(match computed {
+                // A second map, or a number made from the packet: any port.
+                true => {
                     self.unclear = true;
                     (0, u16::MAX)
                 }
-                None => match self.constant(Type::Port, e)? {
+                false => match self.constant(Type::Port, e)? {
                     Constant::Values(lo, hi) => (lo as u16, hi as u16),
                     Constant::Name(n) => {
                         return Err(SyntaxError::new(e.at, format!("`{n}` is no service known here")));

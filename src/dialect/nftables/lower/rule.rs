@@ -119,6 +119,10 @@ impl<'a> Lower<'a> {
                 self.settle(state);
                 self.guard(state, stateful);
             }
+            Statement::Lookup(value) => {
+                self.settle(state);
+                self.lookup(state, value)?;
+            }
             Statement::Reject(with) => {
                 match with {
                     RejectWith::Any => {}

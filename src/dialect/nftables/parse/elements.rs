@@ -194,14 +194,7 @@ impl<'a> Parser<'a> {
         if let Some(v) = self.verdict()? {
             return Ok(MapValue::Verdict(v));
         }
-        let start = self.cursor.token.start;
-        if let Some(s) = self.selector_in_element()? {
-            return Ok(MapValue::Expr(Expr {
-                kind: ExprKind::Selector(Box::new(s)),
-                at: self.cursor.since(start),
-            }));
-        }
-        Ok(MapValue::Expr(self.element_value()?))
+        Ok(MapValue::Expr(self.element_key()?))
     }
 
     fn element_options(&mut self, e: &mut Element<'a>) -> Parsed<()> {

@@ -3,7 +3,6 @@
 use super::*;
 use crate::dialect::nftables::datatype::Type;
 use crate::dialect::nftables::selector::{self, Selector};
-use crate::dialect::nftables::symbols as sym;
 use crate::packet::Family;
 
 impl<'a> Parser<'a> {
@@ -49,9 +48,7 @@ impl<'a> Parser<'a> {
             "numgen" | "jhash" | "symhash" => self.generator()?,
             "tunnel" => {
                 self.cursor.advance();
-                let key = self.take();
-                let ty = if key == "path" { Type::Named(sym::EXISTS, 1) } else { Type::Number(32) };
-                Selector::opaque(format!("tunnel {key}"), ty)
+                selector::tunnel(&self.take())
             }
             bare if selector::BARE_META.contains(&bare) => {
                 self.cursor.advance();
@@ -86,7 +83,12 @@ impl<'a> Parser<'a> {
                 "meta" | "ct" | "fib" | "rt" | "socket" | "osf" | "ipsec" | "exthdr" | "numgen" | "jhash",
                 Some(_),
             ) => true,
-            ("iif" | "oif" | "iifname" | "oifname" | "mark", _) => second.is_none(),
+            ("iif" | "oif" | "iifname" | "oifname" | "mark", s) => {
+                matches!(
+                    s,
+                    None | Some("timeout" | "expires" | "limit" | "counter" | "quota" | "comment" | "ct")
+                )
+            }
             (header, Some(field)) if selector::HEADERS.contains(&header) => {
                 selector::payload(header, field).is_some() || selector::HEADERS.contains(&field)
             }
@@ -210,22 +212,8 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         };
-        let mut family = self.family_word();
+        let family = self.family_word();
         let (key, _) = self.name("a key of `ct`")?;
-        // The other order, `ct original saddr ip` of old versions, has no use today.
-        if direction.is_some() && family.is_none() && matches!(&*key, "saddr" | "daddr") {
-            family = match self.cursor.kind() {
-                Kind::Word => address_family(self.cursor.word().unwrap_or_default()),
-                Kind::OpenBrace | Kind::NotEqual | Kind::Equal => {
-                    let mut ahead = self.cursor;
-                    while matches!(ahead.kind(), Kind::OpenBrace | Kind::NotEqual | Kind::Equal) {
-                        ahead.advance();
-                    }
-                    address_family(ahead.word().unwrap_or_default())
-                }
-                _ => None,
-            };
-        }
         selector::ct(direction, family, &key)
             .map(Some)
             .ok_or_else(|| SyntaxError::new(self.cursor.since(start), format!("`ct {key}` is not known")))
@@ -328,8 +316,4 @@ impl<'a> Parser<'a> {
         }
         Ok(selector::generator(text, &kind, modulus))
     }
-}
-
-fn address_family(word: &str) -> Option<Family> {
-    word.parse().ok().map(Family::of)
 }

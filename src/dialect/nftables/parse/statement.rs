@@ -26,6 +26,11 @@ impl<'a> Parser<'a> {
             next.kind == Kind::Word && p.cursor.bytes_of(next) == w.as_bytes()
         };
         match word {
+            "counter" | "tunnel" if next_is(self, "name") => {
+                self.cursor.advance();
+                self.cursor.advance();
+                Ok(Statement::Lookup(self.assigned()?))
+            }
             "counter" | "limit" | "quota" | "last" => self.stateful(),
             "ct" if next_is(self, "count") => self.stateful(),
             "comment" => {
@@ -222,11 +227,16 @@ impl<'a> Parser<'a> {
         let mut nat = Nat {
             source: matches!(word, "snat" | "masquerade"),
             own: matches!(word, "masquerade" | "redirect"),
-            family: self.family_word(),
+            family: None,
             address: None,
             port: None,
             prefix: false,
         };
+        // `snat ip to …`, but `snat ip saddr map …`.
+        let next = self.cursor.peek();
+        if matches!(self.cursor.bytes_of(next), b"to" | b"prefix" | b"interval" | b"addr") {
+            nat.family = self.family_word();
+        }
         loop {
             match self.cursor.word() {
                 Some("prefix") => {
@@ -240,7 +250,9 @@ impl<'a> Parser<'a> {
                 _ => break,
             }
         }
-        if self.cursor.eat_word("to") || (nat.own && self.cursor.kind() == Kind::Colon) {
+        let to = self.cursor.eat_word("to") || self.cursor.kind() == Kind::Colon;
+        // Old versions went without the `to`.
+        if to || !nat.own {
             if self.cursor.kind() != Kind::Colon {
                 nat.address = Some(self.assigned()?);
             }
@@ -250,8 +262,6 @@ impl<'a> Parser<'a> {
             if nat.own && nat.port.is_none() {
                 nat.port = nat.address.take();
             }
-        } else if !nat.own {
-            return Err(self.cursor.expected("`to`"));
         }
         while let Some("random" | "fully-random" | "persistent") = self.cursor.word() {
             self.cursor.advance();
@@ -376,7 +386,7 @@ impl<'a> Parser<'a> {
 fn has_selector(e: &Expr<'_>) -> bool {
     match &e.kind {
         ExprKind::Selector(_) => true,
-        ExprKind::Concat(parts) => parts.iter().all(has_selector),
+        ExprKind::Concat(parts) => parts.iter().any(has_selector),
         ExprKind::Bits(_, a, b) => has_selector(a) || has_selector(b),
         _ => false,
     }

@@ -1,0 +1,230 @@
+//! From the list of objects to a [`Ruleset`].
+
+use super::*;
+use crate::dialect::nftables::load::priority_of;
+use crate::dialect::nftables::ruleset::{Base, Ruleset, Source, TableFamily, TypeSpec};
+use crate::source::Diagnostic;
+use crate::source::json::{Document, Kind};
+
+struct Loader<'d> {
+    ruleset: Ruleset<'d>,
+    snippets: Snippets,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the document of file number 0.
+pub(in crate::dialect::nftables) fn load<'d>(
+    document: &'d Document<'d>,
+) -> (Ruleset<'d>, Snippets, Vec<Diagnostic>) {
+    let mut l = Loader {
+        ruleset: Ruleset::default(),
+        snippets: Snippets::default(),
+        diagnostics: document.problems().iter().map(|p| p.diagnostic(0)).collect(),
+    };
+    let list = document.root().and_then(|r| r.get("nftables"));
+    match list {
+        Some(list) if list.kind() == Kind::Array => {
+            for item in list.items() {
+                if let Err(e) = l.item(item) {
+                    l.diagnostics.push(e.diagnostic());
+                }
+            }
+        }
+        _ => {
+            let at = document.root().map_or_else(Origin::default, |r| r.origin(0));
+            let e = SyntaxError::new(at, "the list \"nftables\" is missing");
+            l.diagnostics.push(e.help("this is not the output of `nft -j list ruleset`").diagnostic());
+        }
+    }
+    (l.ruleset, l.snippets, l.diagnostics)
+}
+
+fn wrong(v: Value<'_>, message: impl Into<String>) -> SyntaxError {
+    SyntaxError::new(v.origin(0), message)
+}
+
+fn text(v: Value<'_>, key: &str) -> Parsed<String> {
+    let member = v.get(key).ok_or_else(|| wrong(v, format!("the member \"{key}\" is missing")))?;
+    match member.str() {
+        Some(s) => Ok(s.into_owned()),
+        None => Err(wrong(member, "a string is expected here")),
+    }
+}
+
+/// Whether a string, or a list of strings, holds a word.
+fn has(v: Option<Value<'_>>, word: &str) -> bool {
+    v.is_some_and(|v| v.is(word) || v.items().any(|i| i.is(word)))
+}
+
+impl<'d> Loader<'d> {
+    fn item(&mut self, item: Value<'d>) -> Parsed<()> {
+        let Some((key, v)) = item.members().next() else {
+            return Err(wrong(item, "an object such as {\"table\": …} is expected here"));
+        };
+        match &*key.str().unwrap_or_default() {
+            "metainfo" => Ok(()),
+            "add" | "create" => self.item(v),
+            "insert" => match v.get("rule") {
+                Some(rule) => self.rule(rule, true),
+                None => Err(wrong(v, "only rules are inserted")),
+            },
+            "flush" => self.flush(v),
+            "delete" | "destroy" | "replace" | "rename" | "reset" | "list" => {
+                Err(wrong(key, "commands that change a ruleset by handles are not followed")
+                    .help("lint the output of `nft -j list ruleset`"))
+            }
+            other => self.object(other, v),
+        }
+    }
+
+    fn flush(&mut self, v: Value<'d>) -> Parsed<()> {
+        match v.get("ruleset") {
+            Some(r) => {
+                let family = r.get("family").and_then(|f| f.str()).and_then(|f| TableFamily::named(&f));
+                self.ruleset.flush(family);
+                Ok(())
+            }
+            None => Err(wrong(v, "only a whole ruleset is flushed")),
+        }
+    }
+
+    fn table_of(&mut self, v: Value<'d>, key: &str) -> Parsed<usize> {
+        let family = text(v, "family")?;
+        let family =
+            TableFamily::named(&family).ok_or_else(|| wrong(v, format!("`{family}` is no family")))?;
+        Ok(self.ruleset.table_index(family, &text(v, key)?, v.origin(0)))
+    }
+
+    fn object(&mut self, kind: &str, v: Value<'d>) -> Parsed<()> {
+        match kind {
+            "table" => {
+                let t = self.table_of(v, "name")?;
+                self.ruleset.tables[t].dormant |= has(v.get("flags"), "dormant");
+                Ok(())
+            }
+            "chain" => self.chain(v),
+            "rule" => self.rule(v, false),
+            "set" | "map" | "meter" => self.set(v, kind == "map"),
+            "element" => {
+                let t = self.table_of(v, "table")?;
+                let name = text(v, "name")?;
+                let table = &mut self.ruleset.tables[t];
+                let Some(s) = table.set(&name) else {
+                    return Err(wrong(v, format!("there is no set `{name}` here")));
+                };
+                if let Some(elem) = v.get("elem") {
+                    table.sets[s].changes.push((true, Source::Json(elem, 0)));
+                }
+                Ok(())
+            }
+            "limit" | "quota" => {
+                let t = self.table_of(v, "table")?;
+                let over = v.get("inv").and_then(|i| i.bool()) == Some(true);
+                self.ruleset.tables[t].declare_object(kind, &text(v, "name")?, over);
+                Ok(())
+            }
+            "flowtable" | "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
+            | "synproxy" | "tunnel" => self.table_of(v, "table").map(|_| ()),
+            other => Err(wrong(v, format!("`{other}` is not known"))),
+        }
+    }
+
+    fn chain(&mut self, v: Value<'d>) -> Parsed<()> {
+        let t = self.table_of(v, "table")?;
+        let family = self.ruleset.tables[t].family;
+        let table = self.ruleset.tables[t].name.clone();
+        let (_, c) = self.ruleset.chain(family, &table, &text(v, "name")?, v.origin(0));
+        let Some(hook) = v.get("hook") else {
+            return Ok(());
+        };
+        let prio = v.get("prio").ok_or_else(|| wrong(v, "the member \"prio\" is missing"))?;
+        let written = prio.str().unwrap_or_else(|| prio.raw());
+        let priority = priority_of(&written, family)
+            .ok_or_else(|| wrong(prio, format!("`{written}` is no priority")))?;
+        let base = Base {
+            kind: text(v, "type")?,
+            hook: hook.str().unwrap_or_default().into_owned(),
+            priority,
+            at: v.origin(0),
+        };
+        let chain = &mut self.ruleset.tables[t].chains[c];
+        chain.base = Some(base);
+        if let Some(policy) = v.get("policy") {
+            chain.policies.push((policy.is("drop"), policy.origin(0)));
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, v: Value<'d>, first: bool) -> Parsed<()> {
+        let t = self.table_of(v, "table")?;
+        let chain = text(v, "chain")?;
+        let expr = v.get("expr").ok_or_else(|| wrong(v, "the member \"expr\" is missing"))?;
+        for s in expr.items() {
+            if s.kind() == Kind::String {
+                self.snippets.add(s, 0);
+                self.changed_in_text(t, &s.str().unwrap_or_default());
+            }
+            self.changed(t, s);
+        }
+        let table = &mut self.ruleset.tables[t];
+        let Some(c) = table.chain(&chain) else {
+            return Err(wrong(v, format!("there is no chain `{chain}` here")));
+        };
+        let rules = &mut table.chains[c].rules;
+        let at = if first { 0 } else { rules.len() };
+        rules.insert(at, Source::Json(expr, 0));
+        Ok(())
+    }
+
+    // Notes a set that a statement changes.
+    fn changed(&mut self, t: usize, statement: Value<'d>) {
+        for (key, name) in [("set", "set"), ("map", "map")] {
+            let Some(update) = statement.get(key) else { continue };
+            let removes = update.get("op").is_some_and(|o| o.is("delete"));
+            if let Some(name) = update.get(name).and_then(|n| n.str()) {
+                let name = name.trim_start_matches('@').to_owned();
+                *self.ruleset.tables[t].changed.entry(name).or_default() |= removes;
+            }
+        }
+    }
+
+    fn changed_in_text(&mut self, t: usize, text: &str) {
+        let mut verb = None;
+        for word in text.split_whitespace() {
+            if let (Some(removes), Some(name)) = (verb, word.strip_prefix('@')) {
+                *self.ruleset.tables[t].changed.entry(name.to_owned()).or_default() |= removes;
+            }
+            verb = match word {
+                "add" | "update" => Some(false),
+                "delete" => Some(true),
+                _ => None,
+            };
+        }
+    }
+
+    fn set(&mut self, v: Value<'d>, is_map: bool) -> Parsed<()> {
+        let t = self.table_of(v, "table")?;
+        let set = self.ruleset.tables[t].declare_set(&text(v, "name")?, is_map, v.origin(0));
+        set.key = v.get("type").map(type_spec);
+        set.value = v.get("map").map(type_spec);
+        let flags = v.get("flags");
+        set.dynamic = has(flags, "dynamic");
+        set.timeouts = has(flags, "timeout");
+        set.expires = v.get("timeout").is_some();
+        if let Some(elem) = v.get("elem") {
+            set.changes.push((true, Source::Json(elem, 0)));
+        }
+        Ok(())
+    }
+}
+
+// `"ipv4_addr"`, `["ipv4_addr", "inet_service"]`, `{"typeof": …}`.
+fn type_spec(v: Value<'_>) -> TypeSpec<'_> {
+    if let Some(like) = v.get("typeof") {
+        return TypeSpec::Like(Source::Json(like, 0));
+    }
+    match v.str() {
+        Some(name) => TypeSpec::Names(vec![name.into_owned()]),
+        None => TypeSpec::Names(v.items().filter_map(|i| i.str()).map(|s| s.into_owned()).collect()),
+    }
+}
