@@ -64,6 +64,29 @@ fn markdown() {
 }
 
 #[test]
+fn html() {
+    let page = render("html", &report(), &Style { date: Some("2026-03-31".into()), ..plain(0) });
+    insta::with_settings!({filters => vec![(r"(?s)<style>.*</style>", "<style>…</style>")]}, {
+        insta::assert_snapshot!(page);
+    });
+}
+
+#[test]
+fn nothing_from_a_dump_becomes_markup_or_is_fetched() {
+    for format in ["html", "junit"] {
+        let page = render(format, &report(), &plain(0));
+        assert!(!page.contains("<script") && !page.contains("<fixed>"), "{format}");
+    }
+    let page = render("html", &report(), &plain(0));
+    for outside in ["src=", "@import", "url(", "href=\"http", "onload", "<link", "<iframe"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let parsed =
+        roxmltree::Document::parse(&render("junit", &report(), &plain(0))).map(|d| d.descendants().count());
+    assert!(parsed.is_ok_and(|n| n > 20));
+}
+
+#[test]
 fn no_format_lets_a_dump_command_a_terminal() {
     for (format, _) in FORMATS {
         let text = render(format, &report(), &plain(80));

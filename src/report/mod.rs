@@ -3,6 +3,7 @@
 pub mod concise;
 pub mod explain;
 pub mod github;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
@@ -52,6 +53,7 @@ pub const FORMATS: &[(&str, Write)] = &[
     ("github", github::write),
     ("junit", junit::write),
     ("markdown", markdown::write),
+    ("html", html::write),
 ];
 
 /// Where havenlint is described.
