@@ -86,3 +86,159 @@ fn set(options: &mut ReadOptions, setting: &str) {
         _ => panic!("@{setting} means nothing"),
     }
 }
+
+// What the checks of pfSense say about a configuration, as (id, line).
+fn findings(case: &str) -> Vec<(String, String)> {
+    use havenlint::check::registry::{Subject, run};
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense").join(case).join("config.xml");
+    let firewall = read(&path, &ReadOptions::default());
+    let environment = Environment::default();
+    let subject =
+        Subject { firewall: &firewall, beside: &[&firewall], environment: &environment, name: case };
+    let mut found = Vec::new();
+    run(&subject, &mut found);
+    found.retain(|f| f.rule.starts_with("HL-PF-"));
+    found.into_iter().map(|f| (f.rule, f.message)).collect()
+}
+
+#[test]
+fn checks_name_what_is_odd() {
+    let ids = |case: &str| -> Vec<String> {
+        let mut ids: Vec<_> = findings(case).into_iter().map(|f| f.0).collect();
+        ids.dedup();
+        ids
+    };
+    assert_eq!(ids("default-2.7.2"), Vec::<String>::new(), "the factory default is clean");
+    assert_eq!(ids("quirks-2.4"), ["HL-PF-QUIRK"]);
+    let quirks: Vec<String> = findings("quirks-2.4").into_iter().map(|f| f.1).collect();
+    for words in [
+        "applies to every interface",
+        "stops only TCP packets",
+        "matches all TCP ports",
+        "protocol icmp has no ports",
+        "`10.0.0.1-10.0.0.9` is neither",
+    ] {
+        assert!(quirks.iter().any(|q| q.contains(words)), "{words}: {quirks:#?}");
+    }
+    assert_eq!(ids("nat"), ["HL-PF-ORPHAN"]);
+    let edge = findings("edge-east");
+    assert!(
+        edge.contains(&("HL-PF-ALIAS".to_owned(), "nothing names alias OLD_BACKUP".to_owned())),
+        "{edge:#?}"
+    );
+    let hidden = edge.iter().filter(|f| f.0 == "HL-PF-SHADOWED").count();
+    assert_eq!(hidden, 4, "rules below the forgotten one whose senders are all in LAN net: {edge:#?}");
+    assert_eq!(ids("multi-wan"), ["HL-PF-ALIAS"], "an empty alias");
+    assert_eq!(ids("opnsense"), ["HL-PF-SHADOWED"]);
+}
+
+fn read_text(text: &str) -> Firewall {
+    Pfsense.read(&[SourceFile::new("config.xml", text)], &ReadOptions::default())
+}
+
+fn everything_undecided(firewall: &Firewall) -> bool {
+    [
+        "forward lan>wan tcp 10.0.0.5:40000 > 192.0.2.9:443",
+        "input wan tcp 192.0.2.9:40000 > 203.0.113.2:22",
+        "output wan udp 203.0.113.2:40000 > 192.0.2.9:53",
+    ]
+    .iter()
+    .all(|p| trace(firewall, &p.parse().unwrap()).verdict == Verdict::Undecided)
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_with_its_place_and_decides_nothing() {
+    use havenlint::source::Severity;
+    let good = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/default-2.7.2/config.xml"),
+    )
+    .unwrap();
+    let twice = good.replacen("<type>pass</type>", "<type>pass</type><TYPE>block</TYPE>", 1);
+    let bomb = good.replacen(
+        "<pfsense>",
+        "<!DOCTYPE pfsense [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><pfsense>",
+        1,
+    );
+    for (text, line, words) in [
+        (&good[..good.len() / 2], good[..good.len() / 2].lines().count() as u32, "cut off"),
+        (bomb.as_str(), 2, "DTD"),
+        (twice.as_str(), 96, "stands twice"),
+        ("<m0n0wall><version>1</version></m0n0wall>", 1, "not <pfsense>"),
+        ("this is no XML", 1, ""),
+        ("<pfsense><a></b></pfsense>", 1, "well-formed"),
+    ] {
+        let firewall = read_text(text);
+        let worst = firewall.diagnostics.iter().find(|d| d.severity == Severity::Error).expect(words);
+        assert!(worst.message.contains(words), "{}", worst.message);
+        assert!(!worst.help.is_empty());
+        assert_eq!(firewall.locate(worst.origin).line, line, "{}", worst.message);
+        assert!(everything_undecided(&firewall), "{words}");
+    }
+    let latin = [good.as_bytes(), b"\xff"].concat();
+    let firewall = Pfsense.read(&[SourceFile::new("c", latin)], &ReadOptions::default());
+    assert!(firewall.diagnostics[0].message.contains("UTF-8") && everything_undecided(&firewall));
+}
+
+#[test]
+fn unknown_rules_are_counted_not_guessed() {
+    let text = "<pfsense><version>23.3</version><filter><rule><type>pass</type><interface>lan</interface></rule>\
+                <newrule><type>block</type></newrule></filter></pfsense>";
+    let firewall = read_text(text);
+    assert_eq!(firewall.ledger.not_understood, 1);
+    assert!(firewall.diagnostics.iter().any(|d| d.message.contains("newrule")));
+}
+
+#[test]
+fn the_deployment_can_take_interfaces_from_the_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/edge-east/config.xml");
+    let firewall = read(&path, &ReadOptions::default());
+    let of = |name: &str| {
+        let i = firewall.interfaces.iter().find(|i| i.name == name).unwrap();
+        (addr::display(&i.addresses), addr::display(i.networks.as_ref().unwrap()))
+    };
+    assert_eq!(of("opt3"), (vec!["10.255.0.1".into()], vec!["10.2.0.0/16".into(), "10.255.0.0/30".into()]));
+    assert_eq!(of("lan").1, ["10.1.0.0/24", "2001:db8:1::/64"]);
+    assert!(firewall.local.as_ref().unwrap().contains(addr::value("203.0.113.2".parse().unwrap())));
+    let dhcp = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/default-2.8/config.xml");
+    let wan = read(&dhcp, &ReadOptions::default()).interfaces.remove(0);
+    assert_eq!((wan.name.as_str(), wan.networks), ("wan", None));
+}
+
+mod damaged {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        // Any piece of a real configuration replaced by any other piece, or by bytes.
+        #[test]
+        fn no_input_panics(which in 0usize..100, cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..60), 1..6), noise in prop::collection::vec(any::<u8>(), 0..8)) {
+            let all = cases();
+            let mut bytes = std::fs::read(all[which % all.len()].join("config.xml")).unwrap();
+            for (from, to, at, length) in cuts {
+                let piece: Vec<u8> = bytes[from.index(bytes.len())..].iter().copied().take(length).collect();
+                let (a, b) = (at.index(bytes.len()), to.index(bytes.len()));
+                let end = if length % 3 == 0 { a + (b.saturating_sub(a)).min(length) } else { a };
+                bytes.splice(a..end, if length % 7 == 0 { noise.clone() } else { piece });
+            }
+            let firewall = Pfsense.read(&[SourceFile::new("config.xml", bytes)], &ReadOptions::default());
+            let packet = "forward lan>wan tcp 10.0.0.5:40000 > 192.0.2.9:443".parse().unwrap();
+            trace(&firewall, &packet);
+        }
+
+        // Well-formed all the time: texts of elements replaced by odd ones.
+        #[test]
+        fn odd_texts_do_not_panic(which in 0usize..100, at in any::<prop::sample::Index>(), odd in prop::sample::select(vec!["", "-", "-1", "99999999999", "1-", "-1-2", "::", "::/0", "0.0.0.0/33", "!", "!x", "a-b", "opt", "optip", "ip", "(self)", "_vip", "any", "1:70000", "&amp;amp;", "é", "65536", "0-0", "tcp/", "10.0.0.0/8/8", ",", "\u{a0}"])) {
+            let all = cases();
+            let text = std::fs::read_to_string(all[which % all.len()].join("config.xml")).unwrap();
+            let places: Vec<_> = text.match_indices("</").map(|m| m.0).collect();
+            let end = *at.get(&places);
+            let start = text[..end].rfind('>').unwrap() + 1;
+            let changed = format!("{}{odd}{}", &text[..start], &text[end..]);
+            let firewall = read_text(&changed);
+            let packet = "input wan tcp 198.41.0.4:40000 > 203.0.113.2:443".parse().unwrap();
+            trace(&firewall, &packet);
+        }
+    }
+}

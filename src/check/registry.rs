@@ -64,6 +64,12 @@ pub static CHECKS: &[&Check] = &[
     &empty_chain::CHECK,
     &ipv6_unguarded::CHECK,
     &never_matches::CHECK,
+    &pf_alias::CHECK,
+    &pf_lockout::CHECK,
+    &pf_orphan::CHECK,
+    &pf_quirk::CHECK,
+    &pf_shadowed::CHECK,
+    &pf_wan_open::CHECK,
     &policy_accept::CHECK,
     &unused_chain::CHECK,
 ];

@@ -12,8 +12,6 @@ use crate::packet::{Family, IntervalSet};
 /// Source or destination as written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct End {
-    /// The element exists.
-    pub present: bool,
     /// `<any>`.
     pub any: bool,
     /// `<network>`.
@@ -31,8 +29,7 @@ impl End {
     pub fn pfsense(e: Option<Element<'_>>) -> Self {
         let Some(e) = e else { return Self::default() };
         Self {
-            present: true,
-            any: e.flag("any"),
+            any: e.at("any").is_some(),
             network: e.word("network"),
             address: e.word("address"),
             not: e.flag("not"),

@@ -303,7 +303,7 @@ mod tests {
         let file = SourceFile::new("c", text.as_str());
         let doc = super::super::xml::parse(&text, &file).unwrap();
         Aliases::read(
-            Element(doc.root_element()),
+            Element::root(&doc, Product::PfSense),
             &BTreeMap::from([("known.example".to_owned(), addr::parse("192.0.2.7").unwrap())]),
         )
     }

@@ -1,5 +1,6 @@
 //! What the dialect keeps of a configuration for its own checks ([`Firewall::native`](crate::model::Firewall::native)).
 
+use crate::model::Firewall;
 use crate::source::Origin;
 
 /// Facts about a configuration that its pf rules no longer show.
@@ -11,6 +12,10 @@ pub struct Facts {
     pub aliases: Vec<AliasFact>,
     /// Port forwards whose filter rule is missing or off.
     pub orphans: Vec<Orphan>,
+    /// Rules that are never reached.
+    pub shadows: Vec<Shadow>,
+    /// Rules on outside interfaces that are open to everybody.
+    pub openings: Vec<Opening>,
     /// The setting that turns the anti-lockout rule off, if it is off.
     pub no_anti_lockout: Option<Origin>,
     /// Ports of the box's administration: web interface, and ssh where it is on.
@@ -19,6 +24,13 @@ pub struct Facts {
     pub outside: Vec<String>,
     /// pf would not load the rules, or cannot read the file: nothing is certain about this box.
     pub refused: bool,
+}
+
+impl Facts {
+    /// The facts that a firewall read from a pfSense or OPNsense configuration carries.
+    pub fn of(firewall: &Firewall) -> Option<&Facts> {
+        firewall.native.as_ref().and_then(|n| n.downcast_ref())
+    }
 }
 
 /// Something that means something else than it looks like.
@@ -49,10 +61,6 @@ pub enum QuirkKind {
     Dropped,
     /// `not` together with `any` is ignored.
     NotAnyIgnored,
-    /// A negated list that is a union of complements: everything.
-    NegatedList,
-    /// A range of addresses in an alias, which pfSense takes for a host name.
-    RangeInAlias,
 }
 
 /// An alias.
@@ -77,4 +85,24 @@ pub struct Orphan {
     pub message: String,
     /// The filter rule that is off, if it still exists.
     pub rule: Option<Origin>,
+}
+
+/// A rule that no packet reaches: another takes all of its packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// The rule.
+    pub origin: Origin,
+    /// The rule that takes its packets.
+    pub by: Origin,
+    /// What made that rule, where nobody wrote it.
+    pub note: Option<String>,
+}
+
+/// A rule that lets everybody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The rule.
+    pub origin: Origin,
+    /// What it opens, one sentence without a full stop.
+    pub message: String,
 }

@@ -139,9 +139,12 @@ impl Interfaces {
         let bridged = bridge_members(root);
         let described: Vec<_> = root.at("interfaces").into_iter().flat_map(Element::elements).collect();
         out.described = described.len();
+        let mut groups = Vec::new();
         for e in described {
             let key = e.name().to_ascii_lowercase();
-            if in_force(e, product) {
+            if e.word("type") == "group" && product == Product::OpnSense {
+                groups.push(e);
+            } else if e.flag("enable") {
                 out.list.push(iface(e, key, &bridged));
             } else {
                 out.disabled.push((key, e.origin()));
@@ -149,15 +152,16 @@ impl Interfaces {
         }
         add_vips(root, &mut out);
         add_pseudo(root, &mut out);
+        for e in groups {
+            let key = e.name().to_ascii_lowercase();
+            let devices: &[&str] = if key == "wireguard" { &["wg"] } else { &["ovpns", "ovpnc"] };
+            if out.get(&key).is_none() {
+                let names = family_of_devices(&out, devices).union(&name(&key));
+                out.list.push(pseudo(&key, &key, names, e.origin()));
+            }
+        }
         add_groups(root, &mut out);
         out
-    }
-}
-
-fn in_force(e: Element<'_>, product: Product) -> bool {
-    match product {
-        Product::PfSense => e.flag("enable"),
-        Product::OpnSense => e.value("enable").is_some_and(|t| t != "0"),
     }
 }
 
@@ -299,7 +303,12 @@ fn add_groups(root: Element<'_>, out: &mut Interfaces) {
         if key.is_empty() || out.get(&key).is_some() {
             continue;
         }
-        let members: Vec<String> = e.word("members").split_whitespace().map(str::to_owned).collect();
+        let members: Vec<String> = e
+            .word("members")
+            .split([' ', ',', '\n', '\t'])
+            .filter(|m| !m.is_empty())
+            .map(str::to_owned)
+            .collect();
         let mut names = IntervalSet::EMPTY;
         for member in &members {
             // A member is a key, or a device that may be assigned to a key.

@@ -10,29 +10,20 @@
 //!
 //! Facts come from pfSense's `filter.inc` and the files it uses, of 2.4.5 to 2.8, and from pf.conf(5).
 
-#[allow(dead_code)]
 mod address;
-#[allow(dead_code)]
 mod aliases;
 pub mod facts;
-#[allow(dead_code)]
 mod interfaces;
-#[allow(dead_code)]
 mod lower;
 mod nat;
-#[allow(dead_code)]
+mod opnsense;
 mod pf;
-#[allow(dead_code)]
 mod read;
-#[allow(dead_code)]
 mod release;
-#[allow(dead_code)]
 mod schedule;
-#[allow(dead_code)]
+mod shadow;
 mod system;
-#[allow(dead_code)]
 mod user;
-#[allow(dead_code)]
 mod xml;
 
 use super::{Dialect, ReadOptions, Role};
@@ -83,7 +74,6 @@ fn root_name(content: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-#[allow(dead_code)]
 mod tests {
     use super::*;
 

@@ -61,11 +61,6 @@ impl Addresses {
         Self { unknown: vec![unknown], ..Self::of(IntervalSet::EMPTY) }
     }
 
-    /// Whether it is every address of the family, for certain.
-    pub fn is_any(&self, family: Family) -> bool {
-        !self.negated && self.needs.is_empty() && self.set.covers(&family.all())
-    }
-
     /// These and others.
     pub fn add(&mut self, other: Addresses) {
         self.set = self.set.union(&other.set);

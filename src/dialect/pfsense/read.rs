@@ -7,7 +7,7 @@ use super::pf::{Addresses, PfRule, Ruleset};
 use super::release::{Product, Release};
 use super::user::{self, Context, Outcome, Written};
 use super::xml::{self, Element};
-use super::{lower, root_name, system, variant};
+use super::{lower, opnsense, root_name, system, variant};
 use crate::dialect::ReadOptions;
 use crate::model::{Builder, Firewall, Interface, Ledger};
 use crate::packet::{Family, IntervalSet};
@@ -23,8 +23,8 @@ pub(super) fn firewall(files: &[Arc<SourceFile>], options: &ReadOptions) -> Fire
     let Some(file) = files.first() else { return builder.finish() };
     let outcome = text(file).and_then(|text| {
         let doc = xml::parse(text, file)?;
-        let root = Element(doc.root_element());
-        let product = product(root)?;
+        let product = product(Element::root(&doc, Product::PfSense))?;
+        let root = Element::root(&doc, product);
         document(root, product, options, &mut builder);
         Ok(())
     });
@@ -74,9 +74,7 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
         );
         rules.refused.push((twice.origin(), why));
     }
-    if product == Product::PfSense {
-        rules.disabled = root.at("system/disablefilter").map(Element::origin);
-    }
+    rules.disabled = root.flagged("system/disablefilter").map(Element::origin);
     let mut ledger = generate(&cx, &mut rules, &mut facts);
     unknown_rules(root, &mut ledger, &mut diagnostics);
     for (origin, why) in &rules.refused {
@@ -89,10 +87,12 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
     }
     facts.refused = !rules.refused.is_empty();
     facts.admin_ports = system::admin_ports(root);
-    facts.no_anti_lockout = root.at("system/webgui/noantilockout").map(Element::origin);
+    facts.no_anti_lockout = root.flagged("system/webgui/noantilockout").map(Element::origin);
     facts.outside =
         cx.interfaces.real().filter(|i| i.has_gateway() || i.key == "wan").map(|i| i.key.clone()).collect();
     alias_facts(&cx, &mut facts);
+    super::shadow::shadows(&rules.rules, &mut facts);
+    super::shadow::openings(&rules.rules, &cx, &mut facts);
     let local = cx.interfaces.local();
     let whole = system::place(root, "filter");
     lower::lower(&rules, builder, &super::address::itself(&cx), whole);
@@ -121,7 +121,10 @@ fn context<'a>(
             Product::OpnSense => Release::V2_9,
         },
         interfaces: Interfaces::read(root, product),
-        aliases: Aliases::read(root, &options.names),
+        aliases: match product {
+            Product::PfSense => Aliases::read(root, &options.names),
+            Product::OpnSense => opnsense::aliases(root, &options.names),
+        },
         schedules: schedules.map(|s| (s.word("name"), s)).collect(),
         gateways: gateways
             .filter(|g| g.is("gateway_item") || g.is("gateway_group"))
@@ -134,13 +137,7 @@ fn context<'a>(
 // Generates all rules; counts how well those that somebody wrote were understood.
 fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger {
     let mut ledger = Ledger::default();
-    let written: Vec<Written> = cx
-        .root
-        .at("filter")
-        .into_iter()
-        .flat_map(|f| f.list("rule"))
-        .filter_map(|e| Written::pfsense(e, cx.release))
-        .collect();
+    let written = written(cx);
     let class = |w: &Written| {
         let group = w.interfaces.first().and_then(|k| cx.interfaces.get(k)).is_some_and(|i| i.group);
         if w.floating { 0 } else { u8::from(!group) + 1 }
@@ -159,6 +156,15 @@ fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger 
     super::nat::generate(cx, rules, facts);
     facts.quirks.sort_by_key(|q| (q.origin, q.kind));
     ledger
+}
+
+// Rules that somebody wrote, in the order of their stores.
+fn written(cx: &Context<'_>) -> Vec<Written> {
+    let legacy = cx.root.at("filter").into_iter().flat_map(|f| f.list("rule"));
+    match cx.product {
+        Product::PfSense => legacy.filter_map(|e| Written::pfsense(e, cx.release)).collect(),
+        Product::OpnSense => opnsense::rules(cx.root, legacy),
+    }
 }
 
 fn count(outcome: &Outcome, ledger: &mut Ledger) {
@@ -216,11 +222,15 @@ fn unknown_rules(root: Element<'_>, ledger: &mut Ledger, diagnostics: &mut Vec<D
 fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
     let mut used: FxHashSet<String> = FxHashSet::default();
     // Any element outside the aliases may name one; a word that equals the name counts as a use.
-    for e in cx.root.elements().filter(|e| !e.is("aliases") && !e.is("rrddata")) {
+    // (OPNsense keeps its aliases in <OPNsense><Firewall><Alias>.)
+    let skipped = |e: &Element<'_>| {
+        ["aliases", "rrddata", "descr", "description", "revision", "alias"].iter().any(|n| e.is(n))
+    };
+    for e in cx.root.elements().filter(|e| !skipped(e)) {
         let mut stack = vec![e];
         while let Some(e) = stack.pop() {
             let before = stack.len();
-            stack.extend(e.elements());
+            stack.extend(e.elements().filter(|e| !skipped(e)));
             if stack.len() == before {
                 let text = e.text();
                 for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {

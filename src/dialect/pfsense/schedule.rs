@@ -41,6 +41,7 @@ fn holds(range: Element<'_>, at: DateTime) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::release::Product;
     use super::*;
     use crate::source::SourceFile;
     use jiff::civil::date;
@@ -50,7 +51,7 @@ mod tests {
         let text = "<schedule><timerange><position>1,2,3,4,5</position><hour>8:00-17:30</hour></timerange>\
                     <timerange><month>12,12</month><day>24,31</day><hour>0:00-23:59</hour></timerange></schedule>";
         let doc = super::super::xml::parse(text, &SourceFile::new("c", text)).unwrap();
-        let schedule = Element(doc.root_element());
+        let schedule = Element::root(&doc, Product::PfSense);
         for (at, expected) in [
             (date(2026, 11, 23).at(8, 0, 0, 0), true),
             (date(2026, 11, 23).at(17, 29, 59, 0), true),

@@ -4,7 +4,7 @@
 use super::address::itself;
 use super::interfaces::{Addressing, Iface, phase1};
 use super::pf::{Addresses, PfAction, PfRule, Unknown};
-use super::release::Release;
+use super::release::{Product, Release};
 use super::user::Context;
 use super::xml::Element;
 use crate::packet::addr::{self, Family};
@@ -116,7 +116,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         out.push(PfRule::implicit(Pass, at, note).quick().family(Family::V6).on(lo0()));
         out.push(PfRule::implicit(Block, at, note).quick().family(Family::V6));
     }
-    if !root.flag("system/no_apipa_block") {
+    if cx.product == Product::PfSense && !root.flag("system/no_apipa_block") {
         let local = nets(&["169.254.0.0/16"]);
         let rule = || {
             PfRule::implicit(Block, filter, "link-local IPv4 addresses are blocked")
@@ -133,7 +133,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         out.push(PfRule::implicit(Block, filter, note).outbound().family(family));
     }
     if ipv6 {
-        icmpv6(filter, out);
+        icmpv6(cx.product, filter, out);
     }
     for family in [Family::V4, Family::V6].into_iter().filter(|f| *f == Family::V4 || ipv6) {
         let rule = || {
@@ -173,7 +173,7 @@ fn table(name: &str, why: &str) -> Unknown {
     Unknown { assumed: Some(false), ..Unknown::new(format!("in table {name}"), why) }
 }
 
-fn icmpv6(filter: Origin, out: &mut Vec<PfRule>) {
+fn icmpv6(product: Product, filter: Origin, out: &mut Vec<PfRule>) {
     let rule = || {
         PfRule::implicit(Pass, filter, "ICMPv6 that IPv6 needs is passed")
             .quick()
@@ -183,7 +183,10 @@ fn icmpv6(filter: Origin, out: &mut Vec<PfRule>) {
     let local = || nets(&["fe80::/10"]);
     let group = || nets(&["ff02::/16"]);
     let with = |rule: PfRule, list: &[u8]| PfRule { icmp: Some(types(list)), ..rule };
-    out.push(with(rule(), &[1, 2, 135, 136]));
+    // OPNsense passes what RFC 4890 asks for.
+    let needed: &[u8] =
+        if product == Product::OpnSense { &[1, 2, 3, 4, 135, 136] } else { &[1, 2, 135, 136] };
+    out.push(with(rule(), needed));
     let answers = [129, 133, 134, 135, 136];
     out.push(with(rule().outbound().from(local()).to(local()), &answers));
     out.push(with(rule().outbound().from(local()).to(group()), &answers));
@@ -234,7 +237,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
         out.push(six(udp(PfRule::inbound, 547, 546, "DHCPv6 client")));
         out.push(six(udp(PfRule::outbound, 546, 547, "DHCPv6 client")));
     }
-    let flag = |name| settings.and_then(|s| s.at(name));
+    let flag = |name| settings.and_then(|s| s.flagged(name));
     if let Some(e) = flag("blockbogons") {
         bogons(i, e.origin(), ipv6, out);
     }
@@ -243,7 +246,11 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
         let note = format!("private networks are blocked on {}", i.key);
         let rule =
             || PfRule::implicit(Block, e.origin(), note.as_str()).quick().inbound().on(i.names.clone());
-        for net in ["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"] {
+        let blocked: &[&str] = match cx.product {
+            Product::PfSense => &["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
+            Product::OpnSense => OPNSENSE_PRIVATE,
+        };
+        for net in blocked {
             out.push(rule().from(nets(&[net])));
         }
     }
@@ -296,6 +303,17 @@ fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
         }
     }
 }
+
+const OPNSENSE_PRIVATE: &[&str] = &[
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fd00::/8",
+    "fe80::/10",
+];
 
 fn antispoof(i: &Iface, out: &mut Vec<PfRule>) {
     if i.bridged {
@@ -431,7 +449,7 @@ pub(super) fn admin_ports(root: Element<'_>) -> Vec<u16> {
     if is_https(root) && !root.flag("system/webgui/disablehttpredirect") && ports[0] != 80 {
         ports.push(80);
     }
-    if root.flag("system/ssh/enable") || root.flag("system/enablesshd") {
+    if root.flag("system/ssh/enable") || root.flag("system/ssh/enabled") || root.flag("system/enablesshd") {
         ports.push(ssh_port(root));
     }
     ports
@@ -453,7 +471,7 @@ fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
 
 // Rule 20: packets between networks of one side, of which only half pass through the box.
 fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
-    let Some(setting) = cx.root.at("filter/bypassstaticroutes") else { return };
+    let Some(setting) = cx.root.flagged("filter/bypassstaticroutes") else { return };
     for route in
         cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
     {

@@ -313,12 +313,14 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
     rule.tag = Some(w.tag.clone()).filter(|t| !t.is_empty());
     let tested = Some(w.tagged.clone()).filter(|t| !t.is_empty());
     rule.tagged = tested.map(|name| Tagged { name, negated: w.not_tagged });
-    rule.conditions = conditions(w, cx)?;
+    let Some(conditions) = conditions(w, cx) else { return Ok(Vec::new()) };
+    rule.conditions = conditions;
     gateway(w, &mut rule, cx);
     Ok(vec![rule])
 }
 
-fn conditions(w: &Written, cx: &Context<'_>) -> Result<Vec<Unknown>, Fault> {
+// `None`: a schedule says that the rule is not in force at the moment.
+fn conditions(w: &Written, cx: &Context<'_>) -> Option<Vec<Unknown>> {
     let mut out = Vec::new();
     if !w.os.is_empty() && w.protocol == "tcp" {
         out.push(Unknown::new(
@@ -335,10 +337,10 @@ fn conditions(w: &Written, cx: &Context<'_>) -> Result<Vec<Unknown>, Fault> {
             None => out.push(Unknown::new(text, "give the moment with --at to decide it")),
             Some(None) => out.push(Unknown::new(text, "its time ranges cannot be read")),
             Some(Some(true)) => {}
-            Some(Some(false)) => return Err(Fault::Dropped(format!("{text} is not active at that moment"))),
+            Some(Some(false)) => return None,
         }
     }
-    Ok(out)
+    Some(out)
 }
 
 fn gateway(w: &Written, rule: &mut PfRule, cx: &Context<'_>) {

@@ -1,5 +1,6 @@
 //! The XML of a configuration, read as pfSense reads it (`xmlparse.inc`), with the place of every element.
 
+use super::release::Product;
 use crate::source::{Diagnostic, Origin, SourceFile};
 use roxmltree::{Document, Error, NodeType, ParsingOptions};
 
@@ -72,7 +73,7 @@ fn explain(e: &Error, file: &SourceFile) -> Diagnostic {
         }
         Error::NoRootNode => Diagnostic::error(at(0), "the file holds no XML element")
             .help("export it again under Diagnostics > Backup & Restore"),
-        Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
+        _ if is_cut(bytes) => {
             let end = bytes.len().saturating_sub(1);
             Diagnostic::error(at(end), "the file ends before its last element is closed: it was cut off")
                 .help("export it again under Diagnostics > Backup & Restore")
@@ -87,6 +88,16 @@ fn explain(e: &Error, file: &SourceFile) -> Diagnostic {
                 .help("pfSense itself refuses such a file; restore it from a backup")
         }
     }
+}
+
+// Whether the document's element is opened and not closed at the end of the file.
+fn is_cut(bytes: &[u8]) -> bool {
+    let Some(root) = super::root_name(bytes) else { return false };
+    let closing = [b"</", root, b">"].concat();
+    let tail = bytes.trim_ascii_end();
+    // What may stand behind the closing tag is a comment: the tag is looked for in the last bytes only.
+    memchr::memmem::find(&tail[tail.len().saturating_sub(4096)..], &closing).is_none()
+        && !tail.ends_with(b"/>")
 }
 
 fn too_deep(doc: &Document<'_>) -> Option<Origin> {
@@ -123,12 +134,20 @@ fn repeated<'a>(siblings: &[Element<'a>]) -> Vec<Element<'a>> {
 
 /// An element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element<'a>(pub roxmltree::Node<'a, 'a>);
+pub(super) struct Element<'a> {
+    node: roxmltree::Node<'a, 'a>,
+    product: Product,
+}
 
 impl<'a> Element<'a> {
+    /// The root of a product's document.
+    pub fn root(doc: &'a Document<'a>, product: Product) -> Self {
+        Self { node: doc.root_element(), product }
+    }
+
     /// Name as written; pfSense folds case, so compare with [`Element::is`].
     pub fn name(self) -> &'a str {
-        self.0.tag_name().name()
+        self.node.tag_name().name()
     }
 
     /// Whether this is its name, in any case.
@@ -138,7 +157,7 @@ impl<'a> Element<'a> {
 
     /// Element children.
     pub fn elements(self) -> impl Iterator<Item = Element<'a>> {
-        self.0.children().filter(|c| c.is_element()).map(Element)
+        self.node.children().filter(|c| c.is_element()).map(move |node| Self { node, product: self.product })
     }
 
     /// The descendant at a path of names separated by `/`.
@@ -146,9 +165,17 @@ impl<'a> Element<'a> {
         path.split('/').try_fold(self, |e, name| e.elements().find(|c| c.is(name)))
     }
 
-    /// Whether the element at the path exists: a flag is set by its mere presence.
+    /// Whether a flag is set. In pfSense its mere presence sets it; in OPNsense its text must say so.
     pub fn flag(self, path: &str) -> bool {
-        self.at(path).is_some()
+        self.at(path).is_some_and(|e| match self.product {
+            Product::PfSense => true,
+            Product::OpnSense => !matches!(e.text().as_str(), "" | "0"),
+        })
+    }
+
+    /// The element of a flag that is set.
+    pub fn flagged(self, path: &str) -> Option<Element<'a>> {
+        self.at(path).filter(|_| self.flag(path))
     }
 
     /// Children of that name that are not empty; pfSense drops empty elements of a list.
@@ -163,7 +190,7 @@ impl<'a> Element<'a> {
 
     /// The text: CDATA sections joined, tabs and line ends trimmed (not spaces), entities decoded once more.
     pub fn text(self) -> String {
-        let texts = self.0.children().filter(|c| c.node_type() == NodeType::Text);
+        let texts = self.node.children().filter(|c| c.node_type() == NodeType::Text);
         let whole: String = texts.filter_map(|t| t.text()).collect();
         decode(whole.trim_matches(['\t', '\r', '\n']))
     }
@@ -178,14 +205,9 @@ impl<'a> Element<'a> {
         self.value(path).unwrap_or_default()
     }
 
-    /// The value of an attribute.
-    pub fn attribute(self, name: &str) -> Option<&'a str> {
-        self.0.attribute(name)
-    }
-
     /// Its place, from `<` of the opening to `>` of the closing tag.
     pub fn origin(self) -> Origin {
-        let range = self.0.range();
+        let range = self.node.range();
         Origin::new(0, range.start, range.end)
     }
 }
@@ -246,7 +268,7 @@ mod tests {
     #[test]
     fn text_is_joined_trimmed_and_decoded_twice() {
         let doc = root("<a><b>\n\t x &amp;amp; <![CDATA[y&lt;]]>\r\n</b><C/><d>&amp;#39;&amp;bogus;</d></a>");
-        let a = Element(doc.root_element());
+        let a = Element::root(&doc, Product::PfSense);
         assert_eq!(a.word("b"), " x & y<");
         assert!(a.flag("c"), "names are folded, presence is the flag");
         assert_eq!(a.value("c"), None);
@@ -256,7 +278,7 @@ mod tests {
     #[test]
     fn empty_list_elements_do_not_count() {
         let doc = root("<filter><rule/><rule>\n\t</rule><rule><type>pass</type></rule></filter>");
-        assert_eq!(Element(doc.root_element()).list("rule").count(), 1);
+        assert_eq!(Element::root(&doc, Product::PfSense).list("rule").count(), 1);
     }
 
     #[test]
@@ -264,7 +286,8 @@ mod tests {
         let doc = root(
             "<pfsense><system><a/><a/><user/><user/></system><rrd><b/><b/></rrd><filter><rule><type>pass</type><TYPE>block</TYPE></rule><rule/></filter></pfsense>",
         );
-        let names: Vec<_> = duplicates(Element(doc.root_element())).iter().map(|e| e.name()).collect();
+        let names: Vec<_> =
+            duplicates(Element::root(&doc, Product::PfSense)).iter().map(|e| e.name()).collect();
         assert_eq!(names, ["a", "TYPE"]);
     }
 
