@@ -16,7 +16,11 @@ pub(super) fn shadows(rules: &[PfRule], facts: &mut Facts) {
         // A rule that is not quick decides only if no quick rule does, wherever that stands.
         let before = |b: &&(usize, &PfRule)| !rule.quick || b.0 < i;
         let by = blockers.iter().filter(before).find(|(j, b)| *j != i && covers(b, rule));
-        let shadow = by.map(|(_, b)| Shadow { origin: rule.origin, by: b.origin, note: b.note.clone() });
+        let shadow = by.filter(|_| !matches_nothing(rule)).map(|(_, b)| Shadow {
+            origin: rule.origin,
+            by: b.origin,
+            note: b.note.clone(),
+        });
         let entry = by_element.entry(rule.origin).or_insert_with(|| shadow.clone());
         if shadow.is_none() {
             *entry = None;
@@ -37,6 +41,14 @@ fn blocks_the_view(r: &PfRule) -> bool {
         && certain(&r.src)
         && certain(&r.dst)
         && ports
+}
+
+// Such a rule is not hidden by others: it decides nothing wherever it stands, and that is another finding.
+fn matches_nothing(r: &PfRule) -> bool {
+    let nobody = |a: &Addresses| !a.negated && a.set.is_empty() && a.names.is_empty() && a.unknown.is_empty();
+    let no_port =
+        [&r.sport, &r.dport].into_iter().flatten().any(|p| p.set.is_empty() && p.unknown.is_empty());
+    nobody(&r.src) || nobody(&r.dst) || no_port
 }
 
 fn covers(a: &PfRule, b: &PfRule) -> bool {
