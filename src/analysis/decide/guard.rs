@@ -42,7 +42,7 @@ pub(super) struct Asker<'r> {
 
 // Shared conditions that one cell may remember, and forks of one walk: beyond that the answer only becomes less certain.
 const MAX_KNOWN: usize = 10;
-const MAX_FORKS: u32 = 4096;
+const MAX_FORKS: u32 = 1024;
 // Sets with more intervals than this have their intersections remembered.
 const LARGE: usize = 16;
 const MAX_REMEMBERED: usize = 2_000_000;

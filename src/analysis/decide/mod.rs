@@ -11,6 +11,8 @@ mod walk;
 mod witness;
 
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod tests;
 
 pub use witness::witness;

@@ -56,7 +56,7 @@ impl Outcome {
             out.because = both(&self.because, &other.because);
             out.decided = both(&self.decided, &other.decided);
         }
-        out.tracked = self.tracked && other.tracked;
+        out.tracked = out.verdict != Verdict::Accept || (self.tracked && other.tracked);
         if self.translated != other.translated {
             out.translated = None;
         }

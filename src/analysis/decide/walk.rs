@@ -70,6 +70,8 @@ pub(super) struct Walk<'a> {
     /// Steps so far.
     pub work: u64,
     pub forks: u32,
+    /// Steps after which the rest is given up.
+    pub budget: u64,
     pub exhausted: bool,
 }
 
@@ -88,6 +90,10 @@ enum Inert {
 const BUDGET: u64 = 100_000_000;
 /// Cells at one place: bounds memory to some hundred megabytes.
 const MAX_CELLS: usize = 200_000;
+/// Combinations of marks and known facts: with more of them, marks that are written are not remembered.
+const MAX_STATES: usize = 2048;
+/// Ends of ways: likewise.
+const MAX_ENDS: usize = 1_000_000;
 // Stack that a step into a chain needs at most, and what is added where there is less.
 const RED_ZONE: usize = 128 * 1024;
 const SEGMENT: usize = 2 * 1024 * 1024;
@@ -126,6 +132,7 @@ impl<'a> Walk<'a> {
             spared: Vec::new(),
             work: 0,
             forks: 0,
+            budget: BUDGET,
             exhausted: false,
         }
     }
@@ -349,7 +356,10 @@ impl<'a> Walk<'a> {
             if !self.rule(here, chain, index, &mut live, &mut out) {
                 continue;
             }
-            if self.work > BUDGET || live.len() > MAX_CELLS {
+            if self.work > self.budget
+                || live.len() > MAX_CELLS
+                || self.main.len() + self.extra.len() > MAX_ENDS
+            {
                 self.exhausted = true;
                 for cell in live.drain(..).chain(out.drain(..)) {
                     self.give_up(here.firewall, cell, Why::Budget, rule.origin);
@@ -508,10 +518,14 @@ impl<'a> Walk<'a> {
 
     fn effects(&mut self, state: u32, effects: &[Effect]) -> u32 {
         let mut s = self.state(state).clone();
+        let blurred = self.states.len() > MAX_STATES;
         for effect in effects {
             match *effect {
                 Effect::Untrack => s.views[Field::State.index()] = View::One(ConnState::Untracked.value()),
                 Effect::Forget(register, _) => s.registers[register as usize] = None,
+                Effect::Write { register, .. } | Effect::Copy { to: register, .. } if blurred => {
+                    s.registers[register as usize] = None;
+                }
                 Effect::Write { register, mask, value } => {
                     let r = &mut s.registers[register as usize];
                     *r = if mask == u32::MAX { Some(value) } else { r.map(|old| (old & !mask) ^ value) };
