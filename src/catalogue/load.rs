@@ -166,8 +166,10 @@ fn apply(catalogue: &mut Catalogue, entry: CatalogueFile) {
     catalogue.title = entry.title;
     let named = |n: super::format::NamedEntry| Named { name: n.name, summary: n.summary };
     for phase in entry.phases.into_iter().map(named) {
-        catalogue.phases.retain(|p| p.name != phase.name);
-        catalogue.phases.push(phase);
+        match catalogue.phases.iter_mut().find(|p| p.name == phase.name) {
+            Some(old) => *old = phase,
+            None => catalogue.phases.push(phase),
+        }
     }
     for (name, t) in entry.site_types {
         catalogue.site_types.entry(name).or_default().summary = t.summary;

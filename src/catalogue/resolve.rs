@@ -233,13 +233,17 @@ impl Resolver<'_> {
                 }
             }
         }
+        let paired: BTreeSet<(Side, usize)> = out
+            .iter()
+            .flat_map(|(s, d)| {
+                let from = s.endpoint.node.map(|n| (Side::From, n));
+                from.into_iter().chain(d.endpoint.node.map(|n| (Side::To, n)))
+            })
+            .collect();
         let lonely = |c: &&Candidate, side: Side| {
             let partner = if side == Side::From { to } else { from };
-            let paired = out.iter().any(|(s, d)| {
-                let end = if side == Side::From { s } else { d };
-                end.endpoint.node == c.endpoint.node
-            });
-            c.endpoint.node.is_some() && !paired && self.may_be_undeclared(c, partner)
+            c.endpoint.node.is_some_and(|n| !paired.contains(&(side, n)))
+                && self.may_be_undeclared(c, partner)
         };
         let mut more = Vec::new();
         for s in sources.iter().filter(|c| lonely(c, Side::From)) {

@@ -5,7 +5,7 @@ use super::format::{
     gather_addresses,
 };
 use super::{Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version};
-use crate::packet::{Field, IntervalSet, addr, proto, public};
+use crate::packet::{Field, IntervalSet, Value, addr, interface_value, proto, public};
 use crate::source::document::{self, advice, origin};
 use crate::source::{Diagnostic, Origin, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ use toml::Spanned;
 
 /// The file's name, as it is looked for.
 pub const FILE_NAME: &str = "havenlint.toml";
+/// How many pairs of machines with one address are told.
+const MAX_CONFLICTS: usize = 100;
 /// The built-in name of all public addresses.
 const INTERNET: &str = "internet";
 
@@ -323,6 +325,7 @@ impl Loader<'_> {
                 }
             }
             for (name, network) in &entry.interfaces {
+                self.interface_name(name);
                 if self.known(network, &format!("network of role {role} called"), networks.iter().copied()) {
                     node.interfaces.insert(name.get_ref().clone(), network.get_ref().clone());
                 }
@@ -335,6 +338,12 @@ impl Loader<'_> {
         node
     }
 
+    fn interface_name(&mut self, name: &Spanned<String>) {
+        if let Err(e) = interface_value(name.get_ref()) {
+            self.error(name.span(), format!("`{}` is no interface: {e}", name.get_ref()), "");
+        }
+    }
+
     fn gateway(&mut self, entry: GatewayEntry, sites: &[Site]) -> Gateway {
         if entry.firewall.get_ref().0.is_empty() {
             self.error(
@@ -345,6 +354,7 @@ impl Loader<'_> {
         }
         let mut interfaces = BTreeMap::new();
         for (name, words) in &entry.interfaces {
+            self.interface_name(name);
             let set = self.addresses(words);
             interfaces.insert(name.get_ref().clone(), set);
         }
@@ -361,28 +371,36 @@ impl Loader<'_> {
 
     // One address, two machines: it is not clear whose firewall counts. Sites may use the same private addresses.
     fn conflicts(&mut self, nodes: &[Node]) {
-        for (i, a) in nodes.iter().enumerate() {
-            let Some(own) = a.all() else { continue };
-            for b in &nodes[..i] {
-                let shared = b.all().map(|o| o.intersect(&own)).unwrap_or_default();
-                if shared.is_empty() {
-                    continue;
-                }
-                let shown = addr::display(&shared).join(", ");
-                let message = format!(
-                    "`{}` ({}) and `{}` ({}) both have the address {shown}",
-                    a.name, a.role, b.name, b.role
-                );
-                let help = "give each machine its own addresses; a machine with two roles is not supported";
-                let apart = a.site.is_some() && b.site.is_some() && a.site != b.site;
-                self.found.push(if apart {
-                    Diagnostic::warning(a.origin, message)
-                        .help("right only if the sites' networks are not joined")
-                } else {
-                    Diagnostic::error(a.origin, message).help(help)
-                });
-            }
+        let sets: Vec<IntervalSet> = nodes.iter().map(|n| n.all().unwrap_or_default()).collect();
+        let mut ranges: Vec<(Value, Value, usize)> = Vec::new();
+        for (i, set) in sets.iter().enumerate() {
+            ranges.extend(set.ranges().iter().map(|(lo, hi)| (*lo, *hi, i)));
         }
+        ranges.sort_unstable();
+        // A sweep over all addresses: whoever still goes on where another begins shares addresses with it.
+        let mut open: Vec<(Value, usize)> = Vec::new();
+        let mut pairs = BTreeSet::new();
+        for (lo, hi, node) in ranges {
+            open.retain(|(end, _)| *end >= lo);
+            pairs.extend(open.iter().filter(|(_, n)| *n != node).map(|(_, n)| (node.max(*n), node.min(*n))));
+            open.push((hi, node));
+        }
+        for (i, j) in pairs.into_iter().take(MAX_CONFLICTS) {
+            self.conflict(&nodes[i], &nodes[j], &sets[i].intersect(&sets[j]));
+        }
+    }
+
+    fn conflict(&mut self, a: &Node, b: &Node, shared: &IntervalSet) {
+        let shown = addr::display(shared).join(", ");
+        let message =
+            format!("`{}` ({}) and `{}` ({}) both have the address {shown}", a.name, a.role, b.name, b.role);
+        let apart = a.site.is_some() && b.site.is_some() && a.site != b.site;
+        self.found.push(if apart {
+            Diagnostic::warning(a.origin, message).help("right only if the sites' networks are not joined")
+        } else {
+            Diagnostic::error(a.origin, message)
+                .help("give each machine its own addresses; a machine with two roles is not supported")
+        });
     }
 
     fn waiver(&mut self, entry: WaiverEntry, deployment: &Deployment) -> Waiver {

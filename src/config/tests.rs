@@ -231,6 +231,10 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
             "4:11 `service` is true or false, where a list or a text or a whole number is needed ()",
         ),
         (
+            "[[node]]\nname = 'n'\nrole = 'srn'\ninterfaces = { interface-number-0 = 'service' }",
+            "4:16 `interface-number-0` is no interface: an interface name has at most 15 bytes ()",
+        ),
+        (
             "[[gateway]]\nname = 'g'\nfirewall = []",
             "3:12 a gateway without a firewall file filters nothing that can be checked (name its file)",
         ),
@@ -326,4 +330,64 @@ fn a_deployment_from_options() {
             "--set guy: there is no such role or host name; did you mean `gui`?",
         ]
     );
+}
+
+#[test]
+fn ten_thousand_machines_are_compared_at_once() {
+    let mut text = String::new();
+    for i in 0..10_000 {
+        text += &format!(
+            "[[node]]\nname = 'n{i}'\nrole = 'protected-server'\nlocal = ['10.{}.{}.1']\n",
+            i / 250,
+            i % 250
+        );
+    }
+    text += "[[node]]\nname = 'last'\nrole = 'srn'\nservice = ['10.3.7.1']\n";
+    assert_eq!(problems(&text).len(), 1);
+}
+
+mod any_input {
+    use super::*;
+    use crate::catalogue;
+    use proptest::prelude::*;
+
+    // A text with a piece of it replaced by something else.
+    fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"".to_vec()),
+            Just(b"\"".to_vec()),
+            Just(b"]".to_vec()),
+            Just(b"= { x = [[1]] }".to_vec()),
+            Just(b"2001:db8::/129".to_vec()),
+            Just(b"-".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..6),
+        ];
+        (0..text.len(), 0..40usize, piece).prop_map(move |(at, len, new)| {
+            let bytes = text.as_bytes();
+            let end = (at + len).min(bytes.len());
+            [&bytes[..at], &new, &bytes[end..]].concat()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn deployments_do_not_panic(bytes in damaged(MANUAL)) {
+            let file = SourceFile::new("havenlint.toml", bytes);
+            let d = read(Arc::clone(&file), Path::new(".")).deployment(&vocabulary());
+            for x in &d.diagnostics {
+                prop_assert!(x.origin.end as usize <= file.bytes().len());
+                file.locate(x.origin.start as usize, x.origin.end as usize);
+            }
+        }
+
+        #[test]
+        fn catalogues_do_not_panic(bytes in damaged(catalogue::BUILT_IN[0].1)) {
+            let c = catalogue::read(SourceFile::new("c.toml", bytes), Path::new("."));
+            for x in &c.diagnostics {
+                crate::source::locate(&c.files, x.origin);
+            }
+            let _ = c.docs();
+        }
+    }
 }
