@@ -75,7 +75,8 @@ fn requirements_without_a_deployment_file() {
     let run = run_in(dir.path(), &args);
     let report = json(&run);
     for id in ["SH4-CMS-SSH", "SH4-CMS-GUI", "SH4-CMS-CLUSTER", "SH4-CMS-HEARTBEAT", "SH4-NET-EXPOSED"] {
-        assert_eq!(state(&report, id), ["met"], "{id}\n{}", run.out);
+        let states = state(&report, id);
+        assert!(!states.is_empty() && states.iter().all(|s| s == "met"), "{id}: {states:?}\n{}", run.out);
     }
     assert_eq!(run.status, 0, "{}", run.out);
     assert_eq!(report["schema"], 1);

@@ -156,7 +156,7 @@ pub fn run(options: &Options) -> Outcome {
     }
     if sound && not_asked.is_none() && deployed {
         asked.push((resolve(&catalogue, &deployment), std::mem::take(&mut boxes)));
-    } else if sound && not_asked.is_none() {
+    } else if sound && not_asked.is_none() && !deployment.nodes.is_empty() {
         for f in &firewalls {
             let mut alone = deployment.clone();
             for n in &mut alone.nodes {
