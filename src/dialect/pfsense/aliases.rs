@@ -9,6 +9,7 @@ use crate::packet::{IntervalSet, Value};
 use crate::source::Origin;
 use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -39,6 +40,8 @@ pub(super) struct Aliases {
     pub by_name: FxHashMap<String, Alias>,
     names: BTreeMap<String, IntervalSet>,
     product: Option<Product>,
+    // Tables already put together: one alias stands in many rules.
+    tables: RefCell<FxHashMap<String, Addresses>>,
 }
 
 // What an address alias holds, its nested ones too.
@@ -142,7 +145,12 @@ impl Aliases {
                 Err(Fault::Refused(format!("alias {name} is a list of ports, where addresses are needed")))
             }
             _ if self.is_table(&alias.kind) => {
-                let mut a = self.table(name);
+                let known = self.tables.borrow().get(name).cloned();
+                let mut a = known.unwrap_or_else(|| {
+                    let table = self.table(name);
+                    self.tables.borrow_mut().insert(name.to_owned(), table.clone());
+                    table
+                });
                 a.negated = negated;
                 if negated && fetched(name, &alias.kind, false).is_some() {
                     a.needs.push(Unknown::new(

@@ -25,6 +25,7 @@ pub(super) fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts)
     for e in items("npt").filter(|e| !e.flag("disabled")) {
         prefix(cx, e, rules);
     }
+    newer(cx, rules);
     tunnels(cx, rules);
     outbound(cx, rules);
     let mut forwards = Vec::new();
@@ -147,6 +148,22 @@ fn prefix(cx: &Context<'_>, e: Element<'_>, rules: &mut Ruleset) {
     let range = |r: (u128, u128)| Addresses::of(IntervalSet::range(r.0, r.1));
     rules.nat_in.push(NatRule { matches: rule().to(range(outside)), rewrite: fixed(inside), pass: false });
     rules.nat_out.push(NatRule { matches: rule().from(range(inside)), rewrite: fixed(outside), pass: false });
+}
+
+// OPNsense's newer store of translations is not read: where one is in force there, it may translate anything.
+fn newer(cx: &Context<'_>, rules: &mut Ruleset) {
+    let Some(store) = cx.root.at("OPNsense/Firewall/Filter") else { return };
+    for list in ["onetoone", "npt", "snatrules", "dnat"] {
+        for e in store.at(list).into_iter().flat_map(|l| l.list("rule")).filter(|e| e.word("enabled") != "0")
+        {
+            let text =
+                Unknown::new("a translation of OPNsense's newer store", "such translations are not read yet");
+            for direction in [&mut rules.nat_in, &mut rules.nat_out] {
+                let matches = PfRule::new(PfAction::Pass, e.origin());
+                direction.push(NatRule { matches, rewrite: Rewrite::Unknown(text.clone()), pass: false });
+            }
+        }
+    }
 }
 
 // Translations of IPsec tunnels: which addresses they give is left open.

@@ -7,12 +7,16 @@ use crate::packet::{Family, IntervalSet, flags, proto};
 use crate::source::Origin;
 use std::collections::BTreeMap;
 
+/// Pairs of rules that are compared at most: a few thousand rules on one interface. Beyond, hidden rules are no longer looked for.
+const MAX_PAIRS: usize = 20_000_000;
+
 /// Finds written rules all of whose pf rules stand behind a quick rule that takes every packet of theirs.
 pub(super) fn shadows(rules: &[PfRule], facts: &mut Facts) {
     let mut by_element: BTreeMap<Origin, Option<Shadow>> = BTreeMap::new();
     let blockers: Vec<(usize, &PfRule)> =
         rules.iter().enumerate().filter(|(_, r)| blocks_the_view(r)).collect();
-    for (i, rule) in rules.iter().enumerate().filter(|(_, r)| r.note.is_none()) {
+    let enough = MAX_PAIRS / blockers.len().max(1);
+    for (i, rule) in rules.iter().enumerate().filter(|(_, r)| r.note.is_none()).take(enough) {
         // A rule that is not quick decides only if no quick rule does, wherever that stands.
         let before = |b: &&(usize, &PfRule)| !rule.quick || b.0 < i;
         let by = blockers.iter().filter(before).find(|(j, b)| *j != i && covers(b, rule));

@@ -98,6 +98,11 @@ fn unwritten(cx: &Context<'_>, out: &mut Vec<PfRule>) {
             }
         }
     }
+    if let Some(kea) = cx.root.at("OPNsense/Kea/dhcp4/general").filter(|k| k.flag("enabled")) {
+        let why = "the service may open its own port";
+        let rule = unknown(kea, "rules of the Kea DHCP server", why).inbound().family(Family::V4);
+        out.push(rule.proto(&[proto::UDP]).sport(68).dports(&[67]));
+    }
     for e in cx.root.at("bridges").into_iter().flat_map(|b| b.list("bridged")) {
         let device = e.word("bridgeif");
         for i in cx.interfaces.real().filter(|i| !device.is_empty() && i.device == device) {
