@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod explain;
 mod init;
+mod merge;
 mod query;
 mod subject;
 mod trace;
@@ -61,6 +62,8 @@ pub enum Command {
     Init(init::Init),
     /// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
     Catalogue(catalogue::CatalogueArgs),
+    /// Join the JSON reports of shards.
+    Merge(merge::Merge),
     /// Print the manual page.
     Man,
     /// Print a completion script for a shell.
@@ -151,6 +154,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),
         Command::Catalogue(args) => catalogue::execute(args, cli.color),
+        Command::Merge(args) => merge::execute(args, cli.color),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());

@@ -1,5 +1,7 @@
 //! What a run found out: requirements with their state, findings, and the report that holds them.
 
+pub mod merge;
+
 use crate::model::Ledger;
 use crate::packet::Packet;
 pub use crate::source::Severity;

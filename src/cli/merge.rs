@@ -1,0 +1,112 @@
+//! `havenlint merge`: one report from those of shards.
+
+use super::{say, status, style};
+use crate::catalogue;
+use crate::check::run::all_rules;
+use crate::finding::merge::merge;
+use crate::finding::{Report, Severity};
+use crate::report::{FORMATS, Style};
+use crate::source::SourceFile;
+use clap::{Args, ColorChoice};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Join the JSON reports of shards.
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// Reports, as `check --format json` writes them.
+    #[arg(value_name = "REPORT", required = true)]
+    reports: Vec<PathBuf>,
+    /// How to report, and where; may be given several times. The formats are those of `check`.
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
+    format: Vec<String>,
+    /// The lowest level of findings that makes the exit status 1.
+    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"])]
+    fail_on: String,
+}
+
+/// Runs the command.
+pub fn execute(args: &Merge, color: ColorChoice) -> u8 {
+    match join(args, color) {
+        Ok(report) => verdict(&report, &args.fail_on),
+        Err(message) => {
+            say(&format!("error: {message}"));
+            status::TROUBLE
+        }
+    }
+}
+
+fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
+    let reports: Result<Vec<Report>, String> = args.reports.iter().map(|p| read(p)).collect();
+    let mut report = merge(reports?).map_err(|e| e.to_string())?;
+    report.sources = report.inputs.iter().filter_map(|i| unchanged(&i.path, &i.sha256)).collect();
+    // A catalogue of one's own is not at hand here; its rules are then shown by their ids.
+    let catalogue = catalogue::open(&report.catalogue.id, Path::new(""));
+    if catalogue.is_sound() {
+        report.rules = all_rules(&catalogue);
+    }
+    for spec in &args.format {
+        let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
+        let Some((_, write)) = FORMATS.iter().find(|(n, _)| *n == name) else {
+            let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
+            return Err(format!("--format {name}: there are {}", known.join(", ")));
+        };
+        match put(*write, &report, &style(color, file.is_some()), file) {
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                return Err(format!("cannot write the report to {}: {e}", file.unwrap_or("standard output")));
+            }
+            _ => {}
+        }
+    }
+    Ok(report)
+}
+
+fn put(write: crate::report::Write, report: &Report, style: &Style, file: Option<&str>) -> io::Result<()> {
+    let mut out: Box<dyn Write> = match file {
+        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
+        None => Box::new(BufWriter::new(io::stdout().lock())),
+    };
+    write(report, style, &mut out)?;
+    out.flush()
+}
+
+fn read(path: &Path) -> Result<Report, String> {
+    let text = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let report: Report = serde_json::from_slice(&text)
+        .map_err(|e| format!("{}: no report of `check --format json`: {e}", path.display()))?;
+    if report.schema != 1 {
+        return Err(format!(
+            "{}: version {} of the format; this program reads version 1",
+            path.display(),
+            report.schema
+        ));
+    }
+    Ok(report)
+}
+
+/// A file as the shard read it, if it is still here and the same: only then its lines can be shown.
+fn unchanged(path: &str, sha256: &str) -> Option<std::sync::Arc<SourceFile>> {
+    let bytes = fs::read(path).ok()?;
+    let hash = Sha256::digest(&bytes).iter().fold(String::new(), |mut s, b| {
+        // Writing to a string does not fail.
+        let _ = write!(s, "{b:02x}");
+        s
+    });
+    (hash == sha256).then(|| SourceFile::new(path, bytes))
+}
+
+fn verdict(report: &Report, fail_on: &str) -> u8 {
+    if report.problems.iter().any(|p| p.level == Severity::Error) {
+        return status::TROUBLE;
+    }
+    let least = match fail_on {
+        "never" => return status::CLEAN,
+        "note" => Severity::Note,
+        "warning" => Severity::Warning,
+        _ => Severity::Error,
+    };
+    if report.findings.iter().any(|f| f.level >= least) { status::FINDINGS } else { status::CLEAN }
+}

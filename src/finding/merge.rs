@@ -1,0 +1,74 @@
+//! Joining the reports of shards into one.
+
+use super::{Finding, Report, Summary};
+use thiserror::Error;
+
+/// Reports that cannot be joined: what differs.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct MergeError(String);
+
+/// Joins reports of the same question about different files. Nothing is lost and nothing is softened: what two reports say of one
+/// requirement stands side by side, and every format shows the worse. The order of the reports does not matter.
+///
+/// # Errors
+/// If there are none, or they were made with different formats, catalogues, phases or assumptions, or from different content of one file.
+pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
+    let mut reports = reports.into_iter();
+    let Some(mut all) = reports.next() else {
+        return Err(MergeError("there is no report to join".to_owned()));
+    };
+    for r in reports {
+        same("versions of the format", &all.schema.to_string(), &r.schema.to_string())?;
+        same("versions of havenlint", &all.tool.version, &r.tool.version)?;
+        same("catalogues", &all.catalogue.id, &r.catalogue.id)?;
+        same("contents of the catalogue", &all.catalogue.sha256, &r.catalogue.sha256)?;
+        same("phases", &all.phase, &r.phase)?;
+        same("assumptions", &all.assumptions.join(", "), &r.assumptions.join(", "))?;
+        all.inputs.extend(r.inputs);
+        all.requirements.extend(r.requirements);
+        all.findings.extend(r.findings);
+        all.waived.extend(r.waived);
+        all.problems.extend(r.problems);
+    }
+    all.inputs.sort_by(|a, b| (&a.path, &a.sha256, &a.dialect).cmp(&(&b.path, &b.sha256, &b.dialect)));
+    for pair in all.inputs.windows(2).filter(|p| p[0].path == p[1].path) {
+        same(&format!("contents of {}", pair[0].path), &pair[0].sha256, &pair[1].sha256)?;
+    }
+    all.inputs.dedup_by(|a, b| (&a.path, &a.dialect) == (&b.path, &b.dialect));
+    all.requirements.sort_by(|a, b| {
+        (&a.id, &a.subject, &a.at, &a.flow, a.state).cmp(&(&b.id, &b.subject, &b.at, &b.flow, b.state))
+    });
+    all.requirements.dedup_by(|a, b| {
+        (&a.id, &a.subject, &a.at, &a.flow, a.state) == (&b.id, &b.subject, &b.at, &b.flow, b.state)
+    });
+    sort(&mut all.findings);
+    all.findings.dedup_by(|a, b| same_finding(a, b));
+    all.waived.sort_by(|a, b| key(&a.finding).cmp(&key(&b.finding)));
+    all.waived.dedup_by(|a, b| same_finding(&a.finding, &b.finding));
+    all.problems.sort_by(|a, b| (&a.location, &a.message).cmp(&(&b.location, &b.message)));
+    all.problems.dedup_by(|a, b| (&a.location, &a.message) == (&b.location, &b.message));
+    all.summary = Summary::of(&all.requirements, &all.findings);
+    Ok(all)
+}
+
+fn same(what: &str, a: &str, b: &str) -> Result<(), MergeError> {
+    if a == b {
+        Ok(())
+    } else {
+        Err(MergeError(format!("the reports have different {what}: `{a}` and `{b}`")))
+    }
+}
+
+/// The order of findings in a report.
+fn key(f: &Finding) -> (&super::Location, &str, &str, &str) {
+    (&f.location, &f.rule, &f.subject, &f.message)
+}
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| key(a).cmp(&key(b)));
+}
+
+fn same_finding(a: &Finding, b: &Finding) -> bool {
+    key(a) == key(b) && a.fingerprint == b.fingerprint
+}
