@@ -350,11 +350,12 @@ fn connection_states() {
             &[("input eth0 tcp 10.0.0.1 > 10.0.0.9:54", A), ("input eth0 udp 10.0.0.1 > 10.0.0.9:53", D)],
         ),
         Fact(
-            "SNAT and DNAT are states that only the connection's record knows",
+            "SNAT and DNAT are states too: of a packet that opens a connection the rules tell, of later ones only its record",
             "-A FORWARD -m conntrack --ctstate ESTABLISHED,DNAT -j ACCEPT",
             &[
                 ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.9:22 established", A),
-                ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.9:22 new", U),
+                ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.9:22 new", D),
+                ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.9:22 related", U),
                 ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.9:22 invalid", D),
             ],
         ),
@@ -370,7 +371,7 @@ fn connection_states() {
         ),
         Fact(
             "other fields of the record are conditions: true or false, the same each time",
-            "-A INPUT -m conntrack --ctorigsrc 10.0.0.0/8 -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW --ctdir ORIGINAL -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW --ctorigdst 10.0.0.9 -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW ! --ctorigdst 10.0.0.9 -j ACCEPT",
+            "-A INPUT -m conntrack --ctreplsrc 10.0.0.0/8 -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW --ctdir ORIGINAL -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW --ctrepldst 10.0.0.9 -j ACCEPT\n-A FORWARD -m conntrack --ctstate NEW ! --ctrepldst 10.0.0.9 -j ACCEPT",
             &[
                 ("input eth0 tcp 10.0.0.1 > 10.0.0.9:22 new", U),
                 ("input eth0 tcp 10.0.0.1 > 10.0.0.9:22 invalid", D),
@@ -592,6 +593,21 @@ fn translations() {
                 ],
             ),
             Fact(
+                "a new connection's record tells whether it was translated, and from which port",
+                "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.9:8080\nCOMMIT\n*filter\n:FORWARD DROP [0:0]\n-A FORWARD -i eth0 -p tcp --dport 8080 -m conntrack --ctorigdstport 80 -j ACCEPT\n-A FORWARD -i eth1 -m conntrack --ctstate DNAT -j ACCEPT\n-A FORWARD -i eth2 -m conntrack ! --ctstate DNAT -j ACCEPT\n-A FORWARD -i eth3 -m conntrack --ctorigsrc 198.51.100.1 ! --ctorigdst 10.0.0.9 -j ACCEPT\nCOMMIT\n",
+                &[
+                    ("forward eth0>eth9 tcp 198.51.100.1 > 192.0.2.7:80", A),
+                    ("forward eth0>eth9 tcp 198.51.100.1 > 10.0.0.9:8080", D),
+                    ("forward eth1>eth9 tcp 198.51.100.1 > 192.0.2.7:80", A),
+                    ("forward eth1>eth9 tcp 198.51.100.1 > 192.0.2.7:81", D),
+                    ("forward eth2>eth9 tcp 198.51.100.1 > 192.0.2.7:80", D),
+                    ("forward eth2>eth9 tcp 198.51.100.1 > 192.0.2.7:81", A),
+                    ("forward eth3>eth9 tcp 198.51.100.1 > 192.0.2.7:81", A),
+                    ("forward eth3>eth9 tcp 198.51.100.2 > 192.0.2.7:81", D),
+                    ("forward eth3>eth9 tcp 198.51.100.1 > 192.0.2.7:80", U),
+                ],
+            ),
+            Fact(
                 "INPUT sees the new port",
                 "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 3128 -j ACCEPT\nCOMMIT\n",
                 &[("input eth0 tcp 198.51.100.1 > 192.0.2.1:80", A)],
@@ -611,7 +627,7 @@ fn translations() {
             ),
             Fact(
                 "a nat policy of drop loads, and drops what opens a connection",
-                "*nat\n:PREROUTING DROP [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n",
+                "*nat\n:PREROUTING DROP [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth9 -j MASQUERADE\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n",
                 &[
                     ("input eth0 tcp 198.51.100.1 > 192.0.2.1:80 new", D),
                     ("input eth0 tcp 198.51.100.1 > 192.0.2.1:80 established", A),

@@ -4,7 +4,7 @@
 //! ones marked *addon* come from xtables-addons and other modules outside the kernel, which dumps of real boxes hold.
 
 use super::lower::{Context, Lowered};
-use super::{matches, nat, packet_matches, registers, set};
+use super::{matches, nat, packet_matches, record, registers, set};
 use crate::model::ConditionKind;
 
 /// A match (`-m`) or a target (`-j`).
@@ -184,7 +184,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext("udp", &PORTS, Lower::Match(packet_matches::udp)),
     ext("udplite", &PORTS, Lower::Match(packet_matches::udplite)),
     ext("comment", &[one("comment")], Lower::Match(|_, _| Ok(()))),
-    ext("state", &[one("state").not()], Lower::Match(matches::state)),
+    ext("state", &[one("state").not()], Lower::Match(record::state)),
     ext(
         "conntrack",
         &[
@@ -202,7 +202,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             range("ctexpire", u32::MAX).not(),
             one("ctdir").is(Kind::Caseless),
         ],
-        Lower::Match(matches::conntrack),
+        Lower::Match(record::conntrack),
     ),
     ext(
         "multiport",
@@ -507,8 +507,8 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         &[flag("transparent"), flag("nowildcard"), flag("restore-skmark")],
         Lower::Match(registers::socket),
     ),
-    v6("dst", &[num("dst-len").not(), one("dst-opts")], Lower::Joint(PURE, HEADER)),
-    v6("hbh", &[num("hbh-len").not(), one("hbh-opts")], Lower::Joint(PURE, HEADER)),
+    v6("dst", &[num("dst-len").not(), one("dst-opts")], Lower::Match(packet_matches::extension_header)),
+    v6("hbh", &[num("hbh-len").not(), one("hbh-opts")], Lower::Match(packet_matches::extension_header)),
     v6(
         "frag",
         &[
@@ -536,7 +536,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("rt-0-addrs"),
             flag("rt-0-not-strict"),
         ],
-        Lower::Joint(PURE, HEADER),
+        Lower::Match(packet_matches::extension_header),
     ),
     v6(
         "srh",
@@ -556,7 +556,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("srh-nsid").not(),
             one("srh-lsid").not(),
         ],
-        Lower::Joint(PURE, HEADER),
+        Lower::Match(packet_matches::extension_header),
     ),
     v4("unclean", &[], Lower::Joint(PURE, ADDON)),
     ext("condition", &[one("condition").not()], Lower::Each(VOLATILE, "an operator switches it at run time")),

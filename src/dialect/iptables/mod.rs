@@ -16,6 +16,7 @@ mod matches;
 mod nat;
 mod packet_matches;
 mod reader;
+mod record;
 mod registers;
 mod section;
 mod services;

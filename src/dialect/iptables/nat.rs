@@ -2,7 +2,7 @@
 
 use super::lower::{Context, Lowered};
 use super::syntax::Test;
-use super::values::{self, Address};
+use super::{record, values::{self, Address}};
 use crate::model::{Action, Hook, TranslatedEnd, Translation};
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, Value, proto};
@@ -97,12 +97,14 @@ pub(super) fn reject(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
 
 /// `-j DNAT`.
 pub(super) fn dnat(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
+    only_in(c, owner, &["nat"])?;
     only_at(c, owner, &[Hook::Prerouting, Hook::Output])?;
     address_translation(c, owner, TranslatedEnd::Destination, "to-destination")
 }
 
 /// `-j SNAT`.
 pub(super) fn snat(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
+    only_in(c, owner, &["nat"])?;
     only_at(c, owner, &[Hook::Postrouting, Hook::Input])?;
     address_translation(c, owner, TranslatedEnd::Source, "to-source")
 }
@@ -123,7 +125,6 @@ fn address_translation(
     end: TranslatedEnd,
     option: &str,
 ) -> Lowered<Action> {
-    only_in(c, owner, &["nat"])?;
     let mut given = c.tests(owner).filter(|t| t.option.canonical == option);
     let (first, second) = (given.next(), given.next());
     let used = c.command.spec.uses[owner];
@@ -135,7 +136,12 @@ fn address_translation(
     }
     let mut t = Translation { end, ..NOTHING };
     endpoint(c, &test, &mut t)?;
-    Ok(Action::Translate(c.b.translation(t)))
+    Ok(translate(c, t))
+}
+
+fn translate(c: &mut Context<'_>, t: Translation) -> Action {
+    record::remember(c, &t);
+    Action::Translate(c.b.translation(t))
 }
 
 // `[ADDR[-ADDR]][:PORT[-PORT[/BASE]]]`, an IPv6 address with ports in brackets.
@@ -218,7 +224,7 @@ pub(super) fn redirect(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     only_at(c, owner, &[Hook::Prerouting, Hook::Output])?;
     let mut t = Translation { own: true, ..NOTHING };
     ports_only(c, owner, &mut t)?;
-    Ok(Action::Translate(c.b.translation(t)))
+    Ok(translate(c, t))
 }
 
 /// `-j MASQUERADE`: from the address of the interface that the packet leaves by.
@@ -227,7 +233,7 @@ pub(super) fn masquerade(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     only_at(c, owner, &[Hook::Postrouting])?;
     let mut t = Translation { end: TranslatedEnd::Source, own: true, ..NOTHING };
     ports_only(c, owner, &mut t)?;
-    Ok(Action::Translate(c.b.translation(t)))
+    Ok(translate(c, t))
 }
 
 /// `-j NETMAP`: the destination in PREROUTING and OUTPUT, the source in POSTROUTING and INPUT (xt_NETMAP.c).
@@ -259,5 +265,5 @@ pub(super) fn netmap(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
         }
     };
     let t = Translation { end, address: Some(prefix), netmap: true, ..NOTHING };
-    Ok(Action::Translate(c.b.translation(t)))
+    Ok(translate(c, t))
 }

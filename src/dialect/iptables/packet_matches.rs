@@ -349,3 +349,16 @@ pub(super) fn tos(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     }
     Ok(())
 }
+
+/// `-m rt`, `-m srh`, `-m hbh`, `-m dst`: fail where the header is absent, negated too (ip6t_rt.c, `rt_mt6`).
+///
+/// Packets of the model are ordinary ones, without extension headers, as they are whole datagrams: a rule that discards what has one
+/// concerns none of them. A rule that does anything else with it stays a condition, so that nothing it lets in is overlooked.
+pub(super) fn extension_header(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
+    let target = c.command.spec.target.map(|t| c.words.text(t.word));
+    if matches!(target, Some(b"DROP" | b"REJECT")) {
+        c.never();
+        return Ok(());
+    }
+    c.joint(owner, ConditionKind::Pure, HEADER)
+}

@@ -2,7 +2,7 @@
 
 use super::lower::{Context, Lowered};
 use super::syntax::Test;
-use super::{matches, values};
+use super::{record, values};
 use crate::model::{Action, ConditionKind, Effect, Register, Term};
 
 fn mark_value(c: &Context<'_>, test: &Test) -> Lowered<(u32, Option<u32>)> {
@@ -23,7 +23,7 @@ pub(super) fn mark_match(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 /// `-m connmark`: fails without a connection record, negated too (xt_connmark.c, `connmark_mt`).
 pub(super) fn connmark_match(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     c.needs_option(owner)?;
-    let tracked = matches::tracked(c);
+    let tracked = record::tracked(c);
     c.terms.extend(tracked);
     for test in c.tests(owner) {
         let (value, mask) = mark_value(c, &test)?;
@@ -87,7 +87,7 @@ pub(super) fn mark(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
 pub(super) fn connmark(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     let is_mask = |t: &Test| matches!(t.option.canonical, "nfmask" | "ctmask" | "mask");
     let test = only_option(c, owner, |t| !is_mask(t))?;
-    let tracked = matches::tracked(c);
+    let tracked = record::tracked(c);
     c.terms.extend(tracked);
     if is_assignment(&test) {
         let (mask, value) = assignment(c, &test)?;

@@ -157,13 +157,14 @@ impl Section {
         let (id, hook, missing) = self.chain_of(c, word);
         c.hook = hook;
         let ledger = c.b.firewall().ledger;
-        let lowered = parsed.and_then(|()| self.lower(c)).or_else(|p| {
-            // What was understood narrows what the rule can concern.
-            if c.terms.is_empty() {
+        let lowered = match parsed {
+            Ok(()) => self.lower(c),
+            Err(p) => {
+                // What was understood narrows what the rule can concern.
                 let _ = c.conditions();
+                Err(p)
             }
-            Err(p)
-        });
+        };
         let problem = match lowered {
             Ok(rule) => {
                 let done = match verb {

@@ -410,7 +410,8 @@ impl Parser<'_, '_> {
     fn unknown(&self, i: usize) -> Box<Problem> {
         let shown = self.words.shown(i);
         let name = shown.trim_start_matches('-');
-        let known = self.out.spec.uses.iter().flat_map(|u| u.extension.options).map(|o| o.name);
+        let loaded = self.out.spec.uses.iter().map(|u| u.extension).chain(self.implied());
+        let known = loaded.flat_map(|e| e.options).map(|o| o.name);
         let near = nearest(name, known.chain(BASE.iter().map(|b| b.0)));
         let p = Problem::at(self.words, i, format!("`{shown}` is no option here"));
         match near {
