@@ -38,7 +38,12 @@ fn a_malformed_rule_is_told_and_may_do_anything_and_the_rest_is_read() {
         Wrong("-s ! 10.0.0.1 -j ACCEPT", "10.0.0.1", "neither an option", "`!` before the option"),
         Wrong("! ! -s 10.0.0.1 -j ACCEPT", "!", "stands twice", ""),
         Wrong("-s 10.0.0.1 -s 10.0.0.2 -j ACCEPT", "-s", "stands twice", "list"),
-        Wrong("! -s 10.0.0.1,10.0.0.2 -j ACCEPT", "10.0.0.1,10.0.0.2", "list of addresses", "one rule for each"),
+        Wrong(
+            "! -s 10.0.0.1,10.0.0.2 -j ACCEPT",
+            "10.0.0.1,10.0.0.2",
+            "list of addresses",
+            "one rule for each",
+        ),
         Wrong("-s 10.0.0.256 -j ACCEPT", "10.0.0.256", "neither an address", ""),
         Wrong("-s 10.0.0.0/33 -j ACCEPT", "10.0.0.0/33", "longer than 32", ""),
         Wrong("-s 2001:db8::1 -j ACCEPT", "2001:db8::1", "neither an address", ""),
@@ -54,8 +59,18 @@ fn a_malformed_rule_is_told_and_may_do_anything_and_the_rest_is_read() {
             "more than 15",
             "two rules",
         ),
-        Wrong("-p icmp --icmp-type echo-requst -j ACCEPT", "echo-requst", "no ICMP type", "did you mean `echo-request`?"),
-        Wrong("-m state --state NEW,ESTABLISED -j ACCEPT", "NEW,ESTABLISED", "no list of connection states", "ESTABLISHED"),
+        Wrong(
+            "-p icmp --icmp-type echo-requst -j ACCEPT",
+            "echo-requst",
+            "no ICMP type",
+            "did you mean `echo-request`?",
+        ),
+        Wrong(
+            "-m state --state NEW,ESTABLISED -j ACCEPT",
+            "NEW,ESTABLISED",
+            "no list of connection states",
+            "ESTABLISHED",
+        ),
         Wrong("-m conntrak --ctstate NEW -j ACCEPT", "conntrak", "is not known", "did you mean `conntrack`?"),
         Wrong("-m mac --mac-source 02:00 -j ACCEPT", "02:00", "no hardware address", "six"),
         Wrong("-o eth0 -j ACCEPT", "-o", "cannot be used in this chain", ""),
@@ -139,22 +154,25 @@ fn the_frame_of_a_file() {
         ("*filter\n:abcdefghijklmnopqrstuvwxyzabc - [0:0]\nCOMMIT\n", &[(2, "1 to 28 bytes")]),
         ("*filter\n-A a -j DROP\nCOMMIT\n", &[(2, "no chain `a`")]),
         ("*filter\n-A INPUT -j a\n:a - [0:0]\nCOMMIT\n", &[(2, "no chain and no target `a`")]),
-        ("*filter\n-P a DROP\n-N INPUT\n-X INPUT\n-F a\nCOMMIT\n", &[
-            (2, "no chain `a`"),
-            (3, "exists already"),
-            (4, "cannot be deleted"),
-            (5, "no chain `a`"),
-        ]),
-        ("*filter\n-I INPUT 2 -j DROP\n-D INPUT 5\n-D INPUT -j ACCEPT\nCOMMIT\n", &[
-            (2, "only 0 rules"),
-            (3, "only 1 rules"),
-            (4, "no rule like this one"),
-        ]),
+        (
+            "*filter\n-P a DROP\n-N INPUT\n-X INPUT\n-F a\nCOMMIT\n",
+            &[(2, "no chain `a`"), (3, "exists already"), (4, "cannot be deleted"), (5, "no chain `a`")],
+        ),
+        (
+            "*filter\n-I INPUT 2 -j DROP\n-D INPUT 5\n-D INPUT -j ACCEPT\nCOMMIT\n",
+            &[(2, "only 0 rules"), (3, "only 1 rules"), (4, "no rule like this one")],
+        ),
         ("*filter\n-p tcp -j DROP\nCOMMIT\n", &[(2, "names no command")]),
         ("*filter\n-A INPUT -A OUTPUT -j DROP\nCOMMIT\n", &[(2, "a second command")]),
         ("*nat\n-A PREROUTING -j DROP\nCOMMIT\n", &[(2, "the nat table cannot drop")]),
-        ("*filter\n[1,2] -A INPUT -j DROP\nCOMMIT\n", &[(2, "counters are written"), (2, "neither an option")]),
-        ("*filter\n-A INPUT -p tcp --dport 60000:29 -j ACCEPT\nCOMMIT\n", &[(2, "range of ports is reversed")]),
+        (
+            "*filter\n[1,2] -A INPUT -j DROP\nCOMMIT\n",
+            &[(2, "counters are written"), (2, "neither an option")],
+        ),
+        (
+            "*filter\n-A INPUT -p tcp --dport 60000:29 -j ACCEPT\nCOMMIT\n",
+            &[(2, "range of ports is reversed")],
+        ),
     ] {
         assert_errors(dump, expected);
     }
@@ -162,7 +180,8 @@ fn the_frame_of_a_file() {
 
 #[test]
 fn a_truncated_dump_is_uncertain_behind_its_last_rule() {
-    let f = read("*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\n-A INPUT -p ud");
+    let f =
+        read("*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\n-A INPUT -p ud");
     assert_eq!(verdict(&f, "input eth0 tcp 10.0.0.1 > 10.0.0.9:22"), "accept");
     assert_eq!(verdict(&f, "input eth0 udp 10.0.0.1 > 10.0.0.9:22"), "undecided");
     assert_eq!(verdict(&f, "output eth0 udp 10.0.0.1 > 10.0.0.9:22"), "undecided");
@@ -170,7 +189,9 @@ fn a_truncated_dump_is_uncertain_behind_its_last_rule() {
 
 #[test]
 fn a_ruleset_beside_this_one_is_told() {
-    let f = read("# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n*filter\nCOMMIT\n");
+    let f = read(
+        "# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n*filter\nCOMMIT\n",
+    );
     assert_eq!(f.diagnostics.len(), 1);
     assert_eq!(f.diagnostics[0].severity, Severity::Warning);
     assert!(f.diagnostics[0].message.contains("iptables-legacy-save"), "{}", f.diagnostics[0].message);
@@ -188,7 +209,9 @@ fn a_table_given_twice_is_told() {
 
 #[test]
 fn a_loop_of_jumps_is_told_and_cut() {
-    let f = read("*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n:b - [0:0]\n-A INPUT -p tcp -j a\n-A a -j b\n-A b -g a\nCOMMIT\n");
+    let f = read(
+        "*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n:b - [0:0]\n-A INPUT -p tcp -j a\n-A a -j b\n-A b -g a\nCOMMIT\n",
+    );
     assert_eq!(f.diagnostics.len(), 1);
     let place = f.locate(f.diagnostics[0].origin);
     assert_eq!((place.line, f.diagnostics[0].severity), (7, Severity::Error));
@@ -270,7 +293,8 @@ fn dumps_are_known_by_their_content() {
         ("# Notes\n- nothing\n", None),
         ("\u{0}\u{1}\u{2}*filter", None),
     ] {
-        let found = detect(content.as_bytes()).filter(|(d, _)| d.names()[0] == "iptables").map(|(_, role)| role);
+        let found =
+            detect(content.as_bytes()).filter(|(d, _)| d.names()[0] == "iptables").map(|(_, role)| role);
         assert_eq!(found, expected, "{content:?}");
     }
 }
@@ -280,7 +304,10 @@ fn the_family_is_seen_from_the_content() {
     let (dialect, _) = by_name("iptables").expect("a dialect");
     for (dump, expected) in [
         ("# Generated by ip6tables-save v1.8.9 on Mon Jan  5 10:00:00 2026\n*filter\nCOMMIT\n", "ip6tables"),
-        ("# Generated by iptables-save v1.8.9 (nf_tables) on Mon Jan  5\n*filter\n-A INPUT -s ::1\nCOMMIT\n", "iptables"),
+        (
+            "# Generated by iptables-save v1.8.9 (nf_tables) on Mon Jan  5\n*filter\n-A INPUT -s ::1\nCOMMIT\n",
+            "iptables",
+        ),
         ("*filter\n-A INPUT -s 2001:db8::/32 -j DROP\nCOMMIT\n", "ip6tables"),
         ("*filter\n-A INPUT -s 10.0.0.1 -j DROP\nCOMMIT\n", "iptables"),
         ("*filter\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n", "ip6tables"),
@@ -294,14 +321,70 @@ fn the_family_is_seen_from_the_content() {
 
 // Pieces that mutated dumps are made of.
 const PIECES: &[&str] = &[
-    "*filter\n", "*nat\n", "*raw\n", "*mangle\n", "COMMIT\n", ":INPUT DROP [0:0]\n", ":a - [0:0]\n", ":b - [0:0]\n",
-    "-A INPUT ", "-A a ", "-I INPUT ", "-I INPUT 2 ", "-D INPUT ", "-D INPUT 1\n", "-R INPUT 1 ", "-F\n", "-X a\n", "-E a c\n", "-P INPUT DROP\n",
-    "-N a\n", "! ", "-s 10.0.0.0/8 ", "-s 10.0.0.1/255.0.255.3,h.example ", "-d ::1/ffff::1 ", "-p tcp ", "-p 58 ", "--dport 1:2 ", "--dport ",
-    "-m multiport --ports 1,2:3 ", "-m set --match-set x src,dst ", "-m conntrack --ctstate NEW,DNAT --ctproto 6 ",
-    "-m connmark --mark 1/2 ", "-m cluster ", "-m recent --set ", "-m recent --update --hitcount 3 ", "-j ACCEPT\n", "-j a\n", "-g a\n", "-j b\n",
-    "-j LOG --log-prefix \"x ", "-j CONNMARK --restore-mark --nfmask 1 --ctmask 3\n", "-j DNAT --to-destination 10.0.0.1-10.0.0.2:1-2/3\n",
-    "-j NETMAP --to 10.0.0.0/8\n", "-j NFQUEUE\n", "\"", "\\", "\n", "\r\n", " ", "\t", "\u{fffd}", "# x\n", "-4 ", "-6 ", "[1:2] ", "--", "-", "=", "-f ",
-    "-i + ", "-o eth+ ", "-m policy --dir in --pol ipsec --reqid 1 --next --spi 2 ", "-m time --weekdays Mo ", "-m tos --tos 1/2 ",
+    "*filter\n",
+    "*nat\n",
+    "*raw\n",
+    "*mangle\n",
+    "COMMIT\n",
+    ":INPUT DROP [0:0]\n",
+    ":a - [0:0]\n",
+    ":b - [0:0]\n",
+    "-A INPUT ",
+    "-A a ",
+    "-I INPUT ",
+    "-I INPUT 2 ",
+    "-D INPUT ",
+    "-D INPUT 1\n",
+    "-R INPUT 1 ",
+    "-F\n",
+    "-X a\n",
+    "-E a c\n",
+    "-P INPUT DROP\n",
+    "-N a\n",
+    "! ",
+    "-s 10.0.0.0/8 ",
+    "-s 10.0.0.1/255.0.255.3,h.example ",
+    "-d ::1/ffff::1 ",
+    "-p tcp ",
+    "-p 58 ",
+    "--dport 1:2 ",
+    "--dport ",
+    "-m multiport --ports 1,2:3 ",
+    "-m set --match-set x src,dst ",
+    "-m conntrack --ctstate NEW,DNAT --ctproto 6 ",
+    "-m connmark --mark 1/2 ",
+    "-m cluster ",
+    "-m recent --set ",
+    "-m recent --update --hitcount 3 ",
+    "-j ACCEPT\n",
+    "-j a\n",
+    "-g a\n",
+    "-j b\n",
+    "-j LOG --log-prefix \"x ",
+    "-j CONNMARK --restore-mark --nfmask 1 --ctmask 3\n",
+    "-j DNAT --to-destination 10.0.0.1-10.0.0.2:1-2/3\n",
+    "-j NETMAP --to 10.0.0.0/8\n",
+    "-j NFQUEUE\n",
+    "\"",
+    "\\",
+    "\n",
+    "\r\n",
+    " ",
+    "\t",
+    "\u{fffd}",
+    "# x\n",
+    "-4 ",
+    "-6 ",
+    "[1:2] ",
+    "--",
+    "-",
+    "=",
+    "-f ",
+    "-i + ",
+    "-o eth+ ",
+    "-m policy --dir in --pol ipsec --reqid 1 --next --spi 2 ",
+    "-m time --weekdays Mo ",
+    "-m tos --tos 1/2 ",
 ];
 
 fn both(bytes: &[u8]) {
@@ -316,7 +399,11 @@ fn both(bytes: &[u8]) {
         for d in &f.diagnostics {
             assert!(d.origin.end as usize <= bytes.len(), "{d:?}");
         }
-        let packet = if variant == "iptables" { "input eth0 tcp 10.0.0.1 > 10.0.0.9:2" } else { "input eth0 tcp ::2 > ::1" };
+        let packet = if variant == "iptables" {
+            "input eth0 tcp 10.0.0.1 > 10.0.0.9:2"
+        } else {
+            "input eth0 tcp ::2 > ::1"
+        };
         let _ = verdict(&f, packet);
     }
     let _ = detect(bytes);

@@ -32,7 +32,8 @@ fn check(folder: &Path, wrong: &mut Vec<String>) {
     let expected: Expected = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let local = expected.local.iter().filter_map(|l| addr::parse(l)).reduce(|a, b| a.union(&b));
     let environment = Environment { local, ..Environment::default() };
-    let mut names: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
     names.sort();
     let file = |p: &Path| SourceFile::new(p.display().to_string(), std::fs::read(p).expect("a file"));
     let sources: Vec<_> = names

@@ -2,7 +2,10 @@
 
 use super::lower::{Context, Lowered};
 use super::syntax::Test;
-use super::{record, values::{self, Address}};
+use super::{
+    record,
+    values::{self, Address},
+};
 use crate::model::{Action, Hook, TranslatedEnd, Translation};
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, Value, proto};
