@@ -238,8 +238,8 @@ class Worker:
             for n, name in enumerate([*names, "lo"]):
                 table = 1001 + n
                 lines += [f"route add default dev {name} table {table}", f"rule add pref 30 oif {name} lookup {table}"]
-                if name != "lo":
-                    lines.append(f"rule add pref 20 tos {8 + 4 * n:#x} lookup {table}")
+                for wire in names if name != "lo" else []:
+                    lines.append(f"rule add pref 20 iif {wire} tos {8 + 4 * n:#x} lookup {table}")
             lines += ["rule add pref 100 lookup local", "rule del pref 0", f"route add default dev {names[0]}"]
             must(["ip", family, "-batch", "-"], "\n".join(lines) + "\n")
         for name in [*names, "lo"]:
