@@ -6,7 +6,7 @@ use super::*;
 use crate::dialect::nftables::datatype::{Type, number};
 use crate::dialect::nftables::selector::{Meaning, Selector};
 use crate::model::{AddressTypes, SetId, Term};
-use crate::packet::{ConnState, IntervalSet, Value};
+use crate::packet::{ConnState, IntervalSet, Value, interface_value};
 use std::collections::BTreeMap;
 
 /// An operator on bits, applied.
@@ -604,28 +604,9 @@ impl<'a> Lower<'a> {
         }
         match rule.when {
             When::Tracked => conj.field(&self.b, Field::State, FieldSet::Owned(set)),
-            // Before the tracker has seen a packet its state is invalid, or untracked after `notrack`.
             When::Before => {
-                let holds = |s: ConnState| set.contains(s.value());
-                match (holds(ConnState::Invalid), holds(ConnState::Untracked)) {
-                    (true, true) => {}
-                    (false, false) => conj.refuse(),
-                    _ if !self.untracks => {
-                        if !holds(ConnState::Invalid) {
-                            conj.refuse();
-                        }
-                    }
-                    _ => {
-                        let text = format!("{text} (before connection tracking)");
-                        self.volatile_term(
-                            rule,
-                            conj,
-                            &text,
-                            "it depends on the `notrack` rules before",
-                            false,
-                        );
-                    }
-                }
+                let term = self.state_before(rule, &set);
+                conj.term(term);
             }
             When::Unclear => {
                 let text = format!("{text} (at priority -200)");
@@ -635,6 +616,34 @@ impl<'a> Lower<'a> {
                 conj.term(term);
             }
         }
+    }
+
+    // Before the tracker has seen a packet, it is invalid, or untracked after `notrack`. What this box sends to itself
+    // over lo keeps the record that it got at output (nf_conntrack_in, nf_conntrack_core.c).
+    fn state_before(&mut self, rule: &RuleState, set: &IntervalSet) -> Term {
+        let holds = |s: ConnState| set.contains(s.value());
+        let lo = IntervalSet::single(interface_value("lo").unwrap_or_default());
+        let untracked = IntervalSet::single(ConnState::Untracked.value());
+        let looped = vec![self.b.field(Field::Iif, lo.clone()), self.b.field(Field::State, set.clone())];
+        let arrives = self.b.field(Field::Iif, Field::Iif.complement(&lo));
+        let mut ways = vec![looped];
+        if holds(ConnState::Invalid) {
+            let other = self.b.field(Field::State, Field::State.complement(&untracked));
+            ways.push(vec![arrives, other]);
+        }
+        // The model has one word for what a rule above untracked and for what the tracker will leave alone.
+        let by_rule = self.untracks && holds(ConnState::Invalid) != holds(ConnState::Untracked);
+        if by_rule || holds(ConnState::Invalid) {
+            let mut way = vec![arrives, self.b.field(Field::State, untracked)];
+            if by_rule {
+                self.unclear = true;
+                let text = "a rule above made the packet untracked";
+                let why = "it may also become untracked only after this chain";
+                way.push(self.b.opaque(text, why, holds(ConnState::Invalid), rule.at));
+            }
+            ways.push(way);
+        }
+        self.b.any(ways)
     }
 
     fn register_term(

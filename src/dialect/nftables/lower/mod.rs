@@ -6,6 +6,7 @@ mod graph;
 mod map;
 mod matching;
 mod nat;
+mod quirks;
 mod rule;
 mod values;
 
@@ -68,6 +69,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     l.run();
     l.b.firewall_mut().ledger = l.ledger;
     graph::break_cycles(&mut l.b);
+    quirks::nat_without_tracking(&mut l.b);
     l.b.finish()
 }
 

@@ -48,7 +48,17 @@ impl<'a> Lower<'a> {
             families: families_of(self.ruleset.tables[table].family),
             inside: false,
         };
-        for s in &rule.statements {
+        self.hoist(&mut state, rule);
+        let joined = quirks::joined(&rule.statements);
+        for (n, s) in rule.statements.iter().enumerate() {
+            if joined.iter().any(|(_, second)| *second == n) {
+                continue;
+            }
+            if let Some((_, second)) = joined.iter().find(|(first, _)| *first == n) {
+                self.settle(&mut state);
+                self.joined_match(&mut state, [s, &rule.statements[*second]])?;
+                continue;
+            }
             if self.statement(&mut state, s)? == Flow::Ends {
                 return Ok(());
             }
