@@ -142,7 +142,11 @@ fn exit_statuses() {
         let report = json(&run);
         assert_eq!(report["problems"][0]["location"]["path"], bad);
         let inputs = report["inputs"].as_array().unwrap();
-        assert!(inputs.iter().any(|i| i["path"] == "good/cms.rules"), "the rest is still checked:\n{}", run.out);
+        assert!(
+            inputs.iter().any(|i| i["path"] == "good/cms.rules"),
+            "the rest is still checked:\n{}",
+            run.out
+        );
     }
 }
 
