@@ -9,6 +9,9 @@ use crate::model::{AddressTypes, SetId, Term};
 use crate::packet::{ConnState, IntervalSet, Value, interface_value};
 use std::collections::BTreeMap;
 
+// The bit of `ct status dnat` (`IPS_DST_NAT`).
+const DNAT: Value = 0x20;
+
 /// An operator on bits, applied.
 pub(super) fn apply(op: BitOp, x: Value, y: Value) -> Value {
     match op {
@@ -245,6 +248,11 @@ impl<'a> Lower<'a> {
             None => subject,
         };
         let ty = subject.selector.ty;
+        if subject.text() == "ct status" && op == Op::Implicit && (lo, hi) == (DNAT, DNAT) && self.tells_dnat
+        {
+            self.translated_term(rule, conj);
+            return Ok(());
+        }
         let masked_left = subject.operations.iter().any(|(o, _)| *o == BitOp::And);
         let max = ty.max();
         let test: Box<dyn Fn(Value) -> bool> = match op {
@@ -288,6 +296,22 @@ impl<'a> Lower<'a> {
         };
         let text = constant_text(subject, &format!("{} ", op.sign()), ty, lo, hi);
         self.constrain(rule, conj, subject, Wanted::Set(bounds), &text)
+    }
+
+    // `ct status dnat`: rules that translate tag what they translate; of a connection that was opened earlier it is not known.
+    fn translated_term(&mut self, rule: &RuleState, conj: &mut Conjunction) {
+        if rule.when == When::Before {
+            return conj.refuse();
+        }
+        self.unclear = true;
+        let tagged = self.b.register(Register::Tag, TRANSLATED, TRANSLATED, false);
+        let open: IntervalSet =
+            [ConnState::Established, ConnState::Related].map(ConnState::value).into_iter().collect();
+        let open = self.b.field(Field::State, open);
+        let why = "whether the connection was translated was decided when it opened";
+        let earlier = self.b.opaque("ct status dnat", why, false, rule.at);
+        let any = self.b.any(vec![vec![tagged], vec![open, earlier]]);
+        conj.term(any);
     }
 
     // Compared with a name whose value is not known.

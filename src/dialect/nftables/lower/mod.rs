@@ -49,6 +49,7 @@ enum When {
 pub(super) fn lower(input: Input<'_>) -> Firewall {
     let real_files = input.files.len();
     let untracks = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"notrack").is_some());
+    let tells_dnat = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"status").is_some());
     let mut b = Builder::new(input.dialect, input.files, &Family::ALL);
     input.diagnostics.into_iter().for_each(|d| b.diagnose(d));
     let mut l = Lower {
@@ -62,6 +63,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         chains: FxHashMap::default(),
         waiting: Vec::new(),
         untracks,
+        tells_dnat,
         unclear: false,
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
@@ -72,6 +74,9 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     quirks::nat_without_tracking(&mut l.b);
     l.b.finish()
 }
+
+/// The bit of [`Register::Tag`] that says that the destination was translated.
+const TRANSLATED: u32 = 1;
 
 struct Lower<'a> {
     b: Builder,
@@ -85,6 +90,8 @@ struct Lower<'a> {
     waiting: Vec<(usize, usize, When, ChainId)>,
     // Some rule may switch tracking off.
     untracks: bool,
+    // Some rule may ask whether a packet's destination was translated.
+    tells_dnat: bool,
     // The current rule has a part that is not exact.
     unclear: bool,
     ledger: crate::model::Ledger,

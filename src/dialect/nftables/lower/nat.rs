@@ -39,8 +39,7 @@ impl<'a> Lower<'a> {
             let mut conj = state.conj.clone();
             self.volatile_term(state, &mut conj, &text, why, false);
             let anything = Translation { address: self.anywhere(state, nat), ..plain(nat) };
-            let id = self.b.translation(anything);
-            self.emit_with(state, conj, Action::Translate(id), state.at);
+            self.emit_translation(state, conj, anything, state.at);
         }
         // A miss ends the rule.
         Ok(Flow::Ends)
@@ -85,9 +84,18 @@ impl<'a> Lower<'a> {
                 },
             });
         }
-        let id = self.b.translation(t);
-        self.emit_with(state, conj, Action::Translate(id), at);
+        self.emit_translation(state, conj, t, at);
         Ok(())
+    }
+
+    fn emit_translation(&mut self, state: &RuleState, conj: Conjunction, t: Translation, at: Origin) {
+        let id = self.b.translation(t);
+        let mut effects = Vec::new();
+        if self.tells_dnat && t.end == TranslatedEnd::Destination {
+            effects.push(Effect::Write { register: Register::Tag, mask: TRANSLATED, value: TRANSLATED });
+        }
+        let tagging = RuleState { effects, conj: Conjunction::default(), ..*state };
+        self.emit_with(&tagging, conj, Action::Translate(id), at);
     }
 
     // The new address; `None` if it is not known.
