@@ -1,7 +1,7 @@
 //! A whole run: deployment, files, requirements, checks, waivers, report.
 
 use super::members::members;
-use super::points::{Enforcer, Enforcers, environment};
+use super::points::{Enforcer, Enforcers, environment, is_cloud, unknown_labels};
 use super::requirement::{Row, rows};
 use super::{explain_row, fingerprint, registry, waive};
 use crate::analysis::Environment;
@@ -141,6 +141,15 @@ pub fn run(options: &Options) -> Outcome {
         for n in 0..deployment.nodes.len() {
             let own = of_part(&groups, Part::Node(n));
             let environment = environment(&deployment, n, options.throttled);
+            let cloud: Vec<&Firewall> = own.iter().copied().filter(|f| is_cloud(f)).collect();
+            for label in unknown_labels(&cloud, &environment) {
+                problems.extend(cloud.iter().flat_map(|f| f.files.first()).take(1).map(|file| Problem {
+                    level: Severity::Error,
+                    message: format!("{} wears {label}, which no file of it describes", deployment.nodes[n].name),
+                    help: "correct `security-groups` in the deployment file, or give the dump that holds the group".to_owned(),
+                    location: file.locate(0, 0),
+                }));
+            }
             let mut node = Enforcer::new(&deployment.nodes[n].name, &own, environment);
             node.site = deployment.nodes[n].site;
             node.interfaces = deployment.nodes[n].interfaces.keys().cloned().collect();
