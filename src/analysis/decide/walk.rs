@@ -406,7 +406,7 @@ impl<'a> Walk<'a> {
         let asker = Asker { rule, acts };
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         let mut k = 0;
-        self.work += live.len() as u64 / 4;
+        self.work += live.len() as u64;
         while k < live.len() {
             if !self.meets(&here, &live[k], rule.terms) {
                 k += 1;
