@@ -208,6 +208,22 @@ fn the_deployment_can_take_interfaces_from_the_file() {
     assert_eq!((wan.name.as_str(), wan.networks), ("wan", None));
 }
 
+#[test]
+fn a_big_file_costs_no_more_than_its_bytes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/edge-east/config.xml");
+    let small = std::fs::read_to_string(path).unwrap();
+    let file = "<rrddatafile><filename>x.rrd</filename><xmldata>Zm9vYmFyYmF6cXV4</xmldata></rrddatafile>\n";
+    let data = format!("<rrddata>{}</rrddata></pfsense>", file.repeat(60_000));
+    let big = small.replace("</pfsense>", &data);
+    assert!(big.len() > 5_000_000);
+    let start = std::time::Instant::now();
+    let firewall = read_text(&big);
+    let time = start.elapsed();
+    println!("{} bytes in {time:?}", big.len());
+    assert!(time.as_secs() < 20, "{time:?}, without optimisation");
+    assert_eq!(firewall.rule_count(), read_text(&small).rule_count());
+}
+
 mod damaged {
     use super::*;
     use proptest::prelude::*;

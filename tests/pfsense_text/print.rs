@@ -57,9 +57,8 @@ fn masked((a, n): (IpAddr, u8)) -> String {
     }
 }
 
-/// The ruleset as text; an error is a configuration that the box would not load.
+/// The ruleset as text. What pf makes of it, and whether it loads it, is not decided here.
 pub fn ruleset(doc: &Document<'_>) -> String {
-    // The tree outlives this call in the tests: leak the borrow's shape, not the memory.
     let root = doc.root_element();
     let version = text(root, "version");
     let (a, b) = version.split_once('.').unwrap();
