@@ -210,7 +210,7 @@ fn create(words: &Words<'_>) -> Set {
         }
     }
     for i in 3..words.len() {
-        let value = || (i + 1 < words.len()).then(|| words.text(i + 1)).unwrap_or_default();
+        let value = || if i + 1 < words.len() { words.text(i + 1) } else { &[] };
         match words.text(i) {
             b"family" if value() == b"inet6" && set.family.is_some() => set.family = Some(Family::V6),
             b"timeout" => set.grows = true,

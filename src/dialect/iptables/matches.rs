@@ -149,7 +149,7 @@ pub(super) fn limit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 fn check_rate(c: &Context<'_>, test: &Test) -> Lowered<()> {
     let text = c.words.shown(test.args[0]);
     let (number, unit) = text.split_once('/').unwrap_or((&text, "second"));
-    let digits = number.trim_end_matches(|x: char| x == 'b' || x == 'k' || x == 'm');
+    let digits = number.trim_end_matches(['b', 'k', 'm']);
     let known = ["second", "minute", "hour", "day"]
         .iter()
         .any(|u| !unit.is_empty() && u.starts_with(&unit.to_ascii_lowercase()));
