@@ -104,7 +104,7 @@ fn the_answers_of_the_aws_cli_are_understood() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 
     let groups_only = ReadOptions { complete: true, ..ReadOptions::default() };
-    let loaded = load(&[cloud.clone()], &groups_only, None);
+    let loaded = load(std::slice::from_ref(&cloud), &groups_only, None);
     assert_eq!((loaded.firewalls.len(), loaded.unreadable.len()), (2, 0), "{:?}", loaded.unreadable);
     let f = &loaded.firewalls[0];
     let problems = common::problems(f);
