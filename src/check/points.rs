@@ -245,11 +245,12 @@ pub fn environment(deployment: &Deployment, node: usize, throttled: bool) -> Env
     }
 }
 
-/// A set of interfaces by name; for none named, every interface but loopback.
+/// A set of interfaces by name; for none named (or none that can be an interface's name), every interface but loopback.
 pub fn interface_set(field: Field, names: &[String]) -> IntervalSet {
-    if names.is_empty() {
-        let lo = interface_value("lo").unwrap_or(0);
-        return field.complement(&IntervalSet::from_ranges([(0, 0), (lo, lo)]));
+    let named: IntervalSet = names.iter().filter_map(|n| interface_value(n).ok()).collect();
+    if !named.is_empty() {
+        return named;
     }
-    names.iter().filter_map(|n| interface_value(n).ok()).collect()
+    let lo = interface_value("lo").unwrap_or(0);
+    field.complement(&IntervalSet::from_ranges([(0, 0), (lo, lo)]))
 }

@@ -323,7 +323,8 @@ fn passage<'a>(
 fn settled(judged: &Judged) -> State {
     match () {
         () if !judged.stopped.is_empty() => State::Violated,
-        () if !judged.undecided.is_empty() => State::Undecided,
+        // Nothing passed either: no packet was asked about, which proves nothing.
+        () if !judged.undecided.is_empty() || judged.passed.is_empty() => State::Undecided,
         () => State::Met,
     }
 }
