@@ -1,7 +1,5 @@
 //! What the catalogue asks of one deployment: each requirement as flows between known ends.
 
-#[cfg(doc)]
-use super::Catalogue;
 use super::{
     Breach, Catalogue, Declared, EVERYWHERE, End, INTERNET, Place, Requirement, Service, Services, Side,
 };
