@@ -25,16 +25,17 @@ fn dump(groups: usize) -> String {
             out,
             "        {{\n            \"GroupId\": \"sg-{g:017x}\",\n            \"GroupName\": \"service-{g}\",\n            \"Description\": \"group of service {g}\",\n            \"OwnerId\": \"111122223333\",\n            \"VpcId\": \"vpc-0d5e1a7c93b24f680\",\n            \"IpPermissions\": [\n"
         );
-        for p in 0..5 {
+        for p in 0..3 {
             let open = g % 25 == 0 && p == 2;
             let cidr =
                 if open { "0.0.0.0/1".to_owned() } else { format!("10.{}.{}.0/24", g % 250, (g + p) % 250) };
             let other = if open { "128.0.0.0/1".to_owned() } else { format!("172.16.{}.0/24", g % 250) };
-            let port = [443, 20082, 22, 5432, 8080][p];
-            let end = if p < 4 { "," } else { "" };
+            let port = [443, 20082, 22][p];
+            let more = if open { format!(", {{\"CidrIp\": \"{other}\"}}") } else { String::new() };
+            let end = if p < 2 { "," } else { "" };
             let _ = writeln!(
                 out,
-                "                {{\n                    \"IpProtocol\": \"tcp\",\n                    \"FromPort\": {port},\n                    \"ToPort\": {port},\n                    \"UserIdGroupPairs\": [],\n                    \"IpRanges\": [\n                        {{\n                            \"CidrIp\": \"{cidr}\"\n                        }},\n                        {{\n                            \"CidrIp\": \"{other}\"\n                        }}\n                    ],\n                    \"Ipv6Ranges\": [],\n                    \"PrefixListIds\": []\n                }}{end}"
+                "                {{\n                    \"IpProtocol\": \"tcp\",\n                    \"FromPort\": {port},\n                    \"ToPort\": {port},\n                    \"UserIdGroupPairs\": [],\n                    \"IpRanges\": [\n                        {{\n                            \"CidrIp\": \"{cidr}\"\n                        }}{more}\n                    ],\n                    \"Ipv6Ranges\": [],\n                    \"PrefixListIds\": []\n                }}{end}"
             );
         }
         let _ = writeln!(

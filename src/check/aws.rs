@@ -229,11 +229,25 @@ fn public_addresses(family: Family) -> &'static IntervalSet {
 /// What a chain lets in for certain from public addresses of a family.
 pub fn public_pieces(f: &Firewall, chain: &Chain, family: Family) -> Vec<Piece> {
     let internet = public_addresses(family);
-    let pieces = chain.rules.iter().filter_map(|r| piece(f, r, Field::Src));
+    let pieces =
+        chain.rules.iter().filter(|r| may_admit(f, r, internet)).filter_map(|r| piece(f, r, Field::Src));
     pieces
         .filter(|p| p.peers.intersects(internet))
         .map(|p| Piece { peers: p.peers.intersect(internet), ..p })
         .collect()
+}
+
+// Whether a rule's sources meet a set; most do not, and then nothing is computed of it.
+fn may_admit(f: &Firewall, rule: &Rule, set: &IntervalSet) -> bool {
+    f.terms(rule.terms).iter().all(|term| match *term {
+        Term::Range { field: Field::Src, lo, hi } => {
+            let (lo, hi) = (addr::v4(lo), addr::v4(hi));
+            let first = set.ranges().partition_point(|r| r.1 < lo);
+            set.ranges().get(first).is_some_and(|r| r.0 <= hi)
+        }
+        Term::In(Field::Src, id) => f.sets.get(id).intersects(set),
+        _ => true,
+    })
 }
 
 /// All doors of a firewall: every group by family, then every interface whose groups together let in more than each.
