@@ -2,7 +2,7 @@
 
 use super::chains::reached;
 use crate::finding::Related;
-use crate::model::{Action, Firewall, Rule, Term};
+use crate::model::{Action, Firewall, Rule};
 use crate::packet::{Field, IntervalSet, Packet, addr, interface_name, proto};
 
 /// The accepting rules nearest to a packet that was refused: at most two, each failing on one field only.
@@ -42,12 +42,8 @@ fn single_miss(firewall: &Firewall, rule: &Rule, packet: &Packet) -> Option<Fiel
     let mut hit_port = false;
     let mut hit_source = false;
     for term in firewall.terms(rule.terms) {
-        let (field, holds) = match *term {
-            Term::Range { field, .. } | Term::In(field, _) => {
-                (field, packet.get(field).is_some_and(|v| set_of(firewall, term).contains(v)))
-            }
-            _ => return None,
-        };
+        let (field, set) = firewall.field_set(term)?;
+        let holds = packet.get(field).is_some_and(|v| set.contains(v));
         match field {
             Field::Dport if holds => hit_port = true,
             Field::Src if holds => hit_source = true,
@@ -68,23 +64,12 @@ fn single_miss(firewall: &Firewall, rule: &Rule, packet: &Packet) -> Option<Fiel
     near.then_some(miss).flatten()
 }
 
-fn set_of(firewall: &Firewall, term: &Term) -> IntervalSet {
-    match *term {
-        Term::Range { field, lo, hi } => {
-            let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
-            IntervalSet::range(base + u128::from(lo), base + u128::from(hi))
-        }
-        Term::In(_, id) => firewall.sets.get(id).clone(),
-        _ => IntervalSet::EMPTY,
-    }
-}
-
 fn describe(firewall: &Firewall, rule: &Rule, field: Field) -> String {
     let set = firewall
         .terms(rule.terms)
         .iter()
-        .filter(|t| matches!(t, Term::Range { field: f, .. } | Term::In(f, _) if *f == field))
-        .map(|t| set_of(firewall, t))
+        .filter_map(|t| firewall.field_set(t))
+        .filter_map(|(f, set)| (f == field).then_some(set))
         .reduce(|a, b| a.intersect(&b))
         .unwrap_or_default();
     let what = words(field, &set);

@@ -22,7 +22,7 @@
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Firewall, Term, TermRange};
-use crate::packet::{Field, IntervalSet, addr, carriers};
+use crate::packet::{Field, IntervalSet, carriers};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -86,14 +86,7 @@ fn contradicts(f: &Firewall, terms: &[Term]) -> bool {
         empty
     };
     for term in terms {
-        let (field, set) = match *term {
-            Term::Range { field, lo, hi } => {
-                let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
-                (field, IntervalSet::range(base + u128::from(lo), base + u128::from(hi)))
-            }
-            Term::In(field, id) => (field, f.sets.get(id).clone()),
-            _ => continue,
-        };
+        let Some((field, set)) = f.field_set(term) else { continue };
         if narrow(field, set) || carriers(field).is_some_and(|c| narrow(Field::Proto, c)) {
             return true;
         }

@@ -4,7 +4,7 @@ use super::conversation::{Case, Judged, Talk, judge};
 use super::near::ports;
 use super::points::{Enforcers, Leg};
 use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
-use crate::catalogue::{Breach, Catalogue, Kind, Requirement as Wanted};
+use crate::catalogue::{Breach, Catalogue, Requirement as Wanted};
 use crate::finding::{Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto, public};
@@ -595,9 +595,4 @@ fn broken(wanted: &Wanted, judged: &Judged) -> State {
         () if !undecided.minus(&stopped).is_empty() => State::Undecided,
         () => State::Met,
     }
-}
-
-/// Whether a requirement is about keeping something out.
-pub fn keeps_out(kind: Kind) -> bool {
-    !kind.wants_passage()
 }

@@ -533,6 +533,21 @@ impl Firewall {
         &self.terms[range.start as usize..(range.start + range.len) as usize]
     }
 
+    /// The field that a term asks about, and the values with which it holds; `None` for terms about anything but a field.
+    pub fn field_set(&self, term: &Term) -> Option<(Field, IntervalSet)> {
+        match *term {
+            Term::Range { field, lo, hi } => {
+                let base = match field {
+                    Field::Src | Field::Dst => crate::packet::addr::v4(0),
+                    _ => 0,
+                };
+                Some((field, IntervalSet::range(base + Value::from(lo), base + Value::from(hi))))
+            }
+            Term::In(field, id) => Some((field, self.sets.get(id).clone())),
+            _ => None,
+        }
+    }
+
     /// Effects of a rule.
     pub fn effects(&self, rule: &Rule) -> &[Effect] {
         rule.effects.map_or(&[], |e| &self.effects[e.index()])
