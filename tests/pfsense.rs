@@ -262,3 +262,63 @@ mod damaged {
         }
     }
 }
+
+mod words {
+    use std::process::Command;
+
+    const EDGE: &str = "fixtures/pfsense/edge-east/config.xml";
+
+    fn traced(packet: &str, format: &str) -> String {
+        let out = Command::new(env!("CARGO_BIN_EXE_havenlint"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["trace", EDGE, "--format", format, "--packet", packet])
+            .output()
+            .unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    #[test]
+    fn trace_names_the_rule_as_its_keepers_do() {
+        let packet = "forward lan>wan tcp 10.1.0.11:40000 > 198.41.0.4:443";
+        let human = traced(packet, "human");
+        let named = "<rule> \"TEMP: allow all while SafeHaven is installed - REMOVE AFTERWARDS\", tracker 1700000051: pass IPv4 on lan, from lan net to any";
+        assert!(human.contains(named), "{human}");
+        let json: serde_json::Value = serde_json::from_str(&traced(packet, "json")).unwrap();
+        let rule = &json["decided_by"]["rule"];
+        assert_eq!(rule["id"], "tracker 1700000051");
+        assert_eq!(rule["summary"], "pass IPv4 on lan, from lan net to any");
+        assert!(rule["description"].as_str().unwrap().starts_with("TEMP: allow all"));
+        assert_eq!(json["decided_by"]["text"], "<rule>");
+    }
+
+    #[test]
+    fn implicit_rules_name_their_setting_and_point_to_it() {
+        for (packet, text, note) in [
+            (
+                "input lan tcp 10.1.0.50:40000 > 10.1.0.1:443",
+                "<webgui>",
+                "anti-lockout rule on lan: system/webgui/noantilockout is absent",
+            ),
+            (
+                "input wan tcp 10.9.9.9:40000 > 203.0.113.2:443",
+                "<blockpriv></blockpriv>",
+                "private networks are blocked on wan: blockpriv",
+            ),
+            ("input wan tcp 198.41.0.4:40000 > 203.0.113.2:443", "<filter>", "default deny rule IPv4"),
+        ] {
+            let json: serde_json::Value = serde_json::from_str(&traced(packet, "json")).unwrap();
+            let by = &json["decided_by"];
+            assert_eq!((&by["text"], &by["note"]), (&text.into(), &note.into()), "{packet}: {json}");
+        }
+    }
+
+    #[test]
+    fn devices_and_descriptions_stand_for_keys() {
+        let verdicts: Vec<String> = ["lan>wan", "em1.10>em0", "service>WAN"]
+            .iter()
+            .map(|way| traced(&format!("forward {way} tcp 10.1.0.11:40000 > 198.41.0.4:443"), "human"))
+            .collect();
+        assert!(verdicts[0].starts_with("accept"), "{}", verdicts[0]);
+        assert!(verdicts.iter().all(|v| *v == verdicts[0]), "{verdicts:#?}");
+    }
+}

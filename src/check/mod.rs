@@ -31,6 +31,7 @@ mod explain_row;
 mod fingerprint;
 pub mod ipv6_unguarded;
 mod members;
+mod names;
 mod near;
 pub mod never_matches;
 pub mod pf_alias;

@@ -3,7 +3,7 @@
 use super::members::members;
 use super::points::{Enforcer, Enforcers, environment, is_cloud, unknown_labels};
 use super::requirement::{Row, rows};
-use super::{explain_row, fingerprint, registry, waive};
+use super::{explain_row, fingerprint, names, registry, waive};
 use crate::analysis::Environment;
 use crate::catalogue::resolve::{ResolvedFlow, resolve};
 use crate::catalogue::{self, Catalogue};
@@ -125,6 +125,7 @@ pub fn run(options: &Options) -> Outcome {
                 end_line: 1,
                 end_column: 1,
                 text: String::new(),
+                rule: None,
             },
         });
     }
@@ -213,6 +214,7 @@ pub fn run(options: &Options) -> Outcome {
     let declared = deployed.then_some(&deployment);
     let waived = waive::apply(&mut findings, declared, &sources, today, &flow_of);
     sort(&mut findings);
+    names::tell(&mut findings);
     fingerprint::assign(&mut findings);
     problems.sort_by(|a, b| a.location.cmp(&b.location).then_with(|| a.message.cmp(&b.message)));
     problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
@@ -319,6 +321,7 @@ fn trouble(path: &str, message: String, help: &str) -> Problem {
             end_line: 1,
             end_column: 1,
             text: String::new(),
+            rule: None,
         },
     }
 }

@@ -169,7 +169,7 @@ fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, S
             continue;
         }
         if subject.covers(family) {
-            out.push(fields(args, path, family, region)?);
+            out.push(fields(args, subject, path, family, region)?);
         } else {
             silent = Some(family);
         }
@@ -181,7 +181,13 @@ fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, S
     }
 }
 
-fn fields(args: &Query, path: Path, family: Family, mut r: Region) -> Result<Region, String> {
+fn fields(
+    args: &Query,
+    subject: &Subject,
+    path: Path,
+    family: Family,
+    mut r: Region,
+) -> Result<Region, String> {
     if !args.proto.is_empty() {
         r = r.cut(Field::Proto, &protocols(&args.proto, family)?);
     }
@@ -218,7 +224,11 @@ fn fields(args: &Query, path: Path, family: Family, mut r: Region) -> Result<Reg
         let set = match (words.is_empty(), has) {
             (true, true) => some(field),
             (true, false) => IntervalSet::single(0u8),
-            (false, true) => interfaces(option, words)?,
+            (false, true) => {
+                let keys: Vec<String> =
+                    words.iter().map(|w| subject.interface(w).unwrap_or(w).to_owned()).collect();
+                interfaces(option, &keys)?
+            }
             (false, false) => return Err(format!("{option}: packets of direction {path} have none")),
         };
         r = r.with(field, set);

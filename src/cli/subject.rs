@@ -80,6 +80,11 @@ impl Subject {
         }
     }
 
+    /// The name that packets carry for an interface: the files may know it by its device or description.
+    pub fn interface(&self, name: &str) -> Option<&str> {
+        self.firewalls.iter().find_map(|f| f.interface_named(name))
+    }
+
     /// A message if a label is worn that no file knows, though the files know labels.
     pub fn unknown_label(&self, worn: &[String]) -> Option<String> {
         let known: BTreeSet<&str> =

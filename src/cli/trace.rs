@@ -5,9 +5,9 @@ use super::{Inputs, print, say, status, style};
 use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Reason;
-use crate::packet::Packet;
+use crate::packet::{Field, Packet, interface_name, interface_value};
 use crate::report::text::{Ink, Paint, clean};
-use crate::source::Location;
+use crate::source::{Location, RuleName};
 use clap::{Args, ColorChoice};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -50,6 +50,8 @@ struct Step {
     path: String,
     line: u32,
     result: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Box<RuleName>>,
 }
 
 // What is printed of a packet.
@@ -176,6 +178,13 @@ impl Run<'_> {
     fn told(&self, mut packet: Packet) -> Result<(Packet, Told), String> {
         let subject = self.subject;
         packet.path = subject.path(packet.path);
+        for field in [Field::Iif, Field::Oif] {
+            let written = packet.get(field).filter(|v| *v != 0).map(interface_name);
+            let known = written.and_then(|name| subject.interface(&name).map(interface_value));
+            if let Some(Ok(value)) = known {
+                packet.set(field, value);
+            }
+        }
         if !subject.covers(packet.family()) {
             return Err(format!("no file speaks for IPv{} packets", packet.family().number()));
         }
@@ -209,6 +218,7 @@ impl Run<'_> {
                 path: at.path,
                 line: at.line,
                 result: s.result.clone(),
+                rule: at.rule,
             }
         });
         Told {
@@ -230,7 +240,9 @@ impl Run<'_> {
         match &t.decided_by {
             Some(by) => {
                 let note = by.note.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();
-                out += &format!("  decided by {}: {}{note}\n", place(&by.location), clean(&by.location.text));
+                let rule = by.location.rule.as_ref().map(|r| format!(" {}", clean(&r.to_string())));
+                let text = clean(&by.location.text).into_owned() + &rule.unwrap_or_default();
+                out += &format!("  decided by {}: {text}{note}\n", place(&by.location));
             }
             None => out += "  no chain looks at it\n",
         }
@@ -242,7 +254,10 @@ impl Run<'_> {
         for s in &t.steps {
             let chain = if s.table.is_empty() { s.chain.clone() } else { format!("{}/{}", s.table, s.chain) };
             let line = format!("{:<11} {:<24} {:<20}", s.hook, clean(&chain), clean(&s.result));
-            out += &format!("    {line} {}\n", self.paint.ink(Ink::Dim, &format!("{}:{}", s.path, s.line)));
+            let rule = s.rule.as_ref().filter(|r| !r.description.is_empty());
+            let name = rule.map(|r| format!(" \"{}\"", clean(&r.description))).unwrap_or_default();
+            let at = self.paint.ink(Ink::Dim, &format!("{}:{}{name}", s.path, s.line));
+            out += &format!("    {line} {at}\n");
         }
         out
     }

@@ -40,7 +40,8 @@ pub use build::{Builder, ChainRef};
 pub use pool::{SetId, SetPool};
 
 use crate::packet::{Family, Field, IntervalSet, Value};
-use crate::source::{Diagnostic, Location, Origin, SourceFile, locate};
+use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
+use rustc_hash::FxHashMap;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -181,6 +182,8 @@ pub struct Firewall {
     pub local: Option<IntervalSet>,
     /// Interfaces that the files know by name, with their networks (pfSense).
     pub interfaces: Vec<Interface>,
+    /// What rules are called whose first line does not tell, by place.
+    pub rule_names: FxHashMap<Origin, RuleName>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
     /// What the dialect keeps of its files for its own checks.
@@ -201,6 +204,8 @@ pub struct Carriers {
 pub struct Interface {
     /// Name as packets carry it.
     pub name: String,
+    /// Other names that people use for it: its device, its description.
+    pub also: Vec<String>,
     /// The box's own addresses on it.
     pub addresses: IntervalSet,
     /// Networks behind it; `None` = learnt at run time.
@@ -515,7 +520,19 @@ pub enum ConditionKind {
 impl Firewall {
     /// Place of an origin.
     pub fn locate(&self, origin: Origin) -> Location {
-        locate(&self.files, origin)
+        let rule = self.rule_names.get(&origin).cloned().map(Box::new);
+        Location { rule, ..locate(&self.files, origin) }
+    }
+
+    /// The name under which packets carry an interface that people call `name`: itself where a file knows it so, else the one
+    /// interface that has it as device or description.
+    pub fn interface_named(&self, name: &str) -> Option<&str> {
+        if self.interfaces.iter().any(|i| i.name == name) {
+            return None;
+        }
+        let called = |i: &&Interface| i.also.iter().any(|a| a.eq_ignore_ascii_case(name));
+        let mut found = self.interfaces.iter().filter(called);
+        found.next().filter(|_| found.next().is_none()).map(|i| i.name.as_str())
     }
 
     /// The main file's name.

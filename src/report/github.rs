@@ -82,6 +82,7 @@ mod tests {
             end_line: 3,
             end_column: 9,
             text: String::new(),
+            rule: None,
         };
         assert_eq!(
             command(Severity::Note, &at, "HL-X", "50% of\r\n::stop-commands::x"),

@@ -58,6 +58,36 @@ pub struct Location {
     pub end_column: u32,
     /// What stands there, its first line, at most 200 characters.
     pub text: String,
+    /// What it is called, where its first line does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<RuleName>>,
+}
+
+/// What people call a rule whose text spans many lines (pfSense's `<rule>`): the first of them says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RuleName {
+    /// How those who keep it describe it; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What the product gave it to be told from others: `tracker 1700000051`, `uuid …`; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// What it says, in short: `pass IPv4 tcp on wan, from any to CMS port 20081`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = (!self.description.is_empty()).then(|| format!("\"{}\"", self.description));
+        let id = Some(self.id.clone()).filter(|i| !i.is_empty());
+        let named = [quoted, id].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        match (named.is_empty(), self.summary.is_empty()) {
+            (false, false) => write!(f, "{named}: {}", self.summary),
+            (true, _) => f.write_str(&self.summary),
+            (_, true) => f.write_str(&named),
+        }
+    }
 }
 
 /// The largest file that is read, in bytes: places are 32-bit.
@@ -122,7 +152,7 @@ impl SourceFile {
         let first_line_end =
             self.line_range(line as usize - 1).end.clamp(start.min(self.bytes.len()), end.max(start));
         let text = self.text(start..first_line_end.min(start + 800)).chars().take(200).collect();
-        Location { path: self.path.clone(), line, column, end_line, end_column, text }
+        Location { path: self.path.clone(), line, column, end_line, end_column, text, rule: None }
     }
 }
 
@@ -137,6 +167,7 @@ pub fn locate(files: &[Arc<SourceFile>], origin: Origin) -> Location {
             end_line: 1,
             end_column: 1,
             text: String::new(),
+            rule: None,
         },
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Iface {
     pub key: String,
     /// Device.
     pub device: String,
+    /// What people call it (`descr`).
+    pub label: String,
     /// IPv4.
     pub v4: Addressing,
     /// IPv6.
@@ -185,6 +187,7 @@ fn iface(e: Element<'_>, key: String, bridged: &[String]) -> Iface {
         gateway: e.value("gateway").filter(|g| g != "none"),
         bridged: bridged.contains(&key),
         origin: e.origin(),
+        label: e.word("descr"),
         device,
         key,
     }
@@ -254,6 +257,7 @@ fn pseudo(key: &str, device: &str, names: IntervalSet, origin: Origin) -> Iface 
     Iface {
         key: key.to_owned(),
         device: device.to_owned(),
+        label: String::new(),
         v4: Addressing::None,
         v6: Addressing::None,
         vips: Vec::new(),

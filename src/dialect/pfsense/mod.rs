@@ -15,6 +15,7 @@ mod aliases;
 pub mod facts;
 mod interfaces;
 mod lower;
+mod names;
 mod nat;
 mod opnsense;
 mod pf;

@@ -101,6 +101,7 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
     firewall.ledger = ledger;
     firewall.local = Some(local);
     firewall.interfaces = networks;
+    firewall.rule_names = super::names::rules(root);
     firewall.diagnostics.append(&mut diagnostics);
     firewall.native = Some(Box::new(facts));
 }
@@ -266,7 +267,8 @@ fn networks(cx: &Context<'_>) -> Vec<Interface> {
                 .chain(i.vips.iter().map(|v| v.net.clone()))
                 .fold(IntervalSet::EMPTY, |a, b| a.union(&b));
             let networks = (!all.is_empty() || !learnt).then_some(all);
-            Interface { name: i.key.clone(), addresses: i.own(), networks, origin: i.origin }
+            let also = [&i.device, &i.label].into_iter().filter(|n| !n.is_empty()).cloned().collect();
+            Interface { name: i.key.clone(), also, addresses: i.own(), networks, origin: i.origin }
         })
         .collect();
     for route in

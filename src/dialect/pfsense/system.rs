@@ -124,10 +124,14 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
     if cx.product == Product::PfSense && !root.flag("system/no_apipa_block") {
         let local = nets(&["169.254.0.0/16"]);
         let rule = || {
-            PfRule::implicit(Block, filter, "link-local IPv4 addresses are blocked")
-                .quick()
-                .inbound()
-                .family(Family::V4)
+            PfRule::implicit(
+                Block,
+                filter,
+                "link-local IPv4 addresses are blocked: system/no_apipa_block is absent",
+            )
+            .quick()
+            .inbound()
+            .family(Family::V4)
         };
         out.push(rule().from(local.clone()));
         out.push(rule().to(local));
@@ -180,7 +184,7 @@ fn table(name: &str, why: &str) -> Unknown {
 
 fn icmpv6(product: Product, filter: Origin, out: &mut Vec<PfRule>) {
     let rule = || {
-        PfRule::implicit(Pass, filter, "ICMPv6 that IPv6 needs is passed")
+        PfRule::implicit(Pass, filter, "ICMPv6 that IPv6 needs is passed: system/ipv6allow")
             .quick()
             .family(Family::V6)
             .proto(&[proto::ICMPV6])
@@ -228,19 +232,19 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
         _ => String::new(),
     };
     if word(Family::V4) == "dhcp" {
-        let mut answer = udp(PfRule::inbound, 67, 68, "DHCP client");
+        let mut answer = udp(PfRule::inbound, 67, 68, "DHCP client (ipaddr is dhcp)");
         if cx.release >= Release::V2_8 {
             answer = PfRule { stateless: true, tag: Some("dhcpin".to_owned()), ..answer };
         }
         out.push(answer);
-        out.push(udp(PfRule::outbound, 68, 67, "DHCP client"));
+        out.push(udp(PfRule::outbound, 68, 67, "DHCP client (ipaddr is dhcp)"));
     }
     if ipv6 && ["dhcp6", "slaac"].contains(&word(Family::V6).as_str()) {
         let local = || nets(&["fe80::/10"]);
         let six = |r: PfRule| r.family(Family::V6);
-        out.push(six(udp(PfRule::inbound, 546, 546, "DHCPv6 client")).from(local()).to(local()));
-        out.push(six(udp(PfRule::inbound, 547, 546, "DHCPv6 client")));
-        out.push(six(udp(PfRule::outbound, 546, 547, "DHCPv6 client")));
+        out.push(six(udp(PfRule::inbound, 546, 546, "DHCPv6 client (ipaddrv6)")).from(local()).to(local()));
+        out.push(six(udp(PfRule::inbound, 547, 546, "DHCPv6 client (ipaddrv6)")));
+        out.push(six(udp(PfRule::outbound, 546, 547, "DHCPv6 client (ipaddrv6)")));
     }
     let flag = |name| settings.and_then(|s| s.flagged(name));
     if let Some(e) = flag("blockbogons") {
@@ -248,7 +252,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
     }
     antispoof(i, out);
     if let Some(e) = flag("blockpriv").filter(|_| !i.bridged) {
-        let note = format!("private networks are blocked on {}", i.key);
+        let note = format!("private networks are blocked on {}: blockpriv", i.key);
         let rule =
             || PfRule::implicit(Block, e.origin(), note.as_str()).quick().inbound().on(i.names.clone());
         let blocked: &[&str] = match cx.product {
@@ -260,7 +264,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
         }
     }
     if word(Family::V4) == "pptp" {
-        let note = format!("PPTP client on {}", i.key);
+        let note = format!("PPTP client on {}: ipaddr is pptp", i.key);
         out.push(PfRule::implicit(Pass, i.origin, note).inbound().on(i.names.clone()).proto(&[GRE]));
     }
     dhcp_server(cx, i, out);
@@ -293,7 +297,7 @@ const ASSIGNED: &[&str] = &[
 
 fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
     let rule = || {
-        let note = format!("bogon networks are blocked on {}", i.key);
+        let note = format!("bogon networks are blocked on {}: blockbogons", i.key);
         PfRule::implicit(Block, origin, note).quick().inbound().on(i.names.clone())
     };
     let why = "the list of addresses that nobody may use is downloaded each month";
@@ -379,7 +383,7 @@ fn dhcpv6_server(cx: &Context<'_>, i: &Iface, out: &mut Vec<PfRule>) {
         .filter(|r| r.flag("enable") && super::user::split(&r.word("interface")).any(|k| k == i.key));
     let Some(e) = server.or(relay) else { return };
     let rule = || {
-        PfRule::implicit(Pass, e.origin(), format!("DHCPv6 server on {}", i.key))
+        PfRule::implicit(Pass, e.origin(), format!("DHCPv6 server or relay on {}", i.key))
             .quick()
             .on(i.names.clone())
             .family(Family::V6)
@@ -424,7 +428,10 @@ fn general(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         );
     }
     anti_lockout(cx, out);
-    let mut reflected = PfRule::implicit(Pass, filter, "NAT reflection").inbound().family(Family::V4);
+    let mut reflected =
+        PfRule::implicit(Pass, filter, "NAT reflection: system/disablenatreflection is absent")
+            .inbound()
+            .family(Family::V4);
     reflected.tagged = Some(super::pf::Tagged { name: "PFREFLECT".to_owned(), negated: false });
     if !root.flag("system/disablenatreflection")
         && root.at("nat").is_some_and(|n| n.list("rule").next().is_some())
@@ -468,7 +475,11 @@ fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     let Some(i) = cx.interfaces.get(key) else { return };
     let mut to = Addresses::of(i.own());
     to.unknown = super::address::learns(&[i], &format!("is an address of {key}"));
-    let rule = PfRule::implicit(Pass, place(cx.root, "system/webgui"), format!("anti-lockout rule on {key}"));
+    let rule = PfRule::implicit(
+        Pass,
+        place(cx.root, "system/webgui"),
+        format!("anti-lockout rule on {key}: system/webgui/noantilockout is absent"),
+    );
     out.push(
         rule.quick().inbound().on(i.names.clone()).proto(&[proto::TCP]).to(to).dports(&admin_ports(cx.root)),
     );
@@ -496,9 +507,12 @@ fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
         let Some((_, near)) = i.v4.known() else { continue };
         let near = Addresses::of(near.clone());
         let rule = || {
-            let r =
-                PfRule::implicit(Pass, setting.origin(), format!("static route to {network} on {}", i.key))
-                    .quick();
+            let r = PfRule::implicit(
+                Pass,
+                setting.origin(),
+                format!("static route to {network} on {}: filter/bypassstaticroutes", i.key),
+            )
+            .quick();
             PfRule { flags: super::pf::Flags::Any, ..r.on(i.names.clone()).family(Family::V4) }
         };
         for (from, to) in [(&near, &far), (&far, &near)] {

@@ -205,6 +205,11 @@ impl<'a> Element<'a> {
         self.value(path).unwrap_or_default()
     }
 
+    /// An attribute.
+    pub fn attribute(self, name: &str) -> Option<&'a str> {
+        self.node.attribute(name)
+    }
+
     /// Its place, from `<` of the opening to `>` of the closing tag.
     pub fn origin(self) -> Origin {
         let range = self.node.range();

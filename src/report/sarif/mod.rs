@@ -224,6 +224,7 @@ impl<'a> Log<'a> {
             end_line: 0,
             end_column: 1,
             text: String::new(),
+            rule: None,
         };
         let mut text = format!("{}\n", fix.text);
         if let Some(file) = self.sources.file(&at) {
