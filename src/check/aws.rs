@@ -54,11 +54,6 @@ pub fn piece(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
 fn narrow(f: &Firewall, terms: TermRange, peer: Field, out: &mut Piece) -> Option<()> {
     for term in f.terms(terms) {
         let (field, set) = match *term {
-            Term::Range { field, lo, hi } => {
-                let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
-                (field, IntervalSet::range(base + Value::from(lo), base + Value::from(hi)))
-            }
-            Term::In(field, id) => (field, f.sets.get(id).clone()),
             Term::Any(a) => {
                 // The ways that hang on nothing; others may add to them, and are for the check of what is undecided.
                 let mut peers = IntervalSet::EMPTY;
@@ -70,7 +65,7 @@ fn narrow(f: &Firewall, terms: TermRange, peer: Field, out: &mut Piece) -> Optio
                 }
                 (peer, peers)
             }
-            _ => return None,
+            _ => f.field_set(term)?,
         };
         let slot = match field {
             x if x == peer => &mut out.peers,
@@ -111,6 +106,22 @@ impl Reach {
             udp: self.udp.minus(&other.udp),
             icmp: self.icmp.minus(&other.icmp),
             other: self.other.minus(&other.other),
+        }
+    }
+
+    /// Number of ports, of tcp and of udp.
+    pub fn ports(&self) -> u128 {
+        self.tcp.count() + self.udp.count()
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &Reach) -> Reach {
+        Reach {
+            tcp: self.tcp.union(&other.tcp),
+            udp: self.udp.union(&other.udp),
+            icmp: self.icmp.union(&other.icmp),
+            other: self.other.union(&other.other),
         }
     }
 

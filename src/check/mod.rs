@@ -17,6 +17,7 @@ pub mod aws_internet_ssh;
 pub mod aws_internet_undecided;
 pub mod aws_ipv6_opened;
 pub mod aws_launch_wizard;
+pub mod aws_least_privilege;
 pub mod aws_many_rules;
 pub mod aws_no_description;
 pub mod aws_stale_reference;

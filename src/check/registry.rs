@@ -55,6 +55,7 @@ pub static CHECKS: &[&Check] = &[
     &aws_internet_undecided::CHECK,
     &aws_ipv6_opened::CHECK,
     &aws_launch_wizard::CHECK,
+    &aws_least_privilege::CHECK,
     &aws_many_rules::CHECK,
     &aws_no_description::CHECK,
     &aws_stale_reference::CHECK,
@@ -112,11 +113,16 @@ impl Check {
         message: String,
         label: &str,
     ) -> Finding {
+        self.about(subject.name.to_owned(), location, message, label)
+    }
+
+    /// A finding about something that is more than one firewall, at a place.
+    pub fn about(&self, subject: String, location: Location, message: String, label: &str) -> Finding {
         Finding {
             rule: self.id.to_owned(),
             level: self.level,
             message,
-            subject: subject.name.to_owned(),
+            subject,
             location,
             label: label.to_owned(),
             related: Vec::new(),

@@ -3,7 +3,7 @@
 use super::members::members;
 use super::points::{Enforcer, Enforcers, environment, is_cloud, unknown_labels};
 use super::requirement::{Row, rows};
-use super::{explain_row, fingerprint, names, registry, waive};
+use super::{aws_least_privilege, explain_row, fingerprint, names, registry, waive};
 use crate::analysis::Environment;
 use crate::catalogue::resolve::{ResolvedFlow, resolve};
 use crate::catalogue::{self, Catalogue};
@@ -189,6 +189,9 @@ pub fn run(options: &Options) -> Outcome {
     let known =
         Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
     findings.extend(hygiene(&groups, boxes, &known, &firewalls, deployed));
+    for (flows, boxes) in &asked {
+        findings.extend(aws_least_privilege::findings(&catalogue, flows, boxes));
+    }
 
     let mut sources: BTreeMap<String, Arc<SourceFile>> = BTreeMap::new();
     for s in firewalls.iter().flat_map(|f| &f.files).chain(&config_files).chain(&catalogue.files) {
