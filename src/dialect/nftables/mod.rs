@@ -13,6 +13,7 @@
 
 mod cursor;
 mod datatype;
+pub mod facts;
 mod json;
 mod lexer;
 mod load;

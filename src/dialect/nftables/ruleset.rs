@@ -1,10 +1,10 @@
 //! A ruleset as commands leave it: tables with their chains, sets and objects. Rules and elements are not read yet: a rule may name
 //! a set that is declared further down.
 
-use super::scope::Body;
+use super::scope::{Body, ScopeId};
 use crate::source::Origin;
 use crate::source::json::Value;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Where a rule, an element list or a type stands, not yet read.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,8 @@ impl TableFamily {
 pub(super) struct Ruleset<'d> {
     /// In order of creation; deleted ones are gone.
     pub(super) tables: Vec<Table<'d>>,
+    /// Sets that variables name: any table's rules may mean them.
+    pub(super) named_by_variables: FxHashSet<String>,
     // Counts chains, for the order of those with one priority.
     born: u32,
 }
@@ -93,6 +95,8 @@ pub(super) struct Table<'d> {
     set_index: FxHashMap<String, usize>,
     /// Sets that rules change, with whether some rule removes elements.
     pub(super) changed: FxHashMap<String, bool>,
+    /// Names behind an `@` in its rules: sets, maps, flowtables.
+    pub(super) named: FxHashSet<String>,
 }
 
 /// A chain.
@@ -133,6 +137,8 @@ pub(super) enum TypeSpec<'d> {
 pub(super) struct SetDeclaration<'d> {
     pub(super) name: String,
     pub(super) at: Origin,
+    /// The block in which it is declared; `None` in JSON.
+    pub(super) scope: Option<ScopeId>,
     pub(super) is_map: bool,
     pub(super) key: Option<TypeSpec<'d>>,
     pub(super) value: Option<TypeSpec<'d>>,
@@ -169,6 +175,7 @@ impl<'d> Ruleset<'d> {
             chain_index: FxHashMap::default(),
             set_index: FxHashMap::default(),
             changed: FxHashMap::default(),
+            named: FxHashSet::default(),
         });
         self.tables.len() - 1
     }
@@ -253,6 +260,7 @@ impl<'d> Table<'d> {
                 self.sets.push(SetDeclaration {
                     name: name.to_owned(),
                     at,
+                    scope: None,
                     is_map,
                     key: None,
                     value: None,

@@ -31,6 +31,16 @@ struct Scope {
 pub(super) struct Scopes {
     scopes: Vec<Scope>,
     now: u32,
+    definitions: Vec<Definition>,
+}
+
+/// A `define` or `redefine`, as it is written.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) name: String,
+    /// Place of the name.
+    pub(super) at: Origin,
+    pub(super) scope: ScopeId,
 }
 
 impl Scopes {
@@ -38,7 +48,7 @@ impl Scopes {
     pub(super) const GLOBAL: ScopeId = ScopeId(0);
 
     pub(super) fn new() -> Self {
-        Self { scopes: vec![Scope::default()], now: 0 }
+        Self { scopes: vec![Scope::default()], now: 0, definitions: Vec::new() }
     }
 
     /// Opens a block.
@@ -57,6 +67,28 @@ impl Scopes {
         self.now += 1;
         let moment = Moment(self.now);
         self.scopes[scope.0 as usize].names.entry(name.to_owned()).or_default().push((moment, value));
+    }
+
+    /// Notes where a variable is defined.
+    pub(super) fn defined(&mut self, scope: ScopeId, name: &str, at: Origin) {
+        self.definitions.push(Definition { name: name.to_owned(), at, scope });
+    }
+
+    /// All definitions, in the order of the text.
+    pub(super) fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
+    /// Whether a block is another one, or lies in it.
+    pub(super) fn within(&self, inner: ScopeId, outer: ScopeId) -> bool {
+        let mut at = Some(inner);
+        while let Some(id) = at {
+            if id == outer {
+                return true;
+            }
+            at = self.scopes[id.0 as usize].parent;
+        }
+        false
     }
 
     /// The block in which a name is defined now, looking outwards.

@@ -159,6 +159,7 @@ impl<'d> Loader<'d> {
         let t = self.table_of(v, "table")?;
         let chain = text(v, "chain")?;
         let expr = v.get("expr").ok_or_else(|| wrong(v, "the member \"expr\" is missing"))?;
+        self.named(t, &expr.raw());
         for s in expr.items() {
             if s.kind() == Kind::String {
                 self.snippets.add(s, 0);
@@ -176,8 +177,23 @@ impl<'d> Loader<'d> {
         Ok(())
     }
 
-    // Notes a set that a statement changes.
+    // Notes the sets that a rule names: `"@name"`, also within strings of nft text; and meters by their name.
+    fn named(&mut self, t: usize, text: &str) {
+        let table = &mut self.ruleset.tables[t];
+        for (i, _) in text.match_indices('@') {
+            let rest = &text[i + 1..];
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || "_./-".contains(c))).unwrap_or(rest.len());
+            if !table.named.contains(&rest[..end]) {
+                table.named.insert(rest[..end].to_owned());
+            }
+        }
+    }
+
+    // Notes a set that a statement changes, and a meter, which makes the set that it fills.
     fn changed(&mut self, t: usize, statement: Value<'d>) {
+        if let Some(name) = statement.get("meter").and_then(|m| m.get("name")).and_then(|n| n.str()) {
+            self.ruleset.tables[t].named.insert(name.into_owned());
+        }
         for (key, name) in [("set", "set"), ("map", "map")] {
             let Some(update) = statement.get(key) else { continue };
             let removes = update.get("op").is_some_and(|o| o.is("delete"));

@@ -72,7 +72,7 @@ impl Loader {
             "set" | "map" | "meter" => {
                 cursor.advance();
                 let (name, at) = self.name(cursor, scope, "the name of a set")?;
-                self.ruleset.tables[t].declare_set(&name, word == "map", at);
+                self.ruleset.tables[t].declare_set(&name, word == "map", at).scope.get_or_insert(scope);
                 cursor.skip_newlines_before(Kind::OpenBrace);
                 if cursor.kind() != Kind::OpenBrace {
                     return Err(cursor.expected("`{`"));
@@ -180,18 +180,23 @@ impl Loader {
         });
     }
 
-    /// A rule from the cursor to the end of its statement; notes the sets that it changes.
+    /// A rule from the cursor to the end of its statement; notes the sets that it names and changes.
     pub(super) fn rule_body(&mut self, cursor: &mut Cursor<'_>, t: usize, scope: ScopeId) -> Body {
         let start = cursor.token.start;
         let mut changed: Vec<(String, bool)> = Vec::new();
+        let mut named: Vec<Token> = Vec::new();
         // Words before the current token, the last one first.
         let (mut verb, mut at_sign) = (None, false);
         let mut old_syntax = false;
         cursor.skim(&mut |c| {
-            if at_sign && let (Some(removes), Some(name)) = (verb, c.word()) {
-                changed.push((name.to_owned(), removes));
+            if at_sign {
+                named.push(c.token);
+                if let (Some(removes), Some(name)) = (verb, c.word()) {
+                    changed.push((name.to_owned(), removes));
+                }
             }
-            at_sign = c.kind() == Kind::At;
+            // `meter NAME { … }` makes the set that it fills.
+            at_sign = c.kind() == Kind::At || c.at_word("meter");
             match c.word() {
                 Some("set") => old_syntax = true,
                 Some("add" | "update") => verb = Some(false),
@@ -200,8 +205,15 @@ impl Loader {
                 _ => verb = None,
             }
         });
+        let table = &mut self.ruleset.tables[t];
         for (name, removes) in changed {
-            *self.ruleset.tables[t].changed.entry(name).or_default() |= removes;
+            *table.changed.entry(name).or_default() |= removes;
+        }
+        for token in named {
+            let name = cursor.text_of(token);
+            if !table.named.contains(&*name) {
+                table.named.insert(name.into_owned());
+            }
         }
         self.scopes.body(cursor.since(start), scope)
     }

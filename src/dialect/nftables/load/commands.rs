@@ -272,7 +272,7 @@ impl Loader {
         let (name, at) = self.name(cursor, scope, "the name of a set")?;
         if verb == Verb::Add {
             let t = self.ruleset.table_index(family, &table, at);
-            self.ruleset.tables[t].declare_set(&name, is_map, at);
+            self.ruleset.tables[t].declare_set(&name, is_map, at).scope.get_or_insert(scope);
             if cursor.kind() == Kind::OpenBrace {
                 self.set_block(cursor, t, &name, scope);
             }

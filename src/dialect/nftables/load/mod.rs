@@ -96,6 +96,21 @@ impl Loader {
         self.scopes.body(cursor.since(start), scope)
     }
 
+    // The value of a variable; notes the sets that it names.
+    fn value(&mut self, cursor: &mut Cursor<'_>, scope: ScopeId) -> Body {
+        let start = cursor.token.start;
+        let mut at_sign = false;
+        let mut named = Vec::new();
+        cursor.skim(&mut |c| {
+            if at_sign {
+                named.push(c.text_of(c.token).into_owned());
+            }
+            at_sign = c.kind() == Kind::At;
+        });
+        self.ruleset.named_by_variables.extend(named);
+        self.scopes.body(cursor.since(start), scope)
+    }
+
     /// A name: a word, a string, or a variable that stands for one.
     fn name<'a>(
         &self,
@@ -191,7 +206,7 @@ impl Loader {
                 if matches!(cursor.kind(), Kind::Newline | Kind::Semicolon | Kind::End | Kind::CloseBrace) {
                     return Err(cursor.expected("the value of the variable"));
                 }
-                let value = self.rest(cursor, scope);
+                let value = self.value(cursor, scope);
                 if !redefine && self.scopes.owner(scope, &name).is_some() {
                     self.report(
                         SyntaxError::new(at, format!("the variable `{name}` is already defined"))
@@ -199,6 +214,7 @@ impl Loader {
                     );
                 }
                 self.scopes.set(scope, &name, Some(value));
+                self.scopes.defined(scope, &name, at);
             }
             "undefine" => {
                 cursor.advance();

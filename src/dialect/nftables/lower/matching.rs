@@ -153,6 +153,7 @@ impl<'a> Lower<'a> {
         op: Op,
         right: &Expr<'a>,
     ) -> Parsed<()> {
+        self.note_always(rule, left, op, right);
         let mut conj = std::mem::take(&mut rule.conj);
         let result = match &left.kind {
             ExprKind::Concat(parts) => self.match_concat(rule, &mut conj, parts, op, right),

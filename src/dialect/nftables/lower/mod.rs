@@ -3,6 +3,7 @@
 mod assign;
 mod conjunction;
 mod graph;
+mod lints;
 mod map;
 mod matching;
 mod nat;
@@ -11,6 +12,7 @@ mod rule;
 mod values;
 
 use super::cursor::{Parsed, SyntaxError};
+use super::facts::Facts;
 use super::json;
 use super::parse::{Context, Parser};
 use super::ruleset::{Ruleset, Source, Table, TableFamily};
@@ -50,6 +52,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     let real_files = input.files.len();
     let untracks = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"notrack").is_some());
     let tells_dnat = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"status").is_some());
+    let complete = input.diagnostics.iter().all(|d| d.severity != crate::source::Severity::Error);
     let mut b = Builder::new(input.dialect, input.files, &Family::ALL);
     input.diagnostics.into_iter().for_each(|d| b.diagnose(d));
     let mut l = Lower {
@@ -67,8 +70,10 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         unclear: false,
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
+        facts: Facts::default(),
     };
     l.run();
+    l.finish_facts(complete);
     l.b.firewall_mut().ledger = l.ledger;
     graph::break_cycles(&mut l.b);
     quirks::nat_without_tracking(&mut l.b);
@@ -97,6 +102,7 @@ struct Lower<'a> {
     ledger: crate::model::Ledger,
     // Chains that nobody named.
     synthetic: usize,
+    facts: Facts,
 }
 
 /// A rule on its way into the model.

@@ -1,5 +1,6 @@
 //! Constants and sets: from words to values.
 
+use super::lints::Span;
 use super::*;
 use crate::dialect::nftables::datatype::Type;
 use crate::dialect::nftables::ruleset::{SetDeclaration, TypeSpec};
@@ -120,20 +121,33 @@ impl<'a> Lower<'a> {
         })
     }
 
-    /// Rows of elements; sets within sets are spread out.
+    /// Rows of the elements of one list; sets within sets are spread out.
     pub(super) fn rows(
-        &self,
+        &mut self,
         types: &[Type],
         elements: Vec<Element<'a>>,
         out: &mut Vec<Row<'a>>,
     ) -> Parsed<()> {
+        // Which rows stand in this very list: what a variable brings along is not the writer's concern.
+        let mut own = Vec::new();
+        let several = elements.len() > 1;
         for e in elements {
+            let before = out.len();
+            let here = e.at.file == e.key.at.file && e.at.start <= e.key.at.start && e.key.at.end <= e.at.end;
+            let is_list = matches!(e.key.kind, ExprKind::Set(_));
             self.row(types, e, out)?;
+            if several && here && !is_list && out.len() == before + 1 {
+                own.push(before);
+            }
+        }
+        if own.len() > 1 {
+            let own: Vec<&Row<'a>> = own.into_iter().map(|i| &out[i]).collect();
+            self.note_covered_rows(None, &own);
         }
         Ok(())
     }
 
-    fn row(&self, types: &[Type], e: Element<'a>, out: &mut Vec<Row<'a>>) -> Parsed<()> {
+    fn row(&mut self, types: &[Type], e: Element<'a>, out: &mut Vec<Row<'a>>) -> Parsed<()> {
         let at = self.place(e.at);
         let mut row = Row { keys: Vec::new(), value: e.value, timed: e.timed, guard: e.guard, at };
         match e.key.kind {
@@ -143,11 +157,12 @@ impl<'a> Lower<'a> {
             }
             // A set in a set: its elements take over what stands behind it.
             ExprKind::Set(inner) => {
-                for mut i in inner {
+                let inner = inner.into_iter().map(|mut i| {
                     i.value = i.value.or_else(|| row.value.clone());
                     i.timed |= row.timed;
-                    self.row(types, i, out)?;
-                }
+                    i
+                });
+                self.rows(types, inner.collect(), out)?;
             }
             ExprKind::Concat(parts) => {
                 if parts.len() != types.len() {
@@ -284,6 +299,10 @@ impl<'a> Lower<'a> {
         if contents.rows.iter().any(|r| r.timed) && contents.unknown.is_none() {
             contents.unknown = Some("elements of the set expire");
         }
+        if types.len() > 1 && !set.is_map && set.changes.iter().all(|(added, _)| *added) {
+            let rows: Vec<&Row<'a>> = contents.rows.iter().collect();
+            self.note_covered_rows(Some(&set.name), &rows);
+        }
         if types.len() == 1 && !set.is_map {
             contents.rows.retain(|r| match (&r.keys[..], r.timed, &r.guard) {
                 ([Key::Set(s)], false, None) => {
@@ -293,10 +312,46 @@ impl<'a> Lower<'a> {
                 _ => true,
             });
             let ty = types[0];
+            plain.sort_unstable();
+            if overlap(&plain) {
+                self.look_for_covered(ty, set);
+            }
             let values = typed(ty, IntervalSet::from_ranges(plain));
             contents.stored = Some(self.b.set(values));
         }
         contents
+    }
+
+    // Reads the elements of a named set again, now with their places, to tell which ones others cover. Not where some are deleted: then
+    // which ones are left is not told by their places.
+    fn look_for_covered(&mut self, ty: Type, set: &SetDeclaration<'a>) {
+        if set.changes.iter().any(|(added, _)| !added) {
+            return;
+        }
+        let mut spans = Vec::new();
+        for (_, source) in &set.changes {
+            let mut rest = Vec::new();
+            match source {
+                Source::Text(body) => {
+                    let mut take = |low: &str, high: Option<&str>, length: Option<u8>, at: Origin| {
+                        let values = simple_values(ty, low, high, length);
+                        spans.extend(values.map(|(lo, hi)| Span { lo, hi, at, certain: true }));
+                        values.is_some()
+                    };
+                    let parser = Parser::new(self.context, *body);
+                    let _ = parser.named_elements(&mut take, &mut |e| rest.push(e));
+                }
+                Source::Json(v, file) => {
+                    rest = json::elements(self.context, self.snippets, *v, *file).unwrap_or_default();
+                }
+            }
+            let mut rows = Vec::new();
+            for e in rest.into_iter().filter(|e| !matches!(e.key.kind, ExprKind::Set(_))) {
+                let _ = self.row(&[ty], e, &mut rows);
+            }
+            spans.extend(rows.iter().filter_map(super::lints::span));
+        }
+        self.note_covered(Some(&set.name), spans);
     }
 
     // Elements of one source: simple ones as values, the others as rows.
@@ -311,7 +366,7 @@ impl<'a> Lower<'a> {
         let mut trees = Vec::new();
         match source {
             Source::Text(body) => {
-                let mut take_simple = |low: &str, high: Option<&str>, length: Option<u8>| {
+                let mut take_simple = |low: &str, high: Option<&str>, length: Option<u8>, _: Origin| {
                     simple
                         .and_then(|ty| simple_values(ty, low, high, length))
                         .map(|v| plain.push(v))
@@ -345,6 +400,18 @@ impl<'a> Lower<'a> {
             }
         }
     }
+}
+
+// Whether some interval of a sorted list lies within another one.
+fn overlap(sorted: &[(Value, Value)]) -> bool {
+    let mut widest: Option<(Value, Value)> = None;
+    for &(lo, hi) in sorted {
+        if widest.is_some_and(|w| hi <= w.1 || lo == w.0) {
+            return true;
+        }
+        widest = Some((lo, hi));
+    }
+    false
 }
 
 // A word, range or prefix of the commonest types without a tree.

@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Takes an element that is one word, range (high end) or prefix (length); false if it is not so simple.
-pub(in crate::dialect::nftables) type Simple<'f> = dyn FnMut(&str, Option<&str>, Option<u8>) -> bool + 'f;
+/// Takes an element that is one word, range (high end) or prefix (length), and its place; false if it is not so simple.
+pub(in crate::dialect::nftables) type Simple<'f> =
+    dyn FnMut(&str, Option<&str>, Option<u8>, Origin) -> bool + 'f;
 
 impl<'a> Parser<'a> {
     /// `{ element, … }`.
@@ -130,8 +131,9 @@ impl<'a> Parser<'a> {
             }
             _ => {}
         }
+        let at = ahead.since(self.cursor.token.start);
         ahead.skip_newlines();
-        if !matches!(ahead.kind(), Kind::Comma | Kind::CloseBrace) || !simple(low, high, length) {
+        if !matches!(ahead.kind(), Kind::Comma | Kind::CloseBrace) || !simple(low, high, length, at) {
             return false;
         }
         if ahead.eat(Kind::Comma) {
