@@ -359,6 +359,15 @@ impl<'f> Context<'f> {
         Ok(())
     }
 
+    /// The condition of a plain interface option that was met before; `Some(None)` if it is none.
+    #[inline]
+    pub(super) fn known_interface(&self, field: Field, text: &'f [u8]) -> Option<Option<Term>> {
+        match self.memo.get(&((field as u8) << 1, text))? {
+            Memo::Always => Some(None),
+            Memo::Term(t) => Some(Some(*t)),
+        }
+    }
+
     fn interface_hook(&self, field: Field, p: Plain) -> Lowered<()> {
         let Some(hook) = self.hook else {
             return Ok(());

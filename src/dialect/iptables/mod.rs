@@ -18,6 +18,7 @@ mod packet_matches;
 mod reader;
 mod record;
 mod registers;
+mod saved;
 mod section;
 mod services;
 mod set;

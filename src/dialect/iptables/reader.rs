@@ -315,6 +315,11 @@ impl<'f> Reader<'f> {
                 }
             }
         }
+        if let Some(section) = &mut self.section
+            && section.saved_rule(&mut self.c, start, line.end)
+        {
+            return;
+        }
         if let Err(e) = self.c.words.split(start, line.end) {
             let message = format!("more than {MAX_WORDS} words in one line");
             self.error(e.0, line.end, message, "split the rule, or use an ipset");

@@ -16,7 +16,7 @@ const TRACKED: u8 = NEW | ESTABLISHED | RELATED;
 const ALL: u8 = 31;
 
 /// States as bits, and whether `SNAT` or `DNAT` is among them.
-fn state_bits(text: &[u8]) -> Option<(u8, bool, bool)> {
+pub(super) fn state_bits(text: &[u8]) -> Option<(u8, bool, bool)> {
     // The lists that nearly every dump holds.
     match text {
         b"RELATED,ESTABLISHED" | b"ESTABLISHED,RELATED" => {

@@ -3,6 +3,7 @@
 use super::chains;
 use super::lower::{Context, Table};
 use super::reader;
+use super::saved;
 use super::syntax::{Parsed, Problem, Verb};
 use crate::model::{Action, BaseChain, ChainId, ChainKind, Hook, Policy, Rule, display};
 use crate::source::Origin;
@@ -207,34 +208,61 @@ impl Section {
         c: &mut Context<'_>,
         word: usize,
     ) -> (ChainId, Option<Hook>, Option<Box<Problem>>) {
-        let name = c.words.text(word);
-        if let Some((last, id, hook)) = &self.last
-            && **last == *name
-        {
-            return (*id, *hook, None);
+        if let Some((id, hook)) = self.known_chain(c.words.text(word)) {
+            return (id, hook, None);
         }
-        let mut missing = None;
-        let name: Box<[u8]> = name.into();
-        let id = self.find(&name).unwrap_or_else(|| {
-            let shown = c.words.shown(word);
-            missing = Some(
-                c.problem(word, format!("there is no chain `{shown}`"))
-                    .help(format!("declare it above: `:{shown} - [0:0]`")),
-            );
-            self.create(c, &name, c.origin)
-        });
-        let hook = self.hook(id);
-        self.last = Some((name, id, hook));
-        (id, hook, missing)
+        let name: Box<[u8]> = c.words.text(word).into();
+        let shown = c.words.shown(word);
+        let missing = c
+            .problem(word, format!("there is no chain `{shown}`"))
+            .help(format!("declare it above: `:{shown} - [0:0]`"));
+        let id = self.create(c, &name, c.origin);
+        (id, None, Some(missing))
     }
 
     #[inline]
-    fn lower(&mut self, c: &mut Context<'_>) -> Parsed<Rule> {
+    fn known_chain(&mut self, name: &[u8]) -> Option<(ChainId, Option<Hook>)> {
+        if let Some((last, id, hook)) = &self.last
+            && **last == *name
+        {
+            return Some((*id, *hook));
+        }
+        let id = self.find(name)?;
+        let hook = self.hook(id);
+        self.last = Some((name.into(), id, hook));
+        Some((id, hook))
+    }
+
+    /// Appends the rule on a line that is just as the saver prints it; false, and nothing done, for every other line.
+    #[inline]
+    pub(super) fn saved_rule(&mut self, c: &mut Context<'_>, start: usize, end: usize) -> bool {
+        let text = &c.words.bytes()[start..end];
+        let Some(rest) = text.strip_prefix(b"-A ") else { return false };
+        let Some(length) = memchr::memchr3(b' ', b'"', b'\t', rest).filter(|n| rest[*n] == b' ') else {
+            return false;
+        };
+        let Some((id, hook)) = self.known_chain(&rest[..length]) else { return false };
+        c.hook = hook;
+        let jump = |n: &[u8]| self.own_chain(n);
+        let Some(action) = saved::read(c, &rest[length..], jump) else {
+            return false;
+        };
+        c.origin = Origin::new(0, start, end);
+        let rule = c.b.rule(c.origin, &c.terms, action);
+        c.b.push(id, rule);
+        true
+    }
+
+    // A chain that rules may jump to: not one of the built-in ones.
+    #[inline]
+    fn own_chain(&self, name: &[u8]) -> Option<ChainId> {
+        self.find(name).filter(|id| !self.builtin.iter().any(|b| b.id == *id))
+    }
+
+    #[inline]
+    fn lower(&self, c: &mut Context<'_>) -> Parsed<Rule> {
         c.conditions()?;
-        let chains = &self.chains;
-        let builtin = &self.builtin;
-        let find = |n: &[u8]| chains.get(n).copied().filter(|id| !builtin.iter().any(|b| b.id == *id));
-        let action = c.action(&find)?;
+        let action = c.action(&|n| self.own_chain(n))?;
         let mut rule = c.b.rule(c.origin, &c.terms, action);
         if !c.effects.is_empty() {
             rule.effects = c.b.effects(&c.effects);

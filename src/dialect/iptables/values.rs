@@ -49,19 +49,36 @@ pub(super) fn address(text: &[u8], v6: bool) -> Read<Address> {
     if v6 {
         return address_v6(text);
     }
-    // Hot: a million-rule dump holds millions of these.
-    if let Some((ip, at)) = dotted(text) {
-        if at == text.len() {
-            return Ok(Address::V4(ip, ip));
-        }
-        if text[at] == b'/'
-            && let Some(len) = number(&text[at + 1..]).filter(|l| *l <= 32)
-        {
-            let mask = prefix_mask(len as u32);
-            return Ok(Address::V4(ip & mask, ip | !mask));
-        }
+    match dotted_prefix(text) {
+        Some(a) => Ok(a),
+        None => address_v4(text),
     }
-    address_v4(text)
+}
+
+/// An address written out, with an optional length of its prefix; `None` for every other form.
+#[inline]
+pub(super) fn numeric(text: &[u8], v6: bool) -> Option<Address> {
+    if !v6 {
+        return dotted_prefix(text);
+    }
+    text.iter()
+        .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'/'))
+        .then(|| address_v6(text).ok())?
+}
+
+// Hot: a million-rule dump holds millions of these.
+#[inline]
+fn dotted_prefix(text: &[u8]) -> Option<Address> {
+    let (ip, at) = dotted(text)?;
+    if at == text.len() {
+        return Some(Address::V4(ip, ip));
+    }
+    if text[at] != b'/' {
+        return None;
+    }
+    let len = number(&text[at + 1..]).filter(|l| *l <= 32)?;
+    let mask = prefix_mask(len as u32);
+    Some(Address::V4(ip & mask, ip | !mask))
 }
 
 fn prefix_mask(len: u32) -> u32 {
