@@ -54,7 +54,8 @@ fn read(file: &Arc<SourceFile>) -> Firewall {
 /// All checks about clouds: what the Internet reaches, by every group, over both families, and the hygiene.
 fn checks(firewall: &Firewall) -> Vec<Finding> {
     let environment = Environment::default();
-    let subject = Subject { firewall, beside: &[firewall], environment: &environment, name: "cloud" };
+    let beside = [firewall];
+    let subject = Subject::new(firewall, &beside, &environment, "cloud");
     let mut findings = Vec::new();
     for check in CHECKS.iter().filter(|c| c.id.starts_with("HL-AWS-INTERNET")) {
         (check.run)(&subject, &mut findings);

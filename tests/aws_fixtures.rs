@@ -26,7 +26,8 @@ fn findings(folder: &Path, complete: bool) -> (Vec<Finding>, Vec<String>) {
     assert_eq!(loaded.firewalls.len(), 1, "{folder:?}");
     let firewall = &loaded.firewalls[0];
     let environment = Environment::default();
-    let subject = Subject { firewall, beside: &[firewall], environment: &environment, name: "cloud" };
+    let beside = [firewall];
+    let subject = Subject::new(firewall, &beside, &environment, "cloud");
     let mut findings = Vec::new();
     run(&subject, &mut findings);
     let wrong = |d: &&havenlint::source::Diagnostic| d.severity == havenlint::source::Severity::Error;

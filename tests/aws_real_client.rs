@@ -113,7 +113,7 @@ fn the_answers_of_the_aws_cli_are_understood() {
 
     let environment = Environment::default();
     let mut findings = Vec::new();
-    run(&Subject { firewall: f, beside: &[f], environment: &environment, name: "cloud" }, &mut findings);
+    run(&Subject::new(f, &[f], &environment, "cloud"), &mut findings);
     let found = |rule: &str, name: &str| {
         findings.iter().any(|x| x.rule == rule && x.message.contains(&format!("({name})")))
     };

@@ -93,8 +93,8 @@ fn findings(case: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense").join(case).join("config.xml");
     let firewall = read(&path, &ReadOptions::default());
     let environment = Environment::default();
-    let subject =
-        Subject { firewall: &firewall, beside: &[&firewall], environment: &environment, name: case };
+    let beside = [&firewall];
+    let subject = Subject::new(&firewall, &beside, &environment, case);
     let mut found = Vec::new();
     run(&subject, &mut found);
     found.retain(|f| f.rule.starts_with("HL-PF-"));

@@ -361,6 +361,7 @@ impl<'a> Evaluator<'a> {
         let f = self.point.firewalls[firewall];
         let rules = &f.chain(frame.chain).rules;
         let mut index = frame.next;
+        let told = self.told(s, base);
         // Rules that do not apply are passed over here: of a million rules few do.
         let (here, truth) = loop {
             let Some(rule) = rules.get(index) else {
@@ -372,7 +373,8 @@ impl<'a> Evaluator<'a> {
                 return Next::On;
             };
             let here = Here { firewall, base, chain: frame.chain, index, rule };
-            match self.guard(s, f, &here) {
+            let truth = if refuses(f.terms(rule.terms), &told) { Truth::No } else { self.guard(s, f, &here) };
+            match truth {
                 Truth::No => index += 1,
                 truth => break (here, truth),
             }
@@ -400,6 +402,23 @@ impl<'a> Evaluator<'a> {
                 Next::Forked
             }
         }
+    }
+
+    // The fields as rules of this base chain see them, in the numbers of `Term::Range`.
+    fn told(&self, s: &State, base: &BaseChain) -> [(u32, u32); Field::COUNT] {
+        let sees = base.hook.sees(s.path);
+        Field::ALL.map(|field| {
+            let value = match (field, &s.values[field.index()]) {
+                (Field::Iif, _) if !sees.0 => 0,
+                (Field::Oif, _) if !sees.1 => 0,
+                (_, Val::One(v)) => *v,
+                (_, Val::Absent) => return NOTHING,
+                (_, Val::Among(_)) => return (0, u32::MAX),
+            };
+            let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
+            let short = value.checked_sub(base).and_then(|v| u32::try_from(v).ok());
+            short.map_or(NOTHING, |v| (v, v))
+        })
     }
 
     fn advance(&self, s: &mut State) {
@@ -895,6 +914,21 @@ impl<'a> Evaluator<'a> {
             },
         }
     }
+}
+
+// Bounds of a field that no range of 32 bits meets, except the one of everything.
+const NOTHING: (u32, u32) = (u32::MAX, 0);
+
+// Whether one of the ranges among the terms is certain not to hold. The quick look at rules that do not apply, as most of a long chain.
+#[inline]
+fn refuses(terms: &[Term], told: &[(u32, u32); Field::COUNT]) -> bool {
+    terms.iter().any(|t| match *t {
+        Term::Range { field, lo, hi } => {
+            let (a, b) = told[field.index()];
+            lo > b || hi < a
+        }
+        _ => false,
+    })
 }
 
 #[derive(Clone, Copy)]

@@ -23,7 +23,6 @@
 //! -A INPUT -j DROP
 //! ```
 
-use super::probe::strays;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use std::collections::BTreeSet;
@@ -41,7 +40,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
-    for stray in strays(subject) {
+    for stray in subject.strays() {
         let Some(by) = stray.trace.decided_by.filter(|d| d.rule.is_some()) else { continue };
         if !told.insert(by.origin) {
             continue;
@@ -52,7 +51,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             format!("{} accepts everything here, also what no sensible rule names", subject.name),
             "accepts a packet that no sensible rule names",
         );
-        f.witness = Some(stray.packet);
+        f.witness = Some(stray.packet.clone());
         findings.push(f);
     }
 }

@@ -37,16 +37,18 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    // Only hashes are kept: a million rules are read once, and equality is checked when hashes meet.
-    let mut seen: FxHashMap<u64, u32> = FxHashMap::default();
     for chain in &f.chains {
-        seen.clear();
-        seen.reserve(chain.rules.len());
-        for (i, rule) in chain.rules.iter().enumerate() {
-            if rule.note.is_some() || !ends(rule.action) || changes_before(f, rule) {
-                continue;
-            }
-            let first = *seen.entry(hash(f, rule)).or_insert(i as u32) as usize;
+        let hashes: Vec<Option<u64>> = chain
+            .rules
+            .iter()
+            .map(|r| (r.note.is_none() && ends(r.action) && !changes_before(f, r)).then(|| hash(f, r)))
+            .collect();
+        let suspects = repeated(&hashes);
+        // The first rule with each hash that is met again; whether the rules are equal is looked at then.
+        let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+        for (i, h) in suspects {
+            let rule = &chain.rules[i];
+            let first = *seen.entry(h).or_insert(i);
             let earlier = &chain.rules[first];
             if first != i && earlier.action == rule.action && key(f, earlier) == key(f, rule) {
                 let message = format!("this rule of chain {} already stands further up", chain.name);
@@ -56,6 +58,24 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+// The indices, in order, of all hashes that may be there twice. A table of single bits tells nearly all others apart: it stays in the
+// processor's cache where a map of a million entries would not.
+fn repeated(hashes: &[Option<u64>]) -> Vec<(usize, u64)> {
+    const BITS_EACH: usize = 16;
+    let bits = (hashes.len() * BITS_EACH).next_power_of_two().max(64);
+    let mut once = vec![0u64; bits / 64];
+    let mut twice = vec![0u64; bits / 64];
+    // The upper bits of the hash are its best ones.
+    let place = |h: u64| (h >> (64 - bits.trailing_zeros())) as usize;
+    for h in hashes.iter().flatten() {
+        let (word, bit) = (place(*h) / 64, 1 << (place(*h) % 64));
+        twice[word] |= once[word] & bit;
+        once[word] |= bit;
+    }
+    let again = |h: u64| twice[place(h) / 64] & 1 << (place(h) % 64) != 0;
+    hashes.iter().enumerate().filter_map(|(i, h)| h.filter(|h| again(*h)).map(|h| (i, h))).collect()
 }
 
 fn ends(action: Action) -> bool {

@@ -17,7 +17,6 @@
 //! ## Use instead
 //! Fill the chain, or take the jump out.
 
-use super::chains::reached;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::Action;
@@ -35,8 +34,8 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    let seen = reached(f);
-    for rule in f.chains.iter().zip(&seen).filter(|(_, seen)| **seen).flat_map(|(c, _)| &c.rules) {
+    let seen = f.reached();
+    for rule in f.chains.iter().zip(seen).filter(|(_, seen)| **seen).flat_map(|(c, _)| &c.rules) {
         let (Action::Jump(to) | Action::Goto(to)) = rule.action else { continue };
         let chain = f.chain(to);
         let hook = rule.terms.len == 0 && matches!(rule.action, Action::Jump(_));

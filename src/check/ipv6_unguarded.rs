@@ -18,7 +18,6 @@
 //! ip6tables-save > hosts/cms-1.v6.rules
 //! ```
 
-use super::probe::strays;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Hook, Policy};
@@ -42,7 +41,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
     // One finding a box, at its first file that keeps something out.
     let first = subject.beside.iter().find(|b| b.covers(Family::V4) && filters(b, Family::V4));
-    if first.is_none_or(|b| b.path() != f.path()) || !strays(subject).is_empty() {
+    if first.is_none_or(|b| b.path() != f.path()) || !subject.strays().is_empty() {
         return;
     }
     let Some(base) = f.base_chains(Hook::Input, Family::V4).last() else { return };

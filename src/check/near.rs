@@ -1,15 +1,14 @@
 //! Near misses: rules that would have let a packet in, had one thing been different.
 
-use super::chains::reached;
 use crate::finding::Related;
 use crate::model::{Action, Firewall, Rule};
 use crate::packet::{Field, IntervalSet, Packet, addr, interface_name, proto};
 
 /// The accepting rules nearest to a packet that was refused: at most two, each failing on one field only.
 pub fn near_misses(firewall: &Firewall, packet: &Packet) -> Vec<Related> {
-    let seen = reached(firewall);
+    let seen = firewall.reached();
     let mut found: Vec<(u8, &Rule, Field)> = Vec::new();
-    for (chain, _) in firewall.chains.iter().zip(seen).filter(|(_, s)| *s) {
+    for (chain, _) in firewall.chains.iter().zip(seen).filter(|(_, s)| **s) {
         for rule in chain.rules.iter().filter(|r| r.action == Action::Accept && r.terms.len > 0) {
             if let Some(field) = single_miss(firewall, rule, packet) {
                 let rank = match field {
@@ -42,8 +41,7 @@ fn single_miss(firewall: &Firewall, rule: &Rule, packet: &Packet) -> Option<Fiel
     let mut hit_port = false;
     let mut hit_source = false;
     for term in firewall.terms(rule.terms) {
-        let (field, set) = firewall.field_set(term)?;
-        let holds = packet.get(field).is_some_and(|v| set.contains(v));
+        let (field, holds) = firewall.holds(term, packet)?;
         match field {
             Field::Dport if holds => hit_port = true,
             Field::Src if holds => hit_source = true,

@@ -22,7 +22,7 @@
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Firewall, Term, TermRange};
-use crate::packet::{Field, IntervalSet, carriers};
+use crate::packet::{Field, IntervalSet, carriers, proto};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -72,8 +72,25 @@ fn cannot_hold(f: &Firewall, range: TermRange) -> bool {
             _ => {}
         }
     }
-    let ports = 1 << Field::Sport.index() | 1 << Field::Dport.index() | 1 << Field::Icmp.index();
-    (closer || asked & (ports | 1 << Field::TcpFlags.index()) != 0) && contradicts(f, terms)
+    let carried = [Field::Sport, Field::Dport, Field::Icmp, Field::TcpFlags];
+    let needs_protocol = |field: &Field| asked & 1 << field.index() != 0 && !has_protocol(terms, *field);
+    (closer || carried.iter().any(needs_protocol)) && contradicts(f, terms)
+}
+
+// Whether the rule asks for one protocol, which has the field: nearly every rule with ports does.
+fn has_protocol(terms: &[Term], field: Field) -> bool {
+    terms.iter().any(|t| match t {
+        Term::Range { field: Field::Proto, lo, hi } => lo == hi && carries(*lo, field),
+        _ => false,
+    })
+}
+
+fn carries(protocol: u32, field: Field) -> bool {
+    match field {
+        Field::Sport | Field::Dport => proto::WITH_PORTS.iter().any(|p| u32::from(*p) == protocol),
+        Field::TcpFlags => protocol == u32::from(proto::TCP),
+        _ => false,
+    }
 }
 
 fn contradicts(f: &Firewall, terms: &[Term]) -> bool {

@@ -21,7 +21,6 @@
 //! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 //! ```
 
-use super::probe::strays;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use std::collections::BTreeSet;
@@ -39,7 +38,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
-    for stray in strays(subject) {
+    for stray in subject.strays() {
         let Some(by) = stray.trace.decided_by.filter(|d| d.rule.is_none()) else { continue };
         if !told.insert(by.origin) {
             continue;
@@ -52,7 +51,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             format!("{} {what} whatever no rule of {} stops: its policy is accept", subject.name, chain.name),
             "the policy accepts what no rule has stopped",
         );
-        f.witness = Some(stray.packet);
+        f.witness = Some(stray.packet.clone());
         findings.push(f);
     }
 }

@@ -1,8 +1,8 @@
 //! Packets that no sensible rule names: what lets them in lets everything in.
 
-use super::registry::Subject;
 use crate::analysis::evaluate::{Trace, evaluate};
-use crate::analysis::{Point, Verdict};
+use crate::analysis::{Environment, Point, Verdict};
+use crate::model::Firewall;
 use crate::packet::{Family, Packet};
 
 /// A stray packet that is let in, with its way through the firewall.
@@ -20,14 +20,14 @@ const TCP6: &str = "[2001:db8:77::77]:40000 > [2001:db8:23::23]:9";
 const UDP6: &str = "[2001:db8:77::77]:40000 > [2001:db8:23::23]:61999";
 
 /// The stray packets that the firewall, alone, accepts for certain on their way in or through.
-pub fn strays(subject: &Subject<'_>) -> Vec<Stray> {
-    let firewalls = [subject.firewall];
-    let point = Point { firewalls: &firewalls, environment: subject.environment };
+pub fn strays(firewall: &Firewall, environment: &Environment) -> Vec<Stray> {
+    let firewalls = [firewall];
+    let point = Point { firewalls: &firewalls, environment };
     let mut out = Vec::new();
     for (family, ends) in
         [(Family::V4, [("tcp", TCP4), ("udp", UDP4)]), (Family::V6, [("tcp", TCP6), ("udp", UDP6)])]
     {
-        if !subject.firewall.covers(family) {
+        if !firewall.covers(family) {
             continue;
         }
         for way in ["input haven0", "forward haven0>haven1"] {

@@ -1,10 +1,12 @@
 //! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
 
+use super::probe::Stray;
 use super::*;
 use crate::analysis::Environment;
 use crate::finding::{Finding, Related, RuleDoc, Severity};
 use crate::model::Firewall;
 use crate::source::{Location, Origin};
+use std::cell::OnceCell;
 
 /// What a check is: its metadata, its documentation, and the function that looks.
 pub struct Check {
@@ -35,6 +37,7 @@ pub struct Subject<'a> {
     pub environment: &'a Environment,
     /// Name of the node; the file's path where there is none.
     pub name: &'a str,
+    strays: OnceCell<Vec<Stray>>,
 }
 
 /// All checks, in the order of their ids.
@@ -142,7 +145,22 @@ impl Check {
     }
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// A firewall, with all firewalls of its box, what is known about the box, and the box's name.
+    pub fn new(
+        firewall: &'a Firewall,
+        beside: &'a [&'a Firewall],
+        environment: &'a Environment,
+        name: &'a str,
+    ) -> Self {
+        Self { firewall, beside, environment, name, strays: OnceCell::new() }
+    }
+
+    /// The packets that no sensible rule names and that the firewall, alone, lets in for certain. Found once, for all checks.
+    pub fn strays(&self) -> &[Stray] {
+        self.strays.get_or_init(|| probe::strays(self.firewall, self.environment))
+    }
+
     /// Another place with what it has to do with a finding.
     pub fn related(&self, origin: Origin, message: impl Into<String>) -> Related {
         Related { location: self.firewall.locate(origin), message: message.into() }

@@ -473,7 +473,7 @@ fn hygiene(
         .par_iter()
         .flat_map(|(name, environment, beside, firewall)| {
             let mut out = Vec::new();
-            registry::run(&registry::Subject { firewall, beside, environment, name }, &mut out);
+            registry::run(&registry::Subject::new(firewall, beside, environment, name), &mut out);
             out
         })
         .collect()

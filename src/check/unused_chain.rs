@@ -21,7 +21,6 @@
 //! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 //! ```
 
-use super::chains::reached;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 
@@ -37,9 +36,9 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let seen = reached(subject.firewall);
+    let seen = subject.firewall.reached();
     for (chain, _) in
-        subject.firewall.chains.iter().zip(seen).filter(|(c, seen)| !seen && !c.rules.is_empty())
+        subject.firewall.chains.iter().zip(seen).filter(|(c, seen)| !**seen && !c.rules.is_empty())
     {
         let rules = chain.rules.len();
         let s = if rules == 1 { "rule has" } else { "rules have" };

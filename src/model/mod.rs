@@ -39,11 +39,11 @@ mod pool;
 pub use build::{Builder, ChainRef};
 pub use pool::{SetId, SetPool};
 
-use crate::packet::{Family, Field, IntervalSet, Value};
+use crate::packet::{Family, Field, IntervalSet, Packet, Value};
 use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
 use rustc_hash::FxHashMap;
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 macro_rules! id {
     ($(#[$doc:meta] $name:ident),* $(,)?) => { $(
@@ -188,6 +188,7 @@ pub struct Firewall {
     pub diagnostics: Vec<Diagnostic>,
     /// What the dialect keeps of its files for its own checks.
     pub native: Option<Box<dyn Any + Send + Sync>>,
+    reached: OnceLock<Vec<bool>>,
 }
 
 /// Addresses of the points that carry a label, for packets at a point whose labels are not declared.
@@ -563,6 +564,43 @@ impl Firewall {
             Term::In(field, id) => Some((field, self.sets.get(id).clone())),
             _ => None,
         }
+    }
+
+    /// For each chain, whether any base chain leads to it by jumps and gotos, whatever their conditions. Found out at the first call.
+    pub fn reached(&self) -> &[bool] {
+        self.reached.get_or_init(|| {
+            let mut seen = vec![false; self.chains.len()];
+            let mut work: Vec<ChainId> = self.base_chains.iter().map(|b| b.chain).collect();
+            while let Some(chain) = work.pop() {
+                if std::mem::replace(&mut seen[chain.index()], true) {
+                    continue;
+                }
+                work.extend(self.chain(chain).rules.iter().filter_map(|r| match r.action {
+                    Action::Jump(to) | Action::Goto(to) => Some(to),
+                    _ => None,
+                }));
+            }
+            seen
+        })
+    }
+
+    /// The field that a term asks about, and whether the packet's value is among those with which it holds; `None` for terms about
+    /// anything but a field. Answers as [`Firewall::field_set`], without making a set.
+    #[inline]
+    pub fn holds(&self, term: &Term, packet: &Packet) -> Option<(Field, bool)> {
+        let (field, set) = match *term {
+            Term::Range { field, lo, hi } => {
+                let base = match field {
+                    Field::Src | Field::Dst => crate::packet::addr::v4(0),
+                    _ => 0,
+                };
+                let within = |v: Value| base + Value::from(lo) <= v && v <= base + Value::from(hi);
+                return Some((field, packet.get(field).is_some_and(within)));
+            }
+            Term::In(field, id) => (field, self.sets.get(id)),
+            _ => return None,
+        };
+        Some((field, packet.get(field).is_some_and(|v| set.contains(v))))
     }
 
     /// Effects of a rule.

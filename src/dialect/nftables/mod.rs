@@ -27,7 +27,7 @@ mod symbols;
 mod syntax;
 
 use super::{Dialect, ReadOptions, Role};
-use crate::model::Firewall;
+use crate::model::{Builder, Firewall};
 use crate::source::SourceFile;
 use crate::source::json::Document;
 use std::cell::Cell;
@@ -47,7 +47,7 @@ impl Dialect for Nftables {
 
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
         let Some(file) = files.first() else {
-            return Firewall { dialect: "nftables", ..Firewall::default() };
+            return Builder::new("nftables", Vec::new(), &[]).finish();
         };
         let json = match options.variant {
             Some(variant) => variant == "nftables-json",
