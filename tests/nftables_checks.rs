@@ -10,7 +10,8 @@ use std::path::Path;
 fn check(name: &str, text: impl Into<Vec<u8>>) -> Vec<Finding> {
     let f = Nftables.read(&[SourceFile::new(name, text)], &ReadOptions::default());
     let environment = Environment::default();
-    let subject = Subject { firewall: &f, beside: &[&f], environment: &environment, name: "box" };
+    let beside = [&f];
+    let subject = Subject::new(&f, &beside, &environment, "box");
     let mut found = Vec::new();
     run(&subject, &mut found);
     found
