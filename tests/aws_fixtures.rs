@@ -16,6 +16,8 @@ struct Expected {
     #[serde(default)]
     complete: bool,
     caught: Vec<(String, String)>,
+    #[serde(default)]
+    says: Vec<(String, String)>,
     silent: Vec<String>,
 }
 
@@ -55,6 +57,11 @@ fn every_case_is_as_expected() {
                 wrong.push(format!("{folder:?}: {rule} at {place} is missed\n  {}", all.join("\n  ")));
             }
         }
+        for (rule, words) in &expected.says {
+            if !found.iter().any(|f| f.rule == *rule && f.message.contains(words)) {
+                wrong.push(format!("{folder:?}: {rule} does not say `{words}`\n  {}", all.join("\n  ")));
+            }
+        }
         for f in found.iter().filter(|f| expected.silent.contains(&f.rule)) {
             wrong.push(format!("{folder:?}: false alarm {}: {}", f.rule, f.message));
         }
@@ -64,7 +71,7 @@ fn every_case_is_as_expected() {
         cases += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(cases >= 14, "only {cases} cases");
+    assert!(cases >= 18, "only {cases} cases");
 }
 
 #[test]

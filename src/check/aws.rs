@@ -1,12 +1,10 @@
-//! What the checks for clouds share: what the Internet reaches through a group, or through all groups of an interface, as exact sets.
+//! What the checks for clouds share: what rules of groups let in, as exact sets, and services in words.
 
-use super::registry::{Check, Subject};
-use crate::analysis::evaluate::evaluate;
-use crate::analysis::{Environment, Point, Verdict};
+use super::registry::Subject;
 use crate::dialect::aws::inventory::{Group, Inventory, Service};
-use crate::finding::{Finding, Related};
+use crate::finding::Related;
 use crate::model::{Action, Chain, Firewall, Rule, Term, TermRange};
-use crate::packet::{Family, Field, IntervalSet, Packet, Value, addr, proto, public};
+use crate::packet::{ConnState, Family, Field, IntervalSet, Region, Value, proto};
 use crate::source::Origin;
 use std::collections::BTreeMap;
 
@@ -26,8 +24,40 @@ pub struct Piece {
     pub ports: IntervalSet,
     /// ICMP values.
     pub icmp: IntervalSet,
+    /// The interface's own addresses.
+    pub to: IntervalSet,
     /// The rule.
     pub origin: Origin,
+}
+
+impl Piece {
+    /// The part of the piece that a region holds.
+    #[must_use]
+    pub fn cut(&self, region: &Region) -> Piece {
+        let of = |f: Field| region.get(f).clone();
+        Piece {
+            peers: of(Field::Src),
+            protocols: of(Field::Proto),
+            ports: of(Field::Dport),
+            icmp: of(Field::Icmp),
+            to: of(Field::Dst),
+            origin: self.origin,
+        }
+    }
+
+    /// The packets of a family that open a connection.
+    pub fn region(&self, family: Family) -> Region {
+        let none = IntervalSet::single(0u8);
+        Region::all(family)
+            .cut(Field::Src, &self.peers)
+            .cut(Field::Dst, &self.to)
+            .with(Field::Proto, self.protocols.clone())
+            .with(Field::Dport, self.ports.clone())
+            .with(Field::Icmp, self.icmp.clone())
+            .with(Field::State, IntervalSet::single(ConnState::New.value()))
+            .with(Field::Iif, none.clone())
+            .with(Field::Oif, none)
+    }
 }
 
 /// The chains of a direction by group id.
@@ -45,6 +75,7 @@ pub fn piece(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
         protocols: Field::Proto.all(),
         ports: Field::Dport.all(),
         icmp: Field::Icmp.all(),
+        to: Field::Dst.all(),
         origin: rule.origin,
     };
     narrow(f, rule.terms, peer, &mut out)?;
@@ -209,217 +240,6 @@ fn sweep<'p>(
         }
     }
     open
-}
-
-/// Something through which the Internet gets in: one group, or an interface with several.
-pub struct Door<'a> {
-    /// What it is: `sg-1 (web)`, `eni-1 with sg-1, sg-2`.
-    pub name: String,
-    /// Where it is described.
-    pub origin: Origin,
-    /// The groups.
-    pub groups: Vec<&'a str>,
-    /// The interface's own addresses, where one is known.
-    pub own: IntervalSet,
-    /// Family of the packets.
-    pub family: Family,
-    /// What is let in, peers cut to public addresses of the family.
-    pub pieces: Vec<Piece>,
-    /// What more than a partner reaches ([`wide`]). Of an interface: what no single group lets in.
-    pub open: Reach,
-}
-
-/// The public addresses of a family, with those for documentation.
-fn public_addresses(family: Family) -> &'static IntervalSet {
-    use std::sync::LazyLock;
-    static SETS: LazyLock<[IntervalSet; 2]> =
-        LazyLock::new(|| Family::ALL.map(|f| public::with_documentation().intersect(&f.all())));
-    &SETS[family as usize]
-}
-
-/// What a chain lets in for certain from public addresses of a family.
-pub fn public_pieces(f: &Firewall, chain: &Chain, family: Family) -> Vec<Piece> {
-    let internet = public_addresses(family);
-    let pieces =
-        chain.rules.iter().filter(|r| may_admit(f, r, internet)).filter_map(|r| piece(f, r, Field::Src));
-    pieces
-        .filter(|p| p.peers.intersects(internet))
-        .map(|p| Piece { peers: p.peers.intersect(internet), ..p })
-        .collect()
-}
-
-// Whether a rule's sources meet a set; most do not, and then nothing is computed of it.
-fn may_admit(f: &Firewall, rule: &Rule, set: &IntervalSet) -> bool {
-    f.terms(rule.terms).iter().all(|term| match *term {
-        Term::Range { field: Field::Src, lo, hi } => {
-            let (lo, hi) = (addr::v4(lo), addr::v4(hi));
-            let first = set.ranges().partition_point(|r| r.1 < lo);
-            set.ranges().get(first).is_some_and(|r| r.0 <= hi)
-        }
-        Term::In(Field::Src, id) => f.sets.get(id).intersects(set),
-        _ => true,
-    })
-}
-
-/// All doors of a firewall: every group by family, then every interface whose groups together let in more than each.
-pub fn doors<'a>(subject: &Subject<'a>, inventory: &'a Inventory) -> Vec<Door<'a>> {
-    let f = subject.firewall;
-    let chains = chains(f, "ingress");
-    let mut out = Vec::new();
-    let mut single: BTreeMap<(&str, Family), usize> = BTreeMap::new();
-    for group in &inventory.groups {
-        let Some(chain) = chains.get(group.id.as_str()) else { continue };
-        for family in Family::ALL {
-            let pieces = public_pieces(f, chain, family);
-            if pieces.is_empty() {
-                continue;
-            }
-            let open = reach(&pieces, family, wide(family));
-            single.insert((&group.id, family), out.len());
-            out.push(Door {
-                name: group.title(),
-                origin: group.origin,
-                groups: vec![&group.id],
-                own: IntervalSet::EMPTY,
-                family,
-                pieces,
-                open,
-            });
-        }
-    }
-    for interface in inventory.interfaces.iter() {
-        let worn: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
-        for family in Family::ALL {
-            let of: Vec<usize> = worn.iter().filter_map(|g| single.get(&(*g, family)).copied()).collect();
-            if of.len() < 2 {
-                continue;
-            }
-            let pieces: Vec<Piece> = of.iter().flat_map(|i| out[*i].pieces.clone()).collect();
-            let together = reach(&pieces, family, wide(family));
-            let open = of.iter().fold(together, |left, i| left.minus(&out[*i].open));
-            if !open.is_empty() {
-                out.push(Door {
-                    name: format!("{} with {}", interface.id, worn.join(" and ")),
-                    origin: interface.origin,
-                    groups: worn.clone(),
-                    own: interface.addresses.clone(),
-                    family,
-                    pieces,
-                    open,
-                });
-            }
-        }
-    }
-    out
-}
-
-impl Door<'_> {
-    /// The rules that let in one of the ports of a protocol, largest sources first.
-    pub fn rules(&self, protocol: u8, ports: &IntervalSet) -> Vec<&Piece> {
-        let mut found: Vec<&Piece> = self
-            .pieces
-            .iter()
-            .filter(|p| p.protocols.contains(protocol.into()))
-            .filter(|p| ![proto::TCP, proto::UDP].contains(&protocol) || p.ports.intersects(ports))
-            .collect();
-        found.sort_by_key(|p| std::cmp::Reverse(p.peers.count()));
-        found
-    }
-
-    /// A finding at the rule that admits most, with the others beside it and a packet that is let in.
-    pub fn finding(
-        &self,
-        check: &Check,
-        subject: &Subject<'_>,
-        protocol: u8,
-        ports: &IntervalSet,
-        message: String,
-    ) -> Finding {
-        let rules = self.rules(protocol, ports);
-        let first = rules.first().map_or(self.origin, |p| p.origin);
-        let mut f = check.finding(subject, first, message, "lets it in");
-        f.related
-            .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets in another part")));
-        f.related.push(subject.related(self.origin, self.name.clone()));
-        f.witness = self.witness(subject, protocol, ports, &rules);
-        f
-    }
-
-    // A packet from the Internet that the evaluator lets in.
-    fn witness(
-        &self,
-        subject: &Subject<'_>,
-        protocol: u8,
-        ports: &IntervalSet,
-        rules: &[&Piece],
-    ) -> Option<Packet> {
-        let piece = rules.first()?;
-        let from = natural(&piece.peers, self.family)?;
-        let own = self.own.intersect(&self.family.all()).first();
-        let to = own.map(addr::addr).unwrap_or_else(|| match self.family {
-            Family::V4 => std::net::Ipv4Addr::new(10, 0, 0, 10).into(),
-            Family::V6 => std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10).into(),
-        });
-        let port = piece.ports.intersect(ports).first();
-        let mut v = serde_json::json!({"dir": "ingress", "src": from, "dst": to, "proto": protocol});
-        if let Some(port) = port.filter(|_| [proto::TCP, proto::UDP].contains(&protocol)) {
-            v["dport"] = (port as u16).into();
-        }
-        if [proto::ICMP, proto::ICMPV6].contains(&protocol)
-            && let Some(i) = piece.icmp.first()
-        {
-            v["icmp_type"] = ((i >> 8) as u8).into();
-            v["icmp_code"] = (i as u8).into();
-        }
-        let mut packet: Packet = serde_json::from_value(v).ok()?;
-        packet.groups = Some(self.groups.iter().map(|g| (*g).to_owned()).collect());
-        let environment = Environment { labels: packet.groups.clone(), ..subject.environment.clone() };
-        let firewalls = [subject.firewall];
-        let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
-        (trace.verdict == Verdict::Accept).then_some(packet)
-    }
-}
-
-// A host of the set, from a documentation range if it may be.
-fn natural(set: &IntervalSet, family: Family) -> Option<std::net::IpAddr> {
-    let usual = match family {
-        Family::V4 => addr::v4(0xcb00_714d),
-        Family::V6 => 0x2001_0db8_0077_0000_0000_0000_0000_0077,
-    };
-    if set.contains(usual) {
-        return Some(addr::addr(usual));
-    }
-    let (lo, hi) = set.ranges().first()?;
-    Some(addr::addr(if hi > lo { lo + 1 } else { *lo }))
-}
-
-/// Findings of a check for single ports: every door by which the Internet reaches one of them, unless it reaches (nearly) everything.
-pub fn open_ports(
-    check: &Check,
-    subject: &Subject<'_>,
-    findings: &mut Vec<Finding>,
-    what: &str,
-    ports: &[(u8, u16)],
-) {
-    let Some(inventory) = inventory(subject) else { return };
-    for door in doors(subject, inventory) {
-        for protocol in [proto::TCP, proto::UDP] {
-            let open = if protocol == proto::TCP { &door.open.tcp } else { &door.open.udp };
-            let asked: IntervalSet =
-                ports.iter().filter(|p| p.0 == protocol).map(|p| Value::from(p.1)).collect();
-            let hit = open.intersect(&asked);
-            if hit.is_empty() || *open == Field::Dport.all() {
-                continue;
-            }
-            let list: Vec<_> =
-                asked.ranges().iter().flat_map(|(a, b)| *a..=*b).filter(|p| hit.contains(*p)).collect();
-            let names: Vec<_> = list.iter().map(|p| format!("{}/{p}", proto::name(protocol))).collect();
-            let over = over(door.family);
-            let message =
-                format!("{}: the Internet reaches {what} ({}) over {over}", door.name, names.join(", "));
-            findings.push(door.finding(check, subject, protocol, &hit, message));
-        }
-    }
 }
 
 /// `IPv4` or `IPv6`.

@@ -18,7 +18,7 @@
 //! ## Use instead
 //! Let in the addresses of administrators only, or a bastion host by its group.
 
-use super::aws;
+use super::aws_door::open_ports;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
@@ -50,5 +50,5 @@ const PORTS: &[(u8, u16)] = &[
 ];
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    aws::open_ports(&CHECK, subject, findings, "an administration port", PORTS);
+    open_ports(&CHECK, subject, findings, "an administration port", PORTS);
 }

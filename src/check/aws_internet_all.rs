@@ -17,7 +17,8 @@
 //! ## Use instead
 //! Name the ports and the sources that are needed.
 
-use super::aws::{doors, inventory, over};
+use super::aws::{inventory, over};
+use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Field, proto};

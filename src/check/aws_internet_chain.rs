@@ -18,7 +18,8 @@
 //! ## Use instead
 //! Let the edge reach the one service that it needs, and put a tier between the edge and the data.
 
-use super::aws::{described, doors, inventory, services};
+use super::aws::{described, inventory, services};
+use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::dialect::aws::inventory::{Entry, Group, Peer};
 use crate::finding::{Finding, Severity};

@@ -18,7 +18,7 @@
 //! ## Use instead
 //! Let in the group of the servers that use the database: a reference to a group instead of a prefix.
 
-use super::aws;
+use super::aws_door::open_ports;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
@@ -49,5 +49,5 @@ const PORTS: &[(u8, u16)] = &[
 ];
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    aws::open_ports(&CHECK, subject, findings, "a database", PORTS);
+    open_ports(&CHECK, subject, findings, "a database", PORTS);
 }

@@ -19,7 +19,7 @@
 //! {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "IpRanges": [{"CidrIp": "10.0.9.0/24", "Description": "administrators"}]}
 //! ```
 
-use super::aws;
+use super::aws_door::open_ports;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
@@ -38,5 +38,5 @@ pub static CHECK: Check = Check {
 const PORTS: &[(u8, u16)] = &[(proto::TCP, 3389)];
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    aws::open_ports(&CHECK, subject, findings, "remote desktop", PORTS);
+    open_ports(&CHECK, subject, findings, "remote desktop", PORTS);
 }

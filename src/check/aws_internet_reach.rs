@@ -3,7 +3,9 @@
 //! ## What it does
 //! Lists for each group, IPv4 and IPv6 apart, the exact services that public addresses reach, and below it each rule that
 //! lets them in with the public addresses that it names. Interfaces are listed where their groups together open more than
-//! each of them. References to groups never count: they match private addresses of the cloud.
+//! each of them. References to groups never count: they match private addresses of the cloud. Where the files hold network
+//! ACLs, only what passes those of the interfaces in the files that wear the group is reached; what they stop is told, with
+//! the entries that stop it.
 //!
 //! ## Why is this bad?
 //! It need not be: a web server is meant to be reached. It is the list to compare with what is meant.
@@ -16,7 +18,8 @@
 //! ## Use instead
 //! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
 
-use super::aws::{Piece, doors, inventory, over, reach};
+use super::aws::{Piece, inventory, over, reach};
+use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, IntervalSet, addr, public};
@@ -38,12 +41,19 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         // Of an interface only what its groups open together; of a group all, from however few addresses.
         let all =
             if door.groups.len() == 1 { reach(&door.pieces, door.family, 0) } else { door.open.clone() };
-        let message = format!(
+        let mut message = format!(
             "{}: the Internet reaches {} over {}",
             door.name,
             all.words(door.family),
             over(door.family)
         );
+        if !door.acls.closed.is_empty() {
+            message += &format!("; the network ACL closes {}", door.acls.closed.words(door.family));
+        }
+        if !door.acls.maybe.is_empty() {
+            let words = door.acls.maybe.words(door.family);
+            message += &format!("; whether the network ACL closes {words} is not known");
+        }
         let mut pieces: Vec<&Piece> = door.pieces.iter().collect();
         pieces.sort_by_key(|p| std::cmp::Reverse(p.peers.count()));
         let first = pieces.first().map_or(door.origin, |p| p.origin);
@@ -53,7 +63,10 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             f.details.push((format!("from {}", sources(&p.peers, door.family)), services.clone()));
             f.related.push(subject.related(p.origin, services));
         }
+        let stops = door.acls.closed_by.iter().take(4);
+        f.related.extend(stops.map(|o| subject.related(*o, "the network ACL stops the rest")));
         f.related.push(subject.related(door.origin, door.name.clone()));
+        f.details.extend(door.remarks());
         findings.push(f);
     }
 }

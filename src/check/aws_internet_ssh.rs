@@ -20,7 +20,7 @@
 //! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24", "Description": "administrators"}]}
 //! ```
 
-use super::aws;
+use super::aws_door::open_ports;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
@@ -39,5 +39,5 @@ pub static CHECK: Check = Check {
 const PORTS: &[(u8, u16)] = &[(proto::TCP, 22)];
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    aws::open_ports(&CHECK, subject, findings, "ssh", PORTS);
+    open_ports(&CHECK, subject, findings, "ssh", PORTS);
 }

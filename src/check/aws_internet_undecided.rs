@@ -2,8 +2,9 @@
 //!
 //! ## What it does
 //! Reports rules that let something in from a peer, or for a service, that the files do not show: a prefix list without
-//! its entries, a value known only at deployment, a part of the dump that is missing or broken. References to groups are
-//! left out: they match no public address.
+//! its entries, a value known only at deployment, a part of the dump that is missing or broken. Also reports openings of
+//! which the files do not tell whether a network ACL stops them. References to groups are left out: they match no public
+//! address.
 //!
 //! ## Why is this bad?
 //! The rule may open the group to everybody. A prefix list that holds 0.0.0.0/0 looks like any other.
@@ -17,10 +18,12 @@
 //! Give the missing answer beside the dump, for example `aws ec2 get-managed-prefix-list-entries --prefix-list-id
 //! pl-0123abcd > pl-0123abcd.json`.
 
-use super::aws::{described, inventory};
+use super::aws::{described, inventory, over};
+use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::dialect::aws::inventory::{Peer, Service};
 use crate::finding::{Finding, Severity};
+use crate::source::Origin;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -65,6 +68,20 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let mut f = CHECK.finding(subject, *origin, message, "not decided");
         f.related = open.iter().skip(1).take(8).map(|(o, t, _)| subject.related(*o, t.clone())).collect();
         f.details.extend(open.iter().map(|(_, t, w)| ("because".to_owned(), format!("{t}: {w}"))));
+        findings.push(f);
+    }
+    for door in doors(subject, inventory).iter().filter(|d| !d.acls.maybe.is_empty()) {
+        let Some((text, why, origin)) = door.acls.hangs.first() else { continue };
+        let message = format!(
+            "{}: whether the Internet reaches {} over {} hangs on a network ACL: {text}: {why}",
+            door.name,
+            door.acls.maybe.words(door.family),
+            over(door.family)
+        );
+        let mut f = CHECK.finding(subject, door.origin, message, "not decided");
+        f.related.push(subject.related(*origin, text.clone()));
+        let because = |(t, w, _): &(String, String, Origin)| ("because".to_owned(), format!("{t}: {w}"));
+        f.details.extend(door.acls.hangs.iter().map(because));
         findings.push(f);
     }
 }

@@ -18,7 +18,8 @@
 //! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24"}], "Ipv6Ranges": [{"CidrIpv6": "2001:db8:9::/64"}]}
 //! ```
 
-use super::aws::{doors, inventory};
+use super::aws::inventory;
+use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, proto};

@@ -32,7 +32,7 @@ use crate::catalogue::resolve::{Applies, ResolvedFlow};
 use crate::dialect::aws::inventory::{Group, Inventory};
 use crate::finding::{Finding, Related, Severity};
 use crate::model::Firewall;
-use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Path, Region, Value, addr, proto};
 use crate::source::Location;
 use std::collections::BTreeMap;
 
@@ -154,19 +154,11 @@ fn worn<'i>(
 fn effective(node: &Enforcer<'_>, firewall: &Firewall, piece: &Piece, own: &IntervalSet) -> Vec<Region> {
     let firewalls = [firewall];
     let point = Point { firewalls: &firewalls, environment: &node.environment };
-    let none = IntervalSet::single(0u8);
     let itself = node.environment.local.clone().unwrap_or_default();
+    let piece = Piece { peers: piece.peers.minus(&itself), to: own.clone(), ..piece.clone() };
     let mut out = Vec::new();
     for family in Family::ALL {
-        let region = Region::all(family)
-            .cut(Field::Src, &piece.peers.minus(&itself))
-            .cut(Field::Dst, own)
-            .with(Field::Proto, piece.protocols.clone())
-            .with(Field::Dport, piece.ports.clone())
-            .with(Field::Icmp, piece.icmp.clone())
-            .with(Field::State, IntervalSet::single(ConnState::New.value()))
-            .with(Field::Iif, none.clone())
-            .with(Field::Oif, none.clone());
+        let region = piece.region(family);
         if region.is_empty() {
             continue;
         }

@@ -6,6 +6,7 @@ pub mod aws_acl_open;
 pub mod aws_acl_unused;
 pub mod aws_covered;
 pub mod aws_default_group;
+mod aws_door;
 pub mod aws_egress_all;
 pub mod aws_internet_admin;
 pub mod aws_internet_all;
