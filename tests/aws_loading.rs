@@ -38,24 +38,3 @@ fn companions_are_found_beside_a_named_file_and_in_a_walked_folder() {
     assert_eq!(both.firewalls.len(), 1);
     assert!(walked.unreadable.is_empty(), "{:?}", walked.unreadable);
 }
-
-#[test]
-fn a_deployment_that_names_a_group_nobody_describes_is_told_so() {
-    use havenlint::check::run::{Options, run as whole};
-    let dir = tempfile::tempdir().unwrap();
-    let dump = r#"{"SecurityGroups":[{"GroupId":"sg-1","IpPermissions":[],"IpPermissionsEgress":[]}]}"#;
-    std::fs::write(dir.path().join("groups.json"), dump).unwrap();
-    let node = |group: &str| {
-        format!(
-            "catalogue = \"safehaven-4\"\n[[site]]\nname = \"w\"\ntype = \"manual\"\n[[node]]\nname = \"cms-1\"\nrole = \"cms\"\nsite = \"w\"\n\
-             service = [\"10.1.0.10\"]\nclient = [\"10.1.0.10\"]\nfirewall = [\"groups.json\"]\nsecurity-groups = [\"{group}\"]\n"
-        )
-    };
-    for (group, expected) in [("sg-1", 0), ("sg-typo", 1)] {
-        let file = dir.path().join("havenlint.toml");
-        std::fs::write(&file, node(group)).unwrap();
-        let outcome = whole(&Options { config: Some(file), ..Options::default() });
-        let told = outcome.report.problems.iter().filter(|p| p.message.contains("wears sg-typo")).count();
-        assert_eq!(told, expected, "{group}: {:?}", outcome.report.problems);
-    }
-}

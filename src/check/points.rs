@@ -69,24 +69,10 @@ pub fn is_cloud(firewall: &Firewall) -> bool {
     firewall.base_chains.iter().any(|b| matches!(b.hook, Hook::Ingress | Hook::Egress))
 }
 
-/// Labels that are declared for a point in a cloud, and that none of its firewalls knows.
-pub fn unknown_labels<'e>(cloud: &[&Firewall], environment: &'e Environment) -> Vec<&'e String> {
-    if cloud.is_empty() {
-        return Vec::new();
-    }
-    let declared = environment.labels.iter().flatten();
-    declared.filter(|l| !cloud.iter().any(|f| f.labels.contains(l))).collect()
-}
-
 impl<'a> Enforcer<'a> {
     /// A box from its firewalls.
     pub fn new(name: &str, firewalls: &[&'a Firewall], environment: Environment) -> Self {
         let (cloud, host): (Vec<&Firewall>, _) = firewalls.iter().partition(|f| is_cloud(f));
-        let mut environment = environment;
-        if !unknown_labels(&cloud, &environment).is_empty() {
-            // A group that no file describes may let anything in: what is worn is then not known.
-            environment.labels = None;
-        }
         Self {
             name: name.to_owned(),
             host,

@@ -1,7 +1,7 @@
 //! A whole run: deployment, files, requirements, checks, waivers, report.
 
 use super::members::members;
-use super::points::{Enforcer, Enforcers, environment, is_cloud, unknown_labels};
+use super::points::{Enforcer, Enforcers, environment};
 use super::requirement::{Row, rows};
 use super::{aws_least_privilege, explain_row, fingerprint, names, registry, waive};
 use crate::analysis::Environment;
@@ -79,6 +79,17 @@ struct Planned {
     part: Part,
 }
 
+impl Planned {
+    // How its files are read: with what the deployment says about the box.
+    fn options(&self, deployment: &Deployment, all: &ReadOptions) -> ReadOptions {
+        let labels = match self.part {
+            Part::Node(n) => deployment.nodes[n].security_groups.clone(),
+            Part::Gateway(_) => Vec::new(),
+        };
+        ReadOptions { labels, ..all.clone() }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Node(usize),
@@ -110,8 +121,10 @@ pub fn run(options: &Options) -> Outcome {
     let mut read_options = options.read.clone();
     read_options.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
     let planned = plan(&deployment, file.as_ref(), &mut problems);
-    let mut groups: Vec<(Option<Part>, Loaded)> =
-        planned.par_iter().map(|p| (Some(p.part), load(&p.files, &read_options, None))).collect();
+    let mut groups: Vec<(Option<Part>, Loaded)> = planned
+        .par_iter()
+        .map(|p| (Some(p.part), load(&p.files, &p.options(&deployment, &read_options), None)))
+        .collect();
     groups.push((None, loose(options, deployed, &planned, &read_options)));
     for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
         problems.push(Problem {
@@ -142,15 +155,6 @@ pub fn run(options: &Options) -> Outcome {
         for n in 0..deployment.nodes.len() {
             let own = of_part(&groups, Part::Node(n));
             let environment = environment(&deployment, n, options.throttled);
-            let cloud: Vec<&Firewall> = own.iter().copied().filter(|f| is_cloud(f)).collect();
-            for label in unknown_labels(&cloud, &environment) {
-                problems.extend(cloud.iter().flat_map(|f| f.files.first()).take(1).map(|file| Problem {
-                    level: Severity::Error,
-                    message: format!("{} wears {label}, which no file of it describes", deployment.nodes[n].name),
-                    help: "correct `security-groups` in the deployment file, or give the dump that holds the group".to_owned(),
-                    location: file.locate(0, 0),
-                }));
-            }
             let mut node = Enforcer::new(&deployment.nodes[n].name, &own, environment);
             node.site = deployment.nodes[n].site;
             node.interfaces = deployment.nodes[n].interfaces.keys().cloned().collect();

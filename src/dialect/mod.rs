@@ -91,6 +91,9 @@ pub struct ReadOptions {
     pub names: BTreeMap<String, IntervalSet>,
     /// The moment at which schedules are judged (local time of the box); `None` = schedules are not decided.
     pub at: Option<jiff::civil::DateTime>,
+    /// Labels that the deployment declares for the box (security groups of the interface). What those of them mean that no file
+    /// describes is not known.
+    pub labels: Vec<String>,
     /// The files are complete: what they do not mention does not exist.
     pub complete: bool,
 }

@@ -145,8 +145,10 @@ impl<'i> Lowering<'i> {
         }
         let policy_note = Some(self.builder.note(note));
         let policy_origin = inventory.groups.first().map_or(whole, |g| g.origin);
-        let policy = if inventory.groups.is_empty() {
-            let (text, why) = ("the security groups of the interface", "they are in no file");
+        // An interface that wears none of these groups wears others, or none at all: then AWS filters nothing.
+        let policy = if inventory.groups.is_empty() || !self.complete {
+            let text = "the security groups of the interface";
+            let why = "the files do not tell: declare `security-groups`, or give describe-network-interfaces";
             Policy::Unknown(self.builder.condition(text, why, ConditionKind::Pure, whole))
         } else {
             Policy::Drop
@@ -317,7 +319,9 @@ impl<'i> Lowering<'i> {
             .chain(self.inventory.groups.iter().map(|g| &g.vpc));
         let first = vpcs.next().cloned().flatten();
         let one = first.is_some() && vpcs.all(|v| *v == first);
-        let all = parse_all(&PRIVATE).union(&Family::V6.all());
+        let used = union(self.inventory.interfaces.iter().map(|i| &i.addresses));
+        let subnets = union(self.inventory.subnets.iter().map(|s| &s.addresses));
+        let all = parse_all(&PRIVATE).union(&Family::V6.all()).union(&used).union(&subnets);
         if one { all.minus(&self.builder.firewall().points) } else { all }
     }
 }

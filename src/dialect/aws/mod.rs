@@ -14,8 +14,8 @@ mod value;
 
 use super::{Dialect, Grouping, ReadOptions, Role};
 use crate::model::Firewall;
-use crate::source::SourceFile;
 use crate::source::json::{Document, Kind, Value};
+use crate::source::{Diagnostic, Origin, SourceFile};
 use api::{Item, Reader};
 use inventory::{Acl, AclEntry, Group, Inventory, Peer, Unknown};
 use std::sync::Arc;
@@ -75,6 +75,7 @@ impl Dialect for Aws {
             settle_acls(&mut inventory, entries, subnets);
         }
         settle(&mut inventory, apart);
+        declared(&mut inventory, &options.labels, &mut diagnostics);
         lower::lower(inventory, files, diagnostics, options)
     }
 }
@@ -215,14 +216,29 @@ fn settle(inventory: &mut Inventory, apart: Vec<api::Apart>) {
     for (id, origin) in worn {
         inventory.group_mut(&id, origin);
     }
-    for group in inventory.groups.iter_mut().filter(|g| !g.described) {
-        let u = Unknown {
-            text: format!("rules of {}", group.id),
-            why: "no file describes this group: give describe-security-groups with it".to_owned(),
-            origin: group.origin,
-        };
-        group.ingress.unknown.push(u.clone());
-        group.egress.unknown.push(u);
+    inventory.groups.iter_mut().filter(|g| !g.described).for_each(open);
+}
+
+// A group that is only named may let anything pass.
+fn open(group: &mut Group) {
+    let u = Unknown {
+        text: format!("rules of {}", group.id),
+        why: "no file describes this group: give describe-security-groups with it".to_owned(),
+        origin: group.origin,
+    };
+    group.ingress.unknown.push(u.clone());
+    group.egress.unknown.push(u);
+}
+
+// Groups that the deployment says are worn, and that no file describes.
+fn declared(inventory: &mut Inventory, worn: &[String], diagnostics: &mut Vec<Diagnostic>) {
+    for id in worn.iter().filter(|w| inventory.group(w).is_none_or(|g| !g.described)).collect::<Vec<_>>() {
+        let message = format!("`security-groups` names {id}, which no file of the node describes");
+        let help = "correct the deployment file, or give the dump that holds the group; what it lets through is undecided";
+        diagnostics.push(Diagnostic::error(Origin::new(0, 0, 0), message).help(help));
+        if inventory.group(id).is_none() {
+            open(inventory.group_mut(id, Origin::new(0, 0, 0)));
+        }
     }
 }
 
