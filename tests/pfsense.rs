@@ -136,6 +136,46 @@ fn checks_name_what_is_odd() {
     );
 }
 
+// `fixtures/pfsense/lints/NAME.xml` says in its third line what all checks find in it: `ID:LINE`, `:note` where the level is not warning.
+#[test]
+fn every_lint_fires_where_it_should_and_nowhere_else() {
+    use havenlint::check::registry::{CHECKS, Subject, run};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/lints");
+    let mut fired = std::collections::BTreeSet::new();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    for path in &files {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = text.lines().nth(2).unwrap();
+        let expected = line.trim_start_matches("<!-- expect: ").trim_end_matches(" -->");
+        let mut expected: Vec<&str> = expected.split(' ').filter(|w| *w != "nothing").collect();
+        let firewall = read(path, &ReadOptions::default());
+        assert!(firewall.diagnostics.is_empty(), "{name}: {:?}", firewall.diagnostics);
+        let environment = Environment::default();
+        let subject =
+            Subject { firewall: &firewall, beside: &[&firewall], environment: &environment, name: &name };
+        let mut found = Vec::new();
+        run(&subject, &mut found);
+        let mut told: Vec<String> = found
+            .iter()
+            .map(|f| match f.level.name() {
+                "warning" => format!("{}:{}", f.rule, f.location.line),
+                level => format!("{}:{}:{level}", f.rule, f.location.line),
+            })
+            .collect();
+        told.sort();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{name}: {:#?}", found.iter().map(|f| &f.message).collect::<Vec<_>>());
+        fired.extend(found.into_iter().map(|f| f.rule));
+    }
+    let silent = files.iter().filter(|p| p.to_string_lossy().contains("-silent")).count();
+    assert!(silent >= 9 && files.len() >= 20, "{silent} of {}", files.len());
+    for check in CHECKS.iter().filter(|c| c.id.starts_with("HL-PF-")) {
+        assert!(fired.contains(check.id), "{} has no fixture in which it fires", check.id);
+    }
+}
+
 fn read_text(text: &str) -> Firewall {
     Pfsense.read(&[SourceFile::new("config.xml", text)], &ReadOptions::default())
 }

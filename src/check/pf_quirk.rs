@@ -3,7 +3,7 @@
 //! ## What it does
 //! Reports rules that pfSense's rule generator turns into something else, or into nothing: a port without a protocol
 //! (the rule matches every TCP port), a port with a protocol that has none, a TCP block that stops only packets that open a
-//! connection, a floating rule that applies everywhere because its interfaces are off, `not` together with `any`, and rules that are left out because an
+//! connection (a warning where some rule lets the others through, else a note), a floating rule that applies everywhere because its interfaces are off, `not` together with `any`, and rules that are left out because an
 //! address, an interface or a port cannot be resolved.
 //!
 //! ## Why is this bad?
@@ -51,6 +51,16 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             QuirkKind::Dropped => "is not there",
             QuirkKind::NotAnyIgnored => "matches every address",
         };
-        findings.push(CHECK.finding(subject, quirk.origin, quirk.message.clone(), label));
+        let mut f = CHECK.finding(subject, quirk.origin, quirk.message.clone(), label);
+        match &quirk.related {
+            Some((place, what)) => f.related.push(subject.related(*place, what.as_str())),
+            // Packets that open no connection come to nothing where no rule lets them in.
+            None if quirk.kind == QuirkKind::SynOnlyBlock => {
+                f.level = Severity::Note;
+                f.message += "; no rule lets the others through today";
+            }
+            None => {}
+        }
+        findings.push(f);
     }
 }

@@ -1,9 +1,10 @@
-//! A pfSense rule that no packet reaches.
+//! A pfSense rule that decides nothing, because others take every packet of it.
 //!
 //! ## What it does
-//! Reports rules all of whose packets are taken by one earlier rule that stops the evaluation: another rule, or one that pfSense makes
-//! by itself (private networks on WAN, the anti-lockout rule, IPv6 turned off). Rules that only several others together take are not
-//! reported here.
+//! Reports rules of which no packet is left by the time they are asked: other rules take them all, one of them or several together,
+//! written ones or those that pfSense makes by itself (private networks on WAN, the anti-lockout rule, IPv6 turned off). For a rule that is
+//! not quick these may also stand below it, as the last match wins. What depends on something unknown (a schedule, a list that is downloaded)
+//! hides nothing.
 //!
 //! ## Why is this bad?
 //! It looks as if the rule decided something. A block below a pass protects nothing, and a pass behind a block of the
@@ -21,12 +22,16 @@
 use super::registry::{Check, Subject};
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
+use crate::source::Origin;
+
+// So many of the rules that hide one are shown.
+const MAX_SHOWN: usize = 8;
 
 /// The check.
 pub static CHECK: Check = Check {
     id: "HL-PF-SHADOWED",
     name: "PfShadowed",
-    summary: "another rule takes every packet of this one",
+    summary: "other rules take every packet of this one",
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("pf_shadowed.rs"),
@@ -36,11 +41,29 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
     for shadow in &facts.shadows {
-        let by = shadow.note.as_deref().unwrap_or("an earlier rule");
-        let message = format!("no packet reaches this rule: {by} takes them all");
+        let name = |(origin, note): &(Origin, Option<String>)| match note {
+            Some(note) => note.clone(),
+            None => {
+                let at = subject.firewall.locate(*origin);
+                let named = at.rule.filter(|r| !r.description.is_empty());
+                named.map_or(format!("the rule at line {}", at.line), |r| {
+                    format!("rule \"{}\"", r.description)
+                })
+            }
+        };
+        let message = match shadow.by.as_slice() {
+            [one] => format!("this rule decides nothing: {} takes all of its packets", name(one)),
+            many => {
+                format!("this rule decides nothing: {} others together take all of its packets", many.len())
+            }
+        };
         let mut f = CHECK.finding(subject, shadow.origin, message, "decides nothing");
-        f.related
-            .push(subject.related(shadow.by, shadow.note.as_deref().unwrap_or("takes all of its packets")));
+        let alone = shadow.by.len() == 1;
+        for (origin, note) in shadow.by.iter().take(MAX_SHOWN) {
+            let what = if alone { "takes all of its packets" } else { "takes some of its packets" };
+            let what = note.as_ref().map_or(what.to_owned(), |n| format!("{what}: {n}"));
+            f.related.push(subject.related(*origin, what));
+        }
         findings.push(f);
     }
 }

@@ -1,8 +1,8 @@
 //! A rule on an outside interface that is open to everybody.
 //!
 //! ## What it does
-//! Reports pass rules on an interface with a gateway (a WAN) that take any source and name no port: they open everything behind the firewall, or
-//! everything of one destination.
+//! Reports pass rules on an interface with a gateway (a WAN) that take any source (or all but a few) and name no port: they open everything behind
+//! the firewall, or everything of one destination. Also those that name a port of the firewall's own administration.
 //!
 //! ## Why is this bad?
 //! The Internet is scanned all the time. Such a rule is found within minutes, with every service behind it.

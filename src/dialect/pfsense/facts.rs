@@ -87,15 +87,13 @@ pub struct Orphan {
     pub rule: Option<Origin>,
 }
 
-/// A rule that no packet reaches: another takes all of its packets.
+/// A rule that decides nothing: others take all of its packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// The rule.
     pub origin: Origin,
-    /// The rule that takes its packets.
-    pub by: Origin,
-    /// What made that rule, where nobody wrote it.
-    pub note: Option<String>,
+    /// The rules that take its packets together, none of them without need where they are few, each with what made it where nobody wrote it.
+    pub by: Vec<(Origin, Option<String>)>,
 }
 
 /// A rule that lets everybody in.

@@ -92,6 +92,7 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
         cx.interfaces.real().filter(|i| i.has_gateway() || i.key == "wan").map(|i| i.key.clone()).collect();
     alias_facts(&cx, &mut facts);
     super::shadow::shadows(&rules.rules, &mut facts);
+    super::shadow::leaks(&rules.rules, &mut facts);
     super::shadow::openings(&rules.rules, &cx, &mut facts);
     let local = cx.interfaces.local();
     let whole = system::place(root, "filter");

@@ -240,7 +240,10 @@ fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option
 fn quirks(w: &Written, cx: &Context<'_>, out: &mut Outcome) {
     let ported = !w.src.port.is_empty() || !w.dst.port.is_empty();
     let port = if w.dst.port.is_empty() { &w.src.port } else { &w.dst.port };
-    if ported && w.protocol.is_empty() {
+    if ported && w.protocol.is_empty() && cx.product == Product::OpnSense {
+        let message = format!("port {port} is not used: a rule without a protocol has no ports");
+        out.quirk(w, QuirkKind::PortIgnored, message);
+    } else if ported && w.protocol.is_empty() {
         out.quirk(
             w,
             QuirkKind::PortWithoutProtocol,
