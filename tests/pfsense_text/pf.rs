@@ -272,10 +272,14 @@ impl Pf {
     }
 
     /// Translates; `Some(true)` if a filter rule is not to be asked any more.
-    pub fn translate(&self, p: &mut Seen) -> bool {
-        let kind = if p.inbound { "rdr" } else { "nat" };
-        // binat is looked up before nat; for incoming packets the tests keep binat and rdr apart.
-        for wanted in ["binat", kind] {
+    pub fn translate(&self, p: &mut Seen, rdr_first: bool) -> bool {
+        // binat is looked up before nat; for incoming packets the order of binat and rdr is not certain.
+        let order = match (p.inbound, rdr_first) {
+            (true, true) => ["rdr", "binat"],
+            (true, false) => ["binat", "rdr"],
+            (false, _) => ["binat", "nat"],
+        };
+        for wanted in order {
             for r in self.nat.iter().filter(|r| r.action == wanted) {
                 if wanted == "binat" && p.inbound {
                     // Reversed: to the external address, from whom the rule names as destination.
@@ -294,6 +298,9 @@ impl Pf {
                 }
                 if r.target.is_empty() {
                     return r.pass;
+                }
+                if let Some(t) = &r.tag {
+                    p.tag.clone_from(t);
                 }
                 let to = net(&r.target[0]).unwrap();
                 match wanted {
@@ -329,6 +336,10 @@ fn shift(a: IpAddr, from: (IpAddr, u8), to: (IpAddr, u8)) -> IpAddr {
         (IpAddr::V4(a), IpAddr::V4(_), IpAddr::V4(t)) => {
             let host = if from.1 == 32 { 0 } else { u32::MAX >> from.1 };
             IpAddr::V4(((t.to_bits() & !host) | (a.to_bits() & host)).into())
+        }
+        (IpAddr::V6(a), IpAddr::V6(_), IpAddr::V6(t)) => {
+            let host = if from.1 == 128 { 0 } else { u128::MAX >> from.1 };
+            IpAddr::V6(((t.to_bits() & !host) | (a.to_bits() & host)).into())
         }
         _ => to.0,
     }
@@ -368,6 +379,9 @@ fn rule(line: &str) -> Result<Rule, String> {
     r.to = w.list().iter().map(|s| (*s).to_owned()).collect();
     if w.take("port") {
         r.dport = w.ports();
+    }
+    if w.take("tag") {
+        r.tag = w.0.next().map(str::to_owned);
     }
     if w.take("->") {
         r.target = w.0.by_ref().map(str::to_owned).collect();

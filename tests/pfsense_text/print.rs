@@ -22,12 +22,22 @@ fn all<'a>(n: Node<'a, 'a>, path: &str, name: &str) -> Vec<Node<'a, 'a>> {
     children.filter(|c| c.tag_name().name() == name && c.children().any(|k| k.is_element())).collect()
 }
 
+fn is_opnsense(n: Node<'_, '_>) -> bool {
+    n.document().root_element().has_tag_name("opnsense")
+}
+
+// Whether a flag is set: by its presence in pfSense, by its text in OPNsense.
+fn on(n: Node<'_, '_>, path: &str) -> bool {
+    kid(n, path).is_some_and(|k| !is_opnsense(n) || !["", "0"].contains(&k.text().unwrap_or("")))
+}
+
 struct Iface {
     key: String,
     v4: Option<(IpAddr, u8)>,
     v6: Option<(IpAddr, u8)>,
     vips: Vec<(IpAddr, u8, String)>,
     gateway: bool,
+    dhcp: bool,
 }
 
 impl Iface {
@@ -36,8 +46,43 @@ impl Iface {
     }
 }
 
+/// What only the running box knows.
+#[derive(Debug, Clone, Copy)]
+pub struct World {
+    /// What WAN learns where it asks for an address; `None` = it gets none.
+    pub wan: Option<(IpAddr, u8)>,
+    /// Whether fe80::1 is the box's own address.
+    pub link_local: bool,
+    /// Whether port forwards are asked before 1:1 translations.
+    pub rdr_first: bool,
+}
+
+impl World {
+    /// All worlds that a configuration leaves open.
+    pub fn all(doc: &Document<'_>) -> Vec<World> {
+        let root = doc.root_element();
+        let mut out = vec![World { wan: None, link_local: false, rdr_first: false }];
+        let mut either = |open: bool, set: &dyn Fn(&World) -> Vec<World>| {
+            if open {
+                out = out.iter().flat_map(set).collect();
+            }
+        };
+        let learnt = [Some(("203.0.113.2", 24)), Some(("198.51.100.77", 25)), None];
+        let learnt = learnt.map(|w| w.map(|(a, n)| (a.parse().unwrap(), n)));
+        either(text(root, "interfaces/wan/ipaddr") == "dhcp", &|w| {
+            learnt.iter().map(|wan| World { wan: *wan, ..*w }).collect()
+        });
+        either(on(root, "system/ipv6allow"), &|w| vec![*w, World { link_local: true, ..*w }]);
+        either(!all(root, "nat", "onetoone").is_empty() && !all(root, "nat", "rule").is_empty(), &|w| {
+            vec![*w, World { rdr_first: true, ..*w }]
+        });
+        out
+    }
+}
+
 pub struct Printer<'a> {
     root: Node<'a, 'a>,
+    world: World,
     version: (u32, u32),
     ifaces: Vec<Iface>,
     groups: Vec<(String, Vec<String>)>,
@@ -58,12 +103,13 @@ fn masked((a, n): (IpAddr, u8)) -> String {
 }
 
 /// The ruleset as text. What pf makes of it, and whether it loads it, is not decided here.
-pub fn ruleset(doc: &Document<'_>) -> String {
+pub fn ruleset(doc: &Document<'_>, world: World) -> String {
     let root = doc.root_element();
-    let version = text(root, "version");
+    let version = if is_opnsense(root) { "99.0".to_owned() } else { text(root, "version") };
     let (a, b) = version.split_once('.').unwrap();
     let mut p = Printer {
         root,
+        world,
         version: (a.parse().unwrap(), b.parse().unwrap()),
         ifaces: Vec::new(),
         groups: Vec::new(),
@@ -82,12 +128,12 @@ impl<'a> Printer<'a> {
     }
 
     fn has(&self, path: &str) -> bool {
-        kid(self.root, path).is_some()
+        on(self.root, path)
     }
 
     fn interfaces(&mut self) {
         let listed = kid(self.root, "interfaces").unwrap();
-        for e in listed.children().filter(|c| c.is_element() && kid(*c, "enable").is_some()) {
+        for e in listed.children().filter(|c| c.is_element() && on(*c, "enable")) {
             let key = e.tag_name().name().to_owned();
             let address = |a: &str, n: &str| {
                 text(e, a).parse().ok().map(|ip: IpAddr| (ip, text(e, n).parse().unwrap()))
@@ -97,19 +143,37 @@ impl<'a> Printer<'a> {
             let vips = vips.map(|v| {
                 (text(v, "subnet").parse().unwrap(), text(v, "subnet_bits").parse().unwrap(), text(v, "mode"))
             });
+            let dhcp = text(e, "ipaddr") == "dhcp";
             self.ifaces.push(Iface {
-                v4: address("ipaddr", "subnet"),
+                v4: if dhcp { self.world.wan } else { address("ipaddr", "subnet") },
                 v6: address("ipaddrv6", "subnetv6"),
                 vips: vips.collect(),
-                gateway: !text(e, "gateway").is_empty(),
+                gateway: dhcp || !text(e, "gateway").is_empty(),
+                dhcp,
                 key,
             });
+        }
+        if !all(self.root, "openvpn", "openvpn-server").is_empty() {
+            self.pseudo("openvpn", &["ovpns1", "ovpns2"]);
+        }
+        if !self.phase1().is_empty() {
+            self.pseudo("enc0", &["enc0"]);
         }
         for g in all(self.root, "ifgroups", "ifgroupentry") {
             let members: Vec<String> = text(g, "members").split(' ').map(str::to_owned).collect();
             self.line(format!("group {} {}", text(g, "ifname"), members.join(" ")));
             self.groups.push((text(g, "ifname"), members));
         }
+    }
+
+    fn pseudo(&mut self, key: &str, members: &[&str]) {
+        self.line(format!("group {key} {}", members.join(" ")));
+        self.groups.push((key.to_owned(), members.iter().map(|m| (*m).to_owned()).collect()));
+    }
+
+    fn phase1(&self) -> Vec<Node<'a, 'a>> {
+        let list = all(self.root, "ipsec", "phase1");
+        list.into_iter().filter(|p| !on(*p, "disabled")).collect()
     }
 
     fn alias(&self, name: &str) -> Option<Node<'a, 'a>> {
@@ -176,6 +240,9 @@ impl<'a> Printer<'a> {
         for i in &self.ifaces {
             list.extend([i.v4, i.v6].into_iter().flatten().map(|a| a.0.to_string()));
             list.extend(i.vips.iter().filter(|v| v.2 == "carp" || v.2 == "ipalias").map(|v| v.0.to_string()));
+        }
+        if self.world.link_local && self.has("system/ipv6allow") {
+            list.push("fe80::1".to_owned());
         }
         format!("{{ {} }}", list.join(" "))
     }
@@ -354,6 +421,15 @@ impl<'a> Printer<'a> {
                 ));
             }
         }
+        for e in all(self.root, "nat", "npt") {
+            let side = |s: &str| text(e, &format!("{s}/address"));
+            let key = text(e, "interface");
+            lines.push(format!(
+                "binat on {key} inet6 from {} to any -> {}",
+                side("source"),
+                side("destination")
+            ));
+        }
         let outside: Vec<_> = self.ifaces.iter().filter(|i| i.gateway).collect();
         if text(self.root, "nat/outbound/mode") != "disabled" {
             let inside: Vec<String> = self
@@ -366,7 +442,8 @@ impl<'a> Printer<'a> {
                 })
                 .collect();
             for i in outside {
-                let to = i.v4.unwrap().0;
+                // The rule names the interface, whatever its address: without one, nothing else is known of the source.
+                let to = i.v4.map_or_else(|| "0.0.0.0".to_owned(), |a| a.0.to_string());
                 lines.push(format!(
                     "nat on {} inet from {{ 127.0.0.0/8 {} }} to any -> {to}",
                     i.key,
@@ -374,7 +451,9 @@ impl<'a> Printer<'a> {
                 ));
             }
         }
-        for e in all(self.root, "nat", "rule") {
+        for (number, e) in
+            all(self.root, "nat", "rule").into_iter().filter(|e| !on(*e, "disabled")).enumerate()
+        {
             let key = text(e, "interface");
             if kid(e, "disabled").is_some() || !self.ifaces.iter().any(|i| i.key == key) {
                 continue;
@@ -396,6 +475,23 @@ impl<'a> Printer<'a> {
                 lines.push(format!(
                     "rdr {pass}on {key} inet {proto}from {from} to {to} port {port} -> {target} port {local}{star}"
                 ));
+                let stated = text(e, "natreflection");
+                let mode = match stated.as_str() {
+                    "" if self.has("system/disablenatreflection") => "disable",
+                    "" if self.has("system/enablenatreflectionpurenat") => "purenat",
+                    "" => "enable",
+                    s => s,
+                };
+                for i in self.ifaces.iter().filter(|i| i.key != key && !i.gateway && mode != "disable") {
+                    let inner = match mode {
+                        "purenat" => format!("-> {target} port {local}{star}"),
+                        _ => format!("tag PFREFLECT -> 127.0.0.1 port {}{star}", 19000 + number),
+                    };
+                    lines.push(format!(
+                        "rdr on {} inet {proto}from {from} to {to} port {port} {inner}",
+                        i.key
+                    ));
+                }
             }
         }
         lines.iter().for_each(|l| self.line(l));
@@ -457,6 +553,7 @@ impl<'a> Printer<'a> {
             self.line("block out quick proto udp from any port 67 to any port 68 tagged dhcpin");
         }
         self.per_interface(six);
+        let mut lines = Vec::new();
         self.line("pass in on lo0 inet from any to any keep state");
         self.line("pass out on lo0 inet from any to any keep state");
         if six {
@@ -467,7 +564,19 @@ impl<'a> Printer<'a> {
         if six {
             self.line("pass out inet6 from any to any keep state");
         }
+        for i in self.ifaces.iter().filter(|i| i.gateway && !i.dhcp) {
+            if let Some(own) = i.v4 {
+                lines.push(format!("pass out inet from {} to ! {} keep state", own.0, masked(own)));
+            }
+        }
+        if !self.phase1().is_empty() {
+            lines.push("pass out on enc0 from any to any keep state".to_owned());
+        }
+        lines.iter().for_each(|l| self.line(l));
         self.anti_lockout();
+        if !all(self.root, "nat", "rule").is_empty() && !self.has("system/disablenatreflection") {
+            self.line("pass in inet from any to any tagged PFREFLECT keep state");
+        }
         let rules = all(self.root, "filter", "rule");
         let is_group = |r: &Node<'a, 'a>| self.groups.iter().any(|g| g.0 == text(*r, "interface"));
         let classes: Vec<u8> = rules
@@ -489,6 +598,30 @@ impl<'a> Printer<'a> {
                 }
             }
         }
+        self.ipsec();
+    }
+
+    fn ipsec(&mut self) {
+        if self.has("system/disablevpnrules") {
+            return;
+        }
+        let me = self.me();
+        for p1 in self.phase1() {
+            let (key, peer) = (text(p1, "interface"), text(p1, "remote-gateway"));
+            let anybody = on(p1, "mobile") || peer.is_empty();
+            for what in ["proto udp", "proto udp 4500", "proto esp", "proto ah"] {
+                let (proto, port) = match what {
+                    "proto udp" => ("proto udp", " port 500"),
+                    "proto udp 4500" => ("proto udp", " port 4500"),
+                    p => (p, ""),
+                };
+                if !anybody {
+                    self.line(format!("pass out {proto} from {me} to {peer}{port} keep state"));
+                }
+                let from = if anybody { "any" } else { &peer };
+                self.line(format!("pass in on {key} {proto} from {from} to {me}{port} keep state"));
+            }
+        }
     }
 
     fn per_interface(&mut self, six: bool) {
@@ -496,6 +629,15 @@ impl<'a> Printer<'a> {
         for i in &self.ifaces {
             let key = &i.key;
             let settings = kid(self.root, &format!("interfaces/{key}")).unwrap();
+            if i.dhcp {
+                let new = self.version >= (23, 5) && self.version < (99, 0);
+                let state = if new { " tag dhcpin no state" } else { " keep state" };
+                lines
+                    .push(format!("pass in quick on {key} proto udp from any port 67 to any port 68{state}"));
+                lines.push(format!(
+                    "pass out quick on {key} proto udp from any port 68 to any port 67 keep state"
+                ));
+            }
             if let Some(own) = i.v4 {
                 lines.push(format!("block in on ! {key} from {} to any", masked(own)));
                 lines.push(format!("block in from {} to any", own.0));

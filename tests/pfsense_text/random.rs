@@ -97,12 +97,20 @@ fn rule(d: &mut Dice, clean: bool) -> String {
     if floating {
         tag(&mut s, "floating", d.of(&["yes", "yes", "yes", "on"]));
         tag(&mut s, "direction", d.of(&["in", "out", "any", ""]));
-        tag(&mut s, "interface", d.of(&["", "lan", "wan,lan", "opt1", "any", "opt2", "opt2,lan", "SERVERS"]));
+        tag(
+            &mut s,
+            "interface",
+            d.of(&["", "lan", "wan,lan", "opt1", "any", "opt2", "opt2,lan", "SERVERS", "openvpn,wan"]),
+        );
         if d.one_in(2) {
             s += "<quick>yes</quick>";
         }
     } else {
-        tag(&mut s, "interface", d.of(&["lan", "lan", "wan", "opt1", "opt2", "SERVERS", "lan,opt1"]));
+        tag(
+            &mut s,
+            "interface",
+            d.of(&["lan", "lan", "wan", "opt1", "opt2", "SERVERS", "lan,opt1", "openvpn", "enc0"]),
+        );
     }
     let protocol = d.of(&["", "tcp", "tcp", "udp", "tcp/udp", "icmp", "any", "esp", "TCP", "gre"]);
     tag(&mut s, "protocol", protocol);
@@ -156,7 +164,16 @@ pub fn config(d: &mut Dice) -> String {
     if !d.one_in(4) {
         s += "<ipv6allow/>";
     }
-    s += "<disablenatreflection>yes</disablenatreflection><webgui>";
+    s += d.of(&[
+        "<disablenatreflection>yes</disablenatreflection>",
+        "<disablenatreflection>yes</disablenatreflection>",
+        "<enablenatreflectionpurenat>yes</enablenatreflectionpurenat>",
+        "",
+    ]);
+    if d.one_in(6) {
+        s += "<disablevpnrules/>";
+    }
+    s += "<webgui>";
     s += d.of(&[
         "",
         "<protocol>http</protocol>",
@@ -165,7 +182,12 @@ pub fn config(d: &mut Dice) -> String {
         "<disablehttpredirect/>",
     ]);
     s += "</webgui></system>\n<interfaces>";
-    s += "<wan><enable/><if>em0</if><ipaddr>203.0.113.2</ipaddr><subnet>24</subnet><gateway>GW</gateway>";
+    s += "<wan><enable/><if>em0</if>";
+    s += if d.one_in(4) {
+        "<ipaddr>dhcp</ipaddr>"
+    } else {
+        "<ipaddr>203.0.113.2</ipaddr><subnet>24</subnet><gateway>GW</gateway>"
+    };
     if d.one_in(2) {
         s += "<blockpriv/>";
     }
@@ -198,7 +220,20 @@ pub fn config(d: &mut Dice) -> String {
     if d.one_in(2) {
         s += "<lan><enable/></lan>";
     }
-    s += "</dhcpdv6>\n<nat>";
+    s += "</dhcpdv6>\n";
+    if d.one_in(3) {
+        s += "<openvpn><openvpn-server><vpnid>1</vpnid></openvpn-server></openvpn>";
+    }
+    if d.one_in(3) {
+        s += "<ipsec><phase1><interface>wan</interface>";
+        s += d.of(&[
+            "<remote-gateway>198.51.100.7</remote-gateway>",
+            "<remote-gateway>198.51.100.7</remote-gateway><disabled/>",
+            "<mobile/>",
+        ]);
+        s += "</phase1></ipsec>";
+    }
+    s += "<nat>";
     nat(d, &mut s);
     s += "</nat>\n<filter>";
     let clean = !d.one_in(12);
@@ -217,7 +252,6 @@ fn nat(d: &mut Dice, s: &mut String) {
     } else {
         "<outbound><mode>automatic</mode></outbound>"
     };
-    // Either port forwards or 1:1: where both match, the model leaves the order open on purpose.
     if d.one_in(2) {
         for _ in 0..d.below(4) {
             *s += "<rule>";
@@ -239,9 +273,16 @@ fn nat(d: &mut Dice, s: &mut String) {
             tag(s, "target", d.of(&["10.0.0.5", "10.1.0.7", "10.0.0.1"]));
             tag(s, "local-port", d.of(&["8080", "22", "80"]));
             tag(s, "associated-rule-id", d.of(&["", "pass", "nat_123"]));
+            if d.one_in(4) {
+                tag(s, "natreflection", d.of(&["enable", "disable", "purenat"]));
+            }
             *s += "</rule>";
         }
-    } else if d.one_in(2) {
+    }
+    if d.one_in(3) {
+        *s += "<npt><interface>wan</interface><source><address>2001:db8:1::/64</address></source><destination><address>2001:db8:f::/64</address></destination></npt>";
+    }
+    if d.one_in(3) {
         *s += "<onetoone><interface>wan</interface><external>203.0.113.8</external><source><address>10.0.0.4/30</address></source><destination><any/></destination></onetoone>";
     }
 }
@@ -265,9 +306,20 @@ const ADDRESSES4: &[&str] = &[
     "127.0.0.1",
     "255.255.255.255",
     "192.0.2.1",
+    "198.51.100.77",
 ];
-const ADDRESSES6: &[&str] =
-    &["2001:db8:1::5", "2001:db8:1::1", "2001:db8:9::9", "fe80::1", "ff02::2", "::1", "::", "fc00::5"];
+const ADDRESSES6: &[&str] = &[
+    "2001:db8:1::5",
+    "2001:db8:1::1",
+    "2001:db8:9::9",
+    "2001:db8:f::5",
+    "fe80::1",
+    "fe80::2",
+    "ff02::2",
+    "::1",
+    "::",
+    "fc00::5",
+];
 
 /// A packet.
 pub fn packet(d: &mut Dice) -> Packet {
@@ -278,7 +330,7 @@ pub fn packet(d: &mut Dice) -> Packet {
     v[Field::Src.index()] = address(d);
     v[Field::Dst.index()] = address(d);
     let mut set = |f: Field, x: u128| v[f.index()] = x;
-    let names = ["lan", "lan", "wan", "wan", "opt1", "opt2", "lo0", "opt9"];
+    let names = ["lan", "lan", "wan", "wan", "opt1", "opt2", "lo0", "opt9", "enc0", "ovpns1"];
     if path != Path::Output {
         set(Field::Iif, interface_value(d.of(&names)).unwrap());
     }
@@ -286,9 +338,10 @@ pub fn packet(d: &mut Dice) -> Packet {
         set(Field::Oif, interface_value(d.of(&names)).unwrap());
     }
     let six = list.len() == ADDRESSES6.len();
-    let proto = d.of(&[6u8, 6, 6, 17, 17, if six { 58 } else { 1 }, 47, 50, 112]);
+    let proto = d.of(&[6u8, 6, 6, 17, 17, if six { 58 } else { 1 }, 47, 50, 51, 112]);
     set(Field::Proto, proto.into());
-    let ports = [0u16, 22, 53, 67, 68, 80, 85, 90, 443, 546, 547, 1024, 8005, 8080, 8443, 40000, 65535];
+    let ports =
+        [0u16, 22, 53, 67, 68, 80, 85, 90, 443, 500, 546, 547, 1024, 4500, 8005, 8080, 8443, 40000, 65535];
     set(Field::Sport, d.of(&ports).into());
     set(Field::Dport, d.of(&ports).into());
     let icmp = d.of(&[0u8, 3, 8, 128, 129, 133, 135, 1]);

@@ -56,9 +56,38 @@ fn address(text: &str, not: bool, family: Family, cx: &Context<'_>) -> Result<Ad
     if cx.aliases.has(text) {
         return cx.aliases.addresses(text, family, not);
     }
+    if let Some(table) = built_in(text, cx) {
+        return Ok(Addresses { negated: not, ..table });
+    }
+    if let Some(key) = text.strip_prefix("__").and_then(|t| t.strip_suffix("_network"))
+        && cx.product == Product::OpnSense
+    {
+        return network(key, not, "end", family, cx);
+    }
     literal(text, not, family, cx).unwrap_or_else(|| {
         Err(Fault::Dropped(format!("`{text}` is neither an address, a network nor an alias")))
     })
+}
+
+// Tables that the product makes itself and rules may name: 2.8's `_private4_` and the like, `bogons`; OPNsense's tables of blocked hosts. What
+// their names say is certain, anything else that they hold is not in the file.
+fn built_in(name: &str, cx: &Context<'_>) -> Option<Addresses> {
+    const RUN_TIME: &[&str] = &["bogons", "bogonsv6", "sshguard", "sshlockout", "snort2c", "virusprot"];
+    const PRIVATE: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+    let certain: &[&str] = match name {
+        "_private4_" => PRIVATE,
+        "_loopback4_" => &["127.0.0.0/8"],
+        "_linklocal4_" => &["169.254.0.0/16"],
+        "_multicast4_" => &["224.0.0.0/4"],
+        _ => &[],
+    };
+    let own = name.len() > 2 && name.starts_with('_') && name.ends_with('_');
+    let own = own && cx.product == Product::PfSense && cx.release >= Release::V2_8;
+    let run_time =
+        RUN_TIME.contains(&name) && (cx.product == Product::OpnSense || cx.release >= Release::V2_8);
+    let set = certain.iter().filter_map(|t| addr::parse(t)).fold(IntervalSet::EMPTY, |a, b| a.union(&b));
+    let unknown = vec![Unknown::new(format!("in table {name}"), "the product makes this table itself")];
+    (own || run_time).then(|| Addresses { unknown, ..Addresses::of(set) })
 }
 
 /// An address or network as written; `None` if it is none.
@@ -102,6 +131,18 @@ pub(super) fn network(
     if value == "(self)" {
         return Ok(Addresses { negated: not, ..itself(cx) });
     }
+    // The generator looks for `opt` inside a value before it looks at its name.
+    let optional = value.strip_suffix("ip").unwrap_or(value).strip_prefix("opt");
+    let plain = optional.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    if cx.product == Product::PfSense && value.contains("opt") && !plain && cx.interfaces.get(value).is_some()
+    {
+        let odd = Unknown::new(
+            format!("in a network of {value}"),
+            "the generator reads names with `opt` in them oddly",
+        );
+        let there = Unknown::new(format!("there is a network of {value}"), "else the rule is left out");
+        return Ok(Addresses { negated: not, needs: vec![there], ..Addresses::unknown(odd) });
+    }
     if let Some(i) = value.strip_suffix("ip").and_then(|key| cx.interfaces.get(key)).filter(|i| !i.group) {
         return match i.addressing(family) {
             Addressing::None => Err(empty()),
@@ -131,7 +172,16 @@ pub(super) fn itself(cx: &Context<'_>) -> Addresses {
     let mut out = Addresses::of(cx.interfaces.local());
     let all: Vec<&Iface> = cx.interfaces.real().collect();
     out.unknown = learns(&all, "is an address of the firewall");
+    out.unknown.extend(link_local("the firewall", cx));
     out
+}
+
+/// Where IPv6 is allowed, interfaces give themselves link-local addresses, which no file tells.
+pub(super) fn link_local(of: &str, cx: &Context<'_>) -> Option<Unknown> {
+    let why = "interfaces make their link-local addresses themselves";
+    let one = Unknown::new(format!("is a link-local address of {of}"), why);
+    let some = cx.root.flag("system/ipv6allow");
+    some.then(|| one.within(addr::parse("fe80::/10").unwrap_or_default()))
 }
 
 /// A condition for each family in which one of the interfaces learns an address.

@@ -66,6 +66,8 @@ pub(super) struct Iface {
     pub group: bool,
     /// Keys of a group's members.
     pub members: Vec<String>,
+    /// Order among groups (OPNsense).
+    pub sequence: u64,
     /// Name of its gateway.
     pub gateway: Option<String>,
     /// Member of a bridge.
@@ -162,7 +164,7 @@ impl Interfaces {
                 out.list.push(pseudo(&key, &key, names, e.origin()));
             }
         }
-        add_groups(root, &mut out);
+        add_groups(root, product, &mut out);
         out
     }
 }
@@ -184,6 +186,7 @@ fn iface(e: Element<'_>, key: String, bridged: &[String]) -> Iface {
         names,
         group: false,
         members: Vec::new(),
+        sequence: 0,
         gateway: e.value("gateway").filter(|g| g != "none"),
         bridged: bridged.contains(&key),
         origin: e.origin(),
@@ -264,6 +267,7 @@ fn pseudo(key: &str, device: &str, names: IntervalSet, origin: Origin) -> Iface 
         names,
         group: true,
         members: Vec::new(),
+        sequence: 0,
         gateway: None,
         bridged: false,
         origin,
@@ -301,7 +305,7 @@ fn add_pseudo(root: Element<'_>, out: &mut Interfaces) {
     }
 }
 
-fn add_groups(root: Element<'_>, out: &mut Interfaces) {
+fn add_groups(root: Element<'_>, product: Product, out: &mut Interfaces) {
     for e in root.at("ifgroups").into_iter().flat_map(|g| g.list("ifgroupentry")) {
         let key = e.word("ifname");
         if key.is_empty() || out.get(&key).is_some() {
@@ -322,6 +326,10 @@ fn add_groups(root: Element<'_>, out: &mut Interfaces) {
         if key == "WireGuard" {
             names = names.union(&family_of_devices(out, &["tun_wg"])).union(&name("WireGuard"));
         }
-        out.list.push(Iface { members, ..pseudo(&key, &key, names, e.origin()) });
+        let sequence = match product {
+            Product::OpnSense => e.word("sequence").trim().parse().unwrap_or(0),
+            Product::PfSense => 0,
+        };
+        out.list.push(Iface { members, sequence, ..pseudo(&key, &key, names, e.origin()) });
     }
 }

@@ -307,17 +307,20 @@ impl Lowering<'_> {
         }
         let scope = rule.family.map_or_else(|| Family::V4.all().union(&Family::V6.all()), Family::all);
         let set = a.set.intersect(&scope);
-        let relevant = |u: &&Unknown| u.family.is_none() || rule.family.is_none() || u.family == rule.family;
         let mut ways: Vec<Vec<Term>> = Vec::new();
-        for u in a.unknown.iter().filter(relevant) {
+        for u in &a.unknown {
+            let within = u.within.as_ref().map_or_else(|| scope.clone(), |w| w.intersect(&scope));
+            if within.is_empty() {
+                continue;
+            }
             let holds = self.address_condition(u, field, stage, a.negated, rule.origin);
-            match u.family.filter(|_| rule.family.is_none()) {
-                None => ways.push(vec![holds]),
-                Some(f) if !a.negated => ways.push(vec![self.builder.family(f), holds]),
-                Some(f) => {
-                    let other = self.builder.field(Field::Dst, scope.minus(&f.all()));
-                    ways.push(vec![self.builder.any(vec![vec![other], vec![holds]])]);
-                }
+            if within == scope {
+                ways.push(vec![holds]);
+            } else if a.negated {
+                let other = self.builder.field(field, scope.minus(&within));
+                ways.push(vec![self.builder.any(vec![vec![other], vec![holds]])]);
+            } else {
+                ways.push(vec![self.builder.field(field, within), holds]);
             }
         }
         for n in &a.names {

@@ -30,6 +30,7 @@ pub(super) fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts)
     outbound(cx, rules);
     let mut forwards = Vec::new();
     tftp(cx, &mut forwards);
+    balancer(cx, &mut forwards);
     for (number, e) in items("rule").filter(|e| !e.flag("disabled") && !e.flag("separator")).enumerate() {
         port_forward(cx, e, number, &mut forwards, rules, facts);
     }
@@ -242,7 +243,14 @@ fn manual(cx: &Context<'_>, e: Element<'_>, rules: &mut Ruleset) {
         }
         text => to_addresses(target_of(text, family, cx).ok().flatten()),
     };
-    let rewrite = if e.flag("staticnatport") { keep_port(rewrite) } else { rewrite };
+    let rewrite = match rewrite {
+        _ if e.flag("staticnatport") => keep_port(rewrite),
+        // A port of its own may be any.
+        Rewrite::Address { to, prefix, port_from, .. } if e.value("natport").is_some() => {
+            Rewrite::Address { to, prefix, port: Some((0, 65535)), port_from }
+        }
+        other => other,
+    };
     rules.nat_out.push(NatRule { matches, rewrite, pass: false });
 }
 
@@ -333,6 +341,17 @@ fn tftp(cx: &Context<'_>, out: &mut Vec<NatRule>) {
             let rewrite = Rewrite::Unknown(Unknown::new("the TFTP proxy", "it makes rules at run time"));
             out.push(NatRule { matches, rewrite, pass: false });
         }
+    }
+}
+
+// The load balancer of releases before 2.5 makes its translations at run time.
+fn balancer(cx: &Context<'_>, out: &mut Vec<NatRule>) {
+    let servers = cx.root.at("load_balancer").into_iter().flat_map(|l| l.list("virtual_server"));
+    for e in servers.filter(|_| cx.release < Release::V2_5) {
+        let rewrite =
+            Rewrite::Unknown(Unknown::new("the load balancer", "it makes translations at run time"));
+        let matches = PfRule::new(PfAction::Pass, e.origin()).proto(&[proto::TCP]);
+        out.push(NatRule { matches, rewrite, pass: false });
     }
 }
 

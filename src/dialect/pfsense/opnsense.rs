@@ -81,6 +81,7 @@ fn older(e: Element<'_>) -> Written {
         not_tagged: false,
         schedule: e.word("sched"),
         gateway: e.word("gateway"),
+        nat64: false,
         os: e.word("os"),
         other,
     }
@@ -124,6 +125,7 @@ fn record(e: Element<'_>, keys: &Interfaces) -> Vec<Written> {
         not_tagged: false,
         schedule: e.word("sched"),
         gateway: e.word("gateway"),
+        nat64: false,
         os: String::new(),
         other: other.clone(),
     };

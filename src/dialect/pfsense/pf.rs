@@ -12,20 +12,26 @@ pub(super) struct Unknown {
     pub why: String,
     /// The truth it is assumed to have while nothing is throttled or locked out; `None` = no assumption.
     pub assumed: Option<bool>,
-    /// It cannot hold for packets of the other family; `None` = it can for both.
-    pub family: Option<Family>,
+    /// For a condition about an address: it holds for none but these; `None` = it can for all.
+    pub within: Option<IntervalSet>,
 }
 
 impl Unknown {
     /// A condition without an assumption.
     pub fn new(text: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { text: text.into(), why: why.into(), assumed: None, family: None }
+        Self { text: text.into(), why: why.into(), assumed: None, within: None }
     }
 
-    /// The same for packets of one family only.
+    /// The same for addresses of one family only.
     #[must_use]
     pub fn only(self, family: Family) -> Self {
-        Self { family: Some(family), ..self }
+        self.within(family.all())
+    }
+
+    /// The same for these addresses only.
+    #[must_use]
+    pub fn within(self, addresses: IntervalSet) -> Self {
+        Self { within: Some(addresses), ..self }
     }
 }
 

@@ -68,8 +68,12 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
     for twice in xml::duplicates(root) {
         let name = twice.name();
         let why = format!("<{name}> stands twice in one element");
+        let then = match product {
+            Product::PfSense => "pfSense does not load such a file",
+            Product::OpnSense => "which of them OPNsense takes is not certain",
+        };
         diagnostics.push(
-            Diagnostic::error(twice.origin(), format!("{why}; pfSense does not load such a file"))
+            Diagnostic::error(twice.origin(), format!("{why}; {then}"))
                 .help("remove one of the two, or restore the configuration from a backup"),
         );
         rules.refused.push((twice.origin(), why));
@@ -114,7 +118,6 @@ fn context<'a>(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Context<'a> {
     let schedules = root.at("schedules").into_iter().flat_map(|s| s.list("schedule"));
-    let gateways = root.at("gateways").into_iter().flat_map(Element::elements);
     Context {
         root,
         product,
@@ -128,10 +131,6 @@ fn context<'a>(
             Product::OpnSense => opnsense::aliases(root, &options.names),
         },
         schedules: schedules.map(|s| (s.word("name"), s)).collect(),
-        gateways: gateways
-            .filter(|g| g.is("gateway_item") || g.is("gateway_group"))
-            .map(|g| g.word("name"))
-            .collect(),
         options,
     }
 }
@@ -140,21 +139,27 @@ fn context<'a>(
 fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger {
     let mut ledger = Ledger::default();
     let written = written(cx);
+    // OPNsense orders groups by a number of their own.
     let class = |w: &Written| {
-        let group = w.interfaces.first().and_then(|k| cx.interfaces.get(k)).is_some_and(|i| i.group);
-        if w.floating { 0 } else { u8::from(!group) + 1 }
+        let group = w.interfaces.first().and_then(|k| cx.interfaces.get(k)).filter(|i| i.group);
+        match group {
+            _ if w.floating => (0, 0),
+            Some(g) => (1, g.sequence),
+            None => (2, 0),
+        }
     };
     rules.rules = system::before(cx);
-    for c in 0..3 {
-        for w in written.iter().filter(|w| class(w) == c) {
-            let outcome = user::generate(w, cx);
-            count(&outcome, &mut ledger);
-            facts.quirks.extend(outcome.quirks);
-            rules.refused.extend(outcome.refused.into_iter().map(|why| (w.origin, why)));
-            rules.rules.extend(outcome.rules);
-        }
+    let mut ordered: Vec<&Written> = written.iter().collect();
+    ordered.sort_by_key(|w| class(w));
+    for w in ordered {
+        let outcome = user::generate(w, cx);
+        count(&outcome, &mut ledger);
+        facts.quirks.extend(outcome.quirks);
+        rules.refused.extend(outcome.refused.into_iter().map(|why| (w.origin, why)));
+        rules.rules.extend(outcome.rules);
     }
     rules.rules.extend(system::after(cx));
+    rules.refused.extend(system::broken_anti_lockout(cx));
     super::nat::generate(cx, rules, facts);
     facts.quirks.sort_by_key(|q| (q.origin, q.kind));
     ledger

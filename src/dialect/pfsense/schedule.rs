@@ -19,13 +19,9 @@ fn holds(range: Element<'_>, at: DateTime) -> Option<bool> {
     // Monday is 1, Sunday 7.
     let weekdays = list("position")?;
     let (months, days) = (list("month")?, list("day")?);
-    let day = match weekdays.is_empty() {
-        false => weekdays.contains(&at.weekday().to_monday_one_offset()),
-        true => {
-            (months.is_empty() || months.contains(&at.month()))
-                && (days.is_empty() || days.contains(&at.day()))
-        }
-    };
+    let on = |list: &[i8], value: i8| list.is_empty() || list.contains(&value);
+    let day =
+        on(&weekdays, at.weekday().to_monday_one_offset()) && on(&months, at.month()) && on(&days, at.day());
     let hours = range.word("hour");
     if hours.trim().is_empty() {
         return Some(day);

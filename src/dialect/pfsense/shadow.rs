@@ -113,7 +113,11 @@ fn members(a: &Addresses, family: Family, certain: bool) -> IntervalSet {
     let open = !a.unknown.is_empty() || !a.names.is_empty();
     match a.negated {
         true => scope.minus(&a.set),
-        false if open && !certain => scope,
+        false if open && !certain => {
+            let more = a.unknown.iter().map(|u| u.within.clone().unwrap_or_else(|| scope.clone()));
+            let named = if a.names.is_empty() { IntervalSet::EMPTY } else { scope.clone() };
+            more.fold(a.set.union(&named), |all, m| all.union(&m)).intersect(&scope)
+        }
         false => a.set.intersect(&scope),
     }
 }

@@ -87,6 +87,14 @@ fn unwritten(cx: &Context<'_>, out: &mut Vec<PfRule>) {
         let why = "an authentication server may hand out rules for each user";
         out.push(unknown(server, "rules of OpenVPN users", why).on(group.names.clone()));
     }
+    let users = cx.root.at("ipsec/client").filter(|c| c.flag("enable"));
+    let outside = |e: &Element<'_>| {
+        e.value("user_source").is_some_and(|s| s.split(',').any(|m| m.trim() != "Local Database"))
+    };
+    if let (Some(client), Some(i)) = (users.filter(outside), cx.interfaces.get("enc0")) {
+        let why = "an authentication server may hand out rules for each user";
+        out.push(unknown(client, "rules of IPsec users", why).on(i.names.clone()));
+    }
     for zone in
         cx.root.at("captiveportal").into_iter().flat_map(Element::elements).filter(|z| z.flag("enable"))
     {
@@ -98,10 +106,27 @@ fn unwritten(cx: &Context<'_>, out: &mut Vec<PfRule>) {
             }
         }
     }
+    if let Some(e) = cx.root.at("OPNsense/Swanctl/Connections").filter(|c| c.elements().next().is_some()) {
+        let why = "the newer IPsec store is not read; the product lets its own traffic in";
+        let rule = || unknown(e, "rules of IPsec connections", why).inbound();
+        out.push(rule().proto(&[proto::UDP]).dports(&[500, 4500]));
+        out.push(rule().proto(&[ESP, AH]));
+    }
     if let Some(kea) = cx.root.at("OPNsense/Kea/dhcp4/general").filter(|k| k.flag("enabled")) {
         let why = "the service may open its own port";
         let rule = unknown(kea, "rules of the Kea DHCP server", why).inbound().family(Family::V4);
         out.push(rule.proto(&[proto::UDP]).sport(68).dports(&[67]));
+    }
+    let tunables = cx.root.at("sysctl").into_iter().flat_map(|s| s.list("item"));
+    let off = tunables.into_iter().find(|t| {
+        t.word("tunable") == "net.link.bridge.pfil_member"
+            && !["1", "default"].contains(&t.word("value").trim())
+    });
+    if let Some(e) = off {
+        let why = "a system tunable turns filtering on members of a bridge off";
+        for i in cx.interfaces.real().filter(|i| i.bridged) {
+            out.push(unknown(e, &format!("filtering on bridge member {}", i.key), why).on(i.names.clone()));
+        }
     }
     for e in cx.root.at("bridges").into_iter().flat_map(|b| b.list("bridged")) {
         let device = e.word("bridgeif");
@@ -112,9 +137,25 @@ fn unwritten(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     }
 }
 
+// Rule 0b: IPv6 addresses of NAT64's well-known prefix that stand for private IPv4 addresses. What else the table holds is not certain.
+fn nat64_reserved(cx: &Context<'_>, filter: Origin, out: &mut Vec<PfRule>) {
+    if cx.product != Product::PfSense || cx.release < Release::V2_9 {
+        return;
+    }
+    let private = ["64:ff9b::a00:0/104", "64:ff9b::ac10:0/108", "64:ff9b::c0a8:0/112"];
+    let why = "the product fills it with addresses that are not public";
+    let prefix = nets(&["64:ff9b::/96"]).set;
+    let listed = Unknown::new("in table _nat64reserved_", why).within(prefix);
+    let reserved = Addresses { unknown: vec![listed], ..nets(&private) };
+    let note = "NAT64 addresses of private IPv4 hosts are blocked";
+    out.push(PfRule::implicit(Block, filter, note).quick().family(Family::V6).from(reserved.clone()));
+    out.push(PfRule::implicit(Block, filter, note).quick().family(Family::V6).to(reserved));
+}
+
 fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
     let root = cx.root;
     let filter = place(root, "filter");
+    nat64_reserved(cx, filter, out);
     if !ipv6 {
         let note = "IPv6 is not allowed: system/ipv6allow is absent";
         let at = place(root, "system");
@@ -170,7 +211,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
     out.push(
         PfRule::implicit(Block, filter, "hosts that exceeded a rule's limits").quick().inbound().from(virus),
     );
-    if cx.release >= Release::V2_8 {
+    if cx.product == Product::PfSense && cx.release >= Release::V2_8 {
         let mut rule = PfRule::implicit(Block, filter, "DHCP answers are not forwarded").quick().outbound();
         rule.tagged = Some(super::pf::Tagged { name: "dhcpin".to_owned(), negated: false });
         out.push(rule.proto(&[proto::UDP]).sport(67).dports(&[68]));
@@ -233,7 +274,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
     };
     if word(Family::V4) == "dhcp" {
         let mut answer = udp(PfRule::inbound, 67, 68, "DHCP client (ipaddr is dhcp)");
-        if cx.release >= Release::V2_8 {
+        if cx.product == Product::PfSense && cx.release >= Release::V2_8 {
             answer = PfRule { stateless: true, tag: Some("dhcpin".to_owned()), ..answer };
         }
         out.push(answer);
@@ -420,6 +461,7 @@ fn general(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
             .family(*f),
         );
     }
+    through_gateways(cx, &families, out);
     if let Some(i) = cx.interfaces.get("enc0") {
         out.push(
             PfRule::implicit(Pass, i.origin, "IPsec: everything may leave through tunnels")
@@ -437,6 +479,22 @@ fn general(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         && root.at("nat").is_some_and(|n| n.list("rule").next().is_some())
     {
         out.push(reflected);
+    }
+}
+
+// Rule 13: the box's own packets from an address of a WAN leave through that WAN. Everything may leave anyway; this names it.
+fn through_gateways(cx: &Context<'_>, families: &[Family], out: &mut Vec<PfRule>) {
+    for i in cx.interfaces.real().filter(|i| i.has_gateway()) {
+        for f in families {
+            let Some((address, net)) = i.addressing(*f).known() else { continue };
+            let note = format!("the firewall's own packets leave through the gateway of {}", i.key);
+            let rule = || {
+                let elsewhere = Addresses { negated: true, ..Addresses::of(net.clone()) };
+                PfRule::implicit(Pass, i.origin, note.as_str()).outbound().family(*f).to(elsewhere)
+            };
+            let sources = [address].into_iter().chain(i.vips(*f).map(|v| v.address));
+            out.extend(sources.map(|a| rule().from(Addresses::of(IntervalSet::single(a)))));
+        }
     }
 }
 
@@ -467,6 +525,14 @@ pub(super) fn admin_ports(root: Element<'_>) -> Vec<u16> {
     ports
 }
 
+/// A box with one interface that is off: the anti-lockout rule is written without interface and addresses, which pf does not read.
+pub(super) fn broken_anti_lockout(cx: &Context<'_>) -> Option<(Origin, String)> {
+    let on = cx.product == Product::PfSense && !cx.root.flag("system/webgui/noantilockout");
+    let broken = on && cx.interfaces.described == 1 && cx.interfaces.get("wan").is_none();
+    let why = "the anti-lockout rule names the only interface, which is not enabled";
+    broken.then(|| (place(cx.root, "interfaces"), why.to_owned()))
+}
+
 fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     if cx.root.flag("system/webgui/noantilockout") {
         return;
@@ -475,6 +541,7 @@ fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     let Some(i) = cx.interfaces.get(key) else { return };
     let mut to = Addresses::of(i.own());
     to.unknown = super::address::learns(&[i], &format!("is an address of {key}"));
+    to.unknown.extend(super::address::link_local(key, cx));
     let rule = PfRule::implicit(
         Pass,
         place(cx.root, "system/webgui"),

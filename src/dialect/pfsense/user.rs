@@ -27,8 +27,6 @@ pub(super) struct Context<'a> {
     pub aliases: Aliases,
     /// Schedules by name.
     pub schedules: FxHashMap<String, Element<'a>>,
-    /// Names of gateways and groups of gateways.
-    pub gateways: Vec<String>,
     /// Options of this run.
     pub options: &'a ReadOptions,
 }
@@ -84,6 +82,8 @@ pub(super) struct Written {
     pub schedule: String,
     /// Gateway.
     pub gateway: String,
+    /// The packet is translated to IPv4 (NAT64).
+    pub nat64: bool,
     /// Operating system fingerprint.
     pub os: String,
     /// Further conditions on what the model does not have, as written.
@@ -137,6 +137,7 @@ impl Written {
             not_tagged: e.flag("nottagged") && release >= Release::V2_5,
             schedule: e.word("sched"),
             gateway: e.word("gateway"),
+            nat64: e.flag("nat/enable") && release >= Release::V2_8,
             os: e.word("os"),
             other: ["dscp", "vlanprio"]
                 .iter()
@@ -156,7 +157,7 @@ pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
 
 /// The families of an `ipprotocol`; anything unknown means IPv4.
 pub(super) fn families(word: &str) -> Vec<Family> {
-    match word.to_ascii_lowercase().as_str() {
+    match word {
         "inet6" => vec![Family::V6],
         "inet46" => vec![Family::V4, Family::V6],
         _ => vec![Family::V4],
@@ -319,6 +320,11 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
     let Some(conditions) = conditions(w, cx) else { return Ok(Vec::new()) };
     rule.conditions = conditions;
     gateway(w, &mut rule, cx);
+    if w.nat64 && family == Family::V6 && action == PfAction::Pass {
+        let why = "what becomes of a packet translated to IPv4 is not followed here";
+        rule.conditions = vec![Unknown::new("translation from IPv6 to IPv4", why)];
+        rule.action = PfAction::Unknown;
+    }
     Ok(vec![rule])
 }
 
@@ -350,14 +356,12 @@ fn gateway(w: &Written, rule: &mut PfRule, cx: &Context<'_>) {
     if w.gateway.is_empty() || w.gateway == "default" || rule.action != PfAction::Pass {
         return;
     }
-    let known = cx.gateways.contains(&w.gateway);
     if cx.root.flag("system/skip_rules_gw_down") {
         let why = "a rule through a gateway that is down is left out (skip_rules_gw_down)";
         rule.conditions.push(Unknown::new(format!("gateway {} is up", w.gateway), why));
     }
-    if known {
-        rule.gateway = Some(w.gateway.clone());
-    }
+    // Gateways of interfaces that learn their address are not in the file, and one that is may be down: then the rule routes as usual.
+    rule.gateway = Some(w.gateway.clone());
 }
 
 fn protocol(
