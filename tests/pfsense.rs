@@ -153,8 +153,8 @@ fn every_lint_fires_where_it_should_and_nowhere_else() {
         let firewall = read(path, &ReadOptions::default());
         assert!(firewall.diagnostics.is_empty(), "{name}: {:?}", firewall.diagnostics);
         let environment = Environment::default();
-        let subject =
-            Subject { firewall: &firewall, beside: &[&firewall], environment: &environment, name: &name };
+        let beside = [&firewall];
+        let subject = Subject::new(&firewall, &beside, &environment, &name);
         let mut found = Vec::new();
         run(&subject, &mut found);
         let mut told: Vec<String> = found
