@@ -296,3 +296,55 @@ fn the_demo_finds_what_it_says() {
         assert!(!q["witness"].is_null(), "{q}");
     }
 }
+
+// Whether a flow of the report holds the conversation from `a` to `b`.
+fn holds(flow: &Value, a: &str, b: &str, port: Option<u64>) -> bool {
+    use std::net::IpAddr;
+    let within = |list: &Value, ip: &str| {
+        let ip: IpAddr = ip.parse().unwrap();
+        list.as_array().unwrap().iter().any(|item| {
+            let text = item.as_str().unwrap();
+            match text.split_once('-') {
+                Some((lo, hi)) => lo.parse::<IpAddr>().unwrap() <= ip && ip <= hi.parse::<IpAddr>().unwrap(),
+                None => match text.parse::<ipnet::IpNet>() {
+                    Ok(net) => net.contains(&ip),
+                    Err(_) => text.parse::<IpAddr>().unwrap() == ip,
+                },
+            }
+        })
+    };
+    let ports = flow["port"].as_str().unwrap_or_default();
+    let port_fits = ports.is_empty()
+        || port.is_none_or(|p| {
+            ports.split(',').any(|range| {
+                let (lo, hi) = range.split_once('-').unwrap_or((range, range));
+                (lo.parse().unwrap()..=hi.parse().unwrap()).contains(&p)
+            })
+        });
+    within(&flow["from"], a) && within(&flow["to"], b) && port_fits
+}
+
+#[test]
+fn a_witness_belongs_to_what_is_reported() {
+    // Nothing is kept out here, so that what is forbidden and what is required overlap in every way.
+    let open = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
+    let dir = folder(&[("cms.rules", open.as_bytes())]);
+    let mut args = vec!["check", "cms.rules", "--local", "10.1.0.10"];
+    args.extend(CMS);
+    let alone = json(&run_in(dir.path(), &args));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let demo = json(&run_in(root, &["check", "fixtures/demo", "--format", "json"]));
+    let mut seen = 0;
+    for row in [&alone, &demo].into_iter().flat_map(|r| r["requirements"].as_array().unwrap()) {
+        let (packet, flows) = (&row["witness"], row["remainder"].as_array().unwrap());
+        if packet.is_null() || flows.is_empty() {
+            continue;
+        }
+        let (src, dst) = (packet["src"].as_str().unwrap(), packet["dst"].as_str().unwrap());
+        let (sport, dport) = (packet["sport"].as_u64(), packet["dport"].as_u64());
+        let fits = flows.iter().any(|f| holds(f, src, dst, dport) || holds(f, dst, src, sport));
+        assert!(fits, "{}: {packet} is none of {flows:?}", row["id"]);
+        seen += 1;
+    }
+    assert!(seen > 10, "only {seen} witnesses");
+}

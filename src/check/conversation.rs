@@ -1,8 +1,8 @@
 //! Whether whole conversations pass a box: the first packet, the answers, and the packets after.
 
 use super::points::{Leg, interface_set};
-use crate::analysis::decide::{Answer, Part, Question, decide, witness};
-use crate::analysis::evaluate::{Because, Decider};
+use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
+use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Path, Region, flags, opening_state, proto,
 };
@@ -60,14 +60,32 @@ pub struct Case {
     pub decided_by: Vec<Decider>,
     /// What it hangs on, if it is undecided.
     pub because: Vec<Because>,
-    /// A packet to show.
-    pub witness: Option<Packet>,
+    /// Those packets, as they arrive at the box by `path`; of some conversations more than `region` holds.
+    pub packets: Region,
+    /// Way of those packets.
+    pub path: Path,
     /// It depends on an interface that nobody declared.
     pub interface: bool,
     /// Rate limits that are assumed not to be exceeded.
     pub assumed: Vec<Because>,
     /// Destinations are translated on the way, to these.
     pub translated: Option<Region>,
+}
+
+impl Case {
+    /// A packet to show at a point, and what became of it there. A walk through the whole ruleset: it is made only for what is shown.
+    pub fn witness(&self, leg: &Leg<'_>) -> Option<(Packet, Trace)> {
+        let own = if self.stage == Stage::Answer { self.region.mirrored() } else { self.region.clone() };
+        let part = Part {
+            region: self.packets.intersect(&own),
+            decided_by: self.decided_by.clone(),
+            because: self.because.clone(),
+            assumed: Vec::new(),
+            tracked: true,
+            translated: None,
+        };
+        replayed(&question(leg, self.path, part.region.clone(), None), &part)
+    }
 }
 
 /// What became of all conversations: three lists that together are what was asked.
@@ -203,9 +221,8 @@ fn judge_region(
             out.undecided.extend(maybe);
         }
     }
-    for (i, part) in answer.accepted.iter().enumerate() {
-        let region = plain(&part.region);
-        let case = case(&first, part, Stage::First, region, !talk.wanted && i < WITNESSES);
+    for part in &answer.accepted {
+        let case = case(&first, part, Stage::First, plain(&part.region));
         let rest = Region::minus_all(vec![case.region.clone()], &broken);
         out.passed.extend(rest.into_iter().map(|region| Case { region, ..case.clone() }));
     }
@@ -280,20 +297,18 @@ fn as_seen(part: &Part) -> Region {
     }
 }
 
-// Replaying a witness costs a walk through the whole ruleset: only the first few are ever shown.
-const WITNESSES: usize = 3;
-
 fn cases(q: &Question<'_>, parts: &[Part], stage: Stage, forward: &dyn Fn(&Region) -> Region) -> Vec<Case> {
-    parts.iter().enumerate().map(|(i, p)| case(q, p, stage, forward(&p.region), i < WITNESSES)).collect()
+    parts.iter().map(|p| case(q, p, stage, forward(&p.region))).collect()
 }
 
-fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region, shown: bool) -> Case {
+fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region) -> Case {
     Case {
         region,
         stage,
         decided_by: part.decided_by.clone(),
         because: part.because.clone(),
-        witness: shown.then(|| witness(q, part)).flatten(),
+        packets: part.region.clone(),
+        path: q.path,
         interface: false,
         assumed: part.assumed.clone(),
         translated: part.translated.clone(),

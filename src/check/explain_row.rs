@@ -3,9 +3,9 @@
 use super::conversation::{Case, Stage};
 use super::near::{few, near_misses, ports};
 use super::points::interface_set;
-use super::requirement::{Row, flows};
+use super::row::{Row, flows};
 use crate::analysis::Verdict;
-use crate::analysis::evaluate::{Because, Decider, evaluate};
+use crate::analysis::evaluate::{Because, Decider};
 use crate::catalogue::resolve::{Addresses, Endpoint};
 use crate::catalogue::{Catalogue, INTERNET, Kind};
 use crate::dialect::{Missing, by_name};
@@ -71,7 +71,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
         label: label(row, decider, undecided),
         related: Vec::new(),
         path: Vec::new(),
-        witness: case.and_then(|c| c.witness.clone()),
+        witness: row.shown().map(|s| s.packet.clone()),
         details: Vec::new(),
         fingerprint: String::new(),
         fix: None,
@@ -88,9 +88,9 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
     }
     out.related.extend(group.iter().flat_map(|r| r.also.iter().cloned()));
     out.related.dedup();
-    if let (Some(packet), Some(leg)) = (&out.witness, &row.leg) {
-        let trace = evaluate(leg.point(), packet);
-        out.path = trace
+    if let Some(shown) = row.shown() {
+        out.path = shown
+            .trace
             .steps
             .iter()
             .filter_map(|s| {
@@ -104,10 +104,10 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
             .collect();
         let stopped = row.wanted.kind.wants_passage() && row.state == State::Violated;
         if stopped
-            && case.is_some_and(|c| c.stage != Stage::Later)
+            && shown.stage != Stage::Later
             && let Some(f) = decider.and_then(|d| row.firewall(d.firewall))
         {
-            out.related.extend(near_misses(f, packet));
+            out.related.extend(near_misses(f, &shown.packet));
         }
     }
     details(catalogue, rows, row, group, &mut out);

@@ -53,6 +53,7 @@ pub mod policy_accept;
 mod probe;
 pub mod registry;
 pub mod requirement;
+pub mod row;
 pub mod run;
 pub mod unused_chain;
 pub mod waive;

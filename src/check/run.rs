@@ -2,7 +2,8 @@
 
 use super::members::members;
 use super::points::{Enforcer, Enforcers, environment};
-use super::requirement::{Row, rows};
+use super::requirement::rows;
+use super::row::Row;
 use super::{aws_least_privilege, explain_row, fingerprint, names, registry, waive};
 use crate::analysis::Environment;
 use crate::catalogue::resolve::{ResolvedFlow, resolve};

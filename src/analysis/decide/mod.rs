@@ -15,7 +15,7 @@ mod pitfalls;
 #[cfg(test)]
 mod tests;
 
-pub use witness::witness;
+pub use witness::{replayed, witness};
 
 use super::Point;
 use super::evaluate::{Because, Decider};

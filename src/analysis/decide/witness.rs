@@ -2,7 +2,7 @@
 
 use super::{Part, Question};
 use crate::analysis::Verdict;
-use crate::analysis::evaluate::evaluate;
+use crate::analysis::evaluate::{Trace, evaluate};
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Value, addr, flags, interface_value, opening_state, proto,
 };
@@ -13,14 +13,17 @@ use crate::packet::{
 /// A packet of an undecided part may turn out to be decided when looked at alone: the region decision is allowed to be less
 /// certain. Then it is still a packet of the part.
 pub fn witness(question: &Question<'_>, part: &Part) -> Option<Packet> {
+    replayed(question, part).map(|(packet, _)| packet)
+}
+
+/// As [`witness`], with what the evaluator says of the packet.
+pub fn replayed(question: &Question<'_>, part: &Part) -> Option<(Packet, Trace)> {
     let packet = natural(question, part)?;
-    if !part.because.is_empty() {
-        return Some(packet);
-    }
+    let trace = evaluate(question.point, &packet);
     let expected = part.decided_by.first().map_or(Verdict::Accept, |d| d.verdict);
-    let replay = evaluate(question.point, &packet);
     // An evaluator that gave up does not disagree.
-    (replay.exhausted || replay.verdict == expected).then_some(packet)
+    let agrees = !part.because.is_empty() || trace.exhausted || trace.verdict == expected;
+    agrees.then_some((packet, trace))
 }
 
 fn natural(question: &Question<'_>, part: &Part) -> Option<Packet> {
