@@ -86,8 +86,8 @@ enum Inert {
     No,
 }
 
-/// Steps of one walk; a step is a rule meeting a cell or a few set intervals touched. About two seconds.
-const BUDGET: u64 = 100_000_000;
+/// Steps of one walk; a step is a rule meeting a cell or a few set intervals touched. Some seconds.
+const BUDGET: u64 = 50_000_000;
 /// Cells at one place: bounds memory to some hundred megabytes.
 const MAX_CELLS: usize = 200_000;
 /// Combinations of marks and known facts: with more of them, marks that are written are not remembered.
