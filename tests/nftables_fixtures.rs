@@ -4,6 +4,7 @@ use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::{Dialect, ReadOptions, detect, nftables::Nftables};
 use havenlint::model::{Firewall, display::canonical};
+use havenlint::packet::{IntervalSet, addr};
 use havenlint::source::{Severity, SourceFile};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,20 +20,24 @@ fn read(path: &Path) -> Firewall {
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/nftables");
-    let mut cases: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut cases: Vec<_> = entries.filter(|e| e.is_dir()).collect();
     cases.sort();
     cases
 }
 
 #[test]
 fn packets_meet_what_is_written_beside_the_ruleset() {
-    let environment = Environment::default();
     let mut wrong = Vec::new();
     for case in cases() {
         let expected = std::fs::read_to_string(case.join("expected.txt")).unwrap();
+        let own = expected.lines().find_map(|l| l.strip_prefix("local "));
+        let local =
+            own.map(|l| l.split(',').fold(IntervalSet::EMPTY, |all, a| all.union(&addr::parse(a).unwrap())));
+        let environment = Environment { local, ..Environment::default() };
         for form in ["ruleset.nft", "ruleset.json"].map(|n| case.join(n)).iter().filter(|p| p.exists()) {
             let f = read(form);
-            for line in expected.lines().filter(|l| !l.starts_with('#')) {
+            for line in expected.lines().filter(|l| !l.starts_with(['#', 'l'])) {
                 let (verdict, packet) = line.split_once(' ').unwrap();
                 let want = match verdict {
                     "accept" => Verdict::Accept,

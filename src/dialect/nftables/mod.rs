@@ -23,10 +23,11 @@ mod ruleset;
 mod scope;
 mod selector;
 mod show;
+mod suggest;
 mod symbols;
 mod syntax;
 
-use super::{Dialect, ReadOptions, Role};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
 use crate::model::{Builder, Firewall};
 use crate::source::SourceFile;
 use crate::source::json::Document;
@@ -54,6 +55,10 @@ impl Dialect for Nftables {
             None => is_json(file.bytes()),
         };
         if json { read_json(file) } else { read_text(file) }
+    }
+
+    fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
+        suggest::suggest(firewall, missing)
     }
 }
 
