@@ -9,9 +9,9 @@ mod random;
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::pfsense::Pfsense;
-use havenlint::dialect::{Dialect, ReadOptions};
+use havenlint::dialect::{Dialect, Missing, ReadOptions};
 use havenlint::model::Firewall;
-use havenlint::packet::{ConnState, Field, Packet, Path, addr, interface_name};
+use havenlint::packet::{ConnState, Field, IntervalSet, Packet, Path, Region, addr, interface_name};
 use havenlint::source::SourceFile;
 use pf::{Pf, Seen};
 use print::World;
@@ -167,4 +167,72 @@ fn the_model_decides_as_pf_does() {
     assert!(tally.refused * 4 < tally.packets, "{tally:?}");
     assert!(tally.open > tally.refused, "some worlds differ: {tally:?}");
     assert!(tally.cautious * 20 < tally.packets, "{tally:?}");
+}
+
+// The flow of a packet as a requirement would ask for it: its ends, protocol and service.
+fn flow(packet: &Packet) -> Region {
+    let fields = [Field::Iif, Field::Src, Field::Dst, Field::Proto, Field::Dport];
+    let named = |r: Region, f: &Field| match packet.get(*f) {
+        Some(v) => r.with(*f, IntervalSet::single(v)),
+        None => r,
+    };
+    fields.iter().fold(Region::all(packet.family()), named)
+}
+
+#[test]
+fn a_proposed_rule_lets_its_flow_in_and_changes_nothing_else() {
+    let environment = Environment::default();
+    let (mut proposed, mut floating, mut others) = (0, 0, 0);
+    for seed in 0..CONFIGS / 2 {
+        let mut dice = Dice::new(seed as u64 + 10_000);
+        // Lines and indentation as pfSense writes them.
+        let xml =
+            random::config(&mut dice).replace("<rule>", "\n\t\t<rule>").replace("<filter>", "\n\t<filter>\n");
+        let read = |text: &str| Pfsense.read(&[SourceFile::new("config.xml", text)], &ReadOptions::default());
+        let before = read(&xml);
+        for _ in 0..12 {
+            let packet = random::packet(&mut dice);
+            let point = Point { firewalls: &[&before], environment: &environment };
+            let trace = evaluate(point, &packet);
+            let opens =
+                packet.state() == ConnState::New && packet.get(Field::TcpFlags).is_none_or(|f| f == 2);
+            let Some(by) = trace.decided_by.filter(|_| trace.verdict == Verdict::Drop && opens) else {
+                continue;
+            };
+            let region = flow(&packet);
+            let missing = Missing { region: &region, answers: false, chain: by.chain, rule: by.rule };
+            let Some(s) = Pfsense.suggest(&before, &missing) else { continue };
+            let mut lines: Vec<&str> = xml.split('\n').collect();
+            lines.insert(s.after_line as usize, &s.text);
+            let text = lines.join("\n");
+            let after = read(&text);
+            let told = || format!("seed {seed}: {} {packet}\n{}\n{text}", packet.path, s.text);
+            assert_eq!(
+                after.diagnostics.len(),
+                before.diagnostics.len(),
+                "{:?} {}",
+                after.diagnostics,
+                told()
+            );
+            let point = Point { firewalls: &[&after], environment: &environment };
+            let now = evaluate(point, &packet);
+            let passed = now.verdict == Verdict::Accept
+                || now.decided_by.is_some_and(|d| after.chain(d.chain).name == "out");
+            assert!(passed, "{:?} {}", now.verdict, told());
+            proposed += 1;
+            floating += usize::from(s.text.contains("<floating>"));
+            for _ in 0..40 {
+                let other = random::packet(&mut dice);
+                let was = Point { firewalls: &[&before], environment: &environment };
+                // What is translated meets the rule with another address.
+                if !region.contains(&other) && other.get(Field::Dst) != packet.get(Field::Dst) {
+                    let same = evaluate(point, &other).verdict == evaluate(was, &other).verdict;
+                    let translated = before.chains.iter().any(|c| c.name == "translations in");
+                    assert!(same || translated, "{} {other}\n{}", other.path, told());
+                    others += 1;
+                }
+            }
+        }
+    }
+    assert!(proposed > 200 && floating > 5 && others > 5000, "{proposed} {floating} {others}");
 }

@@ -164,6 +164,14 @@ impl Aliases {
         }
     }
 
+    /// The addresses of an alias that is a table, where the file has them all.
+    pub fn known(&self, name: &str) -> Option<IntervalSet> {
+        let kind = &self.by_name.get(name)?.kind;
+        let few = self.reach(name).iter().map(|n| self.by_name[*n].members.len()).sum::<usize>() <= 256;
+        let table = (few && self.is_table(kind)).then(|| self.table(name))?;
+        (table.names.is_empty() && table.unknown.is_empty()).then_some(table.set)
+    }
+
     fn is_table(&self, kind: &str) -> bool {
         self.product == Some(Product::OpnSense) || matches!(kind, "host" | "network" | "url" | "urltable")
     }

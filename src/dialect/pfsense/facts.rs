@@ -1,6 +1,7 @@
 //! What the dialect keeps of a configuration for its own checks ([`Firewall::native`](crate::model::Firewall::native)).
 
 use crate::model::Firewall;
+use crate::packet::IntervalSet;
 use crate::source::Origin;
 
 /// Facts about a configuration that its pf rules no longer show.
@@ -74,6 +75,8 @@ pub struct AliasFact {
     pub unused: bool,
     /// It has no members.
     pub empty: bool,
+    /// The addresses that it holds, where they are few and all in the file.
+    pub addresses: Option<IntervalSet>,
 }
 
 /// A port forward that expects a filter rule which does not admit its packets.

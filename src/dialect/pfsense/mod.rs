@@ -23,11 +23,12 @@ mod read;
 mod release;
 mod schedule;
 mod shadow;
+mod suggest;
 mod system;
 mod user;
 mod xml;
 
-use super::{Dialect, ReadOptions, Role};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
 use crate::model::Firewall;
 use crate::source::SourceFile;
 use std::sync::Arc;
@@ -46,6 +47,10 @@ impl Dialect for Pfsense {
 
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
         read::firewall(files, options)
+    }
+
+    fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
+        suggest::suggest(firewall, missing)
     }
 }
 

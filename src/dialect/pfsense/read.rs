@@ -3,7 +3,7 @@
 use super::aliases::Aliases;
 use super::facts::{AliasFact, Facts};
 use super::interfaces::{Addressing, Interfaces};
-use super::pf::{Addresses, PfRule, Ruleset};
+use super::pf::{Addresses, PfRule, Ruleset, Unknown};
 use super::release::{Product, Release};
 use super::user::{self, Context, Outcome, Written};
 use super::xml::{self, Element};
@@ -186,9 +186,14 @@ fn count(outcome: &Outcome, ledger: &mut Ledger) {
 
 fn is_exact(r: &PfRule) -> bool {
     let ports = [&r.sport, &r.dport].into_iter().flatten().all(|p| p.unknown.is_empty());
+    let scope = r.family.map(Family::all);
+    let there = |u: &Unknown| match (&u.within, &scope) {
+        (Some(within), Some(scope)) => within.intersects(scope),
+        _ => true,
+    };
     let ends = [&r.src, &r.dst]
         .into_iter()
-        .all(|a| a.unknown.is_empty() && a.names.is_empty() && a.needs.is_empty());
+        .all(|a| !a.unknown.iter().any(there) && a.names.is_empty() && a.needs.is_empty());
     ports && ends && r.conditions.is_empty() && !r.limited && r.gateway.is_none()
 }
 
@@ -226,6 +231,9 @@ fn unknown_rules(root: Element<'_>, ledger: &mut Ledger, diagnostics: &mut Vec<D
     }
 }
 
+// An alias of more ranges than this is not proposed for a rule.
+const MAX_NAMED: usize = 64;
+
 fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
     let mut used: FxHashSet<String> = FxHashSet::default();
     // Any element outside the aliases may name one; a word that equals the name counts as a use.
@@ -254,6 +262,7 @@ fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
             origin: alias.origin,
             unused: !used.contains(name),
             empty: alias.members.is_empty(),
+            addresses: cx.aliases.known(name).filter(|s| s.ranges().len() <= MAX_NAMED),
         });
     }
     facts.aliases.sort_by_key(|a| a.origin);
