@@ -7,6 +7,7 @@
 //! kernel's `net/netfilter`.
 
 mod chains;
+mod demands;
 mod extensions;
 mod icmp_names;
 mod ipset;

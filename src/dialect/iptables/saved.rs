@@ -14,6 +14,9 @@ use crate::packet::{Field, IntervalSet, Value, proto};
 // Lists of `-m multiport` have at most 15 cells; a range takes two (xt_multiport.h, `XT_MULTI_PORTS`).
 const MULTI_PORTS: usize = 15;
 
+// A longer comment is refused (xt_comment.h, `XT_MAX_COMMENT_LEN`).
+const MAX_COMMENT: usize = 256;
+
 /// Reads `text`, what stands behind `-A CHAIN`, and gives the rule's action; its terms are then in the context. `None` if the line is not of
 /// the saver's common form. `chain` finds chains that a rule may jump to.
 #[inline]
@@ -245,11 +248,11 @@ impl<'f> Line<'f> {
     // Goes behind a comment: a word, or a text in quotes without escapes.
     fn comment(&mut self) -> Option<()> {
         if !self.skip(b"\"") {
-            return self.word().map(drop);
+            return self.word().filter(|w| w.len() <= MAX_COMMENT).map(drop);
         }
         let rest = &self.text[self.at..];
         let length = memchr::memchr2(b'"', b'\\', rest)?;
-        if rest[length] == b'\\' {
+        if rest[length] == b'\\' || length > MAX_COMMENT {
             return None;
         }
         self.at += length + 1;

@@ -1,6 +1,7 @@
 //! A table while it is read: its chains by name, and what commands do to them.
 
 use super::chains;
+use super::demands;
 use super::lower::{Context, Table};
 use super::reader;
 use super::saved;
@@ -263,6 +264,7 @@ impl Section {
     fn lower(&self, c: &mut Context<'_>) -> Parsed<Rule> {
         c.conditions()?;
         let action = c.action(&|n| self.own_chain(n))?;
+        demands::check(c);
         let mut rule = c.b.rule(c.origin, &c.terms, action);
         if !c.effects.is_empty() {
             rule.effects = c.b.effects(&c.effects);
