@@ -9,6 +9,7 @@ mod settle;
 mod translate;
 mod walk;
 mod witness;
+mod worn;
 
 #[cfg(test)]
 mod pitfalls;

@@ -11,6 +11,7 @@ use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
 use super::reason::Why;
+use super::worn::Worn;
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider, way};
 use crate::model::*;
@@ -57,6 +58,8 @@ pub(super) struct Walk<'a> {
     pub remembered: usize,
     /// What waits before the next base chain, by path.
     next: [Vec<Cell>; Path::ALL.len()],
+    /// Labels that the point may carry, by firewall.
+    worn: Vec<Worn>,
     /// Chains that are being walked, by firewall.
     active: Vec<Vec<bool>>,
     /// Chains that do nothing to any packet of the question, by firewall.
@@ -123,6 +126,7 @@ impl<'a> Walk<'a> {
             halves: FxHashMap::default(),
             remembered: 0,
             next: Default::default(),
+            worn: point.firewalls.iter().map(|f| Worn::of(f, question)).collect(),
             active: point.firewalls.iter().map(|f| vec![false; f.chains.len()]).collect(),
             inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
             entry: Hull::EMPTY,
@@ -343,6 +347,7 @@ impl<'a> Walk<'a> {
         self.work += rules.len() as u64 / 16;
         for (index, rule) in rules.iter().enumerate() {
             if (rule.action == Action::Continue && rule.effects.is_none())
+                || !self.worn[here.firewall].may_meet(here.f, rule.terms)
                 || !hull.may_meet(here.f, rule.terms)
             {
                 continue;
