@@ -1,7 +1,8 @@
 //! By how much security groups let in more than the catalogue needs (`HL-AWS-LEAST-PRIVILEGE`).
 
 use havenlint::check::run::{Options, run};
-use havenlint::finding::Finding;
+use havenlint::finding::{Finding, Requirement};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,61 @@ fn the_demo_says_by_how_much() {
         })
         .collect();
     assert_eq!(found, wanted);
+}
+
+/// Carries out the commands of the fixes on the demo's dump.
+fn carry_out(dump: &mut Value, commands: &str) {
+    for line in commands.lines() {
+        let words: Vec<&str> = line.splitn(7, ' ').collect();
+        let ["aws", "ec2", verb, "--group-id", id, "--ip-permissions", list] = words[..] else {
+            panic!("{line}")
+        };
+        let list: Vec<Value> = serde_json::from_str(list.trim_matches('\'')).unwrap();
+        let groups = dump["SecurityGroups"].as_array_mut().unwrap();
+        let group = groups.iter_mut().find(|g| g["GroupId"] == id).unwrap();
+        let permissions = group["IpPermissions"].as_array_mut().unwrap();
+        if verb == "authorize-security-group-ingress" {
+            permissions.extend(list);
+            continue;
+        }
+        assert_eq!(verb, "revoke-security-group-ingress");
+        for gone in &list {
+            let same = |p: &Value| ["IpProtocol", "FromPort", "ToPort"].iter().all(|k| p[*k] == gone[*k]);
+            let cidr = &gone["IpRanges"][0]["CidrIp"];
+            let before = permissions.clone();
+            for p in permissions.iter_mut().filter(|p| same(p)) {
+                p["IpRanges"].as_array_mut().unwrap().retain(|r| r["CidrIp"] != *cidr);
+            }
+            assert_ne!(before, *permissions, "{line} takes nothing away");
+        }
+    }
+}
+
+#[test]
+fn the_fixes_leave_what_is_needed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
+    let copy = tempfile::tempdir().unwrap();
+    for entry in walkdir::WalkDir::new(&root).into_iter().flatten().filter(|e| e.file_type().is_file()) {
+        let to = copy.path().join(entry.path().strip_prefix(&root).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(entry.path(), to).unwrap();
+    }
+    let file = copy.path().join("aws/security-groups.json");
+    let mut dump: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let states = || -> Vec<_> {
+        let options = Options { paths: vec![copy.path().to_owned()], ..Options::default() };
+        let of = |r: &Requirement| (r.id.clone(), r.flow.clone(), r.state);
+        run(&options).report.requirements.iter().filter(|r| r.subject == "srn-cloud").map(of).collect()
+    };
+    let before = states();
+    for f in findings(copy.path().to_owned()) {
+        let fix = f.fix.expect("a fix");
+        assert!(fix.elsewhere && fix.description == "run");
+        carry_out(&mut dump, &fix.text);
+    }
+    fs::write(&file, dump.to_string()).unwrap();
+    assert!(findings(copy.path().to_owned()).is_empty());
+    assert_eq!(states(), before);
 }
 
 /// Two nodes in the cloud, a peer elsewhere; administrators are not declared.

@@ -29,8 +29,9 @@ use crate::analysis::decide::{Question, decide};
 use crate::analysis::{Environment, Point};
 use crate::catalogue::Catalogue;
 use crate::catalogue::resolve::{Applies, ResolvedFlow};
-use crate::dialect::aws::inventory::{Group, Inventory};
-use crate::finding::{Finding, Related, Severity};
+use crate::dialect::aws::inventory::{Entry, Group, Inventory};
+use crate::dialect::aws::suggest::narrow;
+use crate::finding::{Finding, Fix, Related, Severity};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Path, Region, Value, addr, proto};
 use crate::source::Location;
@@ -52,7 +53,7 @@ fn run(_: &Subject<'_>, _: &mut Vec<Finding>) {}
 
 /// The findings of a deployment, by place.
 pub fn findings(catalogue: &Catalogue, flows: &[ResolvedFlow], boxes: &Enforcers<'_>) -> Vec<Finding> {
-    let mut openings: BTreeMap<Location, Opening> = BTreeMap::new();
+    let mut openings: BTreeMap<Location, Opening<'_>> = BTreeMap::new();
     for (n, node) in boxes.nodes.iter().enumerate().filter(|(_, b)| !b.cloud.is_empty()) {
         let needed = needed(catalogue, flows, n);
         if needed.is_empty() {
@@ -66,12 +67,13 @@ pub fn findings(catalogue: &Catalogue, flows: &[ResolvedFlow], boxes: &Enforcers
 }
 
 // What an entry lets in, and what of it is needed, by all nodes together; any destination.
-struct Opening {
+struct Opening<'a> {
     group: String,
     group_at: Location,
     nodes: Vec<String>,
     accepted: Vec<Region>,
     needed: Vec<Region>,
+    source: (&'a Inventory, &'a Group, &'a Entry),
 }
 
 // The first packets of everything that the catalogue wants to get in to a node.
@@ -96,18 +98,20 @@ fn needed(catalogue: &Catalogue, flows: &[ResolvedFlow], node: usize) -> Vec<Reg
     out
 }
 
-fn collect(
+fn collect<'a>(
     node: &Enforcer<'_>,
-    firewall: &Firewall,
+    firewall: &'a Firewall,
     needed: &[Region],
-    openings: &mut BTreeMap<Location, Opening>,
+    openings: &mut BTreeMap<Location, Opening<'a>>,
 ) {
     let Some(inventory) = firewall.native.as_ref().and_then(|n| n.downcast_ref::<Inventory>()) else {
         return;
     };
     let chains = chains(firewall, "ingress");
     for (group, own) in worn(&node.environment, firewall, inventory) {
-        for rule in chains.get(group.id.as_str()).into_iter().flat_map(|c| &c.rules) {
+        // One rule for each entry, in their order.
+        let rules = chains.get(group.id.as_str()).into_iter().flat_map(|c| &c.rules);
+        for (entry, rule) in group.ingress.entries.iter().zip(rules) {
             let Some(piece) = piece(firewall, rule, Field::Src) else { continue };
             let accepted = effective(node, firewall, &piece, &own);
             if accepted.is_empty() {
@@ -119,6 +123,7 @@ fn collect(
                 nodes: Vec::new(),
                 accepted: Vec::new(),
                 needed: Vec::new(),
+                source: (inventory, group, entry),
             });
             if !opening.nodes.contains(&node.name) {
                 opening.nodes.push(node.name.clone());
@@ -177,7 +182,7 @@ struct Share {
     needed: IntervalSet,
 }
 
-impl Opening {
+impl Opening<'_> {
     fn finding(&self, location: &Location) -> Option<Finding> {
         let shares = self.shares();
         let both = Family::ALL.iter().all(|f| shares.iter().any(|s| s.family == *f));
@@ -199,6 +204,14 @@ impl Opening {
         );
         let mut f = CHECK.about(self.nodes.join(", "), location.clone(), message, "wider than needed");
         f.related.push(Related { location: self.group_at.clone(), message: self.group.clone() });
+        let (inventory, group, entry) = self.source;
+        f.fix = narrow(inventory, group, entry, &self.needed).map(|text| Fix {
+            description: "run".to_owned(),
+            path: location.path.clone(),
+            after_line: 0,
+            text,
+            elsewhere: true,
+        });
         for s in &shares {
             let from = |set: &IntervalSet| {
                 let words = s.services.words(s.family);

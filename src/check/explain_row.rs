@@ -139,13 +139,18 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
         let path = firewall.files.get(s.file)?.path.clone();
         match &mut found {
             None => {
-                let description = match s.after_line {
+                let elsewhere = s.elsewhere.is_some();
+                let description = s.elsewhere.unwrap_or_else(|| match s.after_line {
                     0 => "at the top".to_owned(),
                     n => format!("after line {n}"),
-                };
-                found = Some(Fix { description, path, after_line: s.after_line, text: s.text });
+                });
+                found = Some(Fix { description, path, after_line: s.after_line, text: s.text, elsewhere });
             }
-            Some(f) if f.path == path && f.after_line == s.after_line => {
+            Some(f)
+                if f.path == path
+                    && f.after_line == s.after_line
+                    && s.elsewhere.as_ref().is_none_or(|e| *e == f.description) =>
+            {
                 if !f.text.contains(&s.text) {
                     f.text.push('\n');
                     f.text.push_str(&s.text);

@@ -62,6 +62,9 @@ pub struct Suggestion {
     pub after_line: u32,
     /// The lines, without the last line end.
     pub text: String,
+    /// The text is not for the file, which only shows what is in force elsewhere; then this says what to do with it, as an
+    /// imperative: `run`, `add to the Terraform configuration`.
+    pub elsewhere: Option<String>,
 }
 
 /// What part a file plays.

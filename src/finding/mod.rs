@@ -235,6 +235,9 @@ pub struct Fix {
     pub after_line: u32,
     /// The lines, without the last line end.
     pub text: String,
+    /// The text is not for the file: a command to run, or code for another file, as the description says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
 }
 
 /// Counts of a run.

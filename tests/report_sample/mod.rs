@@ -222,6 +222,7 @@ pub fn report() -> Report {
                 path: west.path.clone(),
                 after_line: 12,
                 text: "-A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20082 -m conntrack --ctstate NEW -j ACCEPT".into(),
+                elsewhere: false,
             }),
         },
         Finding {

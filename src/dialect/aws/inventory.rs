@@ -20,8 +20,22 @@ pub struct Inventory {
     pub acls: Vec<Acl>,
     /// Where a dump says that it goes on elsewhere (`NextToken`).
     pub cut: Option<Origin>,
+    /// What each file is.
+    pub forms: Vec<Form>,
     by_id: FxHashMap<String, usize>,
     interface_by_id: FxHashMap<String, usize>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// An answer of the API, or an export made of such.
+    #[default]
+    Api,
+    /// A state or plan of Terraform.
+    Terraform,
+    /// A template of CloudFormation.
+    CloudFormation,
 }
 
 /// A security group.
@@ -201,6 +215,11 @@ pub struct AclEntry {
 }
 
 impl Inventory {
+    /// What a file is, by its number.
+    pub fn form(&self, file: u32) -> Form {
+        self.forms.get(file as usize).copied().unwrap_or_default()
+    }
+
     /// The group with an id, added as merely named if it is new.
     pub fn group_mut(&mut self, id: &str, origin: Origin) -> &mut Group {
         let at = match self.by_id.get(id) {

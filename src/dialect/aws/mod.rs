@@ -9,15 +9,16 @@ pub mod api;
 mod cloudformation;
 pub mod inventory;
 mod lower;
+pub mod suggest;
 mod terraform;
 mod value;
 
-use super::{Dialect, Grouping, ReadOptions, Role};
+use super::{Dialect, Grouping, Missing, ReadOptions, Role, Suggestion};
 use crate::model::Firewall;
 use crate::source::json::{Document, Kind, Value};
 use crate::source::{Diagnostic, Origin, SourceFile};
 use api::{Item, Reader};
-use inventory::{Acl, AclEntry, Group, Inventory, Peer, Unknown};
+use inventory::{Acl, AclEntry, Form, Group, Inventory, Peer, Unknown};
 use std::sync::Arc;
 use value::{is_key, member, text};
 
@@ -55,6 +56,7 @@ impl Dialect for Aws {
         let mut apart = Vec::new();
         for (number, file) in files.iter().enumerate() {
             let document = Document::parse_stream(file.bytes());
+            inventory.forms.push(document.roots().next().map_or(Form::Api, form_of));
             diagnostics.extend(document.problems().iter().map(|p| p.diagnostic(number)));
             let mut reader = Reader {
                 inventory: &mut inventory,
@@ -77,6 +79,18 @@ impl Dialect for Aws {
         settle(&mut inventory, apart);
         declared(&mut inventory, &options.labels, &mut diagnostics);
         lower::lower(inventory, files, diagnostics, options)
+    }
+
+    fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
+        suggest::suggest(firewall, missing)
+    }
+}
+
+fn form_of(v: Value<'_>) -> Form {
+    match () {
+        () if terraform::is_terraform(v) => Form::Terraform,
+        () if cloudformation::is_relevant(v) => Form::CloudFormation,
+        () => Form::Api,
     }
 }
 

@@ -59,7 +59,7 @@ pub fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion>
     rest += &format!(" -m conntrack --ctstate {state} -j ACCEPT");
     let text: Vec<String> = lines.iter().map(|l| format!("-A {}{l}{rest}", chain.name)).collect();
     let (file, after_line) = after(firewall, missing)?;
-    Some(Suggestion { file, after_line, text: text.join("\n") })
+    Some(Suggestion { file, after_line, text: text.join("\n"), elsewhere: None })
 }
 
 fn single(set: &IntervalSet) -> Option<u128> {

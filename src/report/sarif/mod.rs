@@ -152,7 +152,7 @@ impl<'a> Log<'a> {
             }
             text.push_str(&self.text(f, &mut related));
             flows.extend(self.code_flow(f));
-            fixes.extend(f.fix.as_ref().map(|fix| self.fix(fix)));
+            fixes.extend(f.fix.as_ref().filter(|fix| !fix.elsewhere).map(|fix| self.fix(fix)));
         }
         if let Some(p) = a.problem {
             text = [sentence(&capital(&p.message)), sentence(&capital(&p.help))].join(" ").trim().to_owned();
