@@ -261,7 +261,7 @@ fn text(f: &Firewall, place: &Place, rule: &str) -> Suggestion {
         let verb = if place.policy.is_some() { "add" } else { "insert" };
         let lines = f.files.first().map_or(0, |f| last_line(f));
         let text = format!("{verb} rule {} {} {rule}", chain.table, chain.name);
-        Suggestion { file: 0, after_line: lines, text }
+        Suggestion { file: 0, after_line: lines, text, elsewhere: None }
     })
 }
 
@@ -280,7 +280,7 @@ fn beside(f: &Firewall, place: &Place, rule: &str) -> Option<Suggestion> {
         let line = Line::at(file, at.start)?;
         let inside = !line.text.contains(['{', '}']);
         let text = format!("{}{rule}", line.indent());
-        return inside.then_some(Suggestion { file: at.file as usize, after_line: line.number, text });
+        return inside.then_some(Suggestion { file: at.file as usize, after_line: line.number, text, elsewhere: None });
     };
     let file = f.files.get(at.file as usize)?;
     let (first, last) = (Line::at(file, at.start)?, Line::at(file, at.end.saturating_sub(1))?);
@@ -289,7 +289,7 @@ fn beside(f: &Firewall, place: &Place, rule: &str) -> Option<Suggestion> {
         Style::Command => format!("{}add rule {} {} {rule}", first.indent(), chain.table, chain.name),
     };
     let after_line = if place.policy.is_some() { last.number } else { first.number - 1 };
-    Some(Suggestion { file: at.file as usize, after_line, text })
+    Some(Suggestion { file: at.file as usize, after_line, text, elsewhere: None })
 }
 
 // An object of its own above that of the rule: only where that one begins a line. The policy stops the packet: above the last rule
@@ -306,7 +306,7 @@ fn json(f: &Firewall, place: &Place, flow: &Flow) -> Option<Suggestion> {
         return None;
     }
     let text = format!("{}{},", line.indent(), flow.json()?);
-    Some(Suggestion { file: at.file as usize, after_line: line.number - 1, text })
+    Some(Suggestion { file: at.file as usize, after_line: line.number - 1, text, elsewhere: None })
 }
 
 impl Flow {
