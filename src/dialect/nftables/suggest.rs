@@ -280,7 +280,12 @@ fn beside(f: &Firewall, place: &Place, rule: &str) -> Option<Suggestion> {
         let line = Line::at(file, at.start)?;
         let inside = !line.text.contains(['{', '}']);
         let text = format!("{}{rule}", line.indent());
-        return inside.then_some(Suggestion { file: at.file as usize, after_line: line.number, text, elsewhere: None });
+        return inside.then_some(Suggestion {
+            file: at.file as usize,
+            after_line: line.number,
+            text,
+            elsewhere: None,
+        });
     };
     let file = f.files.get(at.file as usize)?;
     let (first, last) = (Line::at(file, at.start)?, Line::at(file, at.end.saturating_sub(1))?);
