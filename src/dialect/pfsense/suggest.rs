@@ -39,7 +39,12 @@ pub(super) fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Sugg
             let _ = writeln!(text, "{}{line}", spot.indent);
         }
     }
-    Some(Suggestion { file: 0, after_line: spot.after_line, text: text.trim_end().to_owned() })
+    Some(Suggestion {
+        file: 0,
+        after_line: spot.after_line,
+        text: text.trim_end().to_owned(),
+        elsewhere: None,
+    })
 }
 
 // Whether some packet of the region may come to the rules with another destination.
