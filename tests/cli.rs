@@ -348,3 +348,32 @@ fn a_witness_belongs_to_what_is_reported() {
     }
     assert!(seen > 10, "only {seen} witnesses");
 }
+
+#[test]
+fn what_well_kept_tools_write_is_no_mistake() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = run_in(
+        root,
+        &[
+            "check",
+            "fixtures/iptables",
+            "fixtures/nftables",
+            "--no-config",
+            "--fail-on",
+            "never",
+            "--format",
+            "json",
+        ],
+    );
+    let report = json(&run);
+    let alarms: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["level"] != "note")
+        // A box that accepts by default, or that has no IPv6 dump, may be meant so, and is told.
+        .filter(|f| f["rule"] != "HL-POLICY-ACCEPT" && f["rule"] != "HL-IPV6-UNGUARDED")
+        .map(|f| format!("{} {}:{}", f["rule"], f["location"]["path"], f["location"]["line"]))
+        .collect();
+    assert!(alarms.is_empty(), "{}", alarms.join("\n"));
+}

@@ -23,6 +23,15 @@ impl Term {
     /// Never holds.
     pub const NEVER: Term = Term::Range { field: Field::Proto, lo: 1, hi: 0 };
 
+    /// Holds for no packet of the model, though it may for others: later fragments, packets with extension headers, IPv6 addresses in the
+    /// block where IPv4 stands; or a set that has no elements now. Unlike [`Term::NEVER`] it is no sign of a mistake.
+    pub const OUTSIDE: Term = Term::Range { field: Field::Proto, lo: 2, hi: 0 };
+
+    /// Whether it is [`Term::NEVER`] or [`Term::OUTSIDE`].
+    pub const fn is_never(&self) -> bool {
+        matches!(self, Term::Range { field: Field::Proto, lo, hi } if *lo > *hi)
+    }
+
     /// An opaque condition, as it is or negated.
     pub const fn opaque(condition: ConditionId, negated: bool) -> Term {
         Term::Opaque { condition, negated }

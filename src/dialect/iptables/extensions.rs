@@ -520,7 +520,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("fraglast"),
         ],
         Lower::Match(|c, _| {
-            c.never();
+            c.outside();
             Ok(())
         }),
     ),

@@ -133,6 +133,11 @@ impl<'f> Context<'f> {
         self.push(Term::NEVER);
     }
 
+    /// The rule matches no packet of the model.
+    pub(super) fn outside(&mut self) {
+        self.push(Term::OUTSIDE);
+    }
+
     /// "The field is in the set", or is not.
     pub(super) fn push_set(&mut self, field: Field, set: IntervalSet, negated: bool) {
         let set = match field {
@@ -204,7 +209,7 @@ impl<'f> Context<'f> {
                 return Err(self.problem(p.option, "`-f` is not for IPv6").help("use `-m frag`"));
             }
             if !p.negated {
-                self.never();
+                self.outside();
             }
         }
         for owner in 0..self.command.spec.uses.len() {
@@ -260,6 +265,7 @@ impl<'f> Context<'f> {
             Address::V4(lo, hi) => {
                 self.push_set(field, IntervalSet::range(addr::v4(lo), addr::v4(hi)), true);
             }
+            Address::Set(set) if set.is_empty() && !p.negated => self.outside(),
             Address::Set(set) => {
                 if p.negated || set != self.family().all() {
                     self.push_set(field, set, p.negated);

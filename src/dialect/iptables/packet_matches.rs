@@ -357,7 +357,7 @@ pub(super) fn tos(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 pub(super) fn extension_header(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     let target = c.command.spec.target.map(|t| c.words.text(t.word));
     if matches!(target, Some(b"DROP" | b"REJECT")) {
-        c.never();
+        c.outside();
         return Ok(());
     }
     c.joint(owner, ConditionKind::Pure, HEADER)

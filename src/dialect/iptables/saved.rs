@@ -108,6 +108,7 @@ fn address(c: &mut Context<'_>, p: &mut Line<'_>, field: Field) -> Option<Option
         Address::V4(0, u32::MAX) => Some(None),
         Address::V4(lo, hi) => Some(Some(Term::Range { field, lo, hi })),
         Address::Set(set) if set == c.family().all() => Some(None),
+        Address::Set(set) if set.is_empty() => None,
         Address::Set(set) => Some(Some(c.b.field(field, set))),
         _ => None,
     }

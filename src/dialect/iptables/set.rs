@@ -268,7 +268,7 @@ fn lower(c: &mut Context<'_>, test: &Test, m: &Membership) {
         products.into_iter().map(|p| p.into_iter().map(|(f, v)| c.b.field(f, v)).collect()).collect();
     ways.extend(doubt.map(|d| vec![Term::opaque(d, false)]));
     match ways.len() {
-        0 => c.never(),
+        0 => c.outside(),
         1 => c.terms.extend(ways.pop().unwrap_or_default()),
         _ => {
             let any = c.b.any(ways);

@@ -22,6 +22,8 @@ pub(super) struct Conjunction {
     // "The interface is an ethernet", which a hardware address implies.
     ethernet: Vec<Term>,
     never: bool,
+    // A set without values was asked for.
+    nothing: bool,
 }
 
 impl Conjunction {
@@ -53,6 +55,10 @@ impl Conjunction {
 
     pub(super) fn field(&mut self, builder: &Builder, field: Field, set: FieldSet) {
         let pool = &builder.firewall().sets;
+        self.nothing |= match &set {
+            FieldSet::Owned(s) => s.is_empty(),
+            FieldSet::Stored(s) => pool.get(*s).is_empty(),
+        };
         if let Some((_, old)) = self.fields.iter_mut().find(|(f, _)| *f == field) {
             let both = match (&*old, &set) {
                 (FieldSet::Owned(a), FieldSet::Owned(b)) => a.intersect(b),
@@ -125,7 +131,7 @@ impl Conjunction {
         if self.never
             || self.fields.iter().any(|(f, _)| self.get(builder, *f).is_some_and(IntervalSet::is_empty))
         {
-            return vec![Term::NEVER];
+            return vec![if self.nothing && !self.never { Term::OUTSIDE } else { Term::NEVER }];
         }
         let mut out = Vec::with_capacity(self.fields.len() + self.terms.len() + 1);
         if self.get(builder, Field::Mac).is_none() {

@@ -464,7 +464,11 @@ impl<'a> Lower<'a> {
         let outside = conj.protocols(&self.b);
         let listed = listed.finish(&mut self.b, rule.families(), outside.as_ref(), rule.at);
         let unknown = Term::opaque(c, false);
-        let term = if listed == [Term::NEVER] { unknown } else { self.b.any(vec![listed, vec![unknown]]) };
+        let term = if matches!(listed[..], [t] if t.is_never()) {
+            unknown
+        } else {
+            self.b.any(vec![listed, vec![unknown]])
+        };
         conj.term(term);
         Ok(())
     }
@@ -830,7 +834,7 @@ impl<'a> Lower<'a> {
             let mut one = Conjunction::default();
             self.constrain_row(rule, &mut one, &subjects, keys)?;
             let terms = one.finish(&mut self.b, rule.families(), outside.as_ref(), rule.at);
-            if terms != [Term::NEVER] {
+            if !matches!(terms[..], [t] if t.is_never()) {
                 alternatives.push(terms);
             }
         }
@@ -983,7 +987,7 @@ impl<'a> Lower<'a> {
             if terms.is_empty() {
                 return Ok(());
             }
-            if terms != [Term::NEVER] {
+            if !matches!(terms[..], [t] if t.is_never()) {
                 alternatives.push(terms);
             }
         }
