@@ -109,7 +109,8 @@ fn complain(f: &Firewall) -> bool {
     let wrong: Vec<_> = f.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     for d in wrong.iter().take(MAX_SHOWN) {
         let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
-        say(&format!("error: {}: {}{help}", place(&f.locate(d.origin)), d.message));
+        let at = f.locate(d.origin);
+        say(&format!("error: {}:{}: {}{help}", place(&at), at.column, d.message));
     }
     if wrong.len() > MAX_SHOWN {
         say(&format!("error: {}: {} more", f.path(), wrong.len() - MAX_SHOWN));

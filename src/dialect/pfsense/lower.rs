@@ -100,8 +100,13 @@ impl Lowering<'_> {
 
     fn filter(&mut self, chain: ChainId, rules: &Ruleset, stage: Stage, document: Origin) {
         for (origin, why) in &rules.refused {
-            let text = format!("pf refuses the rules of this file: {why}");
-            let why = "the rules loaded before stay in force, and they are not in the file";
+            let (text, why) = match rules.unreadable {
+                true => (format!("this file cannot be read: {why}"), "nothing is known of the box"),
+                false => (
+                    format!("pf refuses the rules of this file: {why}"),
+                    "the rules loaded before stay in force, and they are not in the file",
+                ),
+            };
             let c = self.builder.condition(&text, why, ConditionKind::Volatile, *origin);
             let rule = self.builder.implicit(*origin, &[], Action::Unknown(c), &text);
             self.builder.push(chain, rule);

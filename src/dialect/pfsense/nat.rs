@@ -11,6 +11,7 @@ use super::xml::Element;
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, proto};
 use crate::source::Origin;
+use rustc_hash::FxHashMap;
 
 const TCP_UDP: &[u8] = &[proto::TCP, proto::UDP];
 
@@ -550,13 +551,18 @@ fn reflect_binat(cx: &Context<'_>, b: &OneToOne<'_>, rules: &mut Ruleset) {
 // Port forwards that rely on a filter rule which is gone or off.
 fn orphans(cx: &Context<'_>, facts: &mut Facts) {
     let forwards = cx.root.at("nat").into_iter().flat_map(|n| n.list("rule")).filter(|e| !e.flag("disabled"));
-    let rules: Vec<_> = cx.root.at("filter").into_iter().flat_map(|f| f.list("rule")).collect();
+    let mut rules: FxHashMap<String, Vec<Element<'_>>> = FxHashMap::default();
+    for e in cx.root.at("filter").into_iter().flat_map(|f| f.list("rule")) {
+        if let Some(id) = e.value("associated-rule-id") {
+            rules.entry(id).or_default().push(e);
+        }
+    }
     for e in forwards {
         let id = e.word("associated-rule-id");
         if id.is_empty() || id == "pass" || e.flag("nordr") {
             continue;
         }
-        let linked: Vec<_> = rules.iter().filter(|r| r.word("associated-rule-id") == id).collect();
+        let linked = rules.get(&id).map(Vec::as_slice).unwrap_or_default();
         if linked.is_empty() {
             let message = "the filter rule that goes with this port forward is gone".to_owned();
             facts.orphans.push(Orphan { origin: e.origin(), message, rule: None });

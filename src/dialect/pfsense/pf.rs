@@ -347,6 +347,8 @@ pub(super) struct Ruleset {
     pub rules: Vec<PfRule>,
     /// Why pf refuses to load this: nothing is known about the box then.
     pub refused: Vec<(Origin, String)>,
+    /// The file cannot be read: `refused` says why.
+    pub unreadable: bool,
     /// `pfctl -d`: no rule is in force. The element that says so.
     pub disabled: Option<Origin>,
 }

@@ -30,7 +30,8 @@ pub(super) fn firewall(files: &[Arc<SourceFile>], options: &ReadOptions) -> Fire
     });
     if let Err(diagnostic) = outcome {
         let origin = diagnostic.origin;
-        let rules = Ruleset { refused: vec![(origin, diagnostic.message.clone())], ..Ruleset::default() };
+        let refused = vec![(origin, diagnostic.message.clone())];
+        let rules = Ruleset { refused, unreadable: true, ..Ruleset::default() };
         builder.diagnose(diagnostic);
         lower::lower(&rules, &mut builder, &Addresses::any(), origin);
         builder.firewall_mut().native = Some(Box::new(Facts { refused: true, ..Facts::default() }));

@@ -23,6 +23,28 @@ struct Ranked<'r> {
     rule: &'r PfRule,
     certain: Vec<Region>,
     possible: Vec<Region>,
+    around: [Hull; 2],
+}
+
+/// Fields in which rules mostly differ.
+const APART: [Field; 5] = [Field::Dst, Field::Src, Field::Dport, Field::Iif, Field::Oif];
+
+// Lowest and highest value in each of these fields: most pairs of rules are told apart by a few numbers.
+#[derive(Clone, Copy)]
+struct Hull([(u128, u128); APART.len()]);
+
+impl Hull {
+    fn around(regions: &[Region]) -> Self {
+        let bounds = |f: Field| {
+            let ends = regions.iter().filter_map(|r| r.get(f).first().zip(r.get(f).last()));
+            ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((1, 0))
+        };
+        Hull(APART.map(bounds))
+    }
+
+    fn meets(&self, other: &Hull) -> bool {
+        self.0.iter().zip(&other.0).all(|(a, b)| a.0 <= b.1 && b.0 <= a.1)
+    }
 }
 
 // Rules of a direction that decide, in the order in which they take precedence: quick ones as they stand, then the others from the last.
@@ -35,10 +57,11 @@ fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
     let others = rules.iter().rev().filter(here).filter(|r| !r.quick);
     quick
         .chain(others)
-        .map(|rule| Ranked {
-            rule,
-            certain: if is_certain(rule) { regions(rule, inbound, true) } else { Vec::new() },
-            possible: regions(rule, inbound, false),
+        .map(|rule| {
+            let certain = if is_certain(rule) { regions(rule, inbound, true) } else { Vec::new() };
+            let possible = regions(rule, inbound, false);
+            let around = [Hull::around(&certain), Hull::around(&possible)];
+            Ranked { rule, certain, possible, around }
         })
         .collect()
 }
@@ -158,6 +181,7 @@ fn hidden(own: &Ranked<'_>, before: &[Ranked<'_>]) -> Option<Vec<(Origin, Option
     }
     let near: Vec<&Ranked<'_>> = before
         .iter()
+        .filter(|b| b.around[0].meets(&own.around[1]))
         .filter(|b| b.certain.iter().any(|c| own.possible.iter().any(|p| c.intersects(p))))
         .collect();
     let takes_all = |list: &[&Ranked<'_>]| rest(&own.possible, list).is_some_and(|r| r.is_empty());

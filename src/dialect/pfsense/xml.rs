@@ -6,6 +6,10 @@ use roxmltree::{Document, Error, NodeType, ParsingOptions};
 
 /// Elements may be nested this deep; a real configuration stays below 20.
 const MAX_DEPTH: u32 = 200;
+/// Attributes of one element: pfSense writes none, OPNsense two.
+const MAX_ATTRIBUTES: u32 = 64;
+/// Declarations of XML namespaces in a file; neither product writes one.
+const MAX_NAMESPACES: u32 = 64;
 
 /// Names that may occur several times in one parent (`listtags()` in `xmlparse.inc`). Any other element given twice makes
 /// pfSense refuse the file.
@@ -49,16 +53,88 @@ const DECIDING: &[&str] = &[
     "virtualip",
 ];
 
-/// Reads a document. DTDs are refused, so no entity can expand.
+/// Reads a document. DTDs are refused, so no entity can expand; what a parser would need more than its bytes for is refused before.
 pub(super) fn parse<'i>(text: &'i str, file: &SourceFile) -> Result<Document<'i>, Diagnostic> {
+    if let Some((at, what)) = excess(text.as_bytes()) {
+        let place = Origin::new(0, at, at + 1);
+        return Err(Diagnostic::error(place, what).help("this is no configuration that pfSense wrote"));
+    }
     let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
-    let doc = Document::parse_with_options(text, options).map_err(|e| explain(&e, file))?;
-    match too_deep(&doc) {
-        Some(origin) => {
-            Err(Diagnostic::error(origin, format!("elements are nested more than {MAX_DEPTH} deep"))
-                .help("this is no configuration that pfSense wrote"))
+    Document::parse_with_options(text, options).map_err(|e| explain(&e, file))
+}
+
+// The first place where a bound is passed. Looks at tags only, as far as it understands them: what is malformed is for the parser to say.
+fn excess(bytes: &[u8]) -> Option<(usize, String)> {
+    let (mut depth, mut namespaces, mut at) = (0u32, 0u32, 0);
+    while let Some(start) = memchr::memchr(b'<', &bytes[at..]).map(|i| at + i) {
+        let rest = &bytes[start..];
+        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")]
+            .iter()
+            .find(|(open, _)| rest.starts_with(open.as_bytes()))
+            .map(|(_, close)| close.as_bytes());
+        if let Some(close) = skipped {
+            at = start + memchr::memmem::find(rest, close)? + close.len();
+            continue;
         }
-        None => Ok(doc),
+        let tag = Tag::read(rest);
+        at = start + tag.length;
+        if rest.starts_with(b"</") {
+            depth = depth.saturating_sub(1);
+            continue;
+        }
+        namespaces += tag.namespaces;
+        depth += 1;
+        if depth > MAX_DEPTH {
+            return Some((start, format!("elements are nested more than {MAX_DEPTH} deep")));
+        }
+        if tag.attributes > MAX_ATTRIBUTES {
+            return Some((start, format!("an element has more than {MAX_ATTRIBUTES} attributes")));
+        }
+        if namespaces > MAX_NAMESPACES {
+            return Some((start, format!("more than {MAX_NAMESPACES} XML namespaces are declared")));
+        }
+        depth -= u32::from(tag.closed);
+    }
+    None
+}
+
+// A tag, as a parser reads it: quoted values may hold anything.
+#[derive(Default)]
+struct Tag {
+    length: usize,
+    attributes: u32,
+    namespaces: u32,
+    closed: bool,
+}
+
+impl Tag {
+    fn read(bytes: &[u8]) -> Self {
+        let mut tag = Tag::default();
+        let mut at = 1;
+        let mut name = 0;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'>' => {
+                    tag.closed = bytes[at - 1] == b'/';
+                    at += 1;
+                    break;
+                }
+                b'=' => {
+                    tag.attributes += 1;
+                    tag.namespaces += u32::from(bytes[name..at].starts_with(b"xmlns"));
+                }
+                b'"' | b'\'' => {
+                    let end = memchr::memchr(*byte, &bytes[at + 1..]);
+                    at = end.map_or(bytes.len(), |e| at + 1 + e);
+                    name = at + 1;
+                }
+                b if b.is_ascii_whitespace() => name = at + 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        tag.length = at.min(bytes.len());
+        tag
     }
 }
 
@@ -98,17 +174,6 @@ fn is_cut(bytes: &[u8]) -> bool {
     // What may stand behind the closing tag is a comment: the tag is looked for in the last bytes only.
     memchr::memmem::find(&tail[tail.len().saturating_sub(4096)..], &closing).is_none()
         && !tail.ends_with(b"/>")
-}
-
-fn too_deep(doc: &Document<'_>) -> Option<Origin> {
-    let mut stack = vec![(doc.root_element(), 1u32)];
-    while let Some((node, depth)) = stack.pop() {
-        if depth > MAX_DEPTH {
-            return Some(Origin::new(0, node.range().start, node.range().start + 1));
-        }
-        stack.extend(node.children().filter(|c| c.is_element()).map(|c| (c, depth + 1)));
-    }
-    None
 }
 
 /// Elements that stand twice where only one may be, in the sections that decide about packets: the second of each.
@@ -314,9 +379,28 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded() {
-        let text = format!("{}{}", "<a>".repeat(300_000), "</a>".repeat(300_000));
-        let d = parse(&text, &SourceFile::new("deep.xml", text.as_str())).expect_err("too deep");
-        assert!(d.message.contains("nested"));
+    fn what_costs_more_than_its_bytes_is_refused() {
+        let attributes: String = (0..300_000).map(|i| format!(" a{i}=\">\"")).collect();
+        let spaces = |n: usize| (0..n).map(|i| format!("<a xmlns:n{i}='u'>")).collect::<String>();
+        for (text, words) in [
+            (format!("{}{}", "<a>".repeat(300_000), "</a>".repeat(300_000)), "nested"),
+            (format!("<a{attributes}/>"), "attributes"),
+            (format!("<a>{}</a>", "<b xmlns='u'/>".repeat(300_000)), "namespaces"),
+            (spaces(100), "namespaces"),
+        ] {
+            let d = parse(&text, &SourceFile::new("c.xml", text.as_str())).expect_err(words);
+            assert!(d.message.contains(words), "{}", d.message);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_deep_is_read() {
+        let text = format!(
+            "<a><!-- {0} --><b c='{1}'><![CDATA[{0}]]></b>{2}<?p {0} ?></a>",
+            "<a>".repeat(300),
+            ">".repeat(300),
+            "<a/>".repeat(300)
+        );
+        parse(&text, &SourceFile::new("c.xml", text.as_str())).expect("shallow");
     }
 }
