@@ -36,14 +36,15 @@ impl IntervalSet {
         if !all.is_sorted() {
             all.sort_unstable();
         }
-        let mut out: Vec<(Value, Value)> = Vec::with_capacity(all.len());
-        for (lo, hi) in all {
-            match out.last_mut() {
-                Some(last) if last.1 == Value::MAX || lo <= last.1 + 1 => last.1 = last.1.max(hi),
-                _ => out.push((lo, hi)),
+        // In place: a set of a million intervals is not held twice.
+        all.dedup_by(|next, last| {
+            let meets = last.1 == Value::MAX || next.0 <= last.1 + 1;
+            if meets {
+                last.1 = last.1.max(next.1);
             }
-        }
-        Self { ranges: out }
+            meets
+        });
+        Self { ranges: all }
     }
 
     /// The intervals, ascending.

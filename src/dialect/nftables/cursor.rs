@@ -1,6 +1,7 @@
 //! A place in nft text: the current token, looking ahead, and finding where a statement ends.
 
 use super::lexer::{Kind, Lexer, Token};
+use super::v4;
 use crate::source::{Diagnostic, Origin};
 use std::borrow::Cow;
 
@@ -112,6 +113,27 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes IPv4 addresses, prefixes and ranges, each with the comma behind it, from the current token on as long as nothing else comes:
+    /// lowest and highest address, and place.
+    pub(super) fn plain_addresses(&mut self, take: &mut dyn FnMut(u32, u32, Origin)) {
+        let end = self.lexer.end();
+        let mut at = self.token.start;
+        let mut done = at;
+        while let Some((lo, hi, length)) = v4::element(&self.bytes[at..end]) {
+            let mut next = at + length;
+            next += blank(&self.bytes[next..end]);
+            if self.bytes[..end].get(next) != Some(&b',') {
+                break;
+            }
+            take(lo, hi, Origin::new(self.file as usize, at, at + length));
+            done = next + 1;
+            at = done + blank_lines(&self.bytes[done..end]);
+        }
+        if done > self.token.start {
+            *self = Self::new(self.bytes, Origin::new(self.file as usize, done, end));
+        }
+    }
+
     pub(super) fn skip_newlines(&mut self) {
         while self.kind() == Kind::Newline {
             self.advance();
@@ -195,7 +217,18 @@ impl<'a> Cursor<'a> {
             jumps = self.at_word("jump") || self.at_word("goto");
             previous = self.kind();
             seen(self);
+            if matches!(previous, Kind::Comma | Kind::OpenBrace) && open.last().is_some_and(|b| !b.1) {
+                self.lexer.skip_plain_list();
+            }
             self.advance();
         }
     }
+}
+
+fn blank(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+fn blank_lines(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n')).count()
 }

@@ -77,6 +77,33 @@ impl<'a> Lexer<'a> {
         Self { bytes, at: start.min(end), end }
     }
 
+    /// Behind a comma or brace of a list: passes over numbers, addresses and commas up to the last comma of the run, the next token. Lines end
+    /// only behind commas there. Stays where it is if there is no such comma.
+    pub(super) fn skip_plain_list(&mut self) {
+        let mut at = self.at;
+        let mut comma = None;
+        let mut newlines_allowed = true;
+        while at < self.end {
+            match self.bytes[at] {
+                b'0'..=b'9' | b'.' | b'/' => newlines_allowed = false,
+                b',' => {
+                    comma = Some(at);
+                    newlines_allowed = true;
+                }
+                b' ' | b'\t' => {}
+                b'\n' if newlines_allowed => {}
+                _ => break,
+            }
+            at += 1;
+        }
+        self.at = comma.unwrap_or(self.at);
+    }
+
+    /// Where the text ends.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
     fn peek(&self, offset: usize) -> u8 {
         if self.at + offset < self.end { self.bytes[self.at + offset] } else { 0 }
     }

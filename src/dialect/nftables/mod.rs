@@ -26,6 +26,7 @@ mod show;
 mod suggest;
 mod symbols;
 mod syntax;
+mod v4;
 
 use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
 use crate::model::{Builder, Firewall};

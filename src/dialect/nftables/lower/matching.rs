@@ -192,7 +192,7 @@ impl<'a> Lower<'a> {
             }
             ExprKind::Masked(value, mask) => {
                 let (v, m) = (self.flag_value(ty, value)?, self.flag_value(ty, mask)?);
-                let text = format!("({} & {m}) {} {v}", subject.text(), if negated { "!=" } else { "==" });
+                let text = || format!("({} & {m}) {} {v}", subject.text(), if negated { "!=" } else { "==" });
                 let wanted = Wanted::Test(Box::new(move |x| (x & m == v) != negated));
                 self.constrain(rule, conj, subject, wanted, &text)
             }
@@ -261,7 +261,7 @@ impl<'a> Lower<'a> {
             Op::Implicit if ty.is_flags() && !masked_left => Box::new(move |x| x & lo != 0),
             Op::NoneOf => Box::new(move |x| x & lo == 0),
             Op::Implicit | Op::Equal => {
-                let text = constant_text(subject, "", ty, lo, hi);
+                let text = || constant_text(subject, "", ty, lo, hi);
                 return self.constrain(rule, conj, subject, Wanted::Set(IntervalSet::range(lo, hi)), &text);
             }
             Op::NotEqual if subject.selector.meaning == Meaning::Opaque && !subject.selector.optional => {
@@ -270,7 +270,7 @@ impl<'a> Lower<'a> {
                 return Ok(());
             }
             Op::NotEqual => {
-                let text = constant_text(subject, "!= ", ty, lo, hi);
+                let text = || constant_text(subject, "!= ", ty, lo, hi);
                 let all = IntervalSet::range(0u8, max);
                 return self.constrain(
                     rule,
@@ -291,11 +291,12 @@ impl<'a> Lower<'a> {
             Op::Greater => hi.checked_add(1).map_or(IntervalSet::EMPTY, |n| IntervalSet::range(n, max)),
             Op::GreaterEqual => IntervalSet::range(lo, max),
             _ => {
-                let text = constant_text(subject, if op == Op::NoneOf { "! " } else { "any " }, ty, lo, hi);
+                let sign = if op == Op::NoneOf { "! " } else { "any " };
+                let text = || constant_text(subject, sign, ty, lo, hi);
                 return self.constrain(rule, conj, subject, Wanted::Test(test), &text);
             }
         };
-        let text = constant_text(subject, &format!("{} ", op.sign()), ty, lo, hi);
+        let text = || constant_text(subject, &format!("{} ", op.sign()), ty, lo, hi);
         self.constrain(rule, conj, subject, Wanted::Set(bounds), &text)
     }
 
@@ -436,7 +437,7 @@ impl<'a> Lower<'a> {
                 }
             };
             let words = if name.is_empty() { "{ … }" } else { name };
-            return self.constrain(rule, conj, subject, wanted, &text(words));
+            return self.constrain(rule, conj, subject, wanted, &|| text(words));
         }
         // Some elements are certain; of the others it is unknown whether they are there.
         let mut listed = Conjunction::default();
@@ -456,11 +457,11 @@ impl<'a> Lower<'a> {
         self.unclear = true;
         if negated {
             let all = IntervalSet::range(0u8, ty.max());
-            self.constrain(rule, conj, subject, Wanted::Set(all.minus(&set)), &text)?;
+            self.constrain(rule, conj, subject, Wanted::Set(all.minus(&set)), &|| text.clone())?;
             conj.term(Term::opaque(c, true));
             return Ok(());
         }
-        self.constrain(rule, &mut listed, subject, Wanted::Set(set), &text)?;
+        self.constrain(rule, &mut listed, subject, Wanted::Set(set), &|| text.clone())?;
         let outside = conj.protocols(&self.b);
         let listed = listed.finish(&mut self.b, rule.families(), outside.as_ref(), rule.at);
         let unknown = Term::opaque(c, false);
@@ -495,11 +496,11 @@ impl<'a> Lower<'a> {
         conj: &mut Conjunction,
         subject: &Subject<'a>,
         wanted: Wanted,
-        text: &str,
+        text: &dyn Fn() -> String,
     ) -> Parsed<()> {
         let s = &subject.selector;
         if subject.strange.is_some() {
-            self.opaque_term(rule, conj, s, text, false);
+            self.opaque_term(rule, conj, s, &text(), false);
             return Ok(());
         }
         let pool = &self.b.firewall().sets;
@@ -537,7 +538,7 @@ impl<'a> Lower<'a> {
             Meaning::NfProto => families(conj, test(2), test(10)),
             // A tag of a virtual network may have been taken off the packet, or not.
             Meaning::EtherType if test(0x8100) || test(0x88a8) => {
-                self.opaque_term(rule, conj, s, text, false)
+                self.opaque_term(rule, conj, s, &text(), false)
             }
             Meaning::EtherType => families(conj, test(0x0800), test(0x86dd)),
             Meaning::AddressType(field) => {
@@ -558,7 +559,7 @@ impl<'a> Lower<'a> {
                     (true, _) => types = types.with(AddressTypes::OTHER),
                     // Some of the rarer kinds only: the model keeps them together.
                     (false, true) => {
-                        self.opaque_term(rule, conj, s, text, false);
+                        self.opaque_term(rule, conj, s, &text(), false);
                         return Ok(());
                     }
                     _ => {}
@@ -576,10 +577,10 @@ impl<'a> Lower<'a> {
             }
             Meaning::AnyPort(field) => {
                 let set: IntervalSet = (0..=0xffffu128).filter(|v| test(*v)).collect();
-                conj.any_port(field, set, text.to_owned());
+                conj.any_port(field, set, text());
             }
             Meaning::Field(_) | Meaning::Mac => return self.field_values(rule, conj, subject, wanted, text),
-            Meaning::Opaque => self.opaque_term(rule, conj, s, text, false),
+            Meaning::Opaque => self.opaque_term(rule, conj, s, &text(), false),
         }
         Ok(())
     }
@@ -591,7 +592,7 @@ impl<'a> Lower<'a> {
         conj: &mut Conjunction,
         subject: &Subject<'a>,
         wanted: Wanted,
-        text: &str,
+        text: &dyn Fn() -> String,
     ) -> Parsed<()> {
         let (field, all) = match (subject.selector.meaning, subject.selector.family) {
             (Meaning::Mac, _) => (Field::Mac, IntervalSet::range(1u8, Field::Mac.max())),
@@ -610,7 +611,7 @@ impl<'a> Lower<'a> {
             Wanted::NotStored(id) => all.minus(pool.get(id)),
             Wanted::Set(set) => set,
             Wanted::Test(_) => {
-                self.opaque_term(rule, conj, &subject.selector, text, false);
+                self.opaque_term(rule, conj, &subject.selector, &text(), false);
                 return Ok(());
             }
         };
@@ -621,12 +622,18 @@ impl<'a> Lower<'a> {
         };
         match set {
             Some(set) => conj.field(&self.b, field, FieldSet::Owned(set.intersect(&all))),
-            None => self.opaque_term(rule, conj, &subject.selector, text, false),
+            None => self.opaque_term(rule, conj, &subject.selector, &text(), false),
         }
         Ok(())
     }
 
-    fn state_term(&mut self, rule: &RuleState, conj: &mut Conjunction, set: IntervalSet, text: &str) {
+    fn state_term(
+        &mut self,
+        rule: &RuleState,
+        conj: &mut Conjunction,
+        set: IntervalSet,
+        text: &dyn Fn() -> String,
+    ) {
         let all = Field::State.all();
         if set.covers(&all) {
             return;
@@ -638,7 +645,7 @@ impl<'a> Lower<'a> {
                 conj.term(term);
             }
             When::Unclear => {
-                let text = format!("{text} (at priority -200)");
+                let text = format!("{} (at priority -200)", text());
                 let why = "whether connection tracking comes first depends on the order of registration";
                 self.unclear = true;
                 let term = self.b.opaque(&text, why, false, rule.at);
@@ -682,7 +689,7 @@ impl<'a> Lower<'a> {
         subject: &Subject<'a>,
         register: Register,
         wanted: &Wanted,
-        text: &str,
+        text: &dyn Fn() -> String,
     ) -> Parsed<()> {
         if register == Register::ConnMark && rule.when == When::Before {
             // Without a connection there is no mark to compare.
@@ -695,13 +702,14 @@ impl<'a> Lower<'a> {
             Wanted::Stored(id) => self.b.firewall().sets.get(*id).clone(),
             Wanted::NotStored(id) => IntervalSet::range(0u8, full).minus(self.b.firewall().sets.get(*id)),
             Wanted::Test(_) => {
-                self.opaque_term(rule, conj, &subject.selector, text, false);
+                self.opaque_term(rule, conj, &subject.selector, &text(), false);
                 return Ok(());
             }
         };
         let set = set.intersect(&IntervalSet::range(0u8, full));
         let Some((mask, flip)) = subject.mask_and_flip(full) else {
-            self.opaque_register(rule, conj, register, text);
+            let text = text();
+            self.volatile_term(rule, conj, &text, "marks are followed only through masks", false);
             return Ok(());
         };
         // The fewer tests of value and complement.
@@ -727,12 +735,6 @@ impl<'a> Lower<'a> {
             }
         }
         Ok(())
-    }
-
-    // A shifted mark and the like: its value is known to the evaluator only as a whole.
-    fn opaque_register(&mut self, rule: &RuleState, conj: &mut Conjunction, register: Register, text: &str) {
-        let _ = register;
-        self.volatile_term(rule, conj, text, "marks are followed only through masks", false);
     }
 
     pub(super) fn opaque_term(
@@ -955,14 +957,13 @@ impl<'a> Lower<'a> {
             }
             Key::Set(set) => {
                 let ty = subject.selector.ty;
-                let words = braces(&set_text(ty, set));
-                let (set, sign) = if negated {
+                let (wanted, sign) = if negated {
                     (typed(ty, IntervalSet::range(0u8, ty.max()).minus(set)), "!= ")
                 } else {
                     (set.clone(), "")
                 };
-                let text = format!("{} {sign}{words}", subject.text());
-                self.constrain(rule, conj, subject, Wanted::Set(set), &text)
+                let text = || format!("{} {sign}{}", subject.text(), braces(&set_text(ty, set)));
+                self.constrain(rule, conj, subject, Wanted::Set(wanted), &text)
             }
         }
     }

@@ -11,6 +11,7 @@ use super::lexer::Kind;
 use super::scope::{Body, Scopes};
 use super::syntax::*;
 use crate::source::{Origin, SourceFile};
+pub(super) use elements::Plain;
 use std::cell::Cell;
 use std::sync::Arc;
 
