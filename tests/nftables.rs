@@ -401,6 +401,43 @@ fn one_run_reports_every_error_and_reads_the_rest() {
 }
 
 #[test]
+fn where_a_chain_or_file_cannot_be_read_nothing_is_certain() {
+    let (in22, in23) = ("input eth0 tcp 10.0.0.1:1 > 10.0.0.2:22", "input eth0 tcp 10.0.0.1:1 > 10.0.0.2:23");
+    let out = "output eth0 tcp 10.0.0.2:1 > 10.0.0.1:22";
+    let good = input("tcp dport 22 accept");
+    for text in [
+        // A file that is not there, a table that is none, a chain whose hook is lost, a block that is never closed.
+        format!("include \"absent.nft\"\n{good}"),
+        format!("tabel inet u {{\n chain c {{\n }}\n}}\n{good}"),
+        format!(
+            "{good}table inet u {{\n chain c {{\n type filter hok input priority 0; policy drop;\n }}\n}}\n"
+        ),
+        format!("{good}table inet u {{\n chain c {{\n"),
+    ] {
+        let f = read(&text);
+        assert!(f.ledger.not_understood > 0);
+        for packet in [in22, in23, out] {
+            assert_eq!(verdict(&f, packet), Undecided, "{packet}: {text}");
+        }
+    }
+    // A rule that cannot be read is unknown itself, and a variable costs those rules that name it.
+    let f =
+        read(&format!("define x = 1\ndefine x = 2\n{}", input("tcp dport 22 accept\ntcp dprt 23 accept")));
+    assert_eq!((verdict(&f, in22), verdict(&f, in23), verdict(&f, out)), (Accept, Undecided, Accept));
+    // A part of a set: who else is in it is not known.
+    let set = "set s { type ipv4_addr; elments = { 10.0.0.9 }; elements = { 10.0.0.1 }; }";
+    let text = input("ip saddr @s accept").replace("chain other", &format!("{set}\n chain other"));
+    let f = read(&text);
+    assert_eq!(
+        (verdict(&f, in22), verdict(&f, &in22.replace(".0.1:1", ".0.3:1"))),
+        (Accept, Undecided),
+        "{text}"
+    );
+    let json = r#"{"nftables": [{"table": {"family": "ip", "name": "t"}}, {"chian": {}}]}"#;
+    assert_eq!(verdict(&read(json), in22), Undecided);
+}
+
+#[test]
 fn bad_input_is_an_error_and_no_more() {
     for (text, message) in [
         ("table ip t {\n chain c {\n accept\n", "a block that is never closed"),
@@ -431,6 +468,13 @@ fn bad_input_is_an_error_and_no_more() {
         "}".repeat(10_000)
     );
     assert!(errors(&deep).iter().any(|e| e.2.contains("nested deeper")), "{:?}", errors(&deep).first());
+    let flags =
+        format!("table ip t {{\n chain c {{\n meta mark {}\n }}\n}}\n", vec!["1"; 100_000].join(" | "));
+    assert!(
+        errors(&flags).iter().any(|e| e.2.contains("operators in a row")),
+        "{:?}",
+        errors(&flags).first()
+    );
     let only_braces = "{".repeat(10_000);
     assert!(!errors(&only_braces).is_empty());
     let mut laughs = "define v0 = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }\n".to_owned();
@@ -460,15 +504,20 @@ fn files_are_included_from_the_inputs_folder_only() {
     write("vars.nft", "define admin = 192.0.2.0/24\n");
     write("loop.nft", "include \"loop.nft\"\n");
     write("chain.nft", "table ip t {\n chain in {\n ip saddr $admin tcp dport 23 accept\n }\n}\n");
-    let main = write(
-        "main.nft",
-        "include \"vars.nft\"\ninclude \"empty.d/*.nft\"\n\
+    let good = "include \"vars.nft\"\ninclude \"empty.d/*.nft\"\n\
          table ip t {\n chain in {\n type filter hook input priority 0; policy drop;\n }\n}\n\
-         include \"chain.nft\"\ninclude \"loop.nft\"\ninclude \"/etc/hostname\"\ninclude \"gone.nft\"\n",
-    );
-    let text = std::fs::read(&main).unwrap();
-    let file = SourceFile::new(main.to_str().unwrap(), text);
-    let f = Nftables.read(&[file], &ReadOptions::default());
+         include \"chain.nft\"\n";
+    let read_main = |text: &str| {
+        let path = write("main.nft", text);
+        Nftables.read(&[SourceFile::new(path.to_str().unwrap(), text)], &ReadOptions::default())
+    };
+    let f = read_main(good);
+    assert!(f.diagnostics.is_empty(), "{:?}", f.diagnostics);
+    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:1 > 10.0.0.2:23"), Accept);
+    assert_eq!(verdict(&f, "input eth0 tcp 198.51.100.1:1 > 10.0.0.2:23"), Drop);
+    // What is not read may hold any rule: then nothing is certain.
+    let f =
+        read_main(&format!("{good}include \"loop.nft\"\ninclude \"/etc/hostname\"\ninclude \"gone.nft\"\n"));
     let messages: Vec<_> = f.diagnostics.iter().map(|d| d.message.as_str()).collect();
     assert_eq!(
         messages,
@@ -478,8 +527,7 @@ fn files_are_included_from_the_inputs_folder_only() {
             "the file `gone.nft` does not exist"
         ]
     );
-    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:1 > 10.0.0.2:23"), Accept);
-    assert_eq!(verdict(&f, "input eth0 tcp 198.51.100.1:1 > 10.0.0.2:23"), Drop);
+    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:1 > 10.0.0.2:23"), Undecided);
     assert!(f.files.iter().any(|f| f.path.ends_with("/chain.nft")));
 }
 

@@ -75,12 +75,13 @@ fn read_text(file: &Arc<SourceFile>) -> Firewall {
         snippets: &snippets,
         ruleset: &loaded.ruleset,
         diagnostics: loaded.diagnostics,
+        lost: loaded.lost,
     })
 }
 
 fn read_json(file: &Arc<SourceFile>) -> Firewall {
     let document = Document::parse(file.bytes());
-    let (ruleset, snippets, diagnostics) = json::load(&document);
+    let (ruleset, snippets, diagnostics, lost) = json::load(&document);
     let (scopes, expansions) = (scope::Scopes::new(), Cell::new(0));
     let files: Vec<_> = std::iter::once(file).chain(&snippets.files).map(Arc::clone).collect();
     lower::lower(lower::Input {
@@ -90,6 +91,7 @@ fn read_json(file: &Arc<SourceFile>) -> Firewall {
         snippets: &snippets,
         ruleset: &ruleset,
         diagnostics,
+        lost,
     })
 }
 

@@ -5,6 +5,7 @@ use super::scope::{Body, ScopeId};
 use crate::source::Origin;
 use crate::source::json::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::VecDeque;
 
 /// Where a rule, an element list or a type stands, not yet read.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +108,7 @@ pub(super) struct Chain<'d> {
     pub(super) base: Option<Base>,
     /// Every statement of a policy: whether it is drop, and where.
     pub(super) policies: Vec<(bool, Origin)>,
-    pub(super) rules: Vec<Source<'d>>,
+    pub(super) rules: VecDeque<Source<'d>>,
     /// Order of creation among all chains.
     pub(super) born: u32,
 }
@@ -146,6 +147,8 @@ pub(super) struct SetDeclaration<'d> {
     pub(super) dynamic: bool,
     /// Elements expire unless they say otherwise.
     pub(super) expires: bool,
+    /// A part of it could not be read.
+    pub(super) broken: bool,
     /// Elements may carry a time.
     pub(super) timeouts: bool,
     /// Changes in order: whether added, and what.
@@ -220,7 +223,7 @@ impl<'d> Table<'d> {
             at,
             base: None,
             policies: Vec::new(),
-            rules: Vec::new(),
+            rules: VecDeque::new(),
             born,
         });
         self.chain_index.insert(name.to_owned(), i);
@@ -266,6 +269,7 @@ impl<'d> Table<'d> {
                     value: None,
                     dynamic: false,
                     expires: false,
+                    broken: false,
                     timeouts: false,
                     changes: Vec::new(),
                 });

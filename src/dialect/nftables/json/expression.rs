@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dialect::nftables::datatype::{Type, number};
+use crate::dialect::nftables::parse::MAX_OPERATORS;
 use crate::dialect::nftables::selector::{self, Selector};
 use crate::dialect::nftables::show;
 use crate::packet::Family;
@@ -79,6 +80,10 @@ impl<'a> Reader<'a> {
             "<<" => BitOp::ShiftLeft,
             _ => BitOp::ShiftRight,
         };
+        if operands.items().nth(MAX_OPERATORS).is_some() {
+            let message = format!("more than {MAX_OPERATORS} operands in a row are not read");
+            return Err(SyntaxError::new(self.at(v), message));
+        }
         let mut out: Option<Expr<'a>> = None;
         for i in operands.items() {
             let next = self.expression(i)?;

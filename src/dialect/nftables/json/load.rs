@@ -12,20 +12,22 @@ struct Loader<'d> {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads the document of file number 0.
+/// Reads the document of file number 0. The place is that of the first object that could not be read: what stands there may change everything.
 pub(in crate::dialect::nftables) fn load<'d>(
     document: &'d Document<'d>,
-) -> (Ruleset<'d>, Snippets, Vec<Diagnostic>) {
+) -> (Ruleset<'d>, Snippets, Vec<Diagnostic>, Option<Origin>) {
     let mut l = Loader {
         ruleset: Ruleset::default(),
         snippets: Snippets::default(),
         diagnostics: document.problems().iter().map(|p| p.diagnostic(0)).collect(),
     };
+    let mut lost = l.diagnostics.first().map(|d| d.origin);
     let list = document.root().and_then(|r| r.get("nftables"));
     match list {
         Some(list) if list.kind() == Kind::Array => {
             for item in list.items() {
                 if let Err(e) = l.item(item) {
+                    lost.get_or_insert(e.at);
                     l.diagnostics.push(e.diagnostic());
                 }
             }
@@ -33,10 +35,11 @@ pub(in crate::dialect::nftables) fn load<'d>(
         _ => {
             let at = document.root().map_or_else(Origin::default, |r| r.origin(0));
             let e = SyntaxError::new(at, "the list \"nftables\" is missing");
+            lost.get_or_insert(at);
             l.diagnostics.push(e.help("this is not the output of `nft -j list ruleset`").diagnostic());
         }
     }
-    (l.ruleset, l.snippets, l.diagnostics)
+    (l.ruleset, l.snippets, l.diagnostics, lost)
 }
 
 fn wrong(v: Value<'_>, message: impl Into<String>) -> SyntaxError {

@@ -4,10 +4,11 @@ use super::*;
 use crate::dialect::nftables::ruleset::{Base, Source, TypeSpec, priority_named};
 
 impl Loader {
-    /// Runs `statement` for each statement of the block at the cursor. A broken statement costs itself only.
+    /// Runs `statement` for each statement of the block at the cursor. A broken statement costs itself only, and goes to `broken`.
     fn block<'a>(
         &mut self,
         cursor: &mut Cursor<'a>,
+        broken: &mut dyn FnMut(&mut Self, SyntaxError),
         statement: &mut dyn FnMut(&mut Self, &mut Cursor<'a>) -> Result<(), SyntaxError>,
     ) {
         let open = cursor.here();
@@ -23,13 +24,13 @@ impl Loader {
                 }
                 Kind::End => {
                     let e = SyntaxError::new(open, "a block that is never closed");
-                    return self.report(e.help("a `}` is missing before the end of the text"));
+                    return self.lose(e.help("a `}` is missing before the end of the text"));
                 }
                 _ => {
                     let start = cursor.token.start;
                     let read = statement(self, cursor).and_then(|()| end_of_statement(cursor));
                     if let Err(e) = read {
-                        self.report(e);
+                        broken(self, e);
                         cursor.skim(&mut |_| {});
                         if cursor.token.start == start {
                             cursor.advance();
@@ -43,7 +44,7 @@ impl Loader {
     /// `{ … }` of a table.
     pub(super) fn table_block(&mut self, cursor: &mut Cursor<'_>, t: usize, outside: ScopeId) {
         let scope = self.scopes.open(outside);
-        self.block(cursor, &mut |this, c| this.table_statement(c, t, scope));
+        self.block(cursor, &mut Self::lose, &mut |this, c| this.table_statement(c, t, scope));
     }
 
     fn table_statement(
@@ -141,7 +142,7 @@ impl Loader {
     /// `{ … }` of a chain.
     pub(super) fn chain_block(&mut self, cursor: &mut Cursor<'_>, t: usize, c: usize, outside: ScopeId) {
         let scope = self.scopes.open(outside);
-        self.block(cursor, &mut |this, cursor| {
+        self.block(cursor, &mut Self::lose, &mut |this, cursor| {
             if this.directive(cursor, scope)? {
                 return Ok(());
             }
@@ -173,7 +174,7 @@ impl Loader {
                 }
                 _ => {
                     let body = this.rule_body(cursor, t, scope);
-                    this.ruleset.tables[t].chains[c].rules.push(Source::Text(body));
+                    this.ruleset.tables[t].chains[c].rules.push_back(Source::Text(body));
                     Ok(())
                 }
             }
@@ -298,7 +299,11 @@ impl Loader {
     /// `{ … }` of a set or map.
     pub(super) fn set_block(&mut self, cursor: &mut Cursor<'_>, t: usize, name: &str, outside: ScopeId) {
         let scope = self.scopes.open(outside);
-        self.block(cursor, &mut |this, c| this.set_statement(c, t, name, scope));
+        let mut broken = |this: &mut Self, e: SyntaxError| {
+            this.ruleset.tables[t].declare_set(name, false, e.at).broken = true;
+            this.report(e);
+        };
+        self.block(cursor, &mut broken, &mut |this, c| this.set_statement(c, t, name, scope));
     }
 
     fn set_statement(

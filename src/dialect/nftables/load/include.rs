@@ -117,15 +117,15 @@ impl Loader {
     pub(super) fn include(&mut self, name: &str, at: Origin, scope: ScopeId) {
         let files = match self.folder.find(name) {
             Ok(files) => files,
-            Err((message, help)) => return self.report(SyntaxError::new(at, message).help(help)),
+            Err((message, help)) => return self.lose(SyntaxError::new(at, message).help(help)),
         };
         for (real, shown) in files {
             if self.folder.open.contains(&real) {
-                self.report(SyntaxError::new(at, format!("`{name}` includes itself")));
+                self.lose(SyntaxError::new(at, format!("`{name}` includes itself")));
                 continue;
             }
             if self.folder.open.len() > MAX_DEPTH {
-                self.report(SyntaxError::new(
+                self.lose(SyntaxError::new(
                     at,
                     format!("files include files deeper than {MAX_DEPTH} levels"),
                 ));
@@ -134,11 +134,11 @@ impl Loader {
             let bytes = match std::fs::read(&real) {
                 Ok(b) if b.len() <= crate::source::MAX_BYTES => b,
                 Ok(_) => {
-                    self.report(SyntaxError::new(at, format!("`{name}` is too large")));
+                    self.lose(SyntaxError::new(at, format!("`{name}` is too large")));
                     continue;
                 }
                 Err(e) => {
-                    self.report(SyntaxError::new(at, format!("`{name}` cannot be read: {e}")));
+                    self.lose(SyntaxError::new(at, format!("`{name}` cannot be read: {e}")));
                     continue;
                 }
             };

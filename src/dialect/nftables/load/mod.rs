@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) scopes: Scopes,
     pub(super) ruleset: Ruleset<'static>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Where a table, chain, command or file could not be read: what stands there may change everything.
+    pub(super) lost: Option<Origin>,
 }
 
 /// Reads a file and all that it includes.
@@ -33,6 +35,7 @@ pub(super) fn load(file: &Arc<SourceFile>) -> Loaded {
         scopes: Scopes::new(),
         ruleset: Ruleset::default(),
         diagnostics: Vec::new(),
+        lost: None,
     };
     loader.carriage_return(0);
     loader.file(0, Scopes::GLOBAL);
@@ -41,6 +44,7 @@ pub(super) fn load(file: &Arc<SourceFile>) -> Loaded {
         scopes: loader.scopes,
         ruleset: loader.ruleset,
         diagnostics: loader.diagnostics,
+        lost: loader.lost,
     }
 }
 
@@ -50,9 +54,16 @@ struct Loader {
     scopes: Scopes,
     ruleset: Ruleset<'static>,
     diagnostics: Vec<Diagnostic>,
+    lost: Option<Origin>,
 }
 
 impl Loader {
+    // Reports a problem by which more than one rule or element is lost.
+    fn lose(&mut self, error: SyntaxError) {
+        self.lost.get_or_insert(error.at);
+        self.report(error);
+    }
+
     fn report(&mut self, error: SyntaxError) {
         if self.diagnostics.len() < MAX_DIAGNOSTICS {
             self.diagnostics.push(error.diagnostic());
@@ -81,7 +92,7 @@ impl Loader {
                 _ => {
                     let read = self.command(&mut cursor, scope).and_then(|()| end_of_statement(&cursor));
                     if let Err(e) = read {
-                        self.report(e);
+                        self.lose(e);
                         recover(&mut cursor);
                     }
                 }

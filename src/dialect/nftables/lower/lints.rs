@@ -3,6 +3,7 @@
 use super::values::{Key, Row};
 use super::*;
 use crate::dialect::nftables::facts::{Always, Covered, Policies, Shadow, Unused};
+use crate::dialect::nftables::ruleset::SetDeclaration;
 use crate::dialect::nftables::selector::Meaning;
 use crate::packet::Value;
 use std::cmp::Reverse;
@@ -135,9 +136,13 @@ impl<'a> Lower<'a> {
     // A variable that the set is filled from holds the same, and is no trap.
     fn shadowed_sets(&mut self) {
         let scopes = self.context.scopes;
+        let mut named: FxHashMap<&str, Vec<&SetDeclaration<'a>>> = FxHashMap::default();
+        for set in self.ruleset.tables.iter().flat_map(|t| &t.sets) {
+            named.entry(&set.name).or_default().push(set);
+        }
         for definition in scopes.definitions() {
-            for set in self.ruleset.tables.iter().flat_map(|t| &t.sets) {
-                let Some(scope) = set.scope.filter(|_| set.name == definition.name) else { continue };
+            for set in named.get(definition.name.as_str()).into_iter().flatten() {
+                let Some(scope) = set.scope else { continue };
                 let meet = scopes.within(scope, definition.scope) || scopes.within(definition.scope, scope);
                 if meet && !self.is_filled_from(set, &definition.name) {
                     let name = set.name.clone();
@@ -147,11 +152,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn is_filled_from(
-        &self,
-        set: &crate::dialect::nftables::ruleset::SetDeclaration<'a>,
-        name: &str,
-    ) -> bool {
+    fn is_filled_from(&self, set: &SetDeclaration<'a>, name: &str) -> bool {
         let [(true, Source::Text(body))] = set.changes[..] else { return false };
         let bytes = self.context.files.get(body.at.file as usize).map_or(&[][..], |f| f.bytes());
         let text = bytes.get(body.at.start as usize..body.at.end as usize).unwrap_or_default();

@@ -4,6 +4,7 @@ mod assign;
 mod conjunction;
 mod graph;
 mod lints;
+mod lost;
 mod map;
 mod matching;
 mod nat;
@@ -24,7 +25,7 @@ use crate::model::{
 use crate::packet::{Family, Field};
 use crate::source::{Diagnostic, Origin, SourceFile};
 use conjunction::Conjunction;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use values::Contents;
@@ -37,6 +38,8 @@ pub(super) struct Input<'a> {
     pub(super) snippets: &'a json::Snippets,
     pub(super) ruleset: &'a Ruleset<'a>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Where more than a rule or element could not be read.
+    pub(super) lost: Option<Origin>,
 }
 
 /// When a chain runs, as connection tracking goes (`nf_conntrack` registers at priority −200 of prerouting and output).
@@ -62,7 +65,6 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         snippets: input.snippets,
         real_files,
         sets: FxHashMap::default(),
-        used_sets: FxHashSet::default(),
         chains: FxHashMap::default(),
         waiting: Vec::new(),
         untracks,
@@ -77,6 +79,9 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     l.b.firewall_mut().ledger = l.ledger;
     graph::break_cycles(&mut l.b);
     quirks::nat_without_tracking(&mut l.b);
+    if let Some(at) = input.lost {
+        lost::anything(&mut l.b, at);
+    }
     l.b.finish()
 }
 
@@ -90,7 +95,6 @@ struct Lower<'a> {
     snippets: &'a json::Snippets,
     real_files: usize,
     sets: FxHashMap<(usize, usize), Rc<Contents<'a>>>,
-    used_sets: FxHashSet<(usize, usize)>,
     chains: FxHashMap<(usize, usize, When), ChainId>,
     waiting: Vec<(usize, usize, When, ChainId)>,
     // Some rule may switch tracking off.
@@ -307,9 +311,8 @@ impl<'a> Lower<'a> {
     fn unused_elements(&mut self) {
         let ruleset = self.ruleset;
         for (t, table) in ruleset.tables.iter().enumerate() {
-            for set in &table.sets {
-                let used: FxHashSet<_> = self.used_sets.iter().copied().collect();
-                if table.set(&set.name).is_some_and(|s| !used.contains(&(t, s))) && !set.changes.is_empty() {
+            for (s, set) in table.sets.iter().enumerate() {
+                if !self.sets.contains_key(&(t, s)) && !set.changes.is_empty() {
                     let _ = self.contents(t, &set.name, set.at);
                 }
             }

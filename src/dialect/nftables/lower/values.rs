@@ -7,6 +7,7 @@ use crate::dialect::nftables::parse::Plain;
 use crate::dialect::nftables::ruleset::{SetDeclaration, TypeSpec};
 use crate::model::SetId;
 use crate::packet::{IntervalSet, Value, addr};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What a constant stands for.
@@ -222,7 +223,6 @@ impl<'a> Lower<'a> {
             let help = near.map_or_else(String::new, |k| format!("did you mean `@{k}`?"));
             return Err(SyntaxError::new(at, format!("this table has no set `{name}`")).help(help));
         };
-        self.used_sets.insert((table, s));
         if let Some(c) = self.sets.get(&(table, s)) {
             return Ok((s, Rc::clone(c)));
         }
@@ -267,6 +267,8 @@ impl<'a> Lower<'a> {
             Some("the set is filled at run time")
         } else if set.timeouts || set.expires {
             Some("elements of the set come and expire at run time")
+        } else if set.broken {
+            Some("a part of the set could not be read")
         } else {
             None
         };
@@ -275,6 +277,10 @@ impl<'a> Lower<'a> {
         let mut plain = Ranges::default();
         let mut removed: Vec<Row<'a>> = Vec::new();
         for (added, source) in &set.changes {
+            // Deletions in a row are made at once.
+            if *added {
+                remove(&mut plain, &mut contents.rows, std::mem::take(&mut removed));
+            }
             let before = contents.rows.len();
             let mut rows = std::mem::take(&mut contents.rows);
             let simple = if *added && !set.is_map && certain {
@@ -290,10 +296,8 @@ impl<'a> Lower<'a> {
                 removed.extend(rows.split_off(before));
             }
             contents.rows = rows;
-            if !removed.is_empty() {
-                self.remove(&mut plain, &mut contents.rows, std::mem::take(&mut removed));
-            }
         }
+        remove(&mut plain, &mut contents.rows, removed);
         if !certain {
             contents.rows.iter_mut().for_each(|r| r.timed = true);
         }
@@ -396,16 +400,23 @@ impl<'a> Lower<'a> {
         }
         first_error.map_or(Ok(()), Err)
     }
+}
 
-    fn remove(&self, plain: &mut Ranges, rows: &mut Vec<Row<'a>>, removed: Vec<Row<'a>>) {
-        for r in removed {
-            rows.retain(|row| row.keys != r.keys);
-            if let [Key::Set(s)] = &r.keys[..] {
-                let left = std::mem::take(plain).finish().0.minus(s);
-                plain.others.extend_from_slice(left.ranges());
-            }
-        }
+fn remove(plain: &mut Ranges, rows: &mut Vec<Row<'_>>, removed: Vec<Row<'_>>) {
+    if removed.is_empty() {
+        return;
     }
+    let gone: BTreeSet<Vec<Key>> = removed.into_iter().map(|r| r.keys).collect();
+    rows.retain(|row| !gone.contains(&row.keys));
+    let values = IntervalSet::from_ranges(
+        gone.iter()
+            .flat_map(|keys| match &keys[..] {
+                [Key::Set(s)] => s.ranges(),
+                _ => &[],
+            })
+            .copied(),
+    );
+    plain.others = std::mem::take(plain).finish().0.minus(&values).ranges().to_vec();
 }
 
 /// Values of a plain set as they are read. IPv4 addresses stand apart, four times smaller: the longest lists are theirs.

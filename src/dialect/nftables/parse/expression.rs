@@ -3,6 +3,9 @@
 use super::*;
 use crate::dialect::nftables::datatype::number;
 
+/// Each operator in a row makes the tree one level deeper.
+pub(in crate::dialect::nftables) const MAX_OPERATORS: usize = 32;
+
 impl<'a> Parser<'a> {
     fn expr(&self, kind: ExprKind<'a>, start: usize) -> Expr<'a> {
         Expr { kind, at: self.cursor.since(start) }
@@ -81,6 +84,7 @@ impl<'a> Parser<'a> {
     fn bits(&mut self, strength: u8, selectors: bool) -> Parsed<Expr<'a>> {
         let start = self.cursor.token.start;
         let mut left = self.operand(selectors)?;
+        let mut operators = 0;
         loop {
             let (op, binds) = match self.cursor.kind() {
                 Kind::Or => (BitOp::Or, 1),
@@ -100,6 +104,13 @@ impl<'a> Parser<'a> {
             };
             if binds <= strength {
                 return Ok(left);
+            }
+            operators += 1;
+            if operators > MAX_OPERATORS {
+                return Err(SyntaxError::new(
+                    self.cursor.here(),
+                    format!("more than {MAX_OPERATORS} operators in a row are not read"),
+                ));
             }
             self.cursor.advance();
             let right = self.deeper(|p| p.bits(binds, selectors))?;
