@@ -377,3 +377,52 @@ fn what_well_kept_tools_write_is_no_mistake() {
         .collect();
     assert!(alarms.is_empty(), "{}", alarms.join("\n"));
 }
+
+#[test]
+fn a_baseline_accepts_what_is_there_and_nothing_else() {
+    let broken = GOOD.replace("-A INPUT -s 10.1.0.11/32 -p udp -m udp --dport 20081 -j ACCEPT\n", "");
+    let dir = folder(&[("cms.rules", broken.as_bytes())]);
+    let with = |command: &[&'static str], more: &[&'static str]| {
+        let options: Vec<&str> = CMS
+            .into_iter()
+            .take_while(|a| !a.starts_with("--format"))
+            .chain(["--local", "10.1.0.10"])
+            .collect();
+        run_in(dir.path(), &[command, &options, more].concat())
+    };
+    assert_eq!(with(&["check", "cms.rules"], &[]).status, 1);
+    let write = with(&["baseline", "write", "cms.rules"], &[]);
+    assert_eq!(write.status, 0, "{}", write.err);
+    assert!(write.err.contains("havenlint-baseline.json"), "{}", write.err);
+    // Accepted, and still not compliant.
+    let accepted = with(&["check", "cms.rules"], &["--format", "json"]);
+    assert_eq!(accepted.status, 0, "{}", accepted.err);
+    let report = json(&accepted);
+    assert_eq!(state(&report, "SH4-CMS-HEARTBEAT"), ["violated"]);
+    assert_eq!(report["findings"].as_array().unwrap().len(), 0);
+    assert!(with(&["check", "cms.rules"], &[]).out.contains(" waived in 1 file."));
+    assert_eq!(with(&["check", "cms.rules"], &["--no-baseline"]).status, 1);
+    // A new defect counts, wherever the old one moves to.
+    let worse =
+        broken.replace("-A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20081 -j ACCEPT\n", "# moved\n");
+    fs::write(dir.path().join("cms.rules"), worse).unwrap();
+    let again = with(&["check", "cms.rules"], &["--format", "json"]);
+    assert_eq!(again.status, 1, "{}", again.out);
+    let rules: Vec<_> =
+        json(&again)["findings"].as_array().unwrap().iter().map(|f| f["rule"].to_string()).collect();
+    assert!(!rules.contains(&"\"SH4-CMS-HEARTBEAT\"".to_owned()), "{rules:?}");
+    // What is mended leaves the baseline.
+    fs::write(dir.path().join("cms.rules"), GOOD).unwrap();
+    let prune = with(&["baseline", "prune", "cms.rules"], &[]);
+    assert_eq!(prune.status, 0, "{}", prune.err);
+    let left = fs::read_to_string(dir.path().join("havenlint-baseline.json")).unwrap();
+    assert!(!left.contains("SH4-CMS-HEARTBEAT"), "{left}");
+    // A broken one is no reason to pass.
+    fs::write(dir.path().join("havenlint-baseline.json"), "{").unwrap();
+    let bad = with(&["check", "cms.rules"], &[]);
+    assert_eq!(bad.status, 2, "{}", bad.out);
+    assert!(bad.out.contains("havenlint-baseline.json:1:"), "{}", bad.out);
+    // Nothing is accepted on the strength of a file that cannot be read.
+    fs::write(dir.path().join("cms.rules"), "*filter\n-A INPUT -j NOWHERE\nCOMMIT\n").unwrap();
+    assert_eq!(with(&["baseline", "write", "cms.rules"], &[]).status, 2);
+}

@@ -24,6 +24,7 @@ pub mod aws_no_description;
 pub mod aws_stale_reference;
 pub mod aws_unattached;
 pub mod aws_wide_cidr;
+pub mod baseline;
 pub mod conversation;
 pub mod duplicate;
 pub mod empty_chain;

@@ -1,5 +1,6 @@
 //! A whole run: deployment, files, requirements, checks, waivers, report.
 
+use super::baseline::{BASELINE_FILE, Baseline};
 use super::members::members;
 use super::points::{Enforcer, Enforcers, environment};
 use super::requirement::rows;
@@ -42,6 +43,10 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Do not look for a deployment file.
     pub no_config: bool,
+    /// The baseline; `None` = look for one.
+    pub baseline: Option<PathBuf>,
+    /// Use no baseline.
+    pub no_baseline: bool,
     /// Only these rules: ids or prefixes.
     pub select: Vec<String>,
     /// Not these rules.
@@ -66,6 +71,8 @@ pub struct Outcome {
     pub found: bool,
     /// Whether requirements were asked for at all; if not, why.
     pub not_asked: Option<String>,
+    /// Where the baseline stands, or would.
+    pub baseline: PathBuf,
 }
 
 /// The default catalogue's name.
@@ -220,10 +227,23 @@ pub fn run(options: &Options) -> Outcome {
     };
     let today = options.today.unwrap_or_else(|| jiff::Zoned::now().date());
     let declared = deployed.then_some(&deployment);
-    let waived = waive::apply(&mut findings, declared, &sources, today, &flow_of);
+    let mut waived = waive::apply(&mut findings, declared, &sources, today, &flow_of);
     sort(&mut findings);
     names::tell(&mut findings);
     fingerprint::assign(&mut findings);
+    let baseline = baseline_file(options, &deployment);
+    if !options.no_baseline && (options.baseline.is_some() || baseline.is_file()) {
+        match Baseline::read(&baseline) {
+            Ok(b) => waived.extend(b.apply(&mut findings)),
+            Err((line, column, message)) => {
+                let mut p =
+                    trouble(&shown(&baseline), message, "write it anew with `havenlint baseline write`");
+                (p.location.line, p.location.end_line) = (line, line);
+                (p.location.column, p.location.end_column) = (column, column);
+                problems.push(p);
+            }
+        }
+    }
     problems.sort_by(|a, b| a.location.cmp(&b.location).then_with(|| a.message.cmp(&b.message)));
     problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
     let found = !firewalls.is_empty();
@@ -251,7 +271,7 @@ pub fn run(options: &Options) -> Outcome {
         sources,
         rules: all_rules(&catalogue),
     };
-    Outcome { report, found, not_asked }
+    Outcome { report, found, not_asked, baseline }
 }
 
 /// Documentation of every rule: the catalogue's requirements, then the checks.
@@ -260,6 +280,12 @@ pub fn all_rules(catalogue: &Catalogue) -> Vec<RuleDoc> {
     out.extend(registry::CHECKS.iter().map(|c| c.doc()));
     out.extend(waive::docs());
     out
+}
+
+// Named, or beside the deployment file, or here.
+fn baseline_file(options: &Options, deployment: &Deployment) -> PathBuf {
+    let beside = || deployment.file.as_ref().map_or_else(PathBuf::new, |_| deployment.folder.clone());
+    options.baseline.clone().unwrap_or_else(|| beside().join(BASELINE_FILE))
 }
 
 fn sort(findings: &mut [Finding]) {

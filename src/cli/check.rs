@@ -3,16 +3,15 @@
 use super::{Inputs, say, status};
 use crate::check::run::{Options, Outcome, run};
 use crate::finding::{Report, Severity};
-use crate::packet::{IntervalSet, addr};
 use crate::report::{FORMATS, Style};
 use clap::Args;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-/// Find firewall files, apply the catalogue and the hygiene checks, report.
+/// What is judged, and by what.
 #[derive(Debug, Args)]
-pub struct Check {
+pub struct Judged {
     #[command(flatten)]
     inputs: Inputs,
     /// Catalogue: a built-in name, or a file.
@@ -36,6 +35,25 @@ pub struct Check {
     /// Use no deployment file.
     #[arg(long)]
     no_config: bool,
+    /// The baseline; otherwise havenlint-baseline.json beside the deployment file, or in this folder.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// How many files are read and judged at a time; 0 = one for each processor.
+    #[arg(long, short, default_value_t = 0)]
+    jobs: usize,
+    /// Date for reports that carry one, and for waivers, as 2026-03-31.
+    #[arg(long, value_name = "DATE")]
+    date: Option<String>,
+}
+
+/// Find firewall files, apply the catalogue and the hygiene checks, report.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    judged: Judged,
+    /// Count accepted findings too: use no baseline.
+    #[arg(long, conflicts_with = "baseline")]
+    no_baseline: bool,
     /// How to report, and where; may be given several times: human, concise, json, sarif, github, junit, markdown, html.
     #[arg(long, value_name = "FORMAT[=FILE]")]
     format: Vec<String>,
@@ -48,18 +66,12 @@ pub struct Check {
     /// Not these rules.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// How many files are read and judged at a time; 0 = one for each processor.
-    #[arg(long, short, default_value_t = 0)]
-    jobs: usize,
     /// Findings only, no tables.
     #[arg(long, short)]
     quiet: bool,
     /// Counts by rule at the end.
     #[arg(long)]
     statistics: bool,
-    /// Date for reports that carry one, and for waivers, as 2026-03-31.
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
     /// Category of this run, for code scanning with several runs on one commit.
     #[arg(long, value_name = "NAME", default_value = "")]
     category: String,
@@ -79,11 +91,7 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
             return status::TROUBLE;
         }
     };
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.jobs).stack_size(16 << 20).build();
-    let outcome = match threads {
-        Ok(pool) => pool.install(|| run(&options)),
-        Err(_) => run(&options),
-    };
+    let outcome = args.judged.run(&options);
     let missing = !outcome.found && outcome.report.problems.is_empty();
     if missing {
         say("error: no firewall file found: name one, or a folder that holds some");
@@ -123,40 +131,11 @@ fn verdict(args: &Check, outcome: &Outcome) -> u8 {
 }
 
 fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
-    let (read, forced) = args.inputs.options()?;
-    let mut local: Option<IntervalSet> = None;
-    for text in &args.inputs.local {
-        let set =
-            addr::parse(text).ok_or_else(|| format!("--local {text}: not an address, prefix or range"))?;
-        local = Some(local.map_or_else(|| set.clone(), |l| l.union(&set)));
-    }
-    let today = match &args.date {
-        None => None,
-        Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write 2026-03-31"))?),
-    };
-    let mut sets = Vec::new();
-    for spec in &args.set {
-        let Some((name, addresses)) = spec.split_once('=') else {
-            return Err(format!("--set {spec}: write NAME=CIDR[,CIDR…], such as admin=10.0.9.0/24"));
-        };
-        sets.push((name.to_owned(), addresses.to_owned()));
-    }
     let options = Options {
-        paths: args.inputs.paths.clone(),
-        catalogue: args.catalogue.clone(),
-        role: args.role.clone(),
-        phase: args.phase.clone(),
-        site_type: args.site_type.clone(),
-        sets,
-        config: args.config.clone(),
-        no_config: args.no_config,
+        no_baseline: args.no_baseline,
         select: args.select.clone(),
         ignore: args.ignore.clone(),
-        throttled: args.inputs.assume.iter().any(|a| a == "throttled"),
-        read,
-        forced,
-        local,
-        today,
+        ..args.judged.options()?
     };
     let mut targets = Vec::new();
     for spec in &args.format {
@@ -173,11 +152,58 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
     Ok((options, targets))
 }
 
+impl Judged {
+    /// As the check takes them.
+    ///
+    /// # Errors
+    /// A message on a value that cannot be read.
+    pub(super) fn options(&self) -> Result<Options, String> {
+        let (read, forced) = self.inputs.options()?;
+        let today = match &self.date {
+            None => None,
+            Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write 2026-03-31"))?),
+        };
+        let mut sets = Vec::new();
+        for spec in &self.set {
+            let Some((name, addresses)) = spec.split_once('=') else {
+                return Err(format!("--set {spec}: write NAME=CIDR[,CIDR…], such as admin=10.0.9.0/24"));
+            };
+            sets.push((name.to_owned(), addresses.to_owned()));
+        }
+        Ok(Options {
+            paths: self.inputs.paths.clone(),
+            catalogue: self.catalogue.clone(),
+            role: self.role.clone(),
+            phase: self.phase.clone(),
+            site_type: self.site_type.clone(),
+            sets,
+            config: self.config.clone(),
+            no_config: self.no_config,
+            baseline: self.baseline.clone(),
+            throttled: self.inputs.assume.iter().any(|a| a == "throttled"),
+            read,
+            forced,
+            local: self.inputs.environment()?.local,
+            today,
+            ..Options::default()
+        })
+    }
+
+    /// Runs the check on as many processors as asked for.
+    pub(super) fn run(&self, options: &Options) -> Outcome {
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(self.jobs).stack_size(16 << 20).build();
+        match threads {
+            Ok(pool) => pool.install(|| run(options)),
+            Err(_) => run(options),
+        }
+    }
+}
+
 fn write_to(target: &Target, args: &Check, color: clap::ColorChoice, report: &Report) -> io::Result<()> {
     let style = Style {
         quiet: args.quiet,
         statistics: args.statistics,
-        date: args.date.clone(),
+        date: args.judged.date.clone(),
         category: args.category.clone(),
         root: repository_root(),
         ..super::style(color, target.file.is_some())

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, with no logic of its own.
 
+mod baseline;
 mod catalogue;
 mod check;
 mod explain;
@@ -60,6 +61,8 @@ pub enum Command {
     Rules(explain::Rules),
     /// Write a first havenlint.toml from the firewall files that a folder holds.
     Init(init::Init),
+    /// Accept today's findings, so that `check` fails on new ones only.
+    Baseline(Box<baseline::BaselineArgs>),
     /// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
     Catalogue(catalogue::CatalogueArgs),
     /// Join the JSON reports of shards.
@@ -153,6 +156,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),
+        Command::Baseline(args) => baseline::execute(args),
         Command::Catalogue(args) => catalogue::execute(args, cli.color),
         Command::Merge(args) => merge::execute(args, cli.color),
         Command::Completions { shell } => {

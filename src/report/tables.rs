@@ -205,7 +205,7 @@ impl Tables {
     }
 }
 
-/// The last sentence of the report, in pieces: `2 violated, 31 met; 2 errors in 6 files.`
+/// The last sentence of the report, in pieces: `2 violated, 31 met; 2 errors, 1 waived in 6 files.`
 fn pieces(report: &Report) -> Vec<(String, Ink)> {
     let s = &report.summary;
     let states = [
@@ -234,6 +234,9 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
     }
     if pieces.len() == begun {
         pieces.push(("no findings,".to_owned(), Ink::Green));
+    }
+    if !report.waived.is_empty() {
+        pieces.push((format!("{} waived,", report.waived.len()), Ink::Dim));
     }
     end_with(&mut pieces, ' ');
     pieces.push((format!("in {}.", count(report.inputs.len(), "file")), Ink::Dim));

@@ -1,0 +1,81 @@
+//! `havenlint baseline`: accepts what is found today.
+
+use super::check::Judged;
+use super::{say, status};
+use crate::check::baseline::Baseline;
+use crate::check::run::{Options, Outcome};
+use crate::finding::Severity;
+use crate::source::discover::shown;
+use clap::{Args, Subcommand};
+
+/// Accept today's findings, so that `check` fails on new ones only.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write all findings of today into the baseline.
+    Write(Judged),
+    /// Take findings out of the baseline that are not there any more.
+    Prune(Judged),
+}
+
+/// Runs the command.
+pub fn execute(args: &BaselineArgs) -> u8 {
+    let (Action::Write(judged) | Action::Prune(judged)) = &args.action;
+    let outcome = match judged.options() {
+        Ok(options) => judged.run(&Options { no_baseline: true, ..options }),
+        Err(message) => {
+            say(&format!("error: {message}"));
+            return status::TROUBLE;
+        }
+    };
+    if !outcome.found && outcome.report.problems.is_empty() {
+        say("error: no firewall file found: name one, or a folder that holds some");
+        return status::NOTHING;
+    }
+    let errors: Vec<_> = outcome.report.problems.iter().filter(|p| p.level == Severity::Error).collect();
+    if let Some(first) = errors.first() {
+        let place = format!("{}:{}:{}", first.location.path, first.location.line, first.location.column);
+        say(&format!("error: {place}: {}", first.message));
+        say(
+            "the baseline is left as it is: what cannot be read hides findings; `havenlint check` lists all problems",
+        );
+        return status::TROUBLE;
+    }
+    match &args.action {
+        Action::Write(_) => {
+            let baseline = Baseline::of(&outcome.report.findings);
+            let count = baseline.findings.len();
+            store(&outcome, &baseline, &format!("{count} findings are accepted"))
+        }
+        Action::Prune(_) => match Baseline::read(&outcome.baseline) {
+            Ok(mut baseline) => {
+                let gone = baseline.prune(&outcome.report.findings);
+                let kept = baseline.findings.len();
+                store(&outcome, &baseline, &format!("{gone} findings are gone, {kept} are still accepted"))
+            }
+            Err((line, column, message)) => {
+                say(&format!("error: {}:{line}:{column}: {message}", shown(&outcome.baseline)));
+                status::TROUBLE
+            }
+        },
+    }
+}
+
+fn store(outcome: &Outcome, baseline: &Baseline, done: &str) -> u8 {
+    let path = shown(&outcome.baseline);
+    match std::fs::write(&outcome.baseline, baseline.text()) {
+        Ok(()) => {
+            say(&format!("{done}: {path}"));
+            status::CLEAN
+        }
+        Err(e) => {
+            say(&format!("error: cannot write {path}: {e}"));
+            status::TROUBLE
+        }
+    }
+}
