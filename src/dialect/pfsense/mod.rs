@@ -25,6 +25,7 @@ mod schedule;
 mod shadow;
 mod suggest;
 mod system;
+mod unwritten;
 mod user;
 mod xml;
 

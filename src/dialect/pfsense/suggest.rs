@@ -109,7 +109,7 @@ fn spot(
     let opening = line(decider.origin.start);
     let text = file.text(file.line_range(opening as usize - 1));
     let indent = format!("{}\t", indent(file, opening)?);
-    (text.trim() == "<filter>").then(|| Spot { after_line: opening, indent, floating: false, place })
+    (text.trim() == "<filter>").then_some(Spot { after_line: opening, indent, floating: false, place })
 }
 
 fn named(firewall: &Firewall, origin: Origin) -> bool {

@@ -12,8 +12,8 @@ use crate::packet::{Field, IntervalSet, interface_value, proto};
 use crate::source::Origin;
 use PfAction::{Block, Pass};
 
-const ESP: u8 = 50;
-const AH: u8 = 51;
+pub(super) const ESP: u8 = 50;
+pub(super) const AH: u8 = 51;
 const GRE: u8 = 47;
 const IPV6: u8 = 41;
 const CARP: u8 = 112;
@@ -48,7 +48,7 @@ fn head(root: Element<'_>) -> Origin {
 /// Rules before those of users (numbers 0 to 17 of the design page).
 pub(super) fn before(cx: &Context<'_>) -> Vec<PfRule> {
     let mut out = Vec::new();
-    unwritten(cx, &mut out);
+    super::unwritten::rules(cx, &mut out);
     let ipv6 = cx.root.flag("system/ipv6allow");
     early(cx, ipv6, &mut out);
     for i in cx.interfaces.list.iter().filter(|i| !i.group) {
@@ -65,76 +65,6 @@ pub(super) fn after(cx: &Context<'_>) -> Vec<PfRule> {
     ipsec(cx, &mut out);
     upnp(cx, &mut out);
     out
-}
-
-// Rules that are not in the file, which may decide before all others.
-fn unwritten(cx: &Context<'_>, out: &mut Vec<PfRule>) {
-    let unknown = |e: Element<'_>, text: &str, why: &str| {
-        PfRule::implicit(PfAction::Unknown, e.origin(), text).quick().when(Unknown::new(text, why))
-    };
-    let packages = cx.root.at("installedpackages").into_iter().flat_map(|p| p.list("package"));
-    for p in packages.filter(|p| p.value("filter_rule_function").is_some()) {
-        let text = format!("rules of package {}", p.word("name"));
-        out.push(unknown(p, &text, "a package makes rules of its own, which are not in the file"));
-    }
-    let radius = |e: &Element<'_>| {
-        e.value("authmode").is_some_and(|m| m.split(',').any(|m| m.trim() != "Local Database"))
-    };
-    let servers = cx.root.at("openvpn").into_iter().flat_map(|o| o.list("openvpn-server"));
-    if let (Some(server), Some(group)) =
-        (servers.filter(radius).find(|s| !s.flag("disable")), cx.interfaces.get("openvpn"))
-    {
-        let why = "an authentication server may hand out rules for each user";
-        out.push(unknown(server, "rules of OpenVPN users", why).on(group.names.clone()));
-    }
-    let users = cx.root.at("ipsec/client").filter(|c| c.flag("enable"));
-    let outside = |e: &Element<'_>| {
-        e.value("user_source").is_some_and(|s| s.split(',').any(|m| m.trim() != "Local Database"))
-    };
-    if let (Some(client), Some(i)) = (users.filter(outside), cx.interfaces.get("enc0")) {
-        let why = "an authentication server may hand out rules for each user";
-        out.push(unknown(client, "rules of IPsec users", why).on(i.names.clone()));
-    }
-    for zone in
-        cx.root.at("captiveportal").into_iter().flat_map(Element::elements).filter(|z| z.flag("enable"))
-    {
-        let text = format!("captive portal {}", zone.name());
-        let why = "it depends on who has logged in";
-        for key in super::user::split(&zone.word("interface")) {
-            if let Some(i) = cx.interfaces.get(key) {
-                out.push(unknown(zone, &text, why).on(i.names.clone()));
-            }
-        }
-    }
-    if let Some(e) = cx.root.at("OPNsense/Swanctl/Connections").filter(|c| c.elements().next().is_some()) {
-        let why = "the newer IPsec store is not read; the product lets its own traffic in";
-        let rule = || unknown(e, "rules of IPsec connections", why).inbound();
-        out.push(rule().proto(&[proto::UDP]).dports(&[500, 4500]));
-        out.push(rule().proto(&[ESP, AH]));
-    }
-    if let Some(kea) = cx.root.at("OPNsense/Kea/dhcp4/general").filter(|k| k.flag("enabled")) {
-        let why = "the service may open its own port";
-        let rule = unknown(kea, "rules of the Kea DHCP server", why).inbound().family(Family::V4);
-        out.push(rule.proto(&[proto::UDP]).sport(68).dports(&[67]));
-    }
-    let tunables = cx.root.at("sysctl").into_iter().flat_map(|s| s.list("item"));
-    let off = tunables.into_iter().find(|t| {
-        t.word("tunable") == "net.link.bridge.pfil_member"
-            && !["1", "default"].contains(&t.word("value").trim())
-    });
-    if let Some(e) = off {
-        let why = "a system tunable turns filtering on members of a bridge off";
-        for i in cx.interfaces.real().filter(|i| i.bridged) {
-            out.push(unknown(e, &format!("filtering on bridge member {}", i.key), why).on(i.names.clone()));
-        }
-    }
-    for e in cx.root.at("bridges").into_iter().flat_map(|b| b.list("bridged")) {
-        let device = e.word("bridgeif");
-        for i in cx.interfaces.real().filter(|i| !device.is_empty() && i.device == device) {
-            let why = "packets of a bridge are filtered on its members, unless system tunables say otherwise";
-            out.push(unknown(e, &format!("filtering on bridge {device}"), why).on(i.names.clone()));
-        }
-    }
 }
 
 // Rule 0b: IPv6 addresses of NAT64's well-known prefix that stand for private IPv4 addresses. What else the table holds is not certain.
