@@ -145,3 +145,32 @@ fn a_group_that_an_interface_wears_and_no_file_describes_is_open_too() {
         }
     }
 }
+
+/// A waiver in an entry's description is for that entry: also where the description stands on a line of its own, and where the whole
+/// document is one line.
+#[test]
+fn a_description_waives_its_own_entry_only() {
+    let mut list = vec![
+        serde_json::json!({"CidrIp": "0.0.0.0/1", "Description": "havenlint:allow=HL-AWS-WIDE-CIDR until 2030"}),
+    ];
+    list.push(serde_json::json!({"CidrIp": "64.0.0.0/2", "Description": "forgotten"}));
+    // So that the document's only line is long.
+    list.extend(
+        (0..100).map(
+            |i| serde_json::json!({"CidrIp": format!("10.0.{i}.0/24"), "Description": "a branch office"}),
+        ),
+    );
+    let dump = serde_json::json!({"SecurityGroups": [{"GroupId": "sg-1", "IpPermissionsEgress": [], "IpPermissions": [
+        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": list}]}]});
+    let pretty = serde_json::to_string_pretty(&dump).unwrap();
+    for text in [pretty, dump.to_string()] {
+        let r = report(r#"security-groups = ["sg-1"]"#, &[("groups.json", &text)], false);
+        let wide = |f: &&havenlint::finding::Finding| f.rule == "HL-AWS-WIDE-CIDR";
+        let left: Vec<_> = r.findings.iter().filter(wide).map(|f| f.location.text.as_str()).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].contains("64.0.0.0/2"), "{left:?}");
+        let waived: Vec<_> = r.waived.iter().map(|w| &w.finding).filter(wide).collect();
+        assert_eq!(waived.len(), 1);
+        assert!(waived[0].location.text.contains("0.0.0.0/1"));
+    }
+}

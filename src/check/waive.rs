@@ -149,13 +149,21 @@ fn within(flow: &Flow, limit: &WaivedFlow) -> bool {
         && limit.ports.as_ref().is_none_or(ports)
 }
 
-// `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the rule itself. Gives the reason.
+// A line longer than this, in bytes, holds more than one rule.
+const LONG_LINE: usize = 4096;
+
+// `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the rule itself or its description. Gives the reason.
 fn inline(f: &Finding, sources: &[Arc<SourceFile>]) -> Option<String> {
     let file = sources.iter().find(|s| s.path == f.location.path)?;
     let line = f.location.line.checked_sub(1)? as usize;
     let last = (f.location.end_line as usize).clamp(line + 1, line + 64);
-    for n in line..last {
-        let text = file.text(file.line_range(n)).into_owned();
+    // In a document of one line every rule is beside every other: there, only what the finding points at counts.
+    let short = |n: usize| {
+        Some(file.line_range(n)).filter(|r| r.len() <= LONG_LINE).map(|r| file.text(r).into_owned())
+    };
+    let said = f.location.rule.as_ref().map(|r| r.description.clone());
+    let beside = (line..last).map(|n| short(n).unwrap_or_else(|| f.location.text.clone()));
+    for text in beside.chain(said) {
         let mut rest = text.as_str();
         while let Some(at) = rest.find("havenlint:allow=") {
             rest = &rest[at + "havenlint:allow=".len()..];
@@ -166,7 +174,7 @@ fn inline(f: &Finding, sources: &[Arc<SourceFile>]) -> Option<String> {
         }
     }
     let above = line.checked_sub(1)?;
-    let text = file.text(file.line_range(above)).into_owned();
+    let text = short(above)?;
     let comment = text.trim_start().strip_prefix('#')?.trim_start().strip_prefix("havenlint:")?.trim_start();
     let mut words = comment.strip_prefix("allow")?.split_whitespace();
     let id = words.next()?;

@@ -49,9 +49,14 @@ impl<'a> Sources<'a> {
             return Region16::new(at.line, at.column, end);
         };
         let range = file.line_range(at.line.saturating_sub(1) as usize);
-        let text = file.text(range);
+        let (ascii, last) = (file.is_ascii(), range.len() as u32);
+        let text = file.text(if ascii { 0..0 } else { range });
         let units = |columns: u32| {
-            let n = columns.saturating_sub(1) as usize;
+            let n = columns.saturating_sub(1);
+            if ascii {
+                return n.min(last) + 1;
+            }
+            let n = n as usize;
             text.chars().take(n).map(|c| c.len_utf16() as u32).sum::<u32>() + 1
         };
         Region16::new(
@@ -96,8 +101,17 @@ pub struct Window {
 impl Window {
     /// The part of a line (from 0) of at most `room` characters that shows column `from` (from 0) with a little before it.
     pub fn new(file: &SourceFile, line: usize, from: usize, room: usize) -> Self {
-        let text = file.text(file.line_range(line));
-        Self::of(&text, from, room.max(8))
+        let range = file.line_range(line);
+        let room = room.max(8);
+        if !file.is_ascii() || range.len() <= 4 * room {
+            return Self::of(&file.text(range), from, room);
+        }
+        // Of a very long line only the neighbourhood is looked at.
+        let skipped = from.min(range.len()).saturating_sub(room);
+        let start = range.start + skipped;
+        let near = file.text(start..range.end.min(start + 4 * room));
+        let window = Self::of(&near, from - skipped, room);
+        Self { skipped: window.skipped + skipped, ..window }
     }
 
     /// The same of a line whose text is at hand.

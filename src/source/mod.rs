@@ -16,6 +16,8 @@ pub struct SourceFile {
     pub path: String,
     bytes: Vec<u8>,
     lines: OnceLock<Vec<u32>>,
+    marks: OnceLock<Vec<u32>>,
+    ascii: OnceLock<bool>,
 }
 
 impl fmt::Debug for SourceFile {
@@ -96,7 +98,13 @@ pub const MAX_BYTES: usize = u32::MAX as usize - 1;
 impl SourceFile {
     /// A file from its name and bytes. Bytes beyond [`MAX_BYTES`] are the caller's to refuse.
     pub fn new(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), bytes: bytes.into(), lines: OnceLock::new() })
+        Arc::new(Self {
+            path: path.into(),
+            bytes: bytes.into(),
+            lines: OnceLock::new(),
+            marks: OnceLock::new(),
+            ascii: OnceLock::new(),
+        })
     }
 
     /// Everything in the file.
@@ -142,7 +150,36 @@ impl SourceFile {
         let offset = offset.min(self.bytes.len());
         let line = self.line_of(offset);
         let start = self.line_starts()[line] as usize;
-        (line as u32 + 1, self.text(start..offset).chars().count() as u32 + 1)
+        (line as u32 + 1, self.characters(start, offset) as u32 + 1)
+    }
+
+    /// Whether every byte is a character of its own: then columns are offsets, also in lines of many megabytes.
+    pub fn is_ascii(&self) -> bool {
+        *self.ascii.get_or_init(|| self.bytes.is_ascii())
+    }
+
+    // Number of characters between two bytes. Documents of one line of many megabytes are common: there, counts at every few kilobytes are
+    // kept (a byte that is no UTF-8 then counts as one, unless it looks like the inside of a character).
+    fn characters(&self, start: usize, end: usize) -> usize {
+        const STEP: usize = 4096;
+        if end - start <= 2 * STEP {
+            return self.text(start..end).chars().count();
+        }
+        let count = |bytes: &[u8]| bytes.iter().filter(|b| **b & 0xc0 != 0x80).count();
+        let marks = self.marks.get_or_init(|| {
+            let mut sum = 0;
+            let before = |chunk: &[u8]| {
+                let at = sum;
+                sum += count(chunk) as u32;
+                at
+            };
+            self.bytes.chunks(STEP).map(before).collect()
+        });
+        let to = |at: usize| {
+            let k = (at / STEP).min(marks.len().saturating_sub(1));
+            marks.get(k).map_or(0, |m| *m as usize) + count(&self.bytes[k * STEP..at])
+        };
+        to(end) - to(start)
     }
 
     /// A byte range as a [`Location`].
@@ -231,6 +268,17 @@ impl Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_of_very_long_lines() {
+        let mut text = String::from("first\n");
+        (0..20_000).for_each(|i| text += if i % 7 == 0 { "é" } else { "x" });
+        let f = SourceFile::new("f", text.clone());
+        for at in [6, 7, 4000, 9000, 17_001, text.len()] {
+            let at = (at..).find(|i| text.is_char_boundary(*i)).unwrap();
+            assert_eq!(f.line_column(at), (2, text[6..at].chars().count() as u32 + 1), "{at}");
+        }
+    }
 
     #[test]
     fn places() {

@@ -297,6 +297,20 @@ impl Group {
     }
 }
 
+impl Entry {
+    /// As people write it: `tcp/22 with 10.0.9.0/24`.
+    pub fn text(&self) -> String {
+        let peer = match &self.peer {
+            Peer::Net(net) => net.to_string(),
+            Peer::PrefixList(id) => id.clone(),
+            Peer::Group(r) if r.group.is_empty() => r.name.clone().unwrap_or_default(),
+            Peer::Group(r) => r.group.clone(),
+            Peer::Unknown(text, _) => text.clone(),
+        };
+        format!("{} with {peer}", self.service.text())
+    }
+}
+
 impl PrefixList {
     /// Every address of the list.
     pub fn addresses(&self) -> IntervalSet {

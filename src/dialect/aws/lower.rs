@@ -11,7 +11,7 @@ use crate::model::{
     SetId, Term,
 };
 use crate::packet::{ConnState, Family, Field, IntervalSet, addr};
-use crate::source::{Diagnostic, Origin, SourceFile};
+use crate::source::{Diagnostic, Origin, RuleName, SourceFile};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -194,6 +194,7 @@ impl<'i> Lowering<'i> {
                 rule.note = Some(self.builder.note("nobody is at the other end of this reference"));
             }
             self.builder.push(chain, rule);
+            self.name(group, entry);
         }
         for u in &rules.unknown {
             let term = self.unknown(u);
@@ -201,6 +202,21 @@ impl<'i> Lowering<'i> {
             let note = "there may be rules here that the files do not show";
             let rule = self.builder.implicit(u.origin, &[term], Action::Accept, note);
             self.builder.push(chain, rule);
+        }
+    }
+
+    // What people call an entry: its line may show no more than a prefix.
+    fn name(&mut self, group: &Group, entry: &Entry) {
+        let Some(description) = entry.description.clone().filter(|_| entry.origin != group.origin) else {
+            return;
+        };
+        let name = RuleName { description, summary: entry.text(), ..RuleName::default() };
+        let names = &mut self.builder.firewall_mut().rule_names;
+        match names.get_mut(&entry.origin) {
+            None => _ = names.insert(entry.origin, name),
+            // One place for several peers.
+            Some(old) if old.summary != name.summary => old.summary.clear(),
+            Some(_) => {}
         }
     }
 

@@ -7,7 +7,9 @@
 mod acl;
 pub mod api;
 mod cloudformation;
+mod companions;
 pub mod inventory;
+mod item;
 mod lower;
 pub mod suggest;
 mod terraform;
@@ -17,8 +19,9 @@ use super::{Dialect, Grouping, Missing, ReadOptions, Role, Suggestion};
 use crate::model::Firewall;
 use crate::source::json::{Document, Kind, Value};
 use crate::source::{Diagnostic, Origin, SourceFile};
-use api::{Item, Reader};
+use api::Reader;
 use inventory::{Acl, AclEntry, Form, Group, Inventory, Peer, Unknown};
+use item::Item;
 use std::sync::Arc;
 use value::{is_key, member, text};
 
