@@ -5,6 +5,8 @@
 //! less CPU than nft, and memory below five times the file. Without nft, or without leave to open a network namespace, only our own figures are
 //! printed. Linux only.
 
+mod measure;
+
 use criterion::{Criterion, criterion_group};
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point};
@@ -13,7 +15,7 @@ use havenlint::source::SourceFile;
 use std::fmt::Write;
 use std::hint::black_box;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn address(n: u32) -> String {
     format!("{}.{}.{}.{}", 11 + (n >> 16) % 200, n >> 8 & 255, n & 255, n % 251)
@@ -64,18 +66,8 @@ fn child(path: &str) -> Option<()> {
     black_box(evaluate(point, &packet));
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.split_whitespace().next()?;
-    println!("{} {}", cpu(false)?, peak.parse::<u64>().ok()? * 1024);
+    println!("{} {}", measure::cpu(false)?, peak.parse::<u64>().ok()? * 1024);
     Some(())
-}
-
-/// CPU seconds of this process, or of its children that have ended (proc(5), `/proc/pid/stat`).
-fn cpu(children: bool) -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let first = if children { 13 } else { 11 };
-    let ticks = fields.get(first)?.parse::<u64>().ok()? + fields.get(first + 1)?.parse::<u64>().ok()?;
-    // A hundred ticks a second on every Linux that Rust runs on (`USER_HZ`).
-    Some(ticks as f64 / 100.0)
 }
 
 /// CPU seconds and peak memory of our reading.
@@ -86,19 +78,6 @@ fn ours(path: &Path) -> Option<(f64, f64)> {
     Some((cpu.parse().ok()?, peak.parse().ok()?))
 }
 
-/// CPU seconds of `nft -c -f`.
-fn theirs(path: &Path) -> Option<f64> {
-    let before = cpu(true)?;
-    let status = Command::new("unshare")
-        .args(["-n", "nft", "-c", "-f"])
-        .arg(path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .ok()?;
-    if status.success() { Some(cpu(true)? - before) } else { None }
-}
-
 fn compare(name: &str, text: &str) {
     let path = std::env::temp_dir().join(format!("havenlint-bench-{}.nft", std::process::id()));
     if std::fs::write(&path, text).is_err() {
@@ -107,7 +86,7 @@ fn compare(name: &str, text: &str) {
     if let Some((own, peak)) = ours(&path) {
         let (size, peak) = (text.len() as f64 / 1e6, peak / 1e6);
         print!("{name} ({size:.1} MB): {own:.2} s CPU, {peak:.0} MB = {:.1} times the file; ", peak / size);
-        match theirs(&path) {
+        match measure::command(&["unshare", "-n", "nft", "-c", "-f"], &path, false) {
             Some(nft) => println!("nft -c -f: {nft:.2} s, {:.0} times as much", nft / own.max(0.01)),
             None => println!("SKIPPED: nft is absent, or cannot be run in a namespace"),
         }
