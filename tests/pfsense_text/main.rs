@@ -169,6 +169,19 @@ fn the_model_decides_as_pf_does() {
     assert!(tally.cautious * 20 < tally.packets, "{tally:?}");
 }
 
+#[test]
+fn the_model_decides_as_opnsense_does() {
+    let mut tally = Tally::default();
+    for seed in 0..CONFIGS / 2 {
+        let mut dice = Dice::new(seed as u64 + 20_000);
+        let xml = random::opnsense(&mut dice);
+        compare(seed, &xml, &mut dice, &mut tally);
+    }
+    println!("{tally:?}");
+    assert!(tally.packets >= 10_000 && tally.accepted * 5 > tally.packets, "{tally:?}");
+    assert!(tally.cautious * 20 < tally.packets, "{tally:?}");
+}
+
 // The flow of a packet as a requirement would ask for it: its ends, protocol and service.
 fn flow(packet: &Packet) -> Region {
     let fields = [Field::Iif, Field::Src, Field::Dst, Field::Proto, Field::Dport];

@@ -176,8 +176,17 @@ impl<'a> Printer<'a> {
         list.into_iter().filter(|p| !on(*p, "disabled")).collect()
     }
 
+    fn aliases(&self) -> Vec<Node<'a, 'a>> {
+        let place = if self.opnsense() { "opnsense/firewall/alias/aliases" } else { "aliases" };
+        all(self.root, place, "alias")
+    }
+
+    fn opnsense(&self) -> bool {
+        is_opnsense(self.root)
+    }
+
     fn alias(&self, name: &str) -> Option<Node<'a, 'a>> {
-        all(self.root, "aliases", "alias").into_iter().find(|a| text(*a, "name") == name)
+        self.aliases().into_iter().find(|a| text(*a, "name") == name)
     }
 
     fn expand(&self, name: &str, seen: &mut Vec<String>, out: &mut Vec<String>) {
@@ -185,7 +194,8 @@ impl<'a> Printer<'a> {
             return;
         }
         seen.push(name.to_owned());
-        for word in text(self.alias(name).unwrap(), "address").split(' ').filter(|w| !w.is_empty()) {
+        let content = if self.opnsense() { "content" } else { "address" };
+        for word in text(self.alias(name).unwrap(), content).split(' ').filter(|w| !w.is_empty()) {
             match self.alias(word) {
                 Some(_) => self.expand(word, seen, out),
                 None => out.push(word.to_owned()),
@@ -199,7 +209,7 @@ impl<'a> Printer<'a> {
         for t in ["snort2c", "sshguard", "virusprot"] {
             self.line(format!("table <{t}> {{ }}"));
         }
-        for a in all(self.root, "aliases", "alias") {
+        for a in self.aliases() {
             let (name, kind) = (text(a, "name"), text(a, "type"));
             let mut members = Vec::new();
             self.expand(&name, &mut Vec::new(), &mut members);
@@ -250,7 +260,7 @@ impl<'a> Printer<'a> {
     // `None`: the rule is left out.
     fn host(&self, end: Option<Node<'a, 'a>>, six: bool) -> Option<String> {
         let end = end?;
-        let not = kid(end, "not").is_some();
+        let not = on(end, "not");
         let bang = if not { "! " } else { "" };
         if kid(end, "any").is_some() {
             return Some("any".to_owned());
@@ -313,21 +323,24 @@ impl<'a> Printer<'a> {
             _ if x == y => format!("port {x} "),
             (1, 65535) => String::new(),
             (_, 65535) => format!("port >= {x} "),
-            (1, _) => format!("port <= {y} "),
+            (1, _) if !self.opnsense() => format!("port <= {y} "),
             _ => format!("port {} >< {} ", x - 1, y + 1),
         })
     }
 
     fn user(&mut self, r: Node<'a, 'a>) {
-        if kid(r, "disabled").is_some() {
+        if on(r, "disabled") {
             return;
         }
-        let floating = kid(r, "floating").map(|f| f.text().unwrap_or("").to_owned());
+        let opnsense = self.opnsense();
+        let floating = kid(r, "floating").filter(|_| on(r, "floating"));
+        let floating = floating.map(|f| f.text().unwrap_or("").to_owned());
         let known = |k: &str| self.ifaces.iter().any(|i| i.key == k) || self.groups.iter().any(|g| g.0 == k);
         let interface = text(r, "interface");
-        let on: Vec<Option<String>> = if floating.is_some() {
+        let interfaces: Vec<Option<String>> = if floating.is_some() || opnsense {
             let words: Vec<&str> = interface.split(',').filter(|w| !w.is_empty()).collect();
             let left: Vec<_> = words.iter().filter(|w| known(w)).map(|w| Some((*w).to_owned())).collect();
+            let words: Vec<&str> = words.into_iter().filter(|w| !opnsense || *w != "any").collect();
             let everywhere = words.is_empty() || words == ["any"] && self.version >= (20, 0);
             if everywhere || left.is_empty() && self.version < (20, 0) { vec![None] } else { left }
         } else if known(&interface) {
@@ -339,9 +352,11 @@ impl<'a> Printer<'a> {
             (Some("yes"), "in") => "in ",
             (Some("yes"), "out") => "out ",
             (Some("yes"), _) => "",
+            (Some(_), "out") if opnsense => "out ",
+            (Some(_), "any") if opnsense => "",
             _ => "in ",
         };
-        let quick = if floating.is_none() || kid(r, "quick").is_some() { "quick " } else { "" };
+        let quick = if floating.is_none() || on(r, "quick") { "quick " } else { "" };
         let action = match text(r, "type").as_str() {
             "block" => "block",
             "reject" => "block return",
@@ -365,7 +380,7 @@ impl<'a> Printer<'a> {
             };
             let ported = [source, destination].into_iter().flatten().any(|e| !text(e, "port").is_empty());
             let proto = match protocol.as_str() {
-                "" if ported => "proto tcp ".to_owned(),
+                "" if ported && !opnsense => "proto tcp ".to_owned(),
                 "" | "any" => String::new(),
                 "tcp/udp" => "proto { tcp udp } ".to_owned(),
                 "icmp" if *six => "proto ipv6-icmp ".to_owned(),
@@ -381,10 +396,12 @@ impl<'a> Printer<'a> {
                 let letters = |list: String| -> String {
                     list.split(',').filter_map(|w| w.chars().next()).map(|c| c.to_ascii_uppercase()).collect()
                 };
-                tail += &if kid(r, "tcpflags_any").is_some() {
+                tail += &if on(r, "tcpflags_any") {
                     " flags any".to_owned()
                 } else if !text(r, "tcpflags2").is_empty() {
                     format!(" flags {}/{}", letters(text(r, "tcpflags1")), letters(text(r, "tcpflags2")))
+                } else if opnsense {
+                    String::new()
                 } else {
                     " flags S/SA".to_owned()
                 };
@@ -393,16 +410,16 @@ impl<'a> Printer<'a> {
                 tail += &format!(" tag {}", text(r, "tag"));
             }
             if !text(r, "tagged").is_empty() {
-                let no = if kid(r, "nottagged").is_some() && self.version >= (20, 0) { " !" } else { "" };
+                let no = if on(r, "nottagged") && self.version >= (20, 0) && !opnsense { " !" } else { "" };
                 tail += &format!("{no} tagged {}", text(r, "tagged"));
             }
             if action == "pass" {
                 tail += if text(r, "statetype") == "none" { " no state" } else { " keep state" };
             }
-            for name in &on {
-                let on = name.as_ref().map_or(String::new(), |n| format!("on {n} "));
+            for name in &interfaces {
+                let way_on = name.as_ref().map_or(String::new(), |n| format!("on {n} "));
                 self.line(format!(
-                    "{action} {way}{quick}{on}{inet} {proto}from {from} {sport}to {to} {dport}{tail}"
+                    "{action} {way}{quick}{way_on}{inet} {proto}from {from} {sport}to {to} {dport}{tail}"
                 ));
             }
         }
@@ -411,7 +428,7 @@ impl<'a> Printer<'a> {
     fn nat(&mut self) {
         let mut lines = Vec::new();
         for e in all(self.root, "nat", "onetoone") {
-            if kid(e, "disabled").is_none() {
+            if !on(e, "disabled") {
                 let inner = text(e, "source/address");
                 let bits = inner.split_once('/').map_or("32", |s| s.1);
                 lines.push(format!(
@@ -455,7 +472,7 @@ impl<'a> Printer<'a> {
             all(self.root, "nat", "rule").into_iter().filter(|e| !on(*e, "disabled")).enumerate()
         {
             let key = text(e, "interface");
-            if kid(e, "disabled").is_some() || !self.ifaces.iter().any(|i| i.key == key) {
+            if on(e, "disabled") || !self.ifaces.iter().any(|i| i.key == key) {
                 continue;
             }
             let protocol = text(e, "protocol");
@@ -469,7 +486,7 @@ impl<'a> Printer<'a> {
             let pass = if text(e, "associated-rule-id") == "pass" { "pass " } else { "" };
             let star = if port.contains(':') { ":*" } else { "" };
             let (target, local) = (text(e, "target"), text(e, "local-port"));
-            if kid(e, "nordr").is_some() {
+            if on(e, "nordr") {
                 lines.push(format!("no rdr on {key} inet {proto}from {from} to {to} port {port}"));
             } else {
                 lines.push(format!(
@@ -506,7 +523,7 @@ impl<'a> Printer<'a> {
             self.line("block in quick inet6 from any to any");
             self.line("block out quick inet6 from any to any");
         }
-        if !self.has("system/no_apipa_block") {
+        if !self.has("system/no_apipa_block") && !self.opnsense() {
             self.line("block in quick inet from 169.254.0.0/16 to any");
             self.line("block in quick inet from any to 169.254.0.0/16");
         }
@@ -516,7 +533,8 @@ impl<'a> Printer<'a> {
         }
         if six {
             let icmp = "inet6 proto ipv6-icmp from";
-            self.line(format!("pass quick {icmp} any to any icmp6-type {{ 1 2 135 136 }} keep state"));
+            let needed = if self.opnsense() { "1 2 3 4 135 136" } else { "1 2 135 136" };
+            self.line(format!("pass quick {icmp} any to any icmp6-type {{ {needed} }} keep state"));
             for to in ["fe80::/10", "ff02::/16"] {
                 self.line(format!(
                     "pass out quick {icmp} fe80::/10 to {to} icmp6-type {{ 129 133 134 135 136 }} keep state"
@@ -578,11 +596,14 @@ impl<'a> Printer<'a> {
             self.line("pass in inet from any to any tagged PFREFLECT keep state");
         }
         let rules = all(self.root, "filter", "rule");
-        let is_group = |r: &Node<'a, 'a>| self.groups.iter().any(|g| g.0 == text(*r, "interface"));
+        let is_group = |r: &Node<'a, 'a>| {
+            let interface = text(*r, "interface");
+            self.groups.iter().any(|g| interface.split(',').next() == Some(g.0.as_str()))
+        };
         let classes: Vec<u8> = rules
             .iter()
             .map(|r| {
-                if kid(*r, "floating").is_some() {
+                if on(*r, "floating") {
                     0
                 } else if is_group(r) {
                     1
@@ -642,19 +663,25 @@ impl<'a> Printer<'a> {
                 lines.push(format!("block in on ! {key} from {} to any", masked(own)));
                 lines.push(format!("block in from {} to any", own.0));
             }
-            if kid(settings, "blockpriv").is_some() {
-                for net in ["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"] {
+            if on(settings, "blockpriv") {
+                let nets = match self.opnsense() {
+                    true => {
+                        "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 fd00::/8 fe80::/10"
+                    }
+                    false => "10.0.0.0/8 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7",
+                };
+                for net in nets.split(' ') {
                     lines.push(format!("block in quick on {key} from {net} to any"));
                 }
             }
-            let server = kid(self.root, &format!("dhcpd/{key}/enable")).is_some();
+            let server = on(self.root, &format!("dhcpd/{key}/enable"));
             if let Some((own, _)) = i.v4.filter(|_| server) {
                 let udp = format!("quick on {key} inet proto udp from");
                 lines.push(format!("pass in {udp} any port 68 to 255.255.255.255 port 67 keep state"));
                 lines.push(format!("pass in {udp} any port 68 to {own} port 67 keep state"));
                 lines.push(format!("pass out {udp} {own} port 67 to any port 68 keep state"));
             }
-            let server = six && kid(self.root, &format!("dhcpdv6/{key}/enable")).is_some();
+            let server = six && on(self.root, &format!("dhcpdv6/{key}/enable"));
             if let Some((own, _)) = i.v6.filter(|_| server) {
                 let udp = format!("quick on {key} inet6 proto udp from");
                 for (from, to, port) in [
@@ -684,7 +711,7 @@ impl<'a> Printer<'a> {
         if https && !self.has("system/webgui/disablehttpredirect") && web != "80" {
             ports.push("80".to_owned());
         }
-        if self.has("system/ssh/enable") {
+        if self.has("system/ssh/enable") || self.has("system/ssh/enabled") {
             let port = text(self.root, "system/ssh/port");
             ports.push(if port.is_empty() { "22".to_owned() } else { port });
         }

@@ -246,6 +246,22 @@ pub fn config(d: &mut Dice) -> String {
     format!("<?xml version=\"1.0\"?>\n<pfsense>{s}</filter></pfsense>\n")
 }
 
+/// A configuration of OPNsense, with rules in its older store: flags are texts there, and aliases stand elsewhere.
+pub fn opnsense(d: &mut Dice) -> String {
+    let mut s = config(d).replace("pfsense>", "opnsense>");
+    for flag in ["enable", "ipv6allow", "blockpriv", "noantilockout", "tcpflags_any", "not"] {
+        s = s.replace(&format!("<{flag}/>"), &format!("<{flag}>1</{flag}>"));
+    }
+    s = s.replace("<ssh><enable>1</enable></ssh>", "<ssh><enabled>enabled</enabled></ssh>");
+    s = s.replace("<direction></direction>", "<direction>in</direction>");
+    let (before, rest) = s.split_once("<aliases>").unwrap();
+    let (aliases, after) = rest.split_once("</aliases>").unwrap();
+    let aliases = aliases.replace("address>", "content>");
+    let store =
+        format!("<OPNsense><Firewall><Alias><aliases>{aliases}</aliases></Alias></Firewall></OPNsense>");
+    format!("{before}{store}{after}")
+}
+
 fn nat(d: &mut Dice, s: &mut String) {
     *s += if d.one_in(2) {
         "<outbound><mode>disabled</mode></outbound>"
