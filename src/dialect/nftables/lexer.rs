@@ -80,11 +80,10 @@ impl<'a> Lexer<'a> {
     /// Behind a comma or brace of a list: passes over numbers, addresses and commas up to the last comma of the run, the next token. Lines end
     /// only behind commas there. Stays where it is if there is no such comma.
     pub(super) fn skip_plain_list(&mut self) {
-        let mut at = self.at;
         let mut comma = None;
         let mut newlines_allowed = true;
-        while at < self.end {
-            match self.bytes[at] {
+        for (at, b) in (self.at..).zip(&self.bytes[self.at..self.end]) {
+            match b {
                 b'0'..=b'9' | b'.' | b'/' => newlines_allowed = false,
                 b',' => {
                     comma = Some(at);
@@ -94,7 +93,6 @@ impl<'a> Lexer<'a> {
                 b'\n' if newlines_allowed => {}
                 _ => break,
             }
-            at += 1;
         }
         self.at = comma.unwrap_or(self.at);
     }

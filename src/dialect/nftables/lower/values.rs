@@ -7,6 +7,7 @@ use crate::dialect::nftables::parse::Plain;
 use crate::dialect::nftables::ruleset::{SetDeclaration, TypeSpec};
 use crate::model::SetId;
 use crate::packet::{IntervalSet, Value, addr};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -311,7 +312,7 @@ impl<'a> Lower<'a> {
         if types.len() == 1 && !set.is_map {
             contents.rows.retain(|r| match (&r.keys[..], r.timed, &r.guard) {
                 ([Key::Set(s)], false, None) => {
-                    plain.others.extend_from_slice(s.ranges());
+                    s.ranges().iter().for_each(|r| plain.push(*r));
                     false
                 }
                 _ => true,
@@ -371,14 +372,14 @@ impl<'a> Lower<'a> {
         let mut trees = Vec::new();
         match source {
             Source::Text(body) => {
-                let Ranges { v4, others } = plain;
+                let plain = RefCell::new(plain);
                 let mut take_simple = |low: &str, high: Option<&str>, length: Option<u8>, _: Origin| {
                     simple
                         .and_then(|ty| simple_values(ty, low, high, length))
-                        .map(|v| others.push(v))
+                        .map(|v| plain.borrow_mut().push(v))
                         .is_some()
                 };
-                let mut take_v4 = |lo: u32, hi: u32, _: Origin| v4.push((lo, hi));
+                let mut take_v4 = |lo: u32, hi: u32, _: Origin| plain.borrow_mut().v4.push((lo, hi));
                 let is_v4 = simple == Some(Type::Address(Family::V4));
                 let take_v4: Option<&mut Plain<'_>> = if is_v4 { Some(&mut take_v4) } else { None };
                 let parser = Parser::new(self.context, *body);
@@ -416,7 +417,8 @@ fn remove(plain: &mut Ranges, rows: &mut Vec<Row<'_>>, removed: Vec<Row<'_>>) {
             })
             .copied(),
     );
-    plain.others = std::mem::take(plain).finish().0.minus(&values).ranges().to_vec();
+    let left = std::mem::take(plain).finish().0.minus(&values);
+    left.ranges().iter().for_each(|r| plain.push(*r));
 }
 
 /// Values of a plain set as they are read. IPv4 addresses stand apart, four times smaller: the longest lists are theirs.
@@ -427,20 +429,51 @@ struct Ranges {
 }
 
 impl Ranges {
+    fn push(&mut self, (lo, hi): (Value, Value)) {
+        let v4 = |v: Value| v.checked_sub(addr::v4(0)).and_then(|v| u32::try_from(v).ok());
+        match v4(lo).zip(v4(hi)) {
+            Some(range) => self.v4.push(range),
+            None => self.others.push((lo, hi)),
+        }
+    }
+
     /// All as a set, and whether some interval lies within another one.
     fn finish(mut self) -> (IntervalSet, bool) {
-        self.v4.sort_unstable();
+        sort_by_low_end(&mut self.v4);
+        // Of a sorted list the first interval that lies within an earlier one lies within the one before it.
+        let mut overlaps = self.v4.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
+        self.others.sort_unstable();
+        overlaps |= self.others.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
         let mut all = self.others;
-        let sorted = all.is_empty();
         all.reserve_exact(self.v4.len());
         all.extend(self.v4.iter().map(|(lo, hi)| (addr::v4(*lo), addr::v4(*hi))));
         drop(self.v4);
-        if !sorted {
-            all.sort_unstable();
-        }
-        // Of a sorted list the first interval that lies within an earlier one lies within the one before it.
-        let overlaps = all.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
         (IntervalSet::from_ranges(all), overlaps)
+    }
+}
+
+// A radix sort, eleven bits at a time: of a million addresses it takes a third of the time of a sort by comparison.
+fn sort_by_low_end(ranges: &mut Vec<(u32, u32)>) {
+    const BITS: u32 = 11;
+    const BUCKETS: usize = 1 << BITS;
+    if ranges.len() < 4096 {
+        return ranges.sort_unstable();
+    }
+    let mut sorted = vec![(0, 0); ranges.len()];
+    for shift in [0, BITS, 2 * BITS] {
+        let bucket = |lo: u32| (lo >> shift) as usize & (BUCKETS - 1);
+        let mut ends = [0usize; BUCKETS];
+        ranges.iter().for_each(|r| ends[bucket(r.0)] += 1);
+        let mut start = 0;
+        for end in &mut ends {
+            start += std::mem::replace(end, start);
+        }
+        for r in ranges.iter() {
+            let at = &mut ends[bucket(r.0)];
+            sorted[*at] = *r;
+            *at += 1;
+        }
+        std::mem::swap(ranges, &mut sorted);
     }
 }
 
@@ -483,5 +516,37 @@ pub(super) fn types_of(e: &Expr<'_>) -> Vec<Type> {
         ExprKind::Concat(parts) => parts.iter().flat_map(types_of).collect(),
         ExprKind::Bits(_, a, _) => types_of(a),
         _ => vec![Type::Text],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_sorted() {
+        let mut random: Vec<(u32, u32)> = (0..10_000u32)
+            .map(|n| n.wrapping_mul(2_654_435_761))
+            .map(|lo| (lo, lo.saturating_add(lo % 7)))
+            .collect();
+        let mut expected = random.clone();
+        expected.sort_unstable();
+        sort_by_low_end(&mut random);
+        assert_eq!(random, expected);
+    }
+
+    #[test]
+    fn ranges_are_a_set() {
+        let mut ranges = Ranges::default();
+        let v4 = |n: u32| addr::v4(n);
+        for range in [(v4(9), v4(9)), (v4(1), v4(3)), (v4(4), v4(5)), (7, 8)] {
+            ranges.push(range);
+        }
+        assert_eq!(ranges.v4.len(), 3);
+        let (set, overlaps) = ranges.finish();
+        assert_eq!(set, IntervalSet::from_ranges([(7, 8), (v4(1), v4(5)), (v4(9), v4(9))]));
+        assert!(!overlaps);
+        let again = Ranges { v4: vec![(1, 5), (2, 3)], others: Vec::new() };
+        assert!(again.finish().1);
     }
 }
