@@ -1,6 +1,6 @@
 //! Doors: what the Internet reaches through a group, or through all groups of an interface, behind the network ACLs.
 
-use super::aws::{Piece, Reach, chains, inventory, over, piece, reach, wide};
+use super::aws::{Piece, Reach, chains, over, piece, reach, wide};
 use super::near::few;
 use super::registry::{Check, Subject};
 use crate::analysis::decide::{Question, decide};
@@ -82,8 +82,13 @@ fn may_admit(f: &Firewall, rule: &Rule, set: &IntervalSet) -> bool {
 
 /// All doors of a firewall: every group by family, then every interface whose groups together let in more than each. Doors that
 /// network ACLs close altogether are among them, with nothing open.
-pub fn doors<'a>(subject: &Subject<'a>, inventory: &'a Inventory) -> Vec<Door<'a>> {
-    let chains = chains(subject.firewall, "ingress");
+pub fn doors<'a>(
+    firewall: &'a Firewall,
+    environment: &Environment,
+    inventory: &'a Inventory,
+) -> Vec<Door<'a>> {
+    let asked = Asked { firewall, environment, inventory };
+    let chains = chains(firewall, "ingress");
     let mut wearers: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
     for interface in &inventory.interfaces {
         for (group, _) in interface.groups.iter().flatten() {
@@ -96,12 +101,12 @@ pub fn doors<'a>(subject: &Subject<'a>, inventory: &'a Inventory) -> Vec<Door<'a
     for group in &inventory.groups {
         let Some(chain) = chains.get(group.id.as_str()) else { continue };
         for family in Family::ALL {
-            let written = public_pieces(subject.firewall, chain, family);
+            let written = public_pieces(firewall, chain, family);
             if written.is_empty() {
                 continue;
             }
             let worn_by = wearers.get(group.id.as_str()).map_or(&[][..], Vec::as_slice);
-            let (pieces, acls) = behind_acls(subject, inventory, &[&group.id], &written, worn_by, family);
+            let (pieces, acls) = behind_acls(&asked, &[&group.id], &written, worn_by, family);
             single.insert((&group.id, family), (written, out.len()));
             out.push(Door {
                 name: group.title(),
@@ -123,7 +128,7 @@ pub fn doors<'a>(subject: &Subject<'a>, inventory: &'a Inventory) -> Vec<Door<'a
                 continue;
             }
             let written: Vec<Piece> = of.iter().flat_map(|(pieces, _)| pieces.clone()).collect();
-            let (pieces, acls) = behind_acls(subject, inventory, &worn, &written, &[interface], family);
+            let (pieces, acls) = behind_acls(&asked, &worn, &written, &[interface], family);
             let together = reach(&pieces, family, wide(family));
             let open = of.iter().fold(together, |left, (_, i)| left.minus(&out[*i].open));
             if !open.is_empty() {
@@ -155,10 +160,15 @@ fn public_of(worn_by: &[&Interface], family: Family) -> Option<Vec<String>> {
     Some(worn_by.iter().flat_map(|i| addr::display(&of(i))).collect())
 }
 
+struct Asked<'q> {
+    firewall: &'q Firewall,
+    environment: &'q Environment,
+    inventory: &'q Inventory,
+}
+
 // What of the pieces passes the network ACLs of the interfaces that wear the groups, and what becomes of the rest.
 fn behind_acls(
-    subject: &Subject<'_>,
-    inventory: &Inventory,
+    asked: &Asked<'_>,
     groups: &[&str],
     written: &[Piece],
     worn_by: &[&Interface],
@@ -167,14 +177,14 @@ fn behind_acls(
     let own = worn_by.iter().flat_map(|i| i.addresses.ranges().to_vec());
     let own = IntervalSet::from_ranges(own).intersect(&family.all());
     let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
-    if own.is_empty() || inventory.acls.is_empty() {
-        let unplaced = !inventory.acls.is_empty();
+    if own.is_empty() || asked.inventory.acls.is_empty() {
+        let unplaced = !asked.inventory.acls.is_empty();
         let pieces = if own.is_empty() { written.to_vec() } else { to(&own) };
         return (pieces, Acls { unplaced, ..Acls::default() });
     }
     let labels = Some(groups.iter().map(|g| (*g).to_owned()).collect());
-    let environment = Environment { labels, ..subject.environment.clone() };
-    let firewalls = [subject.firewall];
+    let environment = Environment { labels, ..asked.environment.clone() };
+    let firewalls = [asked.firewall];
     let point = Point { firewalls: &firewalls, environment: &environment };
     let mut acls = Acls::default();
     let (mut passed, mut open) = (Vec::new(), Vec::new());
@@ -313,8 +323,7 @@ pub fn open_ports(
     what: &str,
     ports: &[(u8, u16)],
 ) {
-    let Some(inventory) = inventory(subject) else { return };
-    for door in doors(subject, inventory) {
+    for door in subject.doors() {
         for protocol in [proto::TCP, proto::UDP] {
             let open = if protocol == proto::TCP { &door.open.tcp } else { &door.open.udp };
             let asked: IntervalSet =

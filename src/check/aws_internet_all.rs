@@ -17,8 +17,7 @@
 //! ## Use instead
 //! Name the ports and the sources that are needed.
 
-use super::aws::{inventory, over};
-use super::aws_door::doors;
+use super::aws::over;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Field, proto};
@@ -35,8 +34,7 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let Some(inventory) = inventory(subject) else { return };
-    for door in doors(subject, inventory).iter().filter(|d| d.open.is_broad()) {
+    for door in subject.doors().iter().filter(|d| d.open.is_broad()) {
         let (protocol, ports) = if !door.open.tcp.is_empty() {
             (proto::TCP, door.open.tcp.clone())
         } else if !door.open.udp.is_empty() {

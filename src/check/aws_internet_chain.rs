@@ -19,7 +19,6 @@
 //! Let the edge reach the one service that it needs, and put a tier between the edge and the data.
 
 use super::aws::{described, inventory, services};
-use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::dialect::aws::inventory::{Entry, Group, Peer};
 use crate::finding::{Finding, Severity};
@@ -53,8 +52,8 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
     let mut way: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let mut queue: VecDeque<&str> = VecDeque::new();
-    for door in doors(subject, inventory).into_iter().filter(|d| !d.open.is_empty()) {
-        for g in door.groups {
+    for door in subject.doors().iter().filter(|d| !d.open.is_empty()) {
+        for g in door.groups.iter().copied() {
             if way.insert(g, None).is_none() {
                 queue.push_back(g);
             }

@@ -18,8 +18,7 @@
 //! ## Use instead
 //! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
 
-use super::aws::{Piece, inventory, over, reach};
-use super::aws_door::doors;
+use super::aws::{Piece, over, reach};
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, IntervalSet, addr, public};
@@ -36,8 +35,7 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let Some(inventory) = inventory(subject) else { return };
-    for door in doors(subject, inventory) {
+    for door in subject.doors() {
         // Of an interface only what its groups open together; of a group all, from however few addresses.
         let all =
             if door.groups.len() == 1 { reach(&door.pieces, door.family, 0) } else { door.open.clone() };

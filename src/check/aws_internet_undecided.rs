@@ -19,7 +19,6 @@
 //! pl-0123abcd > pl-0123abcd.json`.
 
 use super::aws::{described, inventory, over};
-use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::dialect::aws::inventory::{Peer, Service};
 use crate::finding::{Finding, Severity};
@@ -70,7 +69,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         f.details.extend(open.iter().map(|(_, t, w)| ("because".to_owned(), format!("{t}: {w}"))));
         findings.push(f);
     }
-    for door in doors(subject, inventory).iter().filter(|d| !d.acls.maybe.is_empty()) {
+    for door in subject.doors().iter().filter(|d| !d.acls.maybe.is_empty()) {
         let Some((text, why, origin)) = door.acls.hangs.first() else { continue };
         let message = format!(
             "{}: whether the Internet reaches {} over {} hangs on a network ACL: {text}: {why}",

@@ -18,8 +18,6 @@
 //! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24"}], "Ipv6Ranges": [{"CidrIpv6": "2001:db8:9::/64"}]}
 //! ```
 
-use super::aws::inventory;
-use super::aws_door::doors;
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, proto};
@@ -37,8 +35,7 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let Some(inventory) = inventory(subject) else { return };
-    let doors = doors(subject, inventory);
+    let doors = subject.doors();
     let v4: BTreeMap<_, _> = doors
         .iter()
         .filter(|d| d.family == Family::V4 && d.groups.len() == 1)

@@ -1,5 +1,6 @@
 //! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
 
+use super::aws_door::Door;
 use super::probe::Stray;
 use super::*;
 use crate::analysis::Environment;
@@ -38,6 +39,7 @@ pub struct Subject<'a> {
     /// Name of the node; the file's path where there is none.
     pub name: &'a str,
     strays: OnceCell<Vec<Stray>>,
+    doors: OnceCell<Vec<Door<'a>>>,
 }
 
 /// All checks, in the order of their ids.
@@ -153,12 +155,20 @@ impl<'a> Subject<'a> {
         environment: &'a Environment,
         name: &'a str,
     ) -> Self {
-        Self { firewall, beside, environment, name, strays: OnceCell::new() }
+        Self { firewall, beside, environment, name, strays: OnceCell::new(), doors: OnceCell::new() }
     }
 
     /// The packets that no sensible rule names and that the firewall, alone, lets in for certain. Found once, for all checks.
     pub fn strays(&self) -> &[Stray] {
         self.strays.get_or_init(|| probe::strays(self.firewall, self.environment))
+    }
+
+    /// Through what the Internet gets in, where the firewall stands in a cloud. Found once, for all checks.
+    pub(super) fn doors(&self) -> &[Door<'a>] {
+        self.doors.get_or_init(|| match aws::inventory(self) {
+            Some(inventory) => aws_door::doors(self.firewall, self.environment, inventory),
+            None => Vec::new(),
+        })
     }
 
     /// Another place with what it has to do with a finding.
