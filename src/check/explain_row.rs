@@ -62,19 +62,11 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
     let decider = case.and_then(|c| c.decided_by.first());
     let undecided = row.state == State::Undecided;
     let level = if undecided { row.wanted.level.min(Severity::Warning) } else { row.wanted.level };
+    let (message, label) = (message(row, group, case), label(row, decider, undecided));
     let mut out = Finding {
-        rule: row.wanted.id.clone(),
-        level,
-        message: message(row, group, case),
         subject: row.flow.subject_end().name.clone(),
-        location: place(row, decider),
-        label: label(row, decider, undecided),
-        related: Vec::new(),
-        path: Vec::new(),
         witness: row.shown().map(|s| s.packet.clone()),
-        details: Vec::new(),
-        fingerprint: String::new(),
-        fix: None,
+        ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
     };
     for reason in
         group.iter().flat_map(|r| r.cases().iter().flat_map(|c| r.because(c)).chain(r.reasons.clone()))
@@ -405,18 +397,9 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
         return None;
     };
     let mut out = Finding {
-        rule: row.wanted.id.clone(),
-        level: Severity::Note,
-        message,
         subject: row.flow.subject_end().name.clone(),
-        location,
-        label,
-        related: Vec::new(),
-        path: Vec::new(),
-        witness: None,
         details: vec![detail],
-        fingerprint: String::new(),
-        fix: None,
+        ..Finding::new(&row.wanted.id, Severity::Note, message, location, &label)
     };
     out.details.push(("because".to_owned(), format!("{}: {}", catalogue.title, row.wanted.summary)));
     Some(out)

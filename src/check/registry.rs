@@ -130,20 +130,7 @@ impl Check {
 
     /// A finding about something that is more than one firewall, at a place.
     pub fn about(&self, subject: String, location: Location, message: String, label: &str) -> Finding {
-        Finding {
-            rule: self.id.to_owned(),
-            level: self.level,
-            message,
-            subject,
-            location,
-            label: label.to_owned(),
-            related: Vec::new(),
-            path: Vec::new(),
-            witness: None,
-            details: Vec::new(),
-            fingerprint: String::new(),
-            fix: None,
-        }
+        Finding { subject, ..Finding::new(self.id, self.level, message, location, label) }
     }
 }
 

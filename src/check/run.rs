@@ -139,15 +139,7 @@ pub fn run(options: &Options) -> Outcome {
             level: Severity::Error,
             message: u.message.clone(),
             help: u.help.clone(),
-            location: Location {
-                path: u.path.clone(),
-                line: 1,
-                column: 1,
-                end_line: 1,
-                end_column: 1,
-                text: String::new(),
-                rule: None,
-            },
+            location: Location::top(&u.path),
         });
     }
     let firewalls: Vec<&Firewall> = groups.iter().flat_map(|(_, l)| &l.firewalls).collect();
@@ -344,20 +336,7 @@ fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<con
 }
 
 fn trouble(path: &str, message: String, help: &str) -> Problem {
-    Problem {
-        level: Severity::Error,
-        message,
-        help: help.to_owned(),
-        location: Location {
-            path: path.to_owned(),
-            line: 1,
-            column: 1,
-            end_line: 1,
-            end_column: 1,
-            text: String::new(),
-            rule: None,
-        },
-    }
+    Problem { level: Severity::Error, message, help: help.to_owned(), location: Location::top(path) }
 }
 
 fn open_catalogue(options: &Options, draft: Option<&config::Draft>) -> Catalogue {

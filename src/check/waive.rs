@@ -101,20 +101,7 @@ pub fn apply(
 }
 
 fn about(rule: &str, level: Severity, message: String, location: Location) -> Finding {
-    Finding {
-        rule: rule.to_owned(),
-        level,
-        message,
-        subject: String::new(),
-        location,
-        label: "this waiver".to_owned(),
-        related: Vec::new(),
-        path: Vec::new(),
-        witness: None,
-        details: Vec::new(),
-        fingerprint: String::new(),
-        fix: None,
-    }
+    Finding::new(rule, level, message, location, "this waiver")
 }
 
 fn matches(w: &Waiver, f: &Finding, flow_of: &dyn Fn(&Finding) -> Vec<Flow>) -> bool {

@@ -215,6 +215,26 @@ pub struct Finding {
     pub fix: Option<Fix>,
 }
 
+impl Finding {
+    /// A finding at a place, about nobody in particular, with nothing more to say.
+    pub fn new(rule: &str, level: Severity, message: String, location: Location, label: &str) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            level,
+            message,
+            subject: String::new(),
+            location,
+            label: label.to_owned(),
+            related: Vec::new(),
+            path: Vec::new(),
+            witness: None,
+            details: Vec::new(),
+            fingerprint: String::new(),
+            fix: None,
+        }
+    }
+}
+
 /// A place and what it has to do with a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {

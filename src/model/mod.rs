@@ -465,6 +465,11 @@ pub struct Translation {
 }
 
 impl Translation {
+    /// A translation of an end that changes nothing yet.
+    pub const fn of(end: TranslatedEnd) -> Self {
+        Self { end, address: None, port: None, port_from: None, own: false, identity: false, netmap: false }
+    }
+
     /// The host bits that a prefix translation keeps; `None` if it is none, or its addresses are no prefix.
     pub fn host_mask(&self) -> Option<Value> {
         let (lo, hi) = self.address.filter(|_| self.netmap)?;

@@ -193,19 +193,19 @@ impl SourceFile {
     }
 }
 
+impl Location {
+    /// The beginning of a file of which nothing else is known.
+    pub fn top(path: &str) -> Self {
+        let text = String::new();
+        Self { path: path.to_owned(), line: 1, column: 1, end_line: 1, end_column: 1, text, rule: None }
+    }
+}
+
 /// The place of an origin in the files that it goes with.
 pub fn locate(files: &[Arc<SourceFile>], origin: Origin) -> Location {
     match files.get(origin.file as usize) {
         Some(f) => f.locate(origin.start as usize, origin.end as usize),
-        None => Location {
-            path: String::new(),
-            line: 1,
-            column: 1,
-            end_line: 1,
-            end_column: 1,
-            text: String::new(),
-            rule: None,
-        },
+        None => Location::top(""),
     }
 }
 

@@ -333,13 +333,9 @@ fn a_translated_destination_is_judged_where_it_goes() {
     let nat = t.base(Hook::Prerouting, ChainKind::Nat, Policy::Accept);
     let target = addr::value("10.0.0.5".parse().unwrap());
     let to = t.b.translation(Translation {
-        end: TranslatedEnd::Destination,
         address: Some((target, target)),
         port: Some((80, 80)),
-        port_from: None,
-        own: false,
-        identity: false,
-        netmap: false,
+        ..Translation::of(TranslatedEnd::Destination)
     });
     let (public, alt) = (t.net(Field::Dst, "198.51.100.1"), t.range(Field::Dport, 8080, 8080));
     t.add(nat, &[public, alt], Action::Translate(to));

@@ -112,16 +112,6 @@ pub(super) fn snat(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     address_translation(c, owner, TranslatedEnd::Source, "to-source")
 }
 
-const NOTHING: Translation = Translation {
-    end: TranslatedEnd::Destination,
-    address: None,
-    port: None,
-    port_from: None,
-    own: false,
-    identity: false,
-    netmap: false,
-};
-
 fn address_translation(
     c: &mut Context<'_>,
     owner: usize,
@@ -137,7 +127,7 @@ fn address_translation(
     if let Some(second) = second {
         return Err(c.problem(second.word, "a second address").help("kernels since 2.6.11 take one range"));
     }
-    let mut t = Translation { end, ..NOTHING };
+    let mut t = Translation::of(end);
     endpoint(c, &test, &mut t)?;
     Ok(translate(c, t))
 }
@@ -225,7 +215,7 @@ fn ports_only(c: &Context<'_>, owner: usize, t: &mut Translation) -> Lowered<()>
 pub(super) fn redirect(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     only_in(c, owner, &["nat"])?;
     only_at(c, owner, &[Hook::Prerouting, Hook::Output])?;
-    let mut t = Translation { own: true, ..NOTHING };
+    let mut t = Translation { own: true, ..Translation::of(TranslatedEnd::Destination) };
     ports_only(c, owner, &mut t)?;
     Ok(translate(c, t))
 }
@@ -234,7 +224,7 @@ pub(super) fn redirect(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
 pub(super) fn masquerade(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     only_in(c, owner, &["nat"])?;
     only_at(c, owner, &[Hook::Postrouting])?;
-    let mut t = Translation { end: TranslatedEnd::Source, own: true, ..NOTHING };
+    let mut t = Translation { own: true, ..Translation::of(TranslatedEnd::Source) };
     ports_only(c, owner, &mut t)?;
     Ok(translate(c, t))
 }
@@ -267,6 +257,6 @@ pub(super) fn netmap(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
             return Ok(c.unknown_target(owner, why));
         }
     };
-    let t = Translation { end, address: Some(prefix), netmap: true, ..NOTHING };
+    let t = Translation { address: Some(prefix), netmap: true, ..Translation::of(end) };
     Ok(translate(c, t))
 }

@@ -436,15 +436,7 @@ impl Lowering<'_> {
         matches.direction = Direction::Both;
         let terms = self.terms(&matches, stage);
         let end = if stage == Stage::NatIn { TranslatedEnd::Destination } else { TranslatedEnd::Source };
-        let blank = Translation {
-            end,
-            address: None,
-            port: None,
-            port_from: None,
-            own: false,
-            identity: false,
-            netmap: false,
-        };
+        let blank = Translation::of(end);
         let action = match &nat.rewrite {
             Rewrite::Nothing => {
                 Action::Translate(self.builder.translation(Translation { identity: true, ..blank }))

@@ -127,13 +127,6 @@ impl<'a> Lower<'a> {
 }
 
 fn plain(nat: &Nat<'_>) -> Translation {
-    Translation {
-        end: if nat.source { TranslatedEnd::Source } else { TranslatedEnd::Destination },
-        address: None,
-        port: None,
-        port_from: None,
-        own: nat.own,
-        identity: false,
-        netmap: false,
-    }
+    let end = if nat.source { TranslatedEnd::Source } else { TranslatedEnd::Destination };
+    Translation { own: nat.own, ..Translation::of(end) }
 }
