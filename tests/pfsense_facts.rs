@@ -539,3 +539,16 @@ fn opnsense_reads_flags_by_their_text_and_orders_by_priority() {
     ) + &off;
     Config { filter: &filter, ..opnsense }.does("table", &[('?', packet)]);
 }
+
+#[test]
+fn a_rule_that_is_left_out_cannot_break_the_ruleset() {
+    let clash = "<type>pass</type><interface>lan</interface><ipprotocol>inet6</ipprotocol><source><address>10.0.0.0/8</address></source>";
+    let packet = "forward lan>wan tcp 10.0.0.5:4000 > 192.0.2.1:80";
+    for (destination, sign) in [("<any/>", '?'), ("<address>10.0.0.1-10.0.0.9</address>", '-')] {
+        let filter = rule(&format!("{clash}<destination>{destination}</destination>"));
+        Config { filter: &filter, ..BASE }.does(destination, &[(sign, packet)]);
+    }
+    let more = "<schedules><schedule><name>NEVER</name><timerange><month>2</month><day>30</day></timerange></schedule></schedules>";
+    let filter = rule(&format!("{clash}<sched>NEVER</sched><destination><any/></destination>"));
+    Config { filter: &filter, more, at: Some("2026-11-22T12:00"), ..BASE }.does("schedule", &[('-', packet)]);
+}

@@ -388,7 +388,7 @@ impl<'a> Printer<'a> {
             };
             let mut tail = String::new();
             let types = text(r, "icmptype");
-            if protocol == "icmp" && !types.is_empty() && types != "any" {
+            if protocol == "icmp" && !(opnsense && *six) && !types.is_empty() && types != "any" {
                 let numbers: Vec<String> = types.split(',').map(|t| icmp_number(t, *six)).collect();
                 tail += &format!(" icmp-type {{ {} }}", numbers.join(" "));
             }

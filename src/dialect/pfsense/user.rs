@@ -292,6 +292,8 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
         "match" => PfAction::Match,
         _ => PfAction::Pass,
     };
+    // A rule that its schedule turns off is not written, and cannot be refused.
+    let Some(conditions) = conditions(w, cx) else { return Ok(Vec::new()) };
     let mut rule = PfRule {
         quick: w.quick,
         direction: w.direction,
@@ -301,12 +303,16 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
     };
     let ported = !w.src.port.is_empty() || !w.dst.port.is_empty();
     rule.proto = protocol(&w.protocol, family, ported, cx)?;
-    rule.src = address::resolve(&w.src, "source", family, cx)?;
-    rule.dst = address::resolve(&w.dst, "destination", family, cx)?;
-    if has_ports(&w.protocol) {
-        rule.sport = ports(&w.src.port, cx)?;
-        rule.dport = ports(&w.dst.port, cx)?;
+    let src = address::resolve(&w.src, "source", family, cx);
+    let dst = address::resolve(&w.dst, "destination", family, cx);
+    let ported = |text: &str| if has_ports(&w.protocol) { ports(text, cx) } else { Ok(None) };
+    let (sport, dport) = (ported(&w.src.port), ported(&w.dst.port));
+    // A rule that is left out for one of its parts never comes to pf, whatever pf would say to the others.
+    let faults = [src.as_ref().err(), dst.as_ref().err(), sport.as_ref().err(), dport.as_ref().err()];
+    if let Some(left_out) = faults.into_iter().flatten().find(|f| matches!(f, Fault::Dropped(_))) {
+        return Err(left_out.clone());
     }
+    (rule.src, rule.dst, rule.sport, rule.dport) = (src?, dst?, sport?, dport?);
     if w.protocol == "icmp" || (w.protocol == "ipv6-icmp" && w.icmp6.is_some()) {
         let types = if family == Family::V6 { w.icmp6.as_ref().unwrap_or(&w.icmp) } else { &w.icmp };
         rule.icmp = icmp_types(types, family)?;
@@ -317,7 +323,6 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
     rule.tag = Some(w.tag.clone()).filter(|t| !t.is_empty());
     let tested = Some(w.tagged.clone()).filter(|t| !t.is_empty());
     rule.tagged = tested.map(|name| Tagged { name, negated: w.not_tagged });
-    let Some(conditions) = conditions(w, cx) else { return Ok(Vec::new()) };
     rule.conditions = conditions;
     gateway(w, &mut rule, cx);
     if w.nat64 && family == Family::V6 && action == PfAction::Pass {
