@@ -1,7 +1,7 @@
 //! `selector set value`: marks are followed; what the model does not hold is passed over; other changes of the packet are unknown.
 
-use super::matching::Subject;
 use super::rule::Flow;
+use super::subject::Subject;
 use super::values::Constant;
 use super::*;
 use crate::dialect::nftables::selector::Meaning;

@@ -1,7 +1,7 @@
 //! Maps: of verdicts, and of values.
 
-use super::matching::Subject;
 use super::rule::Flow;
+use super::subject::Subject;
 use super::values::{Key, Row};
 use super::*;
 use crate::model::Term;

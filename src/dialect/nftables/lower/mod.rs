@@ -2,14 +2,17 @@
 
 mod assign;
 mod conjunction;
+mod constrain;
 mod graph;
 mod lints;
 mod lost;
 mod map;
 mod matching;
+mod membership;
 mod nat;
 mod quirks;
 mod rule;
+mod subject;
 mod values;
 
 use super::cursor::{Parsed, SyntaxError};

@@ -1,7 +1,7 @@
 //! Translations.
 
-use super::matching::Subject;
 use super::rule::Flow;
+use super::subject::Subject;
 use super::values::Constant;
 use super::*;
 use crate::dialect::nftables::datatype::Type;

@@ -91,7 +91,7 @@ impl<'a> Lower<'a> {
             },
             ExprKind::Bits(op, a, b) => match (self.constant(ty, a)?, self.constant(ty, b)?) {
                 (Constant::Values(x, x2), Constant::Values(y, y2)) if x == x2 && y == y2 => {
-                    let v = super::matching::apply(*op, x, y);
+                    let v = super::subject::apply(*op, x, y);
                     Ok(Constant::Values(v, v))
                 }
                 _ => Ok(Constant::Name(show::expr(e).to_ascii_lowercase())),
