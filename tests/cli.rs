@@ -426,3 +426,23 @@ fn a_baseline_accepts_what_is_there_and_nothing_else() {
     fs::write(dir.path().join("cms.rules"), "*filter\n-A INPUT -j NOWHERE\nCOMMIT\n").unwrap();
     assert_eq!(with(&["baseline", "write", "cms.rules"], &[]).status, 2);
 }
+
+#[test]
+fn thousands_of_cases_are_judged_without_declared_interfaces() {
+    let mut rules = String::from("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+    for n in 0..3000 {
+        let iface = if n % 2 == 0 { " -i eth0" } else { "" };
+        rules += &format!("-A INPUT{iface} -p tcp -m tcp --dport {} -j ACCEPT\n", 10_000 + 7 * n);
+    }
+    rules += "COMMIT\n";
+    let dir = folder(&[("cms.rules", rules.as_bytes())]);
+    let mut args = vec!["check", "cms.rules", "--local", "10.1.0.10"];
+    args.extend(CMS);
+    let report = json(&run_in(dir.path(), &args));
+    let row =
+        |id: &str| report["requirements"].as_array().unwrap().iter().find(|r| r["id"] == id).unwrap().clone();
+    // No rule lets answers in, so those of the other nodes come through only where a rule happens to have their port: on some interfaces, or on all.
+    assert_eq!(row("SH4-SRN-CLUSTER")["state"], "violated");
+    assert_eq!(row("SH4-NET-EXPOSED")["state"], "met");
+    assert_eq!(row("SH4-CMS-CLUSTER")["state"], "violated");
+}

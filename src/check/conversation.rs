@@ -134,6 +134,10 @@ pub fn judge(leg: &Leg<'_>, talk: &Talk) -> Judged {
     if classes.len() < 2 {
         return whole;
     }
+    let cases = whole.passed.len() + whole.stopped.len() + whole.undecided.len();
+    if cases.saturating_mul(cases).saturating_mul(classes.len()) > MAX_PAIRS {
+        return by_interface(whole, field, start.get(field));
+    }
     let each: Vec<Judged> =
         classes.iter().map(|c| judge_region(leg, talk, &start.cut(field, c), None).0).collect();
     combine(&start, each)
@@ -329,6 +333,23 @@ fn classes(all: &IntervalSet, cuts: &[IntervalSet]) -> Vec<IntervalSet> {
             .collect();
     }
     out
+}
+
+// So many comparisons of cases with each other are made for one question.
+const MAX_PAIRS: usize = 4_000_000;
+
+// As `combine`, for long lists: what a rule decides without asking for the interface holds, and everything else is taken to depend on it, even
+// where different rules would decide alike.
+fn by_interface(whole: Judged, field: Field, all: &IntervalSet) -> Judged {
+    let everywhere = |c: &Case| {
+        let asked = if c.stage == Stage::Answer { other(field) } else { field };
+        c.packets.get(asked).covers(all)
+    };
+    let (passed, some): (Vec<_>, Vec<_>) = whole.passed.into_iter().partition(everywhere);
+    let (stopped, others): (Vec<_>, Vec<_>) = whole.stopped.into_iter().partition(everywhere);
+    let depends = some.into_iter().chain(others).map(|c| Case { interface: true, ..c });
+    let undecided = whole.undecided.into_iter().chain(depends).collect();
+    Judged { passed, stopped, undecided }
 }
 
 // What holds on every interface holds; the rest depends on which one it is.

@@ -9,8 +9,9 @@ use crate::catalogue::Requirement as Wanted;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::finding::{Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
-use crate::packet::{Family, Field, IntervalSet, Packet, Region, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Packet, Region, Value, addr, proto};
 use crate::source::Location;
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -48,6 +49,11 @@ pub struct Shown {
     /// Which of the conversation's packets it is.
     pub stage: Stage,
 }
+
+// Of so many cases the rules and conditions are told; a question can have a hundred thousand.
+const LOOKED_AT: usize = 1000;
+// So many conditions are told: nobody settles more before asking again.
+const MAX_REASONS: usize = 64;
 
 impl<'a> Row<'a> {
     pub(super) fn empty(wanted: &'a Wanted, flow: &'a ResolvedFlow, state: State, remark: String) -> Self {
@@ -144,14 +150,14 @@ impl<'a> Row<'a> {
         let shown: &[Case] = if cases.is_empty() { &self.judged.passed } else { cases };
         let shown: &[Case] =
             if shown.is_empty() && self.state == State::Met { &self.judged.stopped } else { shown };
-        for l in shown.iter().flat_map(|c| self.deciders(c)) {
+        for l in shown.iter().take(LOOKED_AT).flat_map(|c| self.deciders(c)) {
             if !decided_by.contains(&l) && decided_by.len() < 8 {
                 decided_by.push(l);
             }
         }
         let mut because: Vec<Reason> = self.reasons.clone();
-        for r in cases.iter().flat_map(|c| self.because(c)) {
-            if !because.contains(&r) {
+        for r in cases.iter().take(LOOKED_AT).flat_map(|c| self.because(c)) {
+            if because.len() < MAX_REASONS && !because.contains(&r) {
                 because.push(r);
             }
         }
@@ -187,11 +193,45 @@ fn port_text(protocol: Option<u8>, set: &IntervalSet) -> String {
     }
 }
 
+// So many regions are compared with each other.
+const PAIRWISE: usize = 256;
+
+// Fewer regions of the same packets: those that differ in one field only become one.
+fn join(mut regions: Vec<Region>) -> Vec<Region> {
+    loop {
+        let before = regions.len();
+        for field in [Field::Dport, Field::Src, Field::Dst] {
+            let mut place: FxHashMap<Region, usize> = FxHashMap::default();
+            let mut groups: Vec<(Region, Vec<(Value, Value)>)> = Vec::new();
+            for r in regions {
+                let i = *place.entry(r.with(field, IntervalSet::EMPTY)).or_insert(groups.len());
+                if i == groups.len() {
+                    groups.push((r.clone(), Vec::new()));
+                }
+                groups[i].1.extend_from_slice(r.get(field).ranges());
+            }
+            regions =
+                groups.into_iter().map(|(r, set)| r.with(field, IntervalSet::from_ranges(set))).collect();
+        }
+        if regions.len() == before {
+            return regions;
+        }
+    }
+}
+
 /// Regions as flows, each once, joined where only the source or only the destination differs.
 pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
+    let ports = Field::Sport.all();
+    let mut regions: Vec<Region> = regions.map(|r| r.with(Field::Sport, ports.clone())).collect();
+    if regions.len() > PAIRWISE {
+        regions = join(regions);
+    }
     let mut joined: Vec<Region> = Vec::new();
-    for r in regions {
-        let mut r = r.with(Field::Sport, Field::Sport.all());
+    for mut r in regions {
+        if joined.len() > PAIRWISE {
+            joined.push(r);
+            continue;
+        }
         loop {
             let mergeable = joined.iter().position(|o| {
                 o.covers(&r)
