@@ -415,7 +415,7 @@ impl<'a> Evaluator<'a> {
                 (_, Val::Absent) => return NOTHING,
                 (_, Val::Among(_)) => return (0, u32::MAX),
             };
-            let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
+            let base = Term::base(field);
             let short = value.checked_sub(base).and_then(|v| u32::try_from(v).ok());
             short.map_or(NOTHING, |v| (v, v))
         })
@@ -842,7 +842,7 @@ impl<'a> Evaluator<'a> {
     fn term(&self, s: &State, f: &Firewall, here: &Here<'_>, term: &Term) -> Truth {
         match *term {
             Term::Range { field, lo, hi } => {
-                let base = if matches!(field, Field::Src | Field::Dst) { addr::v4(0) } else { 0 };
+                let base = Term::base(field);
                 let (lo, hi) = (base + Value::from(lo), base + Value::from(hi));
                 if let Some(v) = self.one(s, here, field) {
                     return if lo <= v && v <= hi { Truth::Yes } else { Truth::No };

@@ -68,10 +68,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
         witness: row.shown().map(|s| s.packet.clone()),
         ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
     };
-    for reason in group
-        .iter()
-        .flat_map(|r| r.cases().iter().take(1000).flat_map(|c| r.because(c)).chain(r.reasons.clone()))
-    {
+    for reason in group.iter().flat_map(|r| r.conditions().chain(r.reasons.clone())) {
         let related = Related { location: reason.location, message: format!("hangs on: {}", reason.text) };
         if !out.related.contains(&related) && out.related.len() < 4 {
             out.related.push(related);

@@ -4,14 +4,14 @@ use super::conversation::{Case, Judged, Stage, Talk};
 use super::near::ports;
 use super::points::Leg;
 use super::requirement::talk;
+use crate::analysis::decide::join::join;
 use crate::analysis::evaluate::Trace;
 use crate::catalogue::Requirement as Wanted;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::finding::{Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
-use crate::packet::{Family, Field, IntervalSet, Packet, Region, Value, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Packet, Region, addr, proto};
 use crate::source::Location;
-use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -126,6 +126,11 @@ impl<'a> Row<'a> {
         out
     }
 
+    /// Conditions of all cases, of a great many only the first.
+    pub fn conditions(&self) -> impl Iterator<Item = Reason> {
+        self.cases().iter().take(LOOKED_AT).flat_map(|c| self.because(c))
+    }
+
     /// Path of the file at this point that speaks for the family.
     pub fn at(&self) -> String {
         let Some(leg) = &self.leg else { return String::new() };
@@ -156,7 +161,7 @@ impl<'a> Row<'a> {
             }
         }
         let mut because: Vec<Reason> = self.reasons.clone();
-        for r in cases.iter().take(LOOKED_AT).flat_map(|c| self.because(c)) {
+        for r in self.conditions() {
             if because.len() < MAX_REASONS && !because.contains(&r) {
                 because.push(r);
             }
@@ -196,35 +201,12 @@ fn port_text(protocol: Option<u8>, set: &IntervalSet) -> String {
 // So many regions are compared with each other.
 const PAIRWISE: usize = 256;
 
-// Fewer regions of the same packets: those that differ in one field only become one.
-fn join(mut regions: Vec<Region>) -> Vec<Region> {
-    loop {
-        let before = regions.len();
-        for field in [Field::Dport, Field::Src, Field::Dst] {
-            let mut place: FxHashMap<Region, usize> = FxHashMap::default();
-            let mut groups: Vec<(Region, Vec<(Value, Value)>)> = Vec::new();
-            for r in regions {
-                let i = *place.entry(r.with(field, IntervalSet::EMPTY)).or_insert(groups.len());
-                if i == groups.len() {
-                    groups.push((r.clone(), Vec::new()));
-                }
-                groups[i].1.extend_from_slice(r.get(field).ranges());
-            }
-            regions =
-                groups.into_iter().map(|(r, set)| r.with(field, IntervalSet::from_ranges(set))).collect();
-        }
-        if regions.len() == before {
-            return regions;
-        }
-    }
-}
-
 /// Regions as flows, each once, joined where only the source or only the destination differs.
 pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
     let ports = Field::Sport.all();
     let mut regions: Vec<Region> = regions.map(|r| r.with(Field::Sport, ports.clone())).collect();
     if regions.len() > PAIRWISE {
-        regions = join(regions);
+        join(&mut regions);
     }
     let mut joined: Vec<Region> = Vec::new();
     for mut r in regions {

@@ -135,12 +135,7 @@ pub fn run(options: &Options) -> Outcome {
         .collect();
     groups.push((None, loose(options, deployed, &planned, &read_options)));
     for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
-        problems.push(Problem {
-            level: Severity::Error,
-            message: u.message.clone(),
-            help: u.help.clone(),
-            location: Location::top(&u.path),
-        });
+        problems.push(trouble(&u.path, u.message.clone(), &u.help));
     }
     let firewalls: Vec<&Firewall> = groups.iter().flat_map(|(_, l)| &l.firewalls).collect();
     for f in &firewalls {

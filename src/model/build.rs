@@ -27,6 +27,14 @@ impl Term {
     /// block where IPv4 stands; or a set that has no elements now. Unlike [`Term::NEVER`] it is no sign of a mistake.
     pub const OUTSIDE: Term = Term::Range { field: Field::Proto, lo: 2, hi: 0 };
 
+    /// What the numbers of [`Term::Range`] count from: addresses from the first of IPv4, everything else from 0.
+    pub const fn base(field: Field) -> Value {
+        match field {
+            Field::Src | Field::Dst => crate::packet::addr::v4(0),
+            _ => 0,
+        }
+    }
+
     /// Whether it is [`Term::NEVER`] or [`Term::OUTSIDE`].
     pub const fn is_never(&self) -> bool {
         matches!(self, Term::Range { field: Field::Proto, lo, hi } if *lo > *hi)
@@ -89,10 +97,7 @@ impl Builder {
             [one] => Some(*one),
             _ => None,
         };
-        let base = match field {
-            Field::Src | Field::Dst => crate::packet::addr::v4(0),
-            _ => 0,
-        };
+        let base = Term::base(field);
         if let Some((lo, hi)) = single
             && lo >= base
             && let (Ok(lo), Ok(hi)) = (u32::try_from(lo - base), u32::try_from(hi - base))

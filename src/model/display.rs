@@ -79,10 +79,7 @@ fn term(f: &Firewall, term: &Term) -> String {
     match term {
         Term::Range { lo, hi, .. } if lo > hi => "never".to_owned(),
         Term::Range { field, lo, hi } => {
-            let base = match field {
-                Field::Src | Field::Dst => crate::packet::addr::v4(0),
-                _ => 0,
-            };
+            let base = Term::base(*field);
             let set = IntervalSet::range(base + Value::from(*lo), base + Value::from(*hi));
             format!("{field:?} {set:?}")
         }

@@ -560,10 +560,7 @@ impl Firewall {
     pub fn field_set(&self, term: &Term) -> Option<(Field, IntervalSet)> {
         match *term {
             Term::Range { field, lo, hi } => {
-                let base = match field {
-                    Field::Src | Field::Dst => crate::packet::addr::v4(0),
-                    _ => 0,
-                };
+                let base = Term::base(field);
                 Some((field, IntervalSet::range(base + Value::from(lo), base + Value::from(hi))))
             }
             Term::In(field, id) => Some((field, self.sets.get(id).clone())),
@@ -595,10 +592,7 @@ impl Firewall {
     pub fn holds(&self, term: &Term, packet: &Packet) -> Option<(Field, bool)> {
         let (field, set) = match *term {
             Term::Range { field, lo, hi } => {
-                let base = match field {
-                    Field::Src | Field::Dst => crate::packet::addr::v4(0),
-                    _ => 0,
-                };
+                let base = Term::base(field);
                 let within = |v: Value| base + Value::from(lo) <= v && v <= base + Value::from(hi);
                 return Some((field, packet.get(field).is_some_and(within)));
             }

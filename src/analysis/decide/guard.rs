@@ -1,7 +1,7 @@
 //! Splits a cell by whether a rule applies to its packets.
 
 use super::cell::{Cell, Fact, List, add};
-use super::hull::{Seen, base, overlaps, seen};
+use super::hull::{Seen, overlaps, seen};
 use super::reason::Why;
 use super::walk::{Here, Walk};
 use crate::analysis::evaluate::address_type_sets;
@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
         let state = self.state(cell.state);
         here.f.terms(terms).iter().all(|term| match *term {
             Term::Range { field, lo, hi } => {
-                let range = (base(field) + Value::from(lo), base(field) + Value::from(hi));
+                let range = (Term::base(field) + Value::from(lo), Term::base(field) + Value::from(hi));
                 match seen(field, &state.views[field.index()], here.sees) {
                     Seen::Same => lo <= hi && overlaps(cell.region.get(field), range),
                     Seen::One(v) => (range.0..=range.1).contains(&v),
@@ -143,7 +143,10 @@ impl<'a> Walk<'a> {
     fn term(&mut self, here: &Here<'a>, asker: Asker<'_>, term: &Term, cell: Cell) -> Pieces {
         match *term {
             Term::Range { field, lo, hi } => {
-                let set = IntervalSet::range(base(field) + Value::from(lo), base(field) + Value::from(hi));
+                let set = IntervalSet::range(
+                    Term::base(field) + Value::from(lo),
+                    Term::base(field) + Value::from(hi),
+                );
                 self.field(here, asker, field, (&set, Lives::Briefly), cell)
             }
             Term::In(field, id) => self.field(here, asker, field, (here.f.sets.get(id), Lives::On), cell),

@@ -2,7 +2,7 @@
 
 use super::cell::{State, View};
 use crate::model::{Firewall, Term, TermRange};
-use crate::packet::{Field, IntervalSet, Value, addr};
+use crate::packet::{Field, IntervalSet, Value};
 use std::sync::Arc;
 
 /// What the chains of one base chain see of the interfaces: (input, output).
@@ -88,20 +88,12 @@ impl Hull {
 }
 
 fn short(field: Field, (lo, hi): (Value, Value)) -> (u32, u32) {
-    let base = base(field);
+    let base = Term::base(field);
     let top = base + Value::from(u32::MAX);
     if lo > hi || hi < base || lo > top {
         return (1, 0);
     }
     ((lo.max(base) - base) as u32, (hi.min(top) - base) as u32)
-}
-
-/// What [`Term::Range`] counts from.
-pub(super) fn base(field: Field) -> Value {
-    match field {
-        Field::Src | Field::Dst => addr::v4(0),
-        _ => 0,
-    }
 }
 
 /// Whether the set has a value from `lo` to `hi`.
