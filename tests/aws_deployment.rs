@@ -1,9 +1,9 @@
 //! What the deployment file says about groups, and what the files leave open: requirements are then undecided, with the reason.
 
-use havenlint::check::run::{Options, run};
-use havenlint::dialect::ReadOptions;
+#[path = "aws/deployed.rs"]
+mod deployed;
+
 use havenlint::finding::{Report, State};
-use std::fs;
 
 /// One node in the cloud, with a peer elsewhere; the groups that it wears are put in.
 fn deployment(groups: &str) -> String {
@@ -48,14 +48,7 @@ const GROUPS: &str = r#"{"SecurityGroups": [{"GroupId": "sg-1", "VpcId": "vpc-1"
   {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": "sg-shop"}]}]}]}"#;
 
 fn report(groups: &str, files: &[(&str, &str)], complete: bool) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("aws")).unwrap();
-    fs::write(folder.path().join("havenlint.toml"), deployment(groups)).unwrap();
-    for (name, text) in files {
-        fs::write(folder.path().join("aws").join(name), text).unwrap();
-    }
-    let read = ReadOptions { complete, ..ReadOptions::default() };
-    run(&Options { paths: vec![folder.path().to_owned()], read, ..Options::default() }).report
+    deployed::report(&deployment(groups), files, complete)
 }
 
 /// The worst state of a requirement of the node, and what it hangs on.

@@ -1,5 +1,8 @@
 //! By how much security groups let in more than the catalogue needs (`HL-AWS-LEAST-PRIVILEGE`).
 
+#[path = "aws/deployed.rs"]
+mod deployed;
+
 use havenlint::check::run::{Options, run};
 use havenlint::finding::{Finding, Requirement};
 use serde_json::Value;
@@ -149,23 +152,16 @@ fn group(id: &str, permissions: &str) -> String {
 
 /// What is said of the entries, by the entry's text.
 fn said(permissions: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let aws = folder.path().join("aws");
-    fs::create_dir(&aws).unwrap();
-    fs::write(folder.path().join("havenlint.toml"), DEPLOYMENT).unwrap();
     let shop = group(
         "sg-shop",
         r#"{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}"#,
     );
     let groups = format!("{{\"SecurityGroups\": [\n{},\n{shop}]}}", group("sg-srn", permissions));
-    fs::write(aws.join("groups.json"), groups).unwrap();
-    fs::write(aws.join("interfaces.json"), INTERFACES).unwrap();
-    for (name, text) in more {
-        fs::write(aws.join(name), text).unwrap();
-    }
-    let found = findings(folder.path().to_owned());
+    let files = [&[("groups.json", groups.as_str()), ("interfaces.json", INTERFACES)], more].concat();
+    let report = deployed::report(DEPLOYMENT, &files, false);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let found = report.findings.into_iter().filter(|f| f.rule == RULE);
     found
-        .into_iter()
         .map(|f| (f.location.text, f.message.split_once(": ").map(|m| m.1.to_owned()).unwrap_or_default()))
         .collect()
 }
