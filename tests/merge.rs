@@ -45,7 +45,7 @@ fn what_does_not_belong_together_is_refused() {
     other.catalogue.sha256 = "11".repeat(32);
     assert!(merge(vec![report(), other]).unwrap_err().to_string().contains("contents of the catalogue"));
     let mut changed = report();
-    changed.inputs[0].sha256 = "22".repeat(32);
+    changed.inputs[0].sha256 = "22".repeat(32).into();
     let error = merge(vec![report(), changed]).unwrap_err().to_string();
     assert!(error.contains("contents of aws/security groups.json"), "{error}");
     assert!(merge(vec![]).is_err());

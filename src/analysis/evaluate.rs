@@ -922,7 +922,7 @@ const NOTHING: (u32, u32) = (u32::MAX, 0);
 // Whether one of the ranges among the terms is certain not to hold. The quick look at rules that do not apply, as most of a long chain.
 #[inline]
 fn refuses(terms: &[Term], told: &[(u32, u32); Field::COUNT]) -> bool {
-    terms.iter().any(|t| match *t {
+    terms.iter().rev().any(|t| match *t {
         Term::Range { field, lo, hi } => {
             let (a, b) = told[field.index()];
             lo > b || hi < a

@@ -5,9 +5,9 @@ use super::lower::Lowering;
 use super::{Catalogue, Declared, EVERYWHERE, End, INTERNET, Named, Parameter, Role, Services, SiteType};
 use crate::config::Vocabulary;
 use crate::packet::{IntervalSet, Value, addr};
+use crate::source::digest::sha256;
 use crate::source::document::{self, advice, origin};
 use crate::source::{Diagnostic, Origin, SourceFile};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,9 +94,7 @@ fn build(
 }
 
 fn digest(files: &[Arc<SourceFile>]) -> String {
-    let mut hash = Sha256::new();
-    files.iter().for_each(|f| hash.update(f.bytes()));
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    sha256(files.iter().map(|f| f.bytes()))
 }
 
 /// Takes over everything of the extended catalogue. Its files go behind this one's.

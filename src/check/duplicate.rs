@@ -38,10 +38,10 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
     for chain in &f.chains {
-        let hashes: Vec<Option<u64>> = chain
+        let hashes: Vec<u64> = chain
             .rules
             .iter()
-            .map(|r| (r.note.is_none() && ends(r.action) && !changes_before(f, r)).then(|| hash(f, r)))
+            .map(|r| if r.note.is_none() && ends(r.action) && !changes_before(f, r) { hash(f, r) } else { 0 })
             .collect();
         let suspects = repeated(&hashes);
         // The first rule with each hash that is met again; whether the rules are equal is looked at then.
@@ -60,22 +60,22 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-// The indices, in order, of all hashes that may be there twice. A table of single bits tells nearly all others apart: it stays in the
+// The indices, in order, of all hashes but 0 that may be there twice. A table of single bits tells nearly all others apart: it stays in the
 // processor's cache where a map of a million entries would not.
-fn repeated(hashes: &[Option<u64>]) -> Vec<(usize, u64)> {
+fn repeated(hashes: &[u64]) -> Vec<(usize, u64)> {
     const BITS_EACH: usize = 16;
     let bits = (hashes.len() * BITS_EACH).next_power_of_two().max(64);
     let mut once = vec![0u64; bits / 64];
     let mut twice = vec![0u64; bits / 64];
     // The upper bits of the hash are its best ones.
     let place = |h: u64| (h >> (64 - bits.trailing_zeros())) as usize;
-    for h in hashes.iter().flatten() {
+    for h in hashes.iter().filter(|h| **h != 0) {
         let (word, bit) = (place(*h) / 64, 1 << (place(*h) % 64));
         twice[word] |= once[word] & bit;
         once[word] |= bit;
     }
     let again = |h: u64| twice[place(h) / 64] & 1 << (place(h) % 64) != 0;
-    hashes.iter().enumerate().filter_map(|(i, h)| h.filter(|h| again(*h)).map(|h| (i, h))).collect()
+    hashes.iter().copied().enumerate().filter(|(_, h)| *h != 0 && again(*h)).collect()
 }
 
 fn ends(action: Action) -> bool {
@@ -84,16 +84,27 @@ fn ends(action: Action) -> bool {
 
 // What is tested may have changed between two equal rules: a mark, a tag, the state.
 fn changes_before(f: &Firewall, rule: &Rule) -> bool {
-    f.terms(rule.terms).iter().any(|t| matches!(t, Term::Register { .. }))
+    f.sets.has_masks() && f.terms(rule.terms).iter().any(|t| matches!(t, Term::Register { .. }))
 }
 
 fn key<'a>(f: &'a Firewall, rule: &Rule) -> (&'a [Term], &'a [Effect]) {
     (f.terms(rule.terms), f.effects(rule))
 }
 
+// Never 0.
 fn hash(f: &Firewall, rule: &Rule) -> u64 {
     let mut h = FxHasher::default();
     rule.action.hash(&mut h);
-    key(f, rule).hash(&mut h);
-    h.finish()
+    rule.effects.hash(&mut h);
+    for term in f.terms(rule.terms) {
+        match *term {
+            // The words of nearly all terms, in as few steps as they need.
+            Term::Range { field, lo, hi } => {
+                h.write_u64(u64::from(lo) << 32 | u64::from(hi));
+                h.write_usize(field.index());
+            }
+            term => term.hash(&mut h),
+        }
+    }
+    h.finish() | 1
 }

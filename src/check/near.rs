@@ -40,7 +40,7 @@ fn single_miss(firewall: &Firewall, rule: &Rule, packet: &Packet) -> Option<Fiel
     let mut miss = None;
     let mut hit_port = false;
     let mut hit_source = false;
-    for term in firewall.terms(rule.terms) {
+    for term in firewall.terms(rule.terms).iter().rev() {
         let (field, holds) = firewall.holds(term, packet)?;
         match field {
             Field::Dport if holds => hit_port = true,

@@ -49,52 +49,50 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 // Whether a conjunction is empty whatever the packet. Looks closer only where a field is asked about twice, or an empty set.
 fn cannot_hold(f: &Firewall, range: TermRange) -> bool {
     let terms = f.terms(range);
-    // What the model leaves out, real packets may have.
-    if terms.contains(&Term::OUTSIDE) {
-        return false;
-    }
-    let mut asked = 0u32;
-    let mut closer = false;
+    let (mut asked, mut carried) = (0u32, 0u32);
+    let (mut closer, mut empty) = (false, false);
     for term in terms {
-        match term {
-            Term::Range { field, lo, hi } => {
-                if lo > hi {
-                    return true;
+        let field = match *term {
+            Term::Range { field, lo, hi } if lo <= hi => {
+                if field == Field::Proto && lo == hi {
+                    carried = fields_of(lo);
                 }
-                let bit = 1u32 << field.index();
-                closer |= asked & bit != 0;
-                asked |= bit;
+                field
+            }
+            // What the model leaves out, real packets may have.
+            Term::OUTSIDE => return false,
+            Term::Range { .. } => {
+                empty = true;
+                continue;
             }
             Term::In(field, set) => {
-                if f.sets.get(*set).is_empty() {
-                    return true;
-                }
-                let bit = 1u32 << field.index();
-                closer |= asked & bit != 0;
-                asked |= bit;
+                empty |= f.sets.get(set).is_empty();
+                field
             }
-            Term::Any(a) if f.alternatives[a.index()].iter().all(|r| cannot_hold(f, *r)) => return true,
-            _ => {}
-        }
+            Term::Any(a) => {
+                empty |= f.alternatives[a.index()].iter().all(|r| cannot_hold(f, *r));
+                continue;
+            }
+            _ => continue,
+        };
+        let bit = 1 << field.index();
+        closer |= asked & bit != 0;
+        asked |= bit;
     }
-    let carried = [Field::Sport, Field::Dport, Field::Icmp, Field::TcpFlags];
-    let needs_protocol = |field: &Field| asked & 1 << field.index() != 0 && !has_protocol(terms, *field);
-    (closer || carried.iter().any(needs_protocol)) && contradicts(f, terms)
+    empty || ((closer || asked & CARRIED & !carried != 0) && contradicts(f, terms))
 }
 
-// Whether the rule asks for one protocol, which has the field: nearly every rule with ports does.
-fn has_protocol(terms: &[Term], field: Field) -> bool {
-    terms.iter().any(|t| match t {
-        Term::Range { field: Field::Proto, lo, hi } => lo == hi && carries(*lo, field),
-        _ => false,
-    })
-}
+// Fields that not every protocol has, as bits.
+const CARRIED: u32 = PORTS | 1 << Field::Icmp.index() | 1 << Field::TcpFlags.index();
+const PORTS: u32 = 1 << Field::Sport.index() | 1 << Field::Dport.index();
 
-fn carries(protocol: u32, field: Field) -> bool {
-    match field {
-        Field::Sport | Field::Dport => proto::WITH_PORTS.iter().any(|p| u32::from(*p) == protocol),
-        Field::TcpFlags => protocol == u32::from(proto::TCP),
-        _ => false,
+// Those of them that the protocol certainly has: nearly every rule with ports asks for one of these protocols.
+fn fields_of(protocol: u32) -> u32 {
+    match protocol as u8 {
+        _ if protocol > 255 => 0,
+        proto::TCP => PORTS | 1 << Field::TcpFlags.index(),
+        p if proto::WITH_PORTS.contains(&p) => PORTS,
+        _ => 0,
     }
 }
 

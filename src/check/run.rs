@@ -15,10 +15,10 @@ use crate::dialect::{Dialect, ReadOptions};
 use crate::finding::{CatalogueId, Finding, Flow, Input, Problem, Report, RuleDoc, Severity, Summary, Tool};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
+use crate::source::digest::Digest;
 use crate::source::discover::shown;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -492,11 +492,10 @@ fn inputs(firewalls: &[&Firewall]) -> Vec<Input> {
             if !seen.insert(&s.path) {
                 continue;
             }
-            let digest = Sha256::digest(s.bytes());
             out.push(Input {
                 path: s.path.clone(),
                 dialect: f.dialect.to_owned(),
-                sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
+                sha256: Digest::of(s),
                 rules: if i == 0 {
                     f.ledger.exact + f.ledger.approximated + f.ledger.not_understood
                 } else {

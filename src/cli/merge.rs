@@ -7,9 +7,8 @@ use crate::finding::merge::merge;
 use crate::finding::{Report, Severity};
 use crate::report::{FORMATS, Style};
 use crate::source::SourceFile;
+use crate::source::digest::sha256;
 use clap::{Args, ColorChoice};
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -42,7 +41,7 @@ pub fn execute(args: &Merge, color: ColorChoice) -> u8 {
 fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
     let reports: Result<Vec<Report>, String> = args.reports.iter().map(|p| read(p)).collect();
     let mut report = merge(reports?).map_err(|e| e.to_string())?;
-    report.sources = report.inputs.iter().filter_map(|i| unchanged(&i.path, &i.sha256)).collect();
+    report.sources = report.inputs.iter().filter_map(|i| unchanged(&i.path, i.sha256.as_str())).collect();
     // A catalogue of one's own is not at hand here; its rules are then shown by their ids.
     let catalogue = catalogue::open(&report.catalogue.id, Path::new(""));
     if catalogue.is_sound() {
@@ -88,14 +87,9 @@ fn read(path: &Path) -> Result<Report, String> {
 }
 
 /// A file as the shard read it, if it is still here and the same: only then its lines can be shown.
-fn unchanged(path: &str, sha256: &str) -> Option<std::sync::Arc<SourceFile>> {
+fn unchanged(path: &str, digest: &str) -> Option<std::sync::Arc<SourceFile>> {
     let bytes = fs::read(path).ok()?;
-    let hash = Sha256::digest(&bytes).iter().fold(String::new(), |mut s, b| {
-        // Writing to a string does not fail.
-        let _ = write!(s, "{b:02x}");
-        s
-    });
-    (hash == sha256).then(|| SourceFile::new(path, bytes))
+    (sha256([bytes.as_slice()]) == digest).then(|| SourceFile::new(path, bytes))
 }
 
 fn verdict(report: &Report, fail_on: &str) -> u8 {

@@ -5,6 +5,7 @@ pub mod merge;
 use crate::model::Ledger;
 use crate::packet::Packet;
 pub use crate::source::Severity;
+use crate::source::digest::Digest;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -73,8 +74,8 @@ pub struct Input {
     pub path: String,
     /// Its dialect.
     pub dialect: String,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256.
+    pub sha256: Digest,
     /// Number of rules.
     pub rules: u64,
     /// How well they were understood.

@@ -178,7 +178,7 @@ impl Builder {
         let (notes, list) = (&mut self.notes, &mut self.firewall.notes);
         *notes.entry(text.to_owned()).or_insert_with(|| {
             list.push(text.to_owned());
-            NoteId(list.len() as u32 - 1)
+            NoteId::new(list.len() - 1)
         })
     }
 
@@ -190,7 +190,7 @@ impl Builder {
         let list = &mut self.firewall.effects;
         Some(*self.effects.entry(effects.to_vec()).or_insert_with(|| {
             list.push(effects.to_vec());
-            EffectsId(list.len() as u32 - 1)
+            EffectsId::new(list.len() - 1)
         }))
     }
 

@@ -43,6 +43,7 @@ use crate::packet::{Family, Field, IntervalSet, Packet, Value};
 use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
 use rustc_hash::FxHashMap;
 use std::any::Any;
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 macro_rules! id {
@@ -66,10 +67,33 @@ id! {
     AlternativesId,
     /// Index into [`Firewall::translations`].
     TranslationId,
-    /// Index into [`Firewall::effects`].
-    EffectsId,
     /// Index into [`Firewall::labels`].
     LabelId,
+}
+
+// What few rules have: an `Option` of it takes no more room than the number.
+macro_rules! rare_id {
+    ($(#[$doc:meta] $name:ident),* $(,)?) => { $(
+        #[$doc]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(NonZeroU32);
+        impl $name {
+            /// Of an index.
+            pub const fn new(index: usize) -> Self {
+                match NonZeroU32::new(index as u32 + 1) {
+                    Some(n) => Self(n),
+                    None => Self(NonZeroU32::MAX),
+                }
+            }
+            /// As an index.
+            pub const fn index(self) -> usize { self.0.get() as usize - 1 }
+        }
+    )* };
+}
+
+rare_id! {
+    /// Index into [`Firewall::effects`].
+    EffectsId,
     /// Index into [`Firewall::notes`].
     NoteId,
 }

@@ -3,16 +3,25 @@
 use super::MaskId;
 use crate::packet::{IntervalSet, Value};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// Index of a set in a [`SetPool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SetId(u32);
 
+impl SetId {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Every distinct set of a firewall, once; and pairs of mask and value for tests of registers.
 #[derive(Debug, Default)]
 pub struct SetPool {
     sets: Vec<IntervalSet>,
-    index: FxHashMap<u64, Vec<SetId>>,
+    // By fingerprint, the last set that has it; and for each set the one before it with the same fingerprint.
+    index: FxHashMap<u64, SetId>,
+    before: Vec<Option<SetId>>,
     masks: Vec<(u32, u32)>,
 }
 
@@ -20,19 +29,31 @@ impl SetPool {
     /// Stores a set, or finds the one already there.
     pub fn add(&mut self, set: IntervalSet) -> SetId {
         let key = fingerprint(&set);
-        let same = self.index.entry(key).or_default();
-        if let Some(id) = same.iter().find(|id| self.sets[id.0 as usize] == set) {
-            return *id;
-        }
-        let id = SetId(self.sets.len() as u32);
+        let new = SetId(self.sets.len() as u32);
+        let last = match self.index.entry(key) {
+            Entry::Vacant(e) => {
+                e.insert(new);
+                None
+            }
+            Entry::Occupied(mut e) => {
+                let mut same = Some(*e.get());
+                while let Some(id) = same {
+                    if self.sets[id.index()] == set {
+                        return id;
+                    }
+                    same = self.before[id.index()];
+                }
+                Some(e.insert(new))
+            }
+        };
         self.sets.push(set);
-        same.push(id);
-        id
+        self.before.push(last);
+        new
     }
 
     /// The set.
     pub fn get(&self, id: SetId) -> &IntervalSet {
-        &self.sets[id.0 as usize]
+        &self.sets[id.index()]
     }
 
     /// Number of distinct sets.
@@ -68,6 +89,7 @@ impl SetPool {
     /// Gives up the index that finds equal sets: nothing is added any more.
     pub fn freeze(&mut self) {
         self.index = FxHashMap::default();
+        self.before = Vec::new();
         self.sets.shrink_to_fit();
     }
 }

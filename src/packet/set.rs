@@ -32,7 +32,9 @@ impl IntervalSet {
 
     /// The union of any intervals, in any order; those with `lo > hi` are empty.
     pub fn from_ranges(ranges: impl IntoIterator<Item = (Value, Value)>) -> Self {
-        let mut all: Vec<_> = ranges.into_iter().filter(|(lo, hi)| lo <= hi).collect();
+        let ranges = ranges.into_iter();
+        let mut all = Vec::with_capacity(ranges.size_hint().0);
+        all.extend(ranges.filter(|(lo, hi)| lo <= hi));
         if !all.is_sorted() {
             all.sort_unstable();
         }

@@ -27,7 +27,7 @@ impl<'a> Sources<'a> {
             let text = clean(&at.text).into_owned();
             return if text.is_empty() { vec![] } else { vec![(at.line, text)] };
         };
-        let count = file.line_starts().len() as u32;
+        let count = file.line_count() as u32;
         let first = at.line.max(1).saturating_sub(around).max(1);
         let last =
             at.end_line.max(at.line).saturating_add(around).min(first.saturating_add(most - 1)).min(count);

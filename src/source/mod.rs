@@ -1,5 +1,6 @@
 //! Files, their lines, and places in them.
 
+pub mod digest;
 pub mod discover;
 pub mod json;
 
@@ -15,7 +16,7 @@ pub struct SourceFile {
     /// The name to show: as on the command line or found by walking, with `/` between parts; `<stdin>` for `-`.
     pub path: String,
     bytes: Vec<u8>,
-    lines: OnceLock<Vec<u32>>,
+    feeds: OnceLock<Vec<u32>>,
     marks: OnceLock<Vec<u32>>,
     ascii: OnceLock<bool>,
 }
@@ -92,6 +93,9 @@ impl fmt::Display for RuleName {
     }
 }
 
+// What is counted by blocks, so that nothing is counted from the beginning: of so many bytes.
+const STEP: usize = 4096;
+
 /// The largest file that is read, in bytes: places are 32-bit.
 pub const MAX_BYTES: usize = u32::MAX as usize - 1;
 
@@ -101,7 +105,7 @@ impl SourceFile {
         Arc::new(Self {
             path: path.into(),
             bytes: bytes.into(),
-            lines: OnceLock::new(),
+            feeds: OnceLock::new(),
             marks: OnceLock::new(),
             ascii: OnceLock::new(),
         })
@@ -112,27 +116,55 @@ impl SourceFile {
         &self.bytes
     }
 
-    /// Offsets of each line's first byte.
-    pub fn line_starts(&self) -> &[u32] {
-        self.lines.get_or_init(|| {
-            let mut starts = vec![0];
-            starts.extend(memchr_iter(b'\n', &self.bytes).map(|i| i as u32 + 1));
-            starts
+    // Line feeds before each block of the file, and all of them.
+    fn feeds(&self) -> &[u32] {
+        self.feeds.get_or_init(|| {
+            let mut sum = 0;
+            let mut feeds = Vec::with_capacity(self.bytes.len() / STEP + 2);
+            feeds.push(0);
+            feeds.extend(self.bytes.chunks(STEP).map(|block| {
+                sum += memchr_iter(b'\n', block).count() as u32;
+                sum
+            }));
+            feeds
         })
+    }
+
+    // Where the n-th line feed stands, counted from 0.
+    fn feed(&self, n: usize) -> Option<usize> {
+        let feeds = self.feeds();
+        let block = feeds.partition_point(|f| *f as usize <= n).checked_sub(1)?;
+        let start = block * STEP;
+        let inside = memchr_iter(b'\n', self.bytes.get(start..)?).nth(n - feeds[block] as usize)?;
+        Some(start + inside)
+    }
+
+    /// Number of lines; what stands behind the last line feed is one, even if it is nothing.
+    pub fn line_count(&self) -> usize {
+        self.feeds().last().map_or(0, |f| *f as usize) + 1
     }
 
     /// Number of the line that holds a byte, from 0.
     pub fn line_of(&self, offset: usize) -> usize {
-        self.line_starts().partition_point(|s| *s as usize <= offset).saturating_sub(1)
+        let offset = offset.min(self.bytes.len());
+        let block = offset / STEP;
+        self.feeds()[block] as usize + memchr_iter(b'\n', &self.bytes[block * STEP..offset]).count()
+    }
+
+    // The first byte of a line.
+    fn line_start(&self, line: usize) -> Option<usize> {
+        match line.checked_sub(1) {
+            None => Some(0),
+            Some(before) => self.feed(before).map(|at| at + 1),
+        }
     }
 
     /// A line's byte range without its line end; `line` counts from 0. Empty past the end.
     pub fn line_range(&self, line: usize) -> std::ops::Range<usize> {
-        let starts = self.line_starts();
-        let Some(start) = starts.get(line).map(|s| *s as usize) else {
+        let Some(start) = self.line_start(line) else {
             return self.bytes.len()..self.bytes.len();
         };
-        let mut end = starts.get(line + 1).map_or(self.bytes.len(), |s| *s as usize - 1);
+        let mut end = self.feed(line).unwrap_or(self.bytes.len());
         if end > start && self.bytes[end - 1] == b'\r' {
             end -= 1;
         }
@@ -149,7 +181,7 @@ impl SourceFile {
     pub fn line_column(&self, offset: usize) -> (u32, u32) {
         let offset = offset.min(self.bytes.len());
         let line = self.line_of(offset);
-        let start = self.line_starts()[line] as usize;
+        let start = self.line_start(line).unwrap_or(0);
         (line as u32 + 1, self.characters(start, offset) as u32 + 1)
     }
 
@@ -161,7 +193,6 @@ impl SourceFile {
     // Number of characters between two bytes. Documents of one line of many megabytes are common: there, counts at every few kilobytes are
     // kept (a byte that is no UTF-8 then counts as one, unless it looks like the inside of a character).
     fn characters(&self, start: usize, end: usize) -> usize {
-        const STEP: usize = 4096;
         if end - start <= 2 * STEP {
             return self.text(start..end).chars().count();
         }
@@ -277,6 +308,27 @@ mod tests {
         for at in [6, 7, 4000, 9000, 17_001, text.len()] {
             let at = (at..).find(|i| text.is_char_boundary(*i)).unwrap();
             assert_eq!(f.line_column(at), (2, text[6..at].chars().count() as u32 + 1), "{at}");
+        }
+    }
+
+    #[test]
+    fn lines_are_found_by_blocks() {
+        // Lines of 0 to 40 bytes, and one that is longer than some blocks.
+        let mut text: Vec<u8> = (0..1000).flat_map(|n| [vec![b'x'; n % 41], vec![b'\n']].concat()).collect();
+        text.extend(std::iter::repeat_n(b'y', 3 * STEP));
+        for end in [&b""[..], b"\n", b"\nz"] {
+            let whole = [&text[..], end].concat();
+            let f = SourceFile::new("f", whole.clone());
+            let lines: Vec<&[u8]> = whole.split(|b| *b == b'\n').collect();
+            assert_eq!(f.line_count(), lines.len());
+            let mut at = 0;
+            for (n, line) in lines.iter().enumerate() {
+                assert_eq!(f.line_range(n), at..at + line.len(), "line {n}");
+                assert_eq!((f.line_of(at), f.line_of(at + line.len())), (n, n));
+                at += line.len() + 1;
+            }
+            assert_eq!(f.line_range(lines.len()), whole.len()..whole.len());
+            assert_eq!(f.line_of(whole.len() + 9), lines.len() - 1);
         }
     }
 

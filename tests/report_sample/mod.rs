@@ -265,14 +265,14 @@ pub fn report() -> Report {
             Input {
                 path: "aws/security groups.json".into(),
                 dialect: "aws".into(),
-                sha256: "ab".repeat(32),
+                sha256: "ab".repeat(32).into(),
                 rules: 1,
                 ledger: Ledger { exact: 1, approximated: 0, not_understood: 0 },
             },
             Input {
                 path: "hosts/srn-west.v4.rules".into(),
                 dialect: "iptables".into(),
-                sha256: "cd".repeat(32),
+                sha256: "cd".repeat(32).into(),
                 rules: 9,
                 ledger: Ledger { exact: 7, approximated: 1, not_understood: 1 },
             },

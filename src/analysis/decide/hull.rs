@@ -67,19 +67,27 @@ impl Hull {
         self.short[field.index()] = short(field, (0, field.max()));
     }
 
-    /// Whether some packet within the bounds may satisfy all terms.
+    /// Whether some packet within the bounds may satisfy all terms. The last terms are asked first: rules begin with what many of
+    /// them share, the protocol, and end with what tells them apart.
     #[inline]
     pub(super) fn may_meet(&self, f: &Firewall, terms: TermRange) -> bool {
-        f.terms(terms).iter().all(|t| self.may_hold(f, t))
+        for term in f.terms(terms).iter().rev() {
+            let holds = match *term {
+                Term::Range { field, lo, hi } => {
+                    let (a, b) = self.short[field.index()];
+                    lo <= b && a <= hi
+                }
+                _ => self.may_hold(f, term),
+            };
+            if !holds {
+                return false;
+            }
+        }
+        true
     }
 
-    #[inline]
     fn may_hold(&self, f: &Firewall, term: &Term) -> bool {
         match *term {
-            Term::Range { field, lo, hi } => {
-                let (a, b) = self.short[field.index()];
-                lo <= b && a <= hi && lo <= hi
-            }
             Term::In(field, set) => overlaps(f.sets.get(set), self.bounds[field.index()]),
             Term::Any(id) => f.alternatives[id.index()].iter().any(|r| self.may_meet(f, *r)),
             _ => true,

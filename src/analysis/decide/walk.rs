@@ -345,13 +345,10 @@ impl<'a> Walk<'a> {
         let mut stale = 0;
         let rules = &here.f.chain(chain).rules;
         self.work += rules.len() as u64 / 16;
-        for (index, rule) in rules.iter().enumerate() {
-            if (rule.action == Action::Continue && rule.effects.is_none())
-                || !self.worn[here.firewall].may_meet(here.f, rule.terms)
-                || !hull.may_meet(here.f, rule.terms)
-            {
-                continue;
-            }
+        let mut next = 0;
+        while let Some(index) = self.next_met(&here, &hull, rules, next) {
+            next = index + 1;
+            let rule = &rules[index];
             if let Action::Jump(to) = rule.action
                 && rule.effects.is_none()
                 && self.is_inert(here.firewall, to)
@@ -387,6 +384,17 @@ impl<'a> Walk<'a> {
         out.append(&mut live);
         self.tidy(&mut out);
         out
+    }
+
+    // The first rule from `start` on that may do something to the cells within the hull. Most rules of a long chain are passed over here.
+    fn next_met(&self, here: &Here<'a>, hull: &Hull, rules: &[Rule], start: usize) -> Option<usize> {
+        let (f, worn) = (here.f, &self.worn[here.firewall]);
+        let may = |rule: &Rule| {
+            hull.may_meet(f, rule.terms)
+                && worn.may_meet(f, rule.terms)
+                && (rule.action != Action::Continue || rule.effects.is_some())
+        };
+        Some(start + rules[start..].iter().position(may)?)
     }
 
     fn hull(&self, here: &Here<'a>, cells: &[Cell]) -> Hull {

@@ -65,8 +65,7 @@ impl Dialect for Iptables {
         let (dialect, family) = if v6 { (NAMES[1], Family::V6) } else { (NAMES[0], Family::V4) };
         let mut builder = Builder::new(dialect, files.to_vec(), &[family]);
         // A rule takes about 80 bytes of text; exact room saves copying what is large.
-        let lines = memchr::memchr_iter(b'\n', bytes).count();
-        builder.firewall_mut().terms.reserve(lines * 4);
+        builder.firewall_mut().terms.reserve(file.line_count() * 4);
         let mut sets = ipset::Sets::read(&files[1..], bytes);
         for d in std::mem::take(&mut sets.diagnostics) {
             builder.diagnose(d);

@@ -35,29 +35,29 @@ pub(super) fn read<'f>(
     let protocol = plain_options(c, &mut p)?;
     loop {
         if p.skip(b" -j ") {
-            let name = p.word()?;
-            return target(c, &mut p, name, chain);
+            return target(c, &mut p, chain);
         }
         if !p.skip(b" -m ") {
             return None;
         }
-        match p.word()? {
-            b"tcp" if protocol == proto::TCP => ports(c, &mut p)?,
-            b"udp" if protocol == proto::UDP => ports(c, &mut p)?,
-            b"conntrack" if p.skip(b" --ctstate ") => states(c, &mut p)?,
-            b"state" if p.skip(b" --state ") => states(c, &mut p)?,
-            b"comment" if p.skip(b" --comment ") => p.comment()?,
-            b"multiport" if protocol == proto::TCP || protocol == proto::UDP => {
-                let field = if p.skip(b" --dports ") {
-                    Field::Dport
-                } else if p.skip(b" --sports ") {
-                    Field::Sport
-                } else {
-                    return None;
-                };
-                port_list(c, &mut p, field)?;
-            }
-            _ => return None,
+        if (protocol == proto::TCP && p.skip(b"tcp")) || (protocol == proto::UDP && p.skip(b"udp")) {
+            p.at_end_of_word()?;
+            ports(c, &mut p)?;
+        } else if p.skip(b"conntrack --ctstate ") || p.skip(b"state --state ") {
+            states(c, &mut p)?;
+        } else if p.skip(b"comment --comment ") {
+            p.comment()?;
+        } else if (protocol == proto::TCP || protocol == proto::UDP) && p.skip(b"multiport ") {
+            let field = if p.skip(b"--dports ") {
+                Field::Dport
+            } else if p.skip(b"--sports ") {
+                Field::Sport
+            } else {
+                return None;
+            };
+            port_list(c, &mut p, field)?;
+        } else {
+            return None;
         }
     }
 }
@@ -86,13 +86,14 @@ fn plain_options(c: &mut Context<'_>, p: &mut Line<'_>) -> Option<u8> {
     }
     let mut protocol = 0;
     if p.skip(b" -p ") {
-        protocol = match p.word()? {
-            b"tcp" => proto::TCP,
-            b"udp" => proto::UDP,
-            b"icmp" if !c.v6 => proto::ICMP,
-            b"ipv6-icmp" if c.v6 => proto::ICMPV6,
-            _ => return None,
+        protocol = match () {
+            () if p.skip(b"tcp") => proto::TCP,
+            () if p.skip(b"udp") => proto::UDP,
+            () if !c.v6 && p.skip(b"icmp") => proto::ICMP,
+            () if c.v6 && p.skip(b"ipv6-icmp") => proto::ICMPV6,
+            () => return None,
         };
+        p.at_end_of_word()?;
         let term = c.b.protocol(protocol);
         c.terms.push(term);
     }
@@ -103,10 +104,13 @@ fn plain_options(c: &mut Context<'_>, p: &mut Line<'_>) -> Option<u8> {
 // The outer option is "not of the common form", the inner one "no condition".
 #[inline]
 fn address(c: &mut Context<'_>, p: &mut Line<'_>, field: Field) -> Option<Option<Term>> {
-    let word = p.word()?;
-    match values::numeric(word, c.v6)? {
-        Address::V4(0, u32::MAX) => Some(None),
-        Address::V4(lo, hi) => Some(Some(Term::Range { field, lo, hi })),
+    if !c.v6 {
+        return match p.network()? {
+            (0, u32::MAX) => Some(None),
+            (lo, hi) => Some(Some(Term::Range { field, lo, hi })),
+        };
+    }
+    match values::address_v6(p.word()?).ok()? {
         Address::Set(set) if set == c.family().all() => Some(None),
         Address::Set(set) if set.is_empty() => None,
         Address::Set(set) => Some(Some(c.b.field(field, set))),
@@ -166,14 +170,18 @@ fn states(c: &mut Context<'_>, p: &mut Line<'_>) -> Option<()> {
 fn target(
     c: &Context<'_>,
     p: &mut Line<'_>,
-    name: &[u8],
     chain: impl Fn(&[u8]) -> Option<ChainId>,
 ) -> Option<Action> {
-    let action = match name {
-        b"ACCEPT" => Action::Accept,
-        b"DROP" => Action::Drop,
-        b"RETURN" => Action::Return,
-        _ => match chain(name) {
+    match &p.text[p.at..] {
+        b"ACCEPT" => return Some(Action::Accept),
+        b"DROP" => return Some(Action::Drop),
+        b"RETURN" => return Some(Action::Return),
+        _ => {}
+    }
+    let action = match p.word()? {
+        // With more behind it than the saver prints.
+        b"ACCEPT" | b"DROP" | b"RETURN" => return None,
+        name => match chain(name) {
             Some(id) => Action::Jump(id),
             None if name == b"REJECT" && c.table.name == "filter" => {
                 let usual: &[u8] = if c.v6 {
@@ -210,7 +218,8 @@ impl<'f> Line<'f> {
     #[inline]
     fn word(&mut self) -> Option<&'f [u8]> {
         let rest = &self.text[self.at..];
-        let length = rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'"')).unwrap_or(rest.len());
+        let ends = |b: &u8| *b <= b'"' && matches!(b, b' ' | b'\t' | b'"');
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
         if length == 0 || rest.get(length).is_some_and(|b| *b != b' ') {
             return None;
         }
@@ -223,16 +232,50 @@ impl<'f> Line<'f> {
         self.text.get(self.at).is_none_or(|b| *b == b' ').then_some(())
     }
 
+    // A decimal number of at most so many digits, and how many it has.
+    #[inline]
+    fn number(&mut self, digits: usize) -> Option<(u32, usize)> {
+        let (mut n, start) = (0u32, self.at);
+        while let Some(d) = self.text.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10)
+            && self.at - start < digits
+        {
+            n = n * 10 + u32::from(d);
+            self.at += 1;
+        }
+        (self.at > start).then_some((n, self.at - start))
+    }
+
+    // A word that is an IPv4 address with or without the length of a prefix, as the first and last address.
+    #[inline]
+    fn network(&mut self) -> Option<(u32, u32)> {
+        let mut ip = 0;
+        for part in 0..4 {
+            if part > 0 && !self.skip(b".") {
+                return None;
+            }
+            let (n, _) = self.number(3)?;
+            if n > 255 {
+                return None;
+            }
+            ip = ip << 8 | n;
+        }
+        let length = match self.skip(b"/") {
+            // A leading zero would make it octal.
+            true => self.number(2).filter(|(n, digits)| *n <= 32 && (*n > 9 || *digits == 1))?.0,
+            false => 32,
+        };
+        self.at_end_of_word()?;
+        let mask = values::prefix_mask(length);
+        Some((ip & mask, ip | !mask))
+    }
+
     // A port: decimal, since a leading zero would make it octal.
     #[inline]
     fn port(&mut self) -> Option<u16> {
-        let (mut n, start) = (0u32, self.at);
-        while let Some(d) = self.text.get(self.at).filter(|b| b.is_ascii_digit() && self.at - start < 5) {
-            n = n * 10 + u32::from(d - b'0');
-            self.at += 1;
-        }
-        let octal = self.at - start > 1 && self.text[start] == b'0';
-        if self.at == start || octal { None } else { u16::try_from(n).ok() }
+        let start = self.at;
+        let (n, digits) = self.number(5)?;
+        let octal = digits > 1 && self.text[start] == b'0';
+        if octal { None } else { u16::try_from(n).ok() }
     }
 
     // `PORT` or `PORT:PORT`, in order.

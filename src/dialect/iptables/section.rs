@@ -237,21 +237,30 @@ impl Section {
     /// Appends the rule on a line that is just as the saver prints it; false, and nothing done, for every other line.
     #[inline]
     pub(super) fn saved_rule(&mut self, c: &mut Context<'_>, start: usize, end: usize) -> bool {
-        let text = &c.words.bytes()[start..end];
-        let Some(rest) = text.strip_prefix(b"-A ") else { return false };
-        let Some(length) = memchr::memchr3(b' ', b'"', b'\t', rest).filter(|n| rest[*n] == b' ') else {
-            return false;
-        };
-        let Some((id, hook)) = self.known_chain(&rest[..length]) else { return false };
+        let Some(text) = c.words.bytes()[start..end].strip_prefix(b"-A ") else { return false };
+        let Some((id, hook, rest)) = self.saved_chain(text) else { return false };
         c.hook = hook;
         let jump = |n: &[u8]| self.own_chain(n);
-        let Some(action) = saved::read(c, &rest[length..], jump) else {
+        let Some(action) = saved::read(c, rest, jump) else {
             return false;
         };
         c.origin = Origin::new(0, start, end);
         let rule = c.b.rule(c.origin, &c.terms, action);
         c.b.push(id, rule);
         true
+    }
+
+    // The chain that a text begins with, and what stands behind its name, from the space on.
+    #[inline]
+    fn saved_chain<'t>(&mut self, text: &'t [u8]) -> Option<(ChainId, Option<Hook>, &'t [u8])> {
+        if let Some((last, id, hook)) = &self.last
+            && let Some(rest @ [b' ', ..]) = text.strip_prefix(&**last)
+        {
+            return Some((*id, *hook, rest));
+        }
+        let end = memchr::memchr3(b' ', b'"', b'\t', text).filter(|n| text[*n] == b' ')?;
+        let (id, hook) = self.known_chain(&text[..end])?;
+        Some((id, hook, &text[end..]))
     }
 
     // A chain that rules may jump to: not one of the built-in ones.

@@ -55,18 +55,6 @@ pub(super) fn address(text: &[u8], v6: bool) -> Read<Address> {
     }
 }
 
-/// An address written out, with an optional length of its prefix; `None` for every other form.
-#[inline]
-pub(super) fn numeric(text: &[u8], v6: bool) -> Option<Address> {
-    if !v6 {
-        return dotted_prefix(text);
-    }
-    text.iter()
-        .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'/'))
-        .then(|| address_v6(text).ok())?
-}
-
-// Hot: a million-rule dump holds millions of these.
 #[inline]
 fn dotted_prefix(text: &[u8]) -> Option<Address> {
     let (ip, at) = dotted(text)?;
@@ -81,7 +69,8 @@ fn dotted_prefix(text: &[u8]) -> Option<Address> {
     Some(Address::V4(ip & mask, ip | !mask))
 }
 
-fn prefix_mask(len: u32) -> u32 {
+/// The mask of a prefix of so many bits, 32 at most.
+pub(super) fn prefix_mask(len: u32) -> u32 {
     u32::MAX.checked_shl(32 - len).unwrap_or(0)
 }
 
@@ -157,7 +146,7 @@ fn short_v4(text: &[u8]) -> Option<u32> {
     Some(ip << (8 * (4 - parts)))
 }
 
-fn address_v6(text: &[u8]) -> Read<Address> {
+pub(super) fn address_v6(text: &[u8]) -> Read<Address> {
     let (ip, mask) = split(text, b'/');
     let mask = match mask {
         None => u128::MAX,

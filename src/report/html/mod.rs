@@ -288,7 +288,7 @@ impl Page<'_> {
                 thousands(l.exact),
                 thousands(l.approximated),
                 thousands(l.not_understood),
-                markup(&i.sha256)
+                markup(i.sha256.as_str())
             )?;
         }
         writeln!(out, "</table></div>\n</section>")

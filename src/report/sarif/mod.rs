@@ -228,7 +228,7 @@ impl<'a> Log<'a> {
         };
         let mut text = format!("{}\n", fix.text);
         if let Some(file) = self.sources.file(&at) {
-            let lines = file.line_starts().len() as u32;
+            let lines = file.line_count() as u32;
             if fix.after_line >= lines {
                 // After a last line that no line feed ends.
                 at.line = lines;
