@@ -31,7 +31,9 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         all.waived.extend(r.waived);
         all.problems.extend(r.problems);
     }
-    all.inputs.sort_by(|a, b| (&a.path, a.sha256.as_str(), &a.dialect).cmp(&(&b.path, b.sha256.as_str(), &b.dialect)));
+    all.inputs.sort_by(|a, b| {
+        (&a.path, a.sha256.as_str(), &a.dialect).cmp(&(&b.path, b.sha256.as_str(), &b.dialect))
+    });
     for pair in all.inputs.windows(2).filter(|p| p[0].path == p[1].path) {
         same(&format!("contents of {}", pair[0].path), pair[0].sha256.as_str(), pair[1].sha256.as_str())?;
     }

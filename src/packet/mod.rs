@@ -6,6 +6,7 @@
 
 pub mod addr;
 mod concrete;
+pub mod dotted;
 mod field;
 pub mod public;
 mod region;

@@ -33,9 +33,19 @@ impl IntervalSet {
     /// The union of any intervals, in any order; those with `lo > hi` are empty.
     pub fn from_ranges(ranges: impl IntoIterator<Item = (Value, Value)>) -> Self {
         let ranges = ranges.into_iter();
-        let mut all = Vec::with_capacity(ranges.size_hint().0);
-        all.extend(ranges.filter(|(lo, hi)| lo <= hi));
-        if !all.is_sorted() {
+        let mut all: Vec<(Value, Value)> = Vec::with_capacity(ranges.size_hint().0);
+        let (mut sorted, mut apart) = (true, true);
+        for (lo, hi) in ranges.filter(|(lo, hi)| lo <= hi) {
+            if let Some(last) = all.last() {
+                sorted &= last.0 <= lo;
+                apart &= last.1 < lo && lo - last.1 > 1;
+            }
+            all.push((lo, hi));
+        }
+        if apart {
+            return Self { ranges: all };
+        }
+        if !sorted {
             all.sort_unstable();
         }
         // In place: a set of a million intervals is not held twice.

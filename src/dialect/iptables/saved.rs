@@ -9,6 +9,7 @@ use super::lower::Context;
 use super::record;
 use super::values::{self, Address};
 use crate::model::{Action, ChainId, Hook, Term};
+use crate::packet::dotted::dotted;
 use crate::packet::{Field, IntervalSet, Value, proto};
 
 // Lists of `-m multiport` have at most 15 cells; a range takes two (xt_multiport.h, `XT_MULTI_PORTS`).
@@ -167,11 +168,7 @@ fn states(c: &mut Context<'_>, p: &mut Line<'_>) -> Option<()> {
 }
 
 #[inline]
-fn target(
-    c: &Context<'_>,
-    p: &mut Line<'_>,
-    chain: impl Fn(&[u8]) -> Option<ChainId>,
-) -> Option<Action> {
+fn target(c: &Context<'_>, p: &mut Line<'_>, chain: impl Fn(&[u8]) -> Option<ChainId>) -> Option<Action> {
     match &p.text[p.at..] {
         b"ACCEPT" => return Some(Action::Accept),
         b"DROP" => return Some(Action::Drop),
@@ -248,17 +245,8 @@ impl<'f> Line<'f> {
     // A word that is an IPv4 address with or without the length of a prefix, as the first and last address.
     #[inline]
     fn network(&mut self) -> Option<(u32, u32)> {
-        let mut ip = 0;
-        for part in 0..4 {
-            if part > 0 && !self.skip(b".") {
-                return None;
-            }
-            let (n, _) = self.number(3)?;
-            if n > 255 {
-                return None;
-            }
-            ip = ip << 8 | n;
-        }
+        let (ip, length) = dotted(self.text.get(self.at..)?)?;
+        self.at += length;
         let length = match self.skip(b"/") {
             // A leading zero would make it octal.
             true => self.number(2).filter(|(n, digits)| *n <= 32 && (*n > 9 || *digits == 1))?.0,

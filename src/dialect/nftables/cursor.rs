@@ -114,20 +114,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes IPv4 addresses, prefixes and ranges, each with the comma behind it, from the current token on as long as nothing else comes:
-    /// lowest and highest address, and place.
-    pub(super) fn plain_addresses(&mut self, take: &mut dyn FnMut(u32, u32, Origin)) {
+    /// lowest and highest address.
+    pub(super) fn plain_addresses(&mut self, list: &mut Vec<(u32, u32)>) {
         let end = self.lexer.end();
+        let text = &self.bytes[..end];
         let mut at = self.token.start;
         let mut done = at;
-        while let Some((lo, hi, length)) = v4::element(&self.bytes[at..end]) {
-            let mut next = at + length;
-            next += blank(&self.bytes[next..end]);
-            if self.bytes[..end].get(next) != Some(&b',') {
+        while let Some((lo, hi, mut next)) = v4::element(text, at) {
+            while matches!(text.get(next), Some(b' ' | b'\t')) {
+                next += 1;
+            }
+            if text.get(next) != Some(&b',') {
                 break;
             }
-            take(lo, hi, Origin::new(self.file as usize, at, at + length));
+            list.push((lo, hi));
             done = next + 1;
-            at = done + blank_lines(&self.bytes[done..end]);
+            at = done;
+            while matches!(text.get(at), Some(b' ' | b'\t' | b'\n')) {
+                at += 1;
+            }
         }
         if done > self.token.start {
             *self = Self::new(self.bytes, Origin::new(self.file as usize, done, end));
@@ -223,12 +228,4 @@ impl<'a> Cursor<'a> {
             self.advance();
         }
     }
-}
-
-fn blank(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
-}
-
-fn blank_lines(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n')).count()
 }

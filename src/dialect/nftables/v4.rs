@@ -1,63 +1,47 @@
 //! IPv4 elements read from bytes: of the longest lists that rulesets hold most elements are such.
 
-/// `a.b.c.d`, `a.b.c.d/n` or `a.b.c.d-e.f.g.h` at the start of a text: lowest and highest address, and length. `None` for anything else, also
-/// for what is written in an odd way (leading zeros, blanks around the sign): the general reader sees to that.
-pub(super) fn element(bytes: &[u8]) -> Option<(u32, u32, usize)> {
-    let (low, n) = address(bytes)?;
-    match bytes.get(n) {
+use crate::packet::dotted::dotted;
+
+/// `a.b.c.d`, `a.b.c.d/n` or `a.b.c.d-e.f.g.h` at a place in a text: lowest and highest address, and the place behind it. `None` for anything
+/// else, also for what is written in an odd way (leading zeros, blanks around the sign): the general reader sees to that.
+#[inline]
+pub(super) fn element(text: &[u8], at: usize) -> Option<(u32, u32, usize)> {
+    let (low, end) = address(text, at)?;
+    match text.get(end) {
+        Some(b',' | b' ' | b'\t') => Some((low, low, end)),
         Some(b'/') => {
-            let (length, digits) = number(&bytes[n + 1..])?;
+            let (length, end) = number(text, end + 1)?;
             let host = 32u32.checked_sub(length)?;
             let mask = u32::MAX.checked_shl(host).unwrap_or(0);
-            let end = n + 1 + digits;
-            ends(bytes, end).then_some((low & mask, low | !mask, end))
+            ends(text, end).then_some((low & mask, low | !mask, end))
         }
         Some(b'-') => {
-            let (high, more) = address(&bytes[n + 1..])?;
-            let end = n + 1 + more;
-            (low <= high && ends(bytes, end)).then_some((low, high, end))
+            let (high, end) = address(text, end + 1)?;
+            (low <= high && ends(text, end)).then_some((low, high, end))
         }
-        _ => ends(bytes, n).then_some((low, low, n)),
+        _ => None,
     }
 }
 
 // No byte follows that would belong to the same word.
-fn ends(bytes: &[u8], at: usize) -> bool {
-    matches!(bytes.get(at), Some(b',' | b' ' | b'\t'))
+fn ends(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at), Some(b',' | b' ' | b'\t'))
 }
 
-fn address(bytes: &[u8]) -> Option<(u32, usize)> {
-    let mut value = 0;
-    let mut at = 0;
-    for part in 0..4 {
-        if part > 0 {
-            if bytes.get(at) != Some(&b'.') {
-                return None;
-            }
-            at += 1;
-        }
-        let (octet, digits) = number(&bytes[at..])?;
-        if octet > 255 {
-            return None;
-        }
-        value = value << 8 | octet;
-        at += digits;
-    }
-    Some((value, at))
+#[inline]
+fn address(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let (address, length) = dotted(text.get(at..)?)?;
+    Some((address, at + length))
 }
 
-// One to three digits without a leading zero.
-fn number(bytes: &[u8]) -> Option<(u32, usize)> {
-    let mut value = 0;
-    let mut digits = 0;
-    while let Some(b @ b'0'..=b'9') = bytes.get(digits) {
-        if digits == 3 || (digits == 1 && value == 0) {
-            return None;
-        }
-        value = value * 10 + u32::from(b - b'0');
-        digits += 1;
+// The length of a prefix: one or two digits without a leading zero, and the place behind them.
+fn number(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let digit = |at: usize| text.get(at).map(|b| u32::from(b.wrapping_sub(b'0'))).filter(|d| *d < 10);
+    match (digit(at)?, digit(at + 1)) {
+        (one, None) => Some((one, at + 1)),
+        (0, _) => None,
+        (ten, Some(one)) => Some((10 * ten + one, at + 2)),
     }
-    (digits > 0).then_some((value, digits))
 }
 
 #[cfg(test)]
@@ -86,7 +70,7 @@ mod tests {
             ("1.2.3.4", None),
             ("", None),
         ] {
-            assert_eq!(element(text.as_bytes()), expected, "{text}");
+            assert_eq!(element(text.as_bytes(), 0), expected, "{text}");
         }
     }
 }

@@ -3,11 +3,9 @@
 use super::lints::Span;
 use super::*;
 use crate::dialect::nftables::datatype::Type;
-use crate::dialect::nftables::parse::Plain;
 use crate::dialect::nftables::ruleset::{SetDeclaration, TypeSpec};
 use crate::model::SetId;
 use crate::packet::{IntervalSet, Value, addr};
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -372,18 +370,19 @@ impl<'a> Lower<'a> {
         let mut trees = Vec::new();
         match source {
             Source::Text(body) => {
-                let plain = RefCell::new(plain);
+                let mut v4 = std::mem::take(&mut plain.v4);
                 let mut take_simple = |low: &str, high: Option<&str>, length: Option<u8>, _: Origin| {
                     simple
                         .and_then(|ty| simple_values(ty, low, high, length))
-                        .map(|v| plain.borrow_mut().push(v))
+                        .map(|v| plain.push(v))
                         .is_some()
                 };
-                let mut take_v4 = |lo: u32, hi: u32, _: Origin| plain.borrow_mut().v4.push((lo, hi));
-                let is_v4 = simple == Some(Type::Address(Family::V4));
-                let take_v4: Option<&mut Plain<'_>> = if is_v4 { Some(&mut take_v4) } else { None };
+                let list = (simple == Some(Type::Address(Family::V4))).then_some(&mut v4);
                 let parser = Parser::new(self.context, *body);
-                parser.named_elements(take_v4, &mut take_simple, &mut |e| trees.push(e))?;
+                let parsed = parser.named_elements(list, &mut take_simple, &mut |e| trees.push(e));
+                v4.append(&mut plain.v4);
+                plain.v4 = v4;
+                parsed?;
             }
             Source::Json(v, file) => {
                 trees = json::elements(self.context, self.snippets, *v, *file)?;
@@ -442,13 +441,19 @@ impl Ranges {
         sort_by_low_end(&mut self.v4);
         // Of a sorted list the first interval that lies within an earlier one lies within the one before it.
         let mut overlaps = self.v4.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
+        // Joined while they are small.
+        self.v4.dedup_by(|next, last| {
+            let meets = next.0 <= last.1.saturating_add(1);
+            last.1 = if meets { last.1.max(next.1) } else { last.1 };
+            meets
+        });
+        let v4 = IntervalSet::from_ranges(self.v4.iter().map(|(lo, hi)| (addr::v4(*lo), addr::v4(*hi))));
+        if self.others.is_empty() {
+            return (v4, overlaps);
+        }
         self.others.sort_unstable();
         overlaps |= self.others.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
-        let mut all = self.others;
-        all.reserve_exact(self.v4.len());
-        all.extend(self.v4.iter().map(|(lo, hi)| (addr::v4(*lo), addr::v4(*hi))));
-        drop(self.v4);
-        (IntervalSet::from_ranges(all), overlaps)
+        (IntervalSet::from_ranges(self.others).union(&v4), overlaps)
     }
 }
 
@@ -459,18 +464,23 @@ fn sort_by_low_end(ranges: &mut Vec<(u32, u32)>) {
     if ranges.len() < 4096 {
         return ranges.sort_unstable();
     }
+    if ranges.is_sorted() {
+        return;
+    }
+    let bucket = |lo: u32, turn: usize| (lo >> (BITS * turn as u32)) as usize & (BUCKETS - 1);
+    let mut starts = [[0u32; BUCKETS]; 3];
+    for r in ranges.iter() {
+        (0..3).for_each(|turn| starts[turn][bucket(r.0, turn)] += 1);
+    }
     let mut sorted = vec![(0, 0); ranges.len()];
-    for shift in [0, BITS, 2 * BITS] {
-        let bucket = |lo: u32| (lo >> shift) as usize & (BUCKETS - 1);
-        let mut ends = [0usize; BUCKETS];
-        ranges.iter().for_each(|r| ends[bucket(r.0)] += 1);
+    for (turn, starts) in starts.iter_mut().enumerate() {
         let mut start = 0;
-        for end in &mut ends {
-            start += std::mem::replace(end, start);
+        for s in starts.iter_mut() {
+            start += std::mem::replace(s, start);
         }
         for r in ranges.iter() {
-            let at = &mut ends[bucket(r.0)];
-            sorted[*at] = *r;
+            let at = &mut starts[bucket(r.0, turn)];
+            sorted[*at as usize] = *r;
             *at += 1;
         }
         std::mem::swap(ranges, &mut sorted);

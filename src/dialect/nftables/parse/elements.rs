@@ -6,9 +6,6 @@ use super::*;
 pub(in crate::dialect::nftables) type Simple<'f> =
     dyn FnMut(&str, Option<&str>, Option<u8>, Origin) -> bool + 'f;
 
-/// Takes an IPv4 element: lowest and highest address, and place.
-pub(in crate::dialect::nftables) type Plain<'f> = dyn FnMut(u32, u32, Origin) + 'f;
-
 impl<'a> Parser<'a> {
     /// `{ element, … }`.
     pub(super) fn set(&mut self) -> Parsed<Expr<'a>> {
@@ -51,10 +48,10 @@ impl<'a> Parser<'a> {
     }
 
     /// Elements of a named set: a whole `{ … }`, or a variable that holds one. Elements that are one bare word, prefix or range go to
-    /// `simple`, without building a tree, while it takes them, those of IPv4 to `plain` if there is one; all others to `take`.
+    /// `simple`, without building a tree, while it takes them, those of IPv4, lowest and highest address, to `plain` if there is one; all others to `take`.
     pub(in crate::dialect::nftables) fn named_elements(
         mut self,
-        mut plain: Option<&mut Plain<'_>>,
+        mut plain: Option<&mut Vec<(u32, u32)>>,
         simple: &mut Simple<'_>,
         take: &mut dyn FnMut(Element<'a>),
     ) -> Parsed<()> {
@@ -75,7 +72,7 @@ impl<'a> Parser<'a> {
         loop {
             self.cursor.skip_newlines();
             if let Some(take) = &mut plain {
-                self.cursor.plain_addresses(*take);
+                self.cursor.plain_addresses(take);
                 self.cursor.skip_newlines();
             }
             while self.simple_element(simple) {}

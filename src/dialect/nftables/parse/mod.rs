@@ -11,7 +11,6 @@ use super::lexer::Kind;
 use super::scope::{Body, Scopes};
 use super::syntax::*;
 use crate::source::{Origin, SourceFile};
-pub(super) use elements::Plain;
 pub(super) use expression::MAX_OPERATORS;
 use std::cell::Cell;
 use std::sync::Arc;
