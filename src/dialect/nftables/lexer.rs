@@ -340,4 +340,46 @@ mod tests {
         assert_eq!(lexer.next().kind, Kind::Unterminated);
         assert_eq!(lexer.next().kind, Kind::Newline);
     }
+
+    // What `skip_plain_list` promises, byte by byte.
+    fn skipped(text: &[u8], start: usize) -> usize {
+        let (mut comma, mut newlines_allowed) = (None, true);
+        for (at, b) in text.iter().enumerate().skip(start) {
+            match b {
+                b'0'..=b'9' | b'.' | b'/' => newlines_allowed = false,
+                b',' => (comma, newlines_allowed) = (Some(at), true),
+                b' ' | b'\t' => {}
+                b'\n' if newlines_allowed => {}
+                _ => break,
+            }
+        }
+        comma.unwrap_or(start)
+    }
+
+    #[test]
+    fn plain_lists_are_passed_over_up_to_their_last_comma() {
+        const ENDS: [&str; 8] = [",\n\t\t", ", ", ",", " ,\n", "\n,", ",\n\n", "}", "-"];
+        let mut n = 1u64;
+        let mut below = |limit: usize| {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (n >> 33) as usize % limit
+        };
+        let mut passed = 0;
+        for odd in [1, 2, 30, 300] {
+            for _ in 0..500 {
+                let mut text = String::from("{");
+                for _ in 0..below(60) {
+                    let end = if below(odd) == 0 { ENDS[below(ENDS.len())] } else { ENDS[below(3)] };
+                    text += &format!("10.{}.0.{}/{}{end}", below(256), below(256), below(33));
+                }
+                for start in [1, text.len() / 2, text.len()] {
+                    let mut lexer = Lexer::new(text.as_bytes(), start, text.len());
+                    lexer.skip_plain_list();
+                    assert_eq!(lexer.at, skipped(text.as_bytes(), start), "{text:?} from {start}");
+                    passed += lexer.at - start;
+                }
+            }
+        }
+        assert!(passed > 500_000);
+    }
 }
