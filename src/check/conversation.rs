@@ -360,11 +360,8 @@ fn combine(start: &Region, each: Vec<Judged>) -> Judged {
         each.fold(pick(first).clone(), |both, next| {
             let mut out = Vec::new();
             for a in &both {
-                for b in pick(next) {
-                    let region = a.region.intersect(&b.region);
-                    if !region.is_empty() {
-                        out.push(Case { region, ..a.clone() });
-                    }
+                for b in pick(next).iter().filter(|b| a.region.intersects(&b.region)) {
+                    out.push(Case { region: a.region.intersect(&b.region), ..a.clone() });
                 }
             }
             disjoint(out)
@@ -378,17 +375,12 @@ fn combine(start: &Region, each: Vec<Judged>) -> Judged {
     // Attribute what is left to the cases that show it, a stopped one first: it names the rule.
     for j in &each {
         for c in j.stopped.iter().chain(&j.undecided).chain(&j.passed) {
-            let mut next = Vec::new();
-            for r in left {
-                let here = r.intersect(&c.region);
-                if here.is_empty() {
-                    next.push(r);
-                } else {
-                    next.extend(r.minus(&c.region));
-                    undecided.push(Case { region: here, interface: true, ..c.clone() });
-                }
+            let (shown, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|r| r.intersects(&c.region));
+            left = others;
+            for r in shown {
+                left.extend(r.minus(&c.region));
+                undecided.push(Case { region: r.intersect(&c.region), interface: true, ..c.clone() });
             }
-            left = next;
         }
     }
     Judged { passed, stopped, undecided }
@@ -396,11 +388,12 @@ fn combine(start: &Region, each: Vec<Judged>) -> Judged {
 
 fn disjoint(cases: Vec<Case>) -> Vec<Case> {
     let mut out: Vec<Case> = Vec::new();
+    let mut seen: Vec<Region> = Vec::new();
     for c in cases {
-        let seen: Vec<Region> = out.iter().map(|c| c.region.clone()).collect();
         for region in Region::minus_all(vec![c.region.clone()], &seen) {
             out.push(Case { region, ..c.clone() });
         }
+        seen.extend(out[seen.len()..].iter().map(|c| c.region.clone()));
     }
     out
 }
