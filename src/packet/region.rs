@@ -194,7 +194,11 @@ impl Region {
     pub fn minus_all(regions: Vec<Self>, others: &[Self]) -> Vec<Self> {
         others.iter().fold(regions, |left, o| {
             // Nearly all pairs of long lists are apart.
-            if left.iter().any(|r| r.intersects(o)) { left.iter().flat_map(|r| r.minus(o)).collect() } else { left }
+            if left.iter().any(|r| r.intersects(o)) {
+                left.iter().flat_map(|r| r.minus(o)).collect()
+            } else {
+                left
+            }
         })
     }
 
