@@ -208,9 +208,9 @@ impl Opening<'_> {
         f.fix = narrow(inventory, group, entry, &self.needed).map(|text| Fix {
             description: "run".to_owned(),
             path: location.path.clone(),
-            after_line: 0,
             text,
             elsewhere: true,
+            ..Fix::default()
         });
         for s in &shares {
             let from = |set: &IntervalSet| {

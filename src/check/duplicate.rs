@@ -21,6 +21,7 @@
 use super::registry::{Check, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Action, Effect, Firewall, Rule, Term};
+use crate::packet::Field;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -41,7 +42,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let hashes: Vec<u64> = chain
             .rules
             .iter()
-            .map(|r| if r.note.is_none() && ends(r.action) && !changes_before(f, r) { hash(f, r) } else { 0 })
+            .map(|r| if r.note.is_none() && decides_alike(f, r) { hash(f, r) } else { 0 })
             .collect();
         let suspects = repeated(&hashes);
         // The first rule with each hash that is met again; whether the rules are equal is looked at then.
@@ -50,7 +51,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             let rule = &chain.rules[i];
             let first = *seen.entry(h).or_insert(i);
             let earlier = &chain.rules[first];
-            if first != i && earlier.action == rule.action && key(f, earlier) == key(f, rule) {
+            if first != i && same(f, earlier, rule) {
                 let message = format!("this rule of chain {} already stands further up", chain.name);
                 let mut finding = CHECK.finding(subject, rule.origin, message, "decides nothing");
                 finding.related.push(subject.related(earlier.origin, "the same rule"));
@@ -58,6 +59,21 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// Whether no packet comes to `later` that `earlier` has not decided about, if both stand in one chain in this order.
+pub(super) fn decides_for(f: &Firewall, earlier: &Rule, later: &Rule) -> bool {
+    decides_alike(f, later) && same(f, earlier, later)
+}
+
+fn same(f: &Firewall, earlier: &Rule, later: &Rule) -> bool {
+    let stateful =
+        |t: &Term| matches!(t, Term::Range { field: Field::State, .. } | Term::In(Field::State, _));
+    // Between the two the packet may have been taken from the connection tracker.
+    let untracked = || f.effects.iter().flatten().any(|e| *e == Effect::Untrack);
+    earlier.action == later.action
+        && key(f, earlier) == key(f, later)
+        && !(f.terms(later.terms).iter().any(stateful) && untracked())
 }
 
 // The indices, in order, of all hashes but 0 that may be there twice. A table of single bits tells nearly all others apart: it stays in the
@@ -78,11 +94,16 @@ fn repeated(hashes: &[u64]) -> Vec<(usize, u64)> {
     hashes.iter().copied().enumerate().filter(|(_, h)| *h != 0 && again(*h)).collect()
 }
 
+// A packet that meets it once meets it wherever else it stands in the chain, and goes no further there.
+fn decides_alike(f: &Firewall, rule: &Rule) -> bool {
+    ends(rule.action) && !changes_before(f, rule)
+}
+
 fn ends(action: Action) -> bool {
     matches!(action, Action::Accept | Action::Drop | Action::Reject | Action::Return | Action::Goto(_))
 }
 
-// What is tested may have changed between two equal rules: a mark, a tag, the state.
+// What is tested may have changed between two equal rules: a mark, a tag.
 fn changes_before(f: &Firewall, rule: &Rule) -> bool {
     f.sets.has_masks() && f.terms(rule.terms).iter().any(|t| matches!(t, Term::Register { .. }))
 }

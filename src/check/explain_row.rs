@@ -9,9 +9,9 @@ use crate::analysis::evaluate::{Because, Decider};
 use crate::catalogue::resolve::{Addresses, Endpoint};
 use crate::catalogue::{Catalogue, INTERNET, Kind};
 use crate::dialect::{Missing, by_name};
-use crate::finding::{Finding, Fix, Flow, Related, Severity, State};
+use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
 use crate::model::ConditionKind;
-use crate::packet::{Family, Field, Path, addr, proto};
+use crate::packet::{Family, Field, Path, Region, addr, proto};
 use crate::source::{Location, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,6 +110,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
 // What to add, in the file's own syntax: a line or a few for each flow of the group, where all belong to one place.
 fn fix(group: &[&Row<'_>]) -> Option<Fix> {
     let mut found: Option<Fix> = None;
+    let mut purpose = Purpose::default();
     for row in group.iter().take(8) {
         let case = row.cases().first()?;
         let decider = case.decided_by.first()?;
@@ -127,6 +128,11 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
         let missing = Missing { region: &region, answers, chain: decider.chain, rule: decider.rule };
         let s = dialect.suggest(firewall, &missing)?;
         let path = firewall.files.get(s.file)?.path.clone();
+        purpose.opens.push(service_of(&region, answers));
+        purpose.repairs.push(row.asked());
+        if peer(row).addresses.known().is_none() && !purpose.undeclared.contains(&peer(row).name) {
+            purpose.undeclared.push(peer(row).name.clone());
+        }
         match &mut found {
             None => {
                 let elsewhere = s.elsewhere.is_some();
@@ -134,7 +140,14 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
                     0 => "at the top".to_owned(),
                     n => format!("after line {n}"),
                 });
-                found = Some(Fix { description, path, after_line: s.after_line, text: s.text, elsewhere });
+                found = Some(Fix {
+                    description,
+                    path,
+                    after_line: s.after_line,
+                    text: s.text,
+                    elsewhere,
+                    ..Fix::default()
+                });
             }
             Some(f)
                 if f.path == path
@@ -149,7 +162,13 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
             Some(_) => return None,
         }
     }
-    found
+    Some(Fix { purpose, ..found? })
+}
+
+// The packets of the service that a flow names, from whatever port its clients use.
+fn service_of(region: &Region, answers: bool) -> Region {
+    let clients = if answers { Field::Dport } else { Field::Sport };
+    region.with(clients, clients.all())
 }
 
 fn place(row: &Row<'_>, decider: Option<&Decider>) -> Location {

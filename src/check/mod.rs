@@ -31,6 +31,7 @@ pub mod empty_chain;
 pub mod example;
 mod explain_row;
 mod fingerprint;
+pub mod fix;
 pub mod ipv6_unguarded;
 mod members;
 mod names;

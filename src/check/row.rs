@@ -8,7 +8,7 @@ use crate::analysis::decide::join::join;
 use crate::analysis::evaluate::Trace;
 use crate::catalogue::Requirement as Wanted;
 use crate::catalogue::resolve::ResolvedFlow;
-use crate::finding::{Flow, Reason, Related, Requirement, State};
+use crate::finding::{Asked, Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Packet, Region, addr, proto};
 use crate::source::Location;
@@ -176,7 +176,24 @@ impl<'a> Row<'a> {
             remainder: flows(cases.iter().map(|c| &c.region)),
             decided_by,
             because,
+            point: self.point(),
         }
+    }
+
+    /// Which requirement it is, as the report has it.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            id: self.wanted.id.clone(),
+            subject: self.flow.subject_end().name.clone(),
+            point: self.point(),
+            flow: self.flow_asked(),
+        }
+    }
+
+    // What must be kept out may be stopped anywhere on its way: no one point answers for it.
+    fn point(&self) -> String {
+        let leg = self.leg.as_ref().filter(|_| self.wanted.kind.wants_passage());
+        leg.map_or_else(String::new, |l| format!("{} {:?} {:?}>{:?}", l.name, l.path, l.iif, l.oif))
     }
 
     fn flow_asked(&self) -> Flow {

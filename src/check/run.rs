@@ -73,6 +73,8 @@ pub struct Outcome {
     pub not_asked: Option<String>,
     /// Where the baseline stands, or would.
     pub baseline: PathBuf,
+    /// The firewalls that were judged, in an order that depends on nothing but their files' names and the deployment.
+    pub firewalls: Vec<Firewall>,
 }
 
 /// The default catalogue's name.
@@ -258,7 +260,8 @@ pub fn run(options: &Options) -> Outcome {
         sources,
         rules: all_rules(&catalogue),
     };
-    Outcome { report, found, not_asked, baseline }
+    let firewalls = groups.into_iter().flat_map(|(_, l)| l.firewalls).collect();
+    Outcome { report, found, not_asked, baseline, firewalls }
 }
 
 /// Documentation of every rule: the catalogue's requirements, then the checks.
@@ -281,7 +284,7 @@ fn sort(findings: &mut [Finding]) {
     });
 }
 
-fn chosen(options: &Options, rule: &str) -> bool {
+pub(super) fn chosen(options: &Options, rule: &str) -> bool {
     let hit = |list: &[String]| list.iter().any(|p| rule == p || rule.starts_with(p.as_str()));
     (options.select.is_empty() || hit(&options.select)) && !hit(&options.ignore)
 }

@@ -191,10 +191,15 @@ impl Judged {
 
     /// Runs the check on as many processors as asked for.
     pub(super) fn run(&self, options: &Options) -> Outcome {
+        self.pooled(|| run(options))
+    }
+
+    /// Does something on as many processors as asked for.
+    pub(super) fn pooled<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(self.jobs).stack_size(16 << 20).build();
         match threads {
-            Ok(pool) => pool.install(|| run(options)),
-            Err(_) => run(options),
+            Ok(pool) => pool.install(job),
+            Err(_) => job(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod baseline;
 mod catalogue;
 mod check;
 mod explain;
+mod fix;
 mod init;
 mod merge;
 mod query;
@@ -55,6 +56,8 @@ pub enum Command {
     Trace(Box<trace::Trace>),
     /// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
     Query(Box<query::Query>),
+    /// Repair what can be proven to be repaired: show the edits as a diff, or make them.
+    Fix(Box<fix::Fix>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -153,6 +156,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Check(args) => check::execute(args, cli.color),
         Command::Trace(args) => trace::execute(args, cli.color),
         Command::Query(args) => query::execute(args, cli.color),
+        Command::Fix(args) => fix::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),

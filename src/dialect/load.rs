@@ -2,7 +2,7 @@
 
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, by_name, detect};
 use crate::model::Firewall;
-use crate::source::discover::{Candidate, discover, head, read, shown, siblings};
+use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
 use crate::source::{MAX_BYTES, SourceFile};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -44,7 +44,7 @@ struct Member {
 pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Loaded {
     let (candidates, failed) = discover(paths);
     let mut unreadable: Vec<Unreadable> = failed.into_iter().map(|(p, e)| cannot_read(&p, &e)).collect();
-    let results: Vec<_> = candidates.par_iter().filter_map(|c| member(c, forced)).collect();
+    let results: Vec<_> = candidates.par_iter().filter_map(|c| member(c, forced, &options.edited)).collect();
     let mut members = Vec::new();
     for r in results {
         match r {
@@ -52,7 +52,7 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
             Err(u) => unreadable.push(u),
         }
     }
-    add_companions(&mut members);
+    add_companions(&mut members, &options.edited);
     let mut firewalls = build(members, options);
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -108,7 +108,11 @@ fn position(dialect: &'static dyn Dialect) -> usize {
     DIALECTS.iter().position(|d| d.names() == dialect.names()).unwrap_or(0)
 }
 
-fn member(c: &Candidate, forced: Option<&'static dyn Dialect>) -> Option<Result<Member, Unreadable>> {
+fn member(
+    c: &Candidate,
+    forced: Option<&'static dyn Dialect>,
+    edited: &Edited,
+) -> Option<Result<Member, Unreadable>> {
     let start = match head(&c.path) {
         Ok(h) => h,
         Err(e) => return c.named.then(|| Err(cannot_read(&c.path, &e))),
@@ -135,7 +139,7 @@ fn member(c: &Candidate, forced: Option<&'static dyn Dialect>) -> Option<Result<
             Err(Unreadable { path: shown(&c.path), message: message.to_owned(), help: known() })
         });
     };
-    Some(match read(&c.path) {
+    Some(match edited.read(&c.path) {
         Ok(file) => {
             Ok(Member { path: c.path.clone(), file, dialect: position(dialect), role, named: c.named })
         }
@@ -145,7 +149,7 @@ fn member(c: &Candidate, forced: Option<&'static dyn Dialect>) -> Option<Result<
 
 // Files of a companion role that lie beside a named file are read too: for dialects whose files belong together as if they were
 // named themselves, those of other dialects only beside a file of the same dialect.
-fn add_companions(members: &mut Vec<Member>) {
+fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
     let folders: BTreeMap<(PathBuf, usize), PathBuf> = members
         .iter()
         .filter(|m| m.named)
@@ -161,7 +165,7 @@ fn add_companions(members: &mut Vec<Member>) {
             if let Some((dialect, Role::Companion)) = head(&path).ok().and_then(|h| detect(&h))
                 && dialect.grouping() == DIALECTS[beside].grouping()
                 && (!together || position(dialect) == beside)
-                && let Ok(file) = read(&path)
+                && let Ok(file) = edited.read(&path)
             {
                 have.insert(path.clone());
                 let dialect = position(dialect);

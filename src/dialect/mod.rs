@@ -10,6 +10,7 @@ pub mod pfsense;
 use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};
 use crate::source::SourceFile;
+use crate::source::discover::Edited;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -99,6 +100,8 @@ pub struct ReadOptions {
     pub labels: Vec<String>,
     /// The files are complete: what they do not mention does not exist.
     pub complete: bool,
+    /// Files that are read with other content than they have.
+    pub edited: Arc<Edited>,
 }
 
 /// All dialects, in the order in which content is tried.

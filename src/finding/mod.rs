@@ -3,7 +3,7 @@
 pub mod merge;
 
 use crate::model::Ledger;
-use crate::packet::Packet;
+use crate::packet::{Packet, Region};
 pub use crate::source::Severity;
 use crate::source::digest::Digest;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
@@ -174,6 +174,22 @@ pub struct Requirement {
     pub decided_by: Vec<Location>,
     /// Conditions that leave it undecided, each with its place.
     pub because: Vec<Reason>,
+    /// The point that it is asked at: a box and the packets' way there; empty for what one of several points may keep out, and where there
+    /// is no file. Not serialised.
+    #[serde(skip)]
+    pub point: String,
+}
+
+impl Requirement {
+    /// Which requirement it is.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            id: self.id.clone(),
+            subject: self.subject.clone(),
+            point: self.point.clone(),
+            flow: self.flow.clone(),
+        }
+    }
 }
 
 /// A condition that stands in the way of a decision.
@@ -246,7 +262,7 @@ pub struct Related {
 }
 
 /// An edit that would mend a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fix {
     /// What it does, as an imperative: `add a rule for 10.1.0.11 after line 17`.
     pub description: String,
@@ -259,6 +275,46 @@ pub struct Fix {
     /// The text is not for the file: a command to run, or code for another file, as the description says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
+    /// Lines that go, in order and apart from each other. If the text is not empty, it takes the place of the first of them:
+    /// `after_line` is the line above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delete: Vec<Lines>,
+    /// What the edit is for, so that it can be proven. Not serialised.
+    #[serde(skip)]
+    pub purpose: Purpose,
+}
+
+/// Whole lines of a file, counted from 1, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lines {
+    /// First.
+    pub from_line: u32,
+    /// Last.
+    pub to_line: u32,
+}
+
+/// What an edit is for, and what it may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Purpose {
+    /// Packets, as rules see them, that may pass afterwards; empty = the edit changes no verdict.
+    pub opens: Vec<Region>,
+    /// The requirements that hold afterwards.
+    pub repairs: Vec<Asked>,
+    /// Peers whose addresses nobody declared, so that the edit opens to anybody: it shows what a rule would look like, no more.
+    pub undeclared: Vec<String>,
+}
+
+/// Which requirement: what tells it from all others of a run, whatever its state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Asked {
+    /// Id in the catalogue.
+    pub id: String,
+    /// The node that it is about.
+    pub subject: String,
+    /// The point that it is asked at.
+    pub point: String,
+    /// The flow.
+    pub flow: Flow,
 }
 
 /// Counts of a run.

@@ -10,6 +10,7 @@ pub mod junit;
 pub mod line_hash;
 pub mod markdown;
 pub mod matrix;
+pub mod patch;
 pub mod places;
 pub mod sarif;
 pub mod snippet;

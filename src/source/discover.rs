@@ -1,6 +1,7 @@
 //! Which files a run looks at.
 
 use super::{MAX_BYTES, SourceFile};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,43 @@ pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(4096);
     File::open(path)?.take(HEAD as u64).read_to_end(&mut out)?;
     Ok(out)
+}
+
+/// Files that are read as if they had other content than they have: edits that are tried before they are made.
+#[derive(Debug, Clone, Default)]
+pub struct Edited {
+    // By the file's real path, so that each of its names leads there.
+    files: BTreeMap<PathBuf, Arc<[u8]>>,
+}
+
+impl Edited {
+    /// Gives a file other content.
+    ///
+    /// # Errors
+    /// The file does not exist, or cannot be looked at.
+    pub fn set(&mut self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+        self.files.insert(fs::canonicalize(path)?, bytes.into());
+        Ok(())
+    }
+
+    /// The content that a file has here; `None` = its own.
+    pub fn get(&self, path: &Path) -> Option<&[u8]> {
+        if self.files.is_empty() {
+            return None;
+        }
+        self.files.get(&fs::canonicalize(path).ok()?).map(|b| &**b)
+    }
+
+    /// Reads a file whole, with the content that it has here.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(&self, path: &Path) -> io::Result<Arc<SourceFile>> {
+        match self.get(path) {
+            Some(bytes) => Ok(SourceFile::new(shown(path), bytes)),
+            None => read(path),
+        }
+    }
 }
 
 /// Reads a file whole.

@@ -99,6 +99,7 @@ fn requirement(id: &str, subject: &str, state: State, port: &str) -> Requirement
         remainder: vec![],
         decided_by: vec![],
         because: vec![],
+        point: String::new(),
     }
 }
 
@@ -222,7 +223,7 @@ pub fn report() -> Report {
                 path: west.path.clone(),
                 after_line: 12,
                 text: "-A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20082 -m conntrack --ctstate NEW -j ACCEPT".into(),
-                elsewhere: false,
+                ..Fix::default()
             }),
         },
         Finding {

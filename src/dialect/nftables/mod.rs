@@ -31,6 +31,7 @@ mod v4;
 use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
 use crate::model::{Builder, Firewall};
 use crate::source::SourceFile;
+use crate::source::discover::Edited;
 use crate::source::json::Document;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Dialect for Nftables {
             Some(variant) => variant == "nftables-json",
             None => is_json(file.bytes()),
         };
-        if json { read_json(file) } else { read_text(file) }
+        if json { read_json(file) } else { read_text(file, &options.edited) }
     }
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
@@ -63,8 +64,8 @@ impl Dialect for Nftables {
     }
 }
 
-fn read_text(file: &Arc<SourceFile>) -> Firewall {
-    let loaded = load::load(file);
+fn read_text(file: &Arc<SourceFile>, edited: &Arc<Edited>) -> Firewall {
+    let loaded = load::load(file, edited);
     let expansions = Cell::new(0);
     let snippets = json::Snippets::default();
     let files = loaded.files.clone();

@@ -131,7 +131,8 @@ impl Loader {
                 ));
                 return;
             }
-            let bytes = match std::fs::read(&real) {
+            let read = || self.edited.get(&real).map_or_else(|| std::fs::read(&real), |b| Ok(b.to_vec()));
+            let bytes = match read() {
                 Ok(b) if b.len() <= crate::source::MAX_BYTES => b,
                 Ok(_) => {
                     self.lose(SyntaxError::new(at, format!("`{name}` is too large")));

@@ -8,6 +8,7 @@ use super::cursor::{Cursor, SyntaxError};
 use super::lexer::{Kind, Token};
 use super::ruleset::Ruleset;
 use super::scope::{Body, ScopeId, Scopes};
+use crate::source::discover::Edited;
 use crate::source::{Diagnostic, Origin, SourceFile};
 pub(super) use blocks::priority_of;
 use include::Folder;
@@ -28,9 +29,10 @@ pub(super) struct Loaded {
 }
 
 /// Reads a file and all that it includes.
-pub(super) fn load(file: &Arc<SourceFile>) -> Loaded {
+pub(super) fn load(file: &Arc<SourceFile>, edited: &Arc<Edited>) -> Loaded {
     let mut loader = Loader {
         folder: Folder::of(&file.path),
+        edited: Arc::clone(edited),
         files: vec![Arc::clone(file)],
         scopes: Scopes::new(),
         ruleset: Ruleset::default(),
@@ -50,6 +52,7 @@ pub(super) fn load(file: &Arc<SourceFile>) -> Loaded {
 
 struct Loader {
     folder: Folder,
+    edited: Arc<Edited>,
     files: Vec<Arc<SourceFile>>,
     scopes: Scopes,
     ruleset: Ruleset<'static>,

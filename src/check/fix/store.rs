@@ -1,0 +1,37 @@
+//! Writing a repaired file.
+
+use super::EditedFile;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Puts the new content in the file's place at once, or leaves the file as it is. Permissions and, where that is allowed, the owner stay;
+/// a name that is a link still leads to the same file.
+///
+/// # Errors
+/// The file cannot be written, or is not any more what was judged.
+pub fn store(file: &EditedFile) -> io::Result<()> {
+    let path = fs::canonicalize(Path::new(&file.old.path))?;
+    if fs::read(&path)? != file.old.bytes() {
+        return Err(io::Error::other("the file was changed meanwhile: run again"));
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let now = fs::metadata(&path)?;
+    let mut new = tempfile::Builder::new().prefix(".havenlint-").tempfile_in(folder)?;
+    new.write_all(&file.new)?;
+    own(new.path(), &now);
+    new.as_file().set_permissions(now.permissions())?;
+    new.as_file().sync_all()?;
+    new.persist(&path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+// The new file's owner is that of the old one, if whoever repairs it may say so.
+#[cfg(unix)]
+fn own(path: &Path, now: &fs::Metadata) {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let _ = chown(path, Some(now.uid()), Some(now.gid()));
+}
+
+#[cfg(not(unix))]
+fn own(_: &Path, _: &fs::Metadata) {}

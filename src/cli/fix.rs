@@ -1,0 +1,173 @@
+//! `havenlint fix`: repairs that are proven.
+
+use super::check::Judged;
+use super::{print, say, status};
+use crate::check::fix::{Proven, Repairs, repairs, store};
+use crate::check::run::Options;
+use crate::finding::{Finding, Fix as Edit, Severity};
+use crate::report::patch;
+use crate::report::text::{Ink, Paint, clean, count};
+use clap::Args;
+use std::io::{self, Write};
+
+/// Repair what can be proven to be repaired: show the edits as a diff, or make them.
+///
+/// A repair is offered only if, with it, its requirement is met, no other requirement is worse, there is no new finding of level warning or
+/// above, and every packet outside the required flow has the verdict that it has now. Everything is judged for that, whatever is selected.
+///
+/// Exit status: 0 = nothing to repair, or all repairs were made; 1 = there are repairs that were only shown, commands to run included;
+/// 2 = the job could not be done; 3 = no firewall file found.
+#[derive(Debug, Args)]
+pub struct Fix {
+    #[command(flatten)]
+    judged: Judged,
+    /// Write the repaired files. Without this nothing is written.
+    #[arg(long)]
+    apply: bool,
+    /// Repair accepted findings too: use no baseline.
+    #[arg(long, conflicts_with = "baseline")]
+    no_baseline: bool,
+    /// Repair findings of these rules only: ids or prefixes.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    select: Vec<String>,
+    /// Not those of these rules.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    ignore: Vec<String>,
+}
+
+/// Runs the command.
+pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
+    let found = args.judged.options().and_then(|options| {
+        let options = Options {
+            no_baseline: args.no_baseline,
+            select: args.select.clone(),
+            ignore: args.ignore.clone(),
+            ..options
+        };
+        args.judged.pooled(|| repairs(&options))
+    });
+    let found = match found {
+        Ok(found) => found,
+        Err(message) => {
+            say(&format!("error: {message}"));
+            return status::TROUBLE;
+        }
+    };
+    if !found.now.found && found.now.report.problems.is_empty() {
+        say("error: no firewall file found: name one, or a folder that holds some");
+        return status::NOTHING;
+    }
+    let paint = Paint { color: super::style(color, false).color };
+    let shown = print(|out| show(&found, !args.apply, paint, out));
+    let stored = if args.apply { store_all(&found) } else { status::CLEAN };
+    conclude(&found, args.apply);
+    let broken = problems(&found);
+    [shown, stored, broken].into_iter().find(|s| *s != status::CLEAN).unwrap_or_else(|| {
+        let open = !found.elsewhere.is_empty() || !args.apply && !found.files.is_empty();
+        if open { status::FINDINGS } else { status::CLEAN }
+    })
+}
+
+// Each file's repairs with their reasons, then what is not offered, then what is to be done elsewhere. All lines that belong to no diff are
+// passed over by `patch` and `git apply`.
+fn show(found: &Repairs, diffs: bool, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    for file in &found.files {
+        for p in found.proven.iter().filter(|p| p.fix.path == file.old.path) {
+            heading(&p.finding, paint, out)?;
+            writeln!(out, "#   {}", effect(p))?;
+        }
+        if diffs {
+            patch::write(&file.old.path, file.old.bytes(), &file.new, paint.color, out)?;
+        }
+    }
+    for r in &found.refused {
+        heading(&r.finding, paint, out)?;
+        writeln!(out, "#   not repaired: {}", clean(&r.why))?;
+    }
+    for (finding, fix) in &found.elsewhere {
+        heading(finding, paint, out)?;
+        writeln!(out, "#   not for this file, not proven: {}", clean(&fix.description))?;
+        for line in fix.text.lines() {
+            writeln!(out, "{}", paint.ink(Ink::Green, &clean(line)))?;
+        }
+    }
+    Ok(())
+}
+
+fn heading(f: &Finding, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    let at = format!("{}:{}", f.location.path, f.location.line);
+    let ink = match f.level {
+        Severity::Error => Ink::Red,
+        Severity::Warning => Ink::Yellow,
+        Severity::Note => Ink::Cyan,
+    };
+    let rule = paint.ink(ink, &format!("{}[{}]", f.level.name(), clean(&f.rule)));
+    writeln!(out, "# {}: {rule}: {}", clean(&at), clean(&f.message))
+}
+
+fn effect(p: &Proven) -> String {
+    let Edit { text, delete, .. } = &p.fix;
+    let lines: u32 = delete.iter().map(|l| l.to_line - l.from_line + 1).sum();
+    let does = match (text.is_empty(), lines) {
+        (false, 0) => format!("adds {}", count(text.lines().count(), "line")),
+        (true, n) => format!("takes away {}", count(n as usize, "line")),
+        (false, n) => format!("rewrites {}", count(n as usize, "line")),
+    };
+    match p.opens.as_slice() {
+        [] => format!("{does}; proven: every packet keeps its verdict"),
+        some => {
+            let opens = clean(&some.join(", ")).into_owned();
+            format!("{does}; proven: its requirement is met, and only {opens} is newly let through")
+        }
+    }
+}
+
+fn store_all(found: &Repairs) -> u8 {
+    let mut code = status::CLEAN;
+    for file in &found.files {
+        match store(file) {
+            Ok(()) => say(&format!("wrote {}", file.old.path)),
+            Err(e) => {
+                say(&format!("error: {} is left as it is: {e}", file.old.path));
+                code = status::TROUBLE;
+            }
+        }
+    }
+    code
+}
+
+fn conclude(found: &Repairs, applied: bool) {
+    let done = match (found.proven.len(), applied) {
+        (0, _) if found.refused.is_empty() && found.elsewhere.is_empty() => "nothing to repair".to_owned(),
+        (0, _) => "nothing repaired".to_owned(),
+        (n, true) => format!("{} made", count(n, "repair")),
+        (n, false) => format!("{} proven, nothing written: `--apply` does", count(n, "repair")),
+    };
+    let mut text = vec![done];
+    if !found.refused.is_empty() {
+        text.push(format!(
+            "{} not repaired because it cannot be proven",
+            count(found.refused.len(), "finding")
+        ));
+    }
+    if !found.elsewhere.is_empty() {
+        text.push(format!("{} to be mended elsewhere", count(found.elsewhere.len(), "finding")));
+    }
+    let by = |level| found.left.iter().filter(|f| f.level == level).count();
+    let left = [Severity::Error, Severity::Warning, Severity::Note].map(|l| count(by(l), l.name()));
+    text.push(format!("left: {}", left.join(", ")));
+    say(&text.join("; "));
+}
+
+// What could not be read hides findings: that is told, and makes the status.
+fn problems(found: &Repairs) -> u8 {
+    let errors: Vec<_> = found.now.report.problems.iter().filter(|p| p.level == Severity::Error).collect();
+    let Some(first) = errors.first() else { return status::CLEAN };
+    let at = format!("{}:{}:{}", first.location.path, first.location.line, first.location.column);
+    let more = match errors.len() {
+        1 => String::new(),
+        n => format!(" (and {}; `havenlint check` lists all)", count(n - 1, "other problem")),
+    };
+    say(&format!("error: {at}: {}{more}", first.message));
+    status::TROUBLE
+}
