@@ -80,6 +80,8 @@ pub struct Because {
     pub why: String,
     /// The rule.
     pub origin: crate::source::Origin,
+    /// What it is, where it is a fact that can be settled ([`Environment::settled`](super::Environment)).
+    pub fact: Option<super::Fact>,
 }
 
 /// Something that applied to the packet.
@@ -393,8 +395,7 @@ impl<'a> Evaluator<'a> {
             }
             Truth::Unknown(fact) => {
                 story.changed();
-                let (text, why) = self.describe(&fact);
-                push(&mut story.because, Because { firewall, text, why, origin: here.rule.origin });
+                push(&mut story.because, self.because(firewall, &fact, here.rule.origin));
                 let mut other = s.clone();
                 other.known.push((fact.clone(), false));
                 s.known.push((fact, true));
@@ -440,6 +441,15 @@ impl<'a> Evaluator<'a> {
             // to remember thousands of them would make as many ways as there are sets of them.
             Fact::Label(..) | Fact::Register(..) | Fact::Among(_) => false,
         }
+    }
+
+    fn because(&self, firewall: usize, fact: &Fact, origin: crate::source::Origin) -> Because {
+        let (text, why) = self.describe(fact);
+        let fact = match *fact {
+            Fact::Condition(f, c) => Some(super::Fact::Condition(f, c)),
+            _ => None,
+        };
+        Because { firewall, text, why, origin, fact }
     }
 
     fn describe(&self, fact: &Fact) -> (String, String) {
@@ -515,8 +525,8 @@ impl<'a> Evaluator<'a> {
             }
             Policy::Unknown(c) => {
                 push(&mut story.steps, step("policy unknown"));
-                let (text, why) = self.describe(&Fact::Condition(firewall, c));
-                push(&mut story.because, Because { firewall, text, why, origin: base.policy_origin });
+                let because = self.because(firewall, &Fact::Condition(firewall, c), base.policy_origin);
+                push(&mut story.because, because);
                 let (mut other, mut other_story) = (s.clone(), story.clone());
                 self.accepted(&mut other, &mut other_story, base, decider(Verdict::Accept));
                 work.push((other, other_story));
@@ -551,11 +561,8 @@ impl<'a> Evaluator<'a> {
                 && matches!(f.condition(*condition).kind, ConditionKind::Rate { .. })
                 && !self.point.environment.throttled
             {
-                let c = f.condition(*condition);
-                push(
-                    &mut story.assumed,
-                    Because { firewall, text: c.text.clone(), why: c.why.clone(), origin: rule.origin },
-                );
+                let fact = Fact::Condition(firewall, *condition);
+                push(&mut story.assumed, self.because(firewall, &fact, rule.origin));
             }
         }
         for effect in f.effects(rule) {
@@ -592,7 +599,8 @@ impl<'a> Evaluator<'a> {
                 if s.stack.iter().any(|frame| frame.chain == to) {
                     let text = format!("chain {name} comes back to itself");
                     let why = "no kernel loads such a loop".to_owned();
-                    push(&mut story.because, Because { firewall, text, why, origin: rule.origin });
+                    let because = Because { firewall, text, why, origin: rule.origin, fact: None };
+                    push(&mut story.because, because);
                     story.decider = Some(decider(Verdict::Undecided));
                     return Next::End(Verdict::Undecided);
                 }
@@ -636,8 +644,7 @@ impl<'a> Evaluator<'a> {
             }
             Action::Unknown(c) => {
                 step("unknown".to_owned());
-                let (text, why) = self.describe(&Fact::Condition(firewall, c));
-                push(&mut story.because, Because { firewall, text, why, origin: rule.origin });
+                push(&mut story.because, self.because(firewall, &Fact::Condition(firewall, c), rule.origin));
                 let (mut taken, mut taken_story) = (s.clone(), story.clone());
                 self.accepted(&mut taken, &mut taken_story, base, decider(Verdict::Accept));
                 work.push((taken, taken_story));
@@ -757,10 +764,9 @@ impl<'a> Evaluator<'a> {
             None if s.path == Path::Forward && self.local.is_none() => {}
             None => {
                 let fact = Fact::AddressType(s.values[dst].clone(), AddressTypes::LOCAL.0);
-                let (text, why) = self.describe(&fact);
                 let firewall = self.base(before).map_or(0, |b| b.0);
                 let origin = story.decider.map_or_else(Default::default, |d| d.origin);
-                push(&mut story.because, Because { firewall, text, why, origin });
+                push(&mut story.because, self.because(firewall, &fact, origin));
                 let mut other = s.clone();
                 other.known.push((fact.clone(), true));
                 go(&mut other, Path::Input);

@@ -48,13 +48,19 @@ pub struct Flow {
 
 /// The boxes of some disjoint regions: adjacent ones joined, the largest first.
 pub fn flows(regions: &[Region], path: Path) -> Vec<Flow> {
+    boxes(regions, path).into_iter().map(|(_, f)| f).collect()
+}
+
+/// As [`flows`], each with its region.
+pub fn boxes(regions: &[Region], path: Path) -> Vec<(Region, Flow)> {
     let mut boxes: Vec<Region> = regions.iter().flat_map(Region::normal).collect();
     join(&mut boxes);
     let mut boxes: Vec<Region> = boxes.iter().flat_map(by_fields).collect();
     join_alike(&mut boxes);
-    let mut weighed: Vec<(f64, Flow)> = boxes.iter().map(|b| (b.weight(), flow(b, path))).collect();
+    let weighed = boxes.into_iter().map(|b| (b.weight(), flow(&b, path), b));
+    let mut weighed: Vec<(f64, Flow, Region)> = weighed.collect();
     weighed.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    weighed.into_iter().map(|(_, f)| f).collect()
+    weighed.into_iter().map(|(_, f, b)| (b, f)).collect()
 }
 
 /// One region in normal form as a box.

@@ -1,12 +1,13 @@
 //! What a firewall does with packets: one at a time ([`evaluate`]) and all of a region at once ([`decide`]).
 
 pub mod decide;
+pub mod diff;
 pub mod evaluate;
 pub mod flow;
 
-use crate::model::Firewall;
+use crate::model::{ConditionId, Firewall};
 use crate::packet::{Field, IntervalSet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known about the box beside its files, and what is assumed.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,17 @@ pub struct Environment {
     pub throttled: bool,
     /// Host names that stand for the packet's address: conditions of kind `HostName` on that field and name hold.
     pub names: BTreeSet<(Field, String)>,
+    /// What is taken for true or false, to ask what would be if. Only [`decide`] asks for it.
+    pub settled: BTreeMap<Fact, bool>,
+}
+
+/// Something that the files do not decide, and that has one truth value per packet as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// A condition of a firewall of the point, by the firewall's index.
+    Condition(usize, ConditionId),
+    /// Whether the arriving address in the field is of one of the types (bits of [`AddressTypes`](crate::model::AddressTypes)).
+    AddressType(Field, u8),
 }
 
 /// All firewalls of one box (or one cloud interface): a packet passes when each accepts it.

@@ -158,7 +158,7 @@ impl Judged {
     /// # Errors
     /// A message on a value that cannot be read.
     pub(super) fn options(&self) -> Result<Options, String> {
-        let (read, forced) = self.inputs.options()?;
+        let (read, forced) = self.inputs.reading.options()?;
         let today = match &self.date {
             None => None,
             Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write 2026-03-31"))?),
@@ -180,10 +180,10 @@ impl Judged {
             config: self.config.clone(),
             no_config: self.no_config,
             baseline: self.baseline.clone(),
-            throttled: self.inputs.assume.iter().any(|a| a == "throttled"),
+            throttled: self.inputs.reading.assume.iter().any(|a| a == "throttled"),
             read,
             forced,
-            local: self.inputs.environment()?.local,
+            local: self.inputs.reading.environment()?.local,
             today,
             ..Options::default()
         })

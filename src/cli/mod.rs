@@ -3,6 +3,7 @@
 mod baseline;
 mod catalogue;
 mod check;
+mod diff;
 mod explain;
 mod fix;
 mod init;
@@ -58,6 +59,8 @@ pub enum Command {
     Query(Box<query::Query>),
     /// Repair what can be proven to be repaired: show the edits as a diff, or make them.
     Fix(Box<fix::Fix>),
+    /// Show what a change newly lets through and newly stops.
+    Diff(Box<diff::Diff>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -85,6 +88,14 @@ pub struct Inputs {
     /// Firewall files, or folders to look for them in; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub paths: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// How files are read, and what is known beside them.
+#[derive(Debug, Clone, Args)]
+pub struct Reading {
     /// Read named files as this dialect instead of judging by their content.
     #[arg(long, value_name = "DIALECT")]
     pub dialect: Option<String>,
@@ -99,7 +110,7 @@ pub struct Inputs {
     pub assume: Vec<String>,
 }
 
-impl Inputs {
+impl Reading {
     /// How to read, and the dialect asked for.
     ///
     /// # Errors
@@ -119,16 +130,16 @@ impl Inputs {
         Ok((options, forced.map(|f| f.0)))
     }
 
-    /// Reads the files.
+    /// Reads files, or standard input if one of them is `-`.
     ///
     /// # Errors
-    /// As [`Inputs::options`].
-    pub fn load(&self) -> Result<Loaded, String> {
+    /// As [`Reading::options`].
+    pub fn load(&self, paths: &[PathBuf]) -> Result<Loaded, String> {
         let (options, forced) = self.options()?;
-        if self.paths.iter().any(|p| p.as_os_str() == "-") {
+        if paths.iter().any(|p| p.as_os_str() == "-") {
             return Ok(load_stream(&mut std::io::stdin().lock(), &options, forced));
         }
-        Ok(load(&self.paths, &options, forced))
+        Ok(load(paths, &options, forced))
     }
 
     /// What the command line tells about the box.
@@ -157,6 +168,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Trace(args) => trace::execute(args, cli.color),
         Command::Query(args) => query::execute(args, cli.color),
         Command::Fix(args) => fix::execute(args, cli.color),
+        Command::Diff(args) => diff::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),

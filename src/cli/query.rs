@@ -135,7 +135,7 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
 // The answer, and whether its witnesses hold.
 fn ask(args: &Query, subject: &Subject) -> Result<(Told, bool), String> {
     let path = subject.path(args.dir.parse::<Path>().map_err(|e| e.to_string())?);
-    let mut environment: Environment = args.inputs.environment()?;
+    let mut environment: Environment = args.inputs.reading.environment()?;
     if !args.group.is_empty() {
         if let Some(message) = subject.unknown_label(&args.group) {
             return Err(message);
@@ -164,7 +164,7 @@ fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, S
     let mut out = Vec::new();
     let mut silent = None;
     for family in Family::ALL {
-        let region = Region::all(family).cut(Field::Src, &from).cut(Field::Dst, &to);
+        let region = path.packets(family).cut(Field::Src, &from).cut(Field::Dst, &to);
         if region.is_empty() {
             continue;
         }
@@ -211,27 +211,15 @@ fn fields(
         let states: IntervalSet = args.ct.iter().map(state).collect::<Result<_, _>>()?;
         r = r.cut(Field::State, &states);
     }
-    let (into, out) = match path {
-        Path::Input => (true, false),
-        Path::Output => (false, true),
-        Path::Forward => (true, true),
-        Path::Ingress | Path::Egress => (false, false),
-    };
-    let some = |field: Field| field.complement(&IntervalSet::single(0u8));
-    for (option, words, field, has) in
-        [("--iif", &args.iif, Field::Iif, into), ("--oif", &args.oif, Field::Oif, out)]
-    {
-        let set = match (words.is_empty(), has) {
-            (true, true) => some(field),
-            (true, false) => IntervalSet::single(0u8),
-            (false, true) => {
-                let keys: Vec<String> =
-                    words.iter().map(|w| subject.interface(w).unwrap_or(w).to_owned()).collect();
-                interfaces(option, &keys)?
-            }
-            (false, false) => return Err(format!("{option}: packets of direction {path} have none")),
-        };
-        r = r.with(field, set);
+    for (option, words, field) in [("--iif", &args.iif, Field::Iif), ("--oif", &args.oif, Field::Oif)] {
+        if words.is_empty() {
+            continue;
+        }
+        if *r.get(field) == IntervalSet::single(0u8) {
+            return Err(format!("{option}: packets of direction {path} have none"));
+        }
+        let keys: Vec<String> = words.iter().map(|w| subject.interface(w).unwrap_or(w).to_owned()).collect();
+        r = r.cut(field, &interfaces(option, &keys)?);
     }
     Ok(r)
 }

@@ -2,6 +2,7 @@
 
 use super::{Inputs, say, status};
 use crate::analysis::evaluate::Because;
+use crate::dialect::load::Loaded;
 use crate::finding::Reason;
 use crate::model::{Firewall, Hook};
 use crate::packet::{Family, Path};
@@ -29,20 +30,13 @@ impl Subject {
             say("error: name the firewall's files (or `-` for standard input)");
             return Err(status::TROUBLE);
         }
-        let loaded = inputs.load().map_err(|e| {
+        let loaded = inputs.reading.load(&inputs.paths).map_err(|e| {
             say(&format!("error: {e}"));
             status::TROUBLE
         })?;
         let mut code = status::CLEAN;
-        for u in &loaded.unreadable {
-            let help = if u.help.is_empty() { String::new() } else { format!(" ({})", u.help) };
-            say(&format!("error: {}: {}{help}", u.path, u.message));
+        if complain(&loaded) {
             code = status::TROUBLE;
-        }
-        for f in &loaded.firewalls {
-            if complain(f) {
-                code = status::TROUBLE;
-            }
         }
         if loaded.firewalls.is_empty() {
             if code == status::CLEAN {
@@ -95,17 +89,22 @@ impl Subject {
 
     /// Reasons as they are reported.
     pub fn reasons(&self, because: &[Because]) -> Vec<Reason> {
-        let of = |b: &Because| Reason {
-            text: b.text.clone(),
-            why: b.why.clone(),
-            location: self.firewalls[b.firewall].locate(b.origin),
-        };
-        because.iter().map(of).collect()
+        because.iter().map(|b| reason(&self.firewalls[b.firewall], b)).collect()
     }
 }
 
+/// Says what is wrong with files that were read; true if something is unreadable or malformed.
+pub(crate) fn complain(loaded: &Loaded) -> bool {
+    for u in &loaded.unreadable {
+        let help = if u.help.is_empty() { String::new() } else { format!(" ({})", u.help) };
+        say(&format!("error: {}: {}{help}", u.path, u.message));
+    }
+    let malformed = loaded.firewalls.iter().filter(|f| malformed(f)).count();
+    malformed > 0 || !loaded.unreadable.is_empty()
+}
+
 // Says what is wrong with a firewall's files; true if something is malformed.
-fn complain(f: &Firewall) -> bool {
+fn malformed(f: &Firewall) -> bool {
     let wrong: Vec<_> = f.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     for d in wrong.iter().take(MAX_SHOWN) {
         let help = if d.help.is_empty() { String::new() } else { format!(" ({})", d.help) };
@@ -116,6 +115,11 @@ fn complain(f: &Firewall) -> bool {
         say(&format!("error: {}: {} more", f.path(), wrong.len() - MAX_SHOWN));
     }
     !wrong.is_empty()
+}
+
+/// A reason that a rule of a firewall gives.
+pub(crate) fn reason(f: &Firewall, b: &Because) -> Reason {
+    Reason { text: b.text.clone(), why: b.why.clone(), location: f.locate(b.origin) }
 }
 
 /// `path:line`.

@@ -80,7 +80,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
         Ok(s) => s,
         Err(code) => return code,
     };
-    let environment = match args.inputs.environment() {
+    let environment = match args.inputs.reading.environment() {
         Ok(e) => e,
         Err(e) => {
             say(&format!("error: {e}"));

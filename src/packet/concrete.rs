@@ -1,7 +1,7 @@
 //! One packet, as people and programs write it and as the evaluator reads it.
 
 use super::addr::{self, Family};
-use super::{ConnState, Field, Value, flags, interface_name, interface_value, proto};
+use super::{ConnState, Field, IntervalSet, Region, Value, flags, interface_name, interface_value, proto};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +27,19 @@ pub enum Path {
 impl Path {
     /// All paths.
     pub const ALL: [Path; 5] = [Path::Input, Path::Output, Path::Forward, Path::Ingress, Path::Egress];
+
+    /// Every packet of a family on this path: an interface exists where the path has one, and only there.
+    pub fn packets(self, family: Family) -> Region {
+        let none = IntervalSet::single(0u8);
+        let (into, out) = match self {
+            Path::Input => (true, false),
+            Path::Output => (false, true),
+            Path::Forward => (true, true),
+            Path::Ingress | Path::Egress => (false, false),
+        };
+        let set = |field: Field, has: bool| if has { field.complement(&none) } else { none.clone() };
+        Region::all(family).with(Field::Iif, set(Field::Iif, into)).with(Field::Oif, set(Field::Oif, out))
+    }
 
     /// The word for it: `input`, `output`, ….
     pub const fn name(self) -> &'static str {

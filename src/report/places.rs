@@ -5,6 +5,7 @@ use crate::finding::Report;
 use crate::source::{Location, SourceFile};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The files of a report, by name.
 pub struct Sources<'a>(FxHashMap<&'a str, &'a SourceFile>);
@@ -13,6 +14,11 @@ impl<'a> Sources<'a> {
     /// The files that a report carries.
     pub fn of(report: &'a Report) -> Self {
         Self(report.sources.iter().map(|s| (s.path.as_str(), &**s)).collect())
+    }
+
+    /// These files.
+    pub fn files(files: &'a [Arc<SourceFile>]) -> Self {
+        Self(files.iter().map(|s| (s.path.as_str(), &**s)).collect())
     }
 
     /// The file that a location is in, if the report has it.

@@ -1,6 +1,6 @@
 //! Splits a cell by whether a rule applies to its packets.
 
-use super::cell::{Cell, Fact, List, add};
+use super::cell::{Cell, Fact, List, View, add};
 use super::hull::{Seen, overlaps, seen};
 use super::reason::Why;
 use super::walk::{Here, Walk};
@@ -211,6 +211,11 @@ impl<'a> Walk<'a> {
     ) -> Pieces {
         let environment = self.question.point.environment;
         let c = here.f.condition(condition);
+        if let Some(truth) =
+            environment.settled.get(&crate::analysis::Fact::Condition(here.firewall, condition))
+        {
+            return if *truth != negated { Pieces::yes(cell) } else { Pieces::no(cell) };
+        }
         match &c.kind {
             ConditionKind::Rate { unthrottled } if !environment.throttled => {
                 if *unthrottled != negated {
@@ -306,6 +311,13 @@ impl<'a> Walk<'a> {
             out.no.extend(sure.yes)
         } else {
             out.yes.extend(sure.yes)
+        }
+        let settled = &self.question.point.environment.settled;
+        if view == View::Same
+            && let Some(truth) = settled.get(&crate::analysis::Fact::AddressType(field, types.0))
+        {
+            let into = if *truth != negated { &mut out.yes } else { &mut out.no };
+            into.append(&mut open);
         }
         for c in open {
             let p = self.fork(here, asker, Fact::AddressType(field, view.clone(), types.0), !negated, c);

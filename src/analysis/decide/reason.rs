@@ -1,8 +1,8 @@
 //! Why something is not certain, and who decided: tables that cells point into.
 
 use super::walk::{Here, Walk};
-use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider, type_names};
+use crate::analysis::{Fact, Verdict};
 use crate::model::*;
 use crate::packet::Field;
 use crate::source::Origin;
@@ -28,7 +28,12 @@ impl<'a> Walk<'a> {
         }
         let (text, clause) = self.words(firewall, why);
         let i = self.reasons.len() as u32;
-        self.reasons.push(Because { firewall, text, why: clause, origin });
+        let fact = match why {
+            Why::Condition(c) => Some(Fact::Condition(firewall, c)),
+            Why::AddressType(field, types) => Some(Fact::AddressType(field, types)),
+            _ => None,
+        };
+        self.reasons.push(Because { firewall, text, why: clause, origin, fact });
         self.reason_index.insert(key, i);
         i
     }

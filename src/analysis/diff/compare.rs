@@ -1,0 +1,438 @@
+//! Both sides decided on the same packets, and what came of it laid side by side.
+
+use super::align::Alignment;
+use super::rewrite::Doubt;
+use super::{Change, Difference, Fate, Kind, May, NEW, OLD};
+use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
+use crate::analysis::evaluate::{Because, Decider, evaluate};
+use crate::analysis::flow::boxes;
+use crate::analysis::{Environment, Fact, Point, Verdict};
+use crate::model::{Action, ConditionId, Firewall, Policy};
+use crate::packet::{Field, Packet, Path, Region};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A comparison under way.
+pub(super) struct Comparison<'a> {
+    sides: [&'a Firewall; 2],
+    environments: [Environment; 2],
+    labels: Option<Vec<String>>,
+    // What translations hang on, if they are changed.
+    doubts: Vec<Doubt>,
+    // Unknown conditions with one truth value on both sides: what each is called on the old one, by its name on the new one.
+    same: FxHashMap<ConditionId, ConditionId>,
+    partner: FxHashMap<ConditionId, ConditionId>,
+    // Conditions whose truth does not settle what hangs on them.
+    open: [FxHashSet<ConditionId>; 2],
+    group: Option<String>,
+    path: Path,
+    cells: Vec<Cell>,
+    // Rules that may still be looked at, roughly.
+    budget: u64,
+}
+
+// Packets with one fate on each side.
+struct Cell {
+    region: Region,
+    key: Key,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    kind: Kind,
+    may: Option<May>,
+    path: Path,
+    group: Option<String>,
+    sides: [Fate; 2],
+    because: Vec<(usize, Because)>,
+}
+
+type Settled = Vec<(Atom, bool)>;
+
+// A fact, as each side that knows it calls it.
+type Atom = [Option<Fact>; 2];
+
+// Rules looked at in one comparison: a scan of a million rules takes some milliseconds. Some seconds.
+const BUDGET: u64 = 1_000_000_000;
+// What one decision costs beside its rules.
+const DECISION: u64 = 100_000;
+// Unknown conditions that are followed both ways.
+const MAX_ATOMS: usize = 6;
+const MAX_REGIONS: usize = 4096;
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(
+        sides: [&'a Firewall; 2],
+        environment: &Environment,
+        alignment: &Alignment,
+        doubts: Vec<Doubt>,
+    ) -> Self {
+        Self {
+            sides,
+            environments: [environment.clone(), environment.clone()],
+            labels: environment.labels.clone(),
+            doubts,
+            same: alignment.same.iter().map(|(a, b)| (*b, *a)).collect(),
+            partner: alignment.same.clone(),
+            open: sides.map(open),
+            group: None,
+            path: Path::Input,
+            cells: Vec::new(),
+            budget: BUDGET,
+        }
+    }
+
+    /// The regions that follow are of this group and path.
+    pub(super) fn group(&mut self, group: Option<String>, path: Path) {
+        for e in &mut self.environments {
+            e.labels = group.as_ref().map_or_else(|| self.labels.clone(), |g| Some(vec![g.clone()]));
+        }
+        self.group = group;
+        self.path = path;
+    }
+
+    /// Compares what both sides do with a region, which is in normal form.
+    pub(super) fn region(&mut self, region: &Region) {
+        let Some(pairs) = self.pairs(region, &Vec::new()) else {
+            self.given_up(region);
+            return;
+        };
+        for (region, [a, b]) in pairs {
+            match (a.0, b.0) {
+                (Verdict::Undecided, _) | (_, Verdict::Undecided) => self.undecided(&region, &a, &b),
+                (Verdict::Accept, Verdict::Accept) if !self.doubts.is_empty() => {
+                    self.undecided(&region, &a, &b);
+                }
+                (Verdict::Accept, Verdict::Accept) => self.both_accept(&region),
+                (Verdict::Drop, Verdict::Drop) => {}
+                (Verdict::Drop, Verdict::Accept) => self.cell(region, Kind::Accepted, [&a, &b]),
+                (Verdict::Accept, Verdict::Drop) => self.cell(region, Kind::Stopped, [&a, &b]),
+            }
+        }
+    }
+
+    fn cell(&mut self, region: Region, kind: Kind, sides: [&Told; 2]) {
+        let sides = sides.map(|(verdict, part)| fate(*verdict, part));
+        self.push(region, kind, None, sides, Vec::new());
+    }
+
+    fn push(
+        &mut self,
+        region: Region,
+        kind: Kind,
+        may: Option<May>,
+        sides: [Fate; 2],
+        because: Vec<(usize, Because)>,
+    ) {
+        let key = Key { kind, may, path: self.path, group: self.group.clone(), sides, because };
+        self.cells.push(Cell { region, key });
+    }
+
+    fn given_up(&mut self, region: &Region) {
+        let because = Because {
+            firewall: 0,
+            text: "too many cases to decide".to_owned(),
+            why: "compare smaller steps of the change".to_owned(),
+            origin: crate::source::Origin::default(),
+            fact: None,
+        };
+        let unknown = Fate { verdict: Verdict::Undecided, decided_by: None, translated: None };
+        let sides = [unknown.clone(), unknown];
+        self.push(region.clone(), Kind::Undecided, Some(May::Either), sides, vec![(NEW, because)]);
+    }
+
+    fn question(&self, side: usize, region: &Region, ask: impl FnOnce(&Question<'_>) -> Answer) -> Answer {
+        let firewalls = [self.sides[side]];
+        let point = Point { firewalls: &firewalls, environment: &self.environments[side] };
+        ask(&Question { point, path: self.path, region: region.clone(), mark: 0, delivered_to: None })
+    }
+
+    // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
+    fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
+        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + DECISION).sum();
+        self.budget = self.budget.checked_sub(cost)?;
+        let mut told = [OLD, NEW].map(|side| {
+            self.environments[side].settled =
+                settled.iter().filter_map(|(atom, truth)| atom[side].map(|f| (f, *truth))).collect();
+            let answer = self.question(side, region, decide);
+            self.environments[side].settled.clear();
+            let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
+            let accepted = of(Verdict::Accept, answer.accepted);
+            let rest = of(Verdict::Drop, answer.denied).chain(of(Verdict::Undecided, answer.undecided));
+            accepted.chain(rest).collect::<Vec<Told>>()
+        });
+        let [old, new] = &mut told;
+        let mut out = Vec::new();
+        let many = old.len().saturating_mul(new.len());
+        self.budget = self.budget.checked_sub(many as u64)?;
+        for a in old.iter() {
+            for b in new.iter().filter(|b| b.1.region.intersects(&a.1.region)) {
+                // Parts that are decided alike need no further look, unless they were sent elsewhere.
+                let straight = a.1.translated.is_none() && b.1.translated.is_none() && self.doubts.is_empty();
+                let plain = match (a.0, b.0) {
+                    (Verdict::Drop, Verdict::Drop) => true,
+                    (Verdict::Accept, Verdict::Accept) => straight && a.1.tracked == b.1.tracked,
+                    _ => false,
+                };
+                if !plain {
+                    out.push((a.1.region.intersect(&b.1.region), [a.clone(), b.clone()]));
+                }
+            }
+        }
+        Some(out)
+    }
+
+    // Let through on both sides: perhaps to somewhere else, or without being tracked.
+    fn both_accept(&mut self, region: &Region) {
+        let Some(pairs) = self.pairs(region, &Vec::new()) else {
+            self.given_up(region);
+            return;
+        };
+        for (region, [a, b]) in pairs {
+            if let Some(kind) = goes_elsewhere(&a.1, &b.1) {
+                let mut sides = [&a, &b].map(|(verdict, part)| fate(*verdict, part));
+                if kind == Kind::Translated {
+                    sides[OLD].translated.clone_from(&a.1.translated);
+                    sides[NEW].translated.clone_from(&b.1.translated);
+                }
+                self.push(region, kind, None, sides, Vec::new());
+            }
+        }
+    }
+
+    fn undecided(&mut self, region: &Region, a: &Told, b: &Told) {
+        let mut found: [Vec<Region>; 2] = Default::default();
+        self.explore(region, [a, b], &mut Vec::new(), &mut found);
+        let sides = [a, b].map(|(verdict, part)| fate(*verdict, part));
+        let mut because: Vec<(usize, Because)> = Vec::new();
+        for (side, told) in [(NEW, b), (OLD, a)] {
+            for reason in &told.1.because {
+                if !because.iter().any(|(_, k)| k.text == reason.text) {
+                    because.push((side, reason.clone()));
+                }
+            }
+        }
+        if because.is_empty() {
+            because.extend(self.doubts.iter().take(MAX_ATOMS).map(|d| (d.side, d.because.clone())));
+        }
+        let [accept, stop] = found.map(distinct);
+        let both: Vec<Region> = accept
+            .iter()
+            .flat_map(|x| stop.iter().filter(|y| y.intersects(x)).map(|y| x.intersect(y)))
+            .collect();
+        let may = [
+            (May::Either, both),
+            (May::Accept, Region::minus_all(accept.clone(), &stop)),
+            (May::Stop, Region::minus_all(stop, &accept)),
+        ];
+        for (may, regions) in may {
+            for region in regions {
+                self.push(region, Kind::Undecided, Some(may), sides.clone(), because.clone());
+            }
+        }
+    }
+
+    // Where packets may newly be accepted, and where stopped: for both truth values of what the verdicts hang on.
+    fn explore(
+        &mut self,
+        region: &Region,
+        told: [&Told; 2],
+        settled: &mut Settled,
+        found: &mut [Vec<Region>; 2],
+    ) {
+        let mut may = |accept: bool, stop: bool| note(found, region, accept, stop);
+        match told.map(|t| t.0) {
+            [Verdict::Drop, Verdict::Accept] => return may(true, false),
+            [Verdict::Accept, Verdict::Drop] => return may(false, true),
+            [Verdict::Drop, Verdict::Drop] => return,
+            [Verdict::Accept, Verdict::Accept] => {
+                let differs = goes_elsewhere(&told[OLD].1, &told[NEW].1).is_some();
+                if differs
+                    || self.doubts.iter().all(|d| settled.iter().any(|(a, _)| Some(*a) == self.atom_of(d)))
+                {
+                    return may(differs, differs);
+                }
+            }
+            _ => {}
+        }
+        let atom = self.atom(told, settled).filter(|_| settled.len() < MAX_ATOMS);
+        let full = found.iter().any(|f| f.len() > MAX_REGIONS);
+        if let Some(atom) = atom.filter(|_| !full) {
+            let mut parts = Vec::new();
+            for truth in [true, false] {
+                settled.push((atom, truth));
+                let pairs = self.pairs(region, settled);
+                settled.pop();
+                match pairs {
+                    Some(p) => parts.push((truth, p)),
+                    None => break,
+                }
+            }
+            if parts.len() == 2 {
+                for (truth, pairs) in parts {
+                    settled.push((atom, truth));
+                    for (region, [a, b]) in pairs {
+                        self.explore(&region, [&a, &b], settled, found);
+                    }
+                    settled.pop();
+                }
+                return;
+            }
+        }
+        let [old, new] = told.map(|t| t.0);
+        let sent = [old, new] == [Verdict::Accept; 2];
+        let accept = sent || (old != Verdict::Accept && new != Verdict::Drop);
+        let stop = sent || (old != Verdict::Drop && new != Verdict::Accept);
+        note(found, region, accept, stop);
+    }
+
+    // The first thing that a verdict hangs on and whose truth would say more.
+    fn atom(&self, told: [&Told; 2], settled: &Settled) -> Option<Atom> {
+        let asked = [OLD, NEW].into_iter().flat_map(|s| told[s].1.because.iter().map(move |b| (s, b)));
+        let doubts = self.doubts.iter().map(|d| (d.side, &d.because));
+        let mut atoms = asked.chain(doubts).filter_map(|(side, b)| self.named(side, b.fact?));
+        atoms.find(|atom| !settled.iter().any(|(known, _)| known == atom))
+    }
+
+    fn atom_of(&self, doubt: &Doubt) -> Option<Atom> {
+        self.named(doubt.side, doubt.because.fact?)
+    }
+
+    // A fact as each side calls it; `None` if to settle it settles nothing.
+    fn named(&self, side: usize, fact: Fact) -> Option<Atom> {
+        match fact {
+            Fact::AddressType(..) => Some([Some(fact), Some(fact)]),
+            Fact::Condition(_, c) if self.open[side].contains(&c) => None,
+            Fact::Condition(f, c) => {
+                let other = if side == OLD { self.partner.get(&c) } else { self.same.get(&c) };
+                let other = other.map(|c| Fact::Condition(f, *c));
+                Some(if side == OLD { [Some(fact), other] } else { [other, Some(fact)] })
+            }
+        }
+    }
+
+    /// The changes, as boxes with witnesses.
+    pub(super) fn finish(mut self, difference: &mut Difference) {
+        let mut groups: Vec<(Key, Vec<Region>)> = Vec::new();
+        let mut index: FxHashMap<Key, usize> = FxHashMap::default();
+        for cell in std::mem::take(&mut self.cells) {
+            let at = *index.entry(cell.key.clone()).or_insert_with(|| {
+                groups.push((cell.key, Vec::new()));
+                groups.len() - 1
+            });
+            groups[at].1.push(cell.region);
+        }
+        self.budget = BUDGET;
+        let mut changes = Vec::new();
+        for (key, regions) in groups {
+            self.group(key.group.clone(), key.path);
+            for (region, _) in boxes(&regions, key.path) {
+                let (witness, agreed) = self.witness(&key, &region);
+                difference.agreed &= agreed;
+                let Key { kind, may, path, group, sides, because } = key.clone();
+                let mut change =
+                    Change { kind, may, path, group, region, sides, because, exposure: false, witness };
+                change.exposure = change.exposes();
+                changes.push((change.region.weight(), change));
+            }
+        }
+        changes.sort_by(|(w, a), (v, b)| {
+            (a.kind, a.path, !a.exposure)
+                .cmp(&(b.kind, b.path, !b.exposure))
+                .then_with(|| a.group.cmp(&b.group))
+                .then_with(|| v.total_cmp(w))
+        });
+        difference.changes.extend(changes.into_iter().map(|(_, c)| c));
+    }
+
+    // A packet of a box, and whether both evaluators say of it what is told.
+    fn witness(&mut self, key: &Key, region: &Region) -> (Option<Packet>, bool) {
+        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
+        match self.budget.checked_sub(cost) {
+            Some(left) => self.budget = left,
+            None => return (None, true),
+        }
+        let certain = key.kind != Kind::Undecided;
+        let [old, new] = &key.sides;
+        let part = Part {
+            region: region.clone(),
+            decided_by: old.decided_by.into_iter().collect(),
+            because: if certain { Vec::new() } else { key.because.iter().map(|b| b.1.clone()).collect() },
+            assumed: Vec::new(),
+            tracked: true,
+            translated: None,
+        };
+        let firewalls = self.sides.map(|f| [f]);
+        let point =
+            |side: usize| Point { firewalls: &firewalls[side], environment: &self.environments[side] };
+        let question = Question {
+            point: point(OLD),
+            path: self.path,
+            region: region.clone(),
+            mark: 0,
+            delivered_to: None,
+        };
+        let Some((packet, _)) = replayed(&question, &part) else {
+            return (None, false);
+        };
+        if !certain {
+            return (Some(packet), true);
+        }
+        let after = evaluate(point(NEW), &packet);
+        let agreed = after.exhausted || after.verdict == new.verdict;
+        (Some(packet), agreed)
+    }
+}
+
+type Told = (Verdict, Part);
+
+// Remembers what may become of a region.
+fn note(found: &mut [Vec<Region>; 2], region: &Region, accept: bool, stop: bool) {
+    for (is, list) in [accept, stop].into_iter().zip(found) {
+        if is {
+            list.push(region.clone());
+        }
+    }
+}
+
+fn fate(verdict: Verdict, part: &Part) -> Fate {
+    let first: Option<Decider> = part.decided_by.first().copied();
+    Fate { verdict, decided_by: first, translated: None }
+}
+
+// Conditions of targets and policies that are not understood: they have more than two outcomes.
+fn open(f: &Firewall) -> FxHashSet<ConditionId> {
+    let actions = f.chains.iter().flat_map(|c| &c.rules).filter_map(|r| match r.action {
+        Action::Unknown(c) => Some(c),
+        _ => None,
+    });
+    let policies = f.base_chains.iter().filter_map(|b| match b.policy {
+        Policy::Unknown(c) => Some(c),
+        _ => None,
+    });
+    actions.chain(policies).collect()
+}
+
+// Whether packets that both sides let through are sent elsewhere, or are tracked on one side only.
+fn goes_elsewhere(a: &Part, b: &Part) -> Option<Kind> {
+    let target = |p: &Part, f: Field| {
+        let to = p.translated.as_ref().map(|t| t.shared(f).clone());
+        to.filter(|t| **t != *p.region.get(f))
+    };
+    let moved =
+        [Field::Src, Field::Dst, Field::Sport, Field::Dport].iter().any(|f| target(a, *f) != target(b, *f));
+    match (moved, a.tracked == b.tracked) {
+        (true, _) => Some(Kind::Translated),
+        (false, false) => Some(Kind::Tracked),
+        _ => None,
+    }
+}
+
+// The same packets, each in one region.
+fn distinct(regions: Vec<Region>) -> Vec<Region> {
+    let mut out: Vec<Region> = Vec::new();
+    for r in regions {
+        let rest = Region::minus_all(vec![r], &out);
+        out.extend(rest);
+    }
+    out
+}

@@ -1,0 +1,230 @@
+//! Which packets may meet the rules that differ: boxes, never too small.
+
+use super::align::{Alignment, Differing};
+use super::{NEW, OLD};
+use crate::analysis::decide::join::join;
+use crate::model::*;
+use crate::packet::{Family, Field, IntervalSet, Path, Region, shared_carriers};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is asked for, and on which paths.
+pub(super) struct Extents<'a> {
+    sides: [&'a Firewall; 2],
+    // For each side and base chain: the chains that it leads to.
+    reached: [Vec<Vec<bool>>; 2],
+    // For each side and base chain: the fields that may have been rewritten before it.
+    moved: [Vec<Vec<Field>>; 2],
+    paths: Vec<Path>,
+}
+
+/// Packets that may fare otherwise: for each group of the enforcement point (none where there are no groups), path and family, disjoint
+/// regions in normal form.
+pub(super) type Asked = BTreeMap<(Option<String>, Path, Family), Vec<Region>>;
+
+impl<'a> Extents<'a> {
+    /// For two firewalls and the paths that both know.
+    pub(super) fn new(sides: [&'a Firewall; 2], paths: &[Path]) -> Self {
+        let reached = sides.map(|f| f.base_chains.iter().map(|b| reached(f, b.chain)).collect::<Vec<_>>());
+        let moved = [OLD, NEW].map(|s| moved(sides[s], &reached[s]));
+        Self { sides, reached, moved, paths: paths.to_vec() }
+    }
+
+    /// The packets that may meet what differs. `labels` tells for which groups a rule matters.
+    pub(super) fn of(
+        &self,
+        alignment: &Alignment,
+        families: &[Family],
+        labels: &dyn Fn(&Differing) -> Vec<Option<String>>,
+        everyone: &[Option<String>],
+    ) -> Asked {
+        let mut asked: BTreeMap<(Option<String>, Path, Family), BTreeSet<Boxed>> = BTreeMap::new();
+        for hook in &alignment.whole {
+            for (path, family) in
+                self.paths_of(*hook).into_iter().flat_map(|p| families.iter().map(move |f| (p.0, *f)))
+            {
+                for label in everyone {
+                    let all = Boxed(path.packets(family));
+                    asked.entry((label.clone(), path, family)).or_default().insert(all);
+                }
+            }
+        }
+        for d in &alignment.differing {
+            for (path, family, region) in self.boxes(d, families) {
+                for label in labels(d) {
+                    asked.entry((label, path, family)).or_default().insert(Boxed(region.clone()));
+                }
+            }
+        }
+        asked.into_iter().map(|(k, boxes)| (k, disjoint(boxes.into_iter().map(|b| b.0).collect()))).collect()
+    }
+
+    // The paths whose packets may come to a hook, and whether they may only after a translation sent them elsewhere.
+    fn paths_of(&self, hook: Hook) -> Vec<(Path, bool)> {
+        let turns =
+            self.sides.iter().any(|f| f.translations.iter().any(|t| t.end == TranslatedEnd::Destination));
+        let turned = |p: Path| turns && matches!(p, Path::Input | Path::Forward);
+        let of = |p: &Path| {
+            let straight = Hook::on(*p).contains(&hook);
+            let elsewhere = [Path::Input, Path::Forward].iter().any(|o| Hook::on(*o).contains(&hook));
+            (straight || (turned(*p) && elsewhere)).then_some((*p, !straight || turned(*p)))
+        };
+        self.paths.iter().filter_map(of).collect()
+    }
+
+    // The packets that may meet a rule, by path and family.
+    fn boxes(&self, d: &Differing, families: &[Family]) -> Vec<(Path, Family, Region)> {
+        let f = self.sides[d.side];
+        let rule = &f.chain(d.chain).rules[d.rule];
+        let mut out = Vec::new();
+        for (i, base) in f.base_chains.iter().enumerate() {
+            if !self.reached[d.side][i][d.chain.index()] {
+                continue;
+            }
+            for (path, turned) in self.paths_of(base.hook) {
+                let mut free = self.moved[d.side][i].clone();
+                if turned {
+                    free.extend([Field::Iif, Field::Oif]);
+                }
+                let seen = Seen { f, sees: base.hook.sees(path), free };
+                for family in base.families.iter().filter(|x| families.contains(x)) {
+                    let region = seen.cut(path.packets(*family), rule.terms);
+                    out.extend(region.normal().into_iter().map(|r| (path, *family, r)));
+                }
+            }
+        }
+        out
+    }
+}
+
+// How rules of a base chain see packets.
+struct Seen<'a> {
+    f: &'a Firewall,
+    sees: (bool, bool),
+    // Fields whose values may be other ones than those that arrived.
+    free: Vec<Field>,
+}
+
+impl Seen<'_> {
+    // The part of a region that may satisfy the terms.
+    fn cut(&self, mut region: Region, terms: TermRange) -> Region {
+        for term in self.f.terms(terms) {
+            if let Term::Any(a) = term {
+                let parts = self.f.alternatives[a.index()].iter().map(|t| self.cut(region.clone(), *t));
+                region = parts
+                    .filter(|r| !r.is_empty())
+                    .reduce(|a, b| hull(&a, &b))
+                    .unwrap_or_else(|| region.with(Field::Proto, IntervalSet::EMPTY));
+                continue;
+            }
+            let Some((field, set)) = self.f.field_set(term) else { continue };
+            if let Some(with) = shared_carriers(field) {
+                region = region.cut(Field::Proto, with);
+            }
+            let hidden = (field == Field::Iif && !self.sees.0) || (field == Field::Oif && !self.sees.1);
+            if hidden && !self.free.contains(&field) {
+                if !set.contains(0) {
+                    return region.with(field, IntervalSet::EMPTY);
+                }
+            } else if !self.free.contains(&field) {
+                region = region.cut(field, &set);
+            }
+        }
+        region
+    }
+}
+
+// The smallest product that holds both.
+fn hull(a: &Region, b: &Region) -> Region {
+    Field::ALL.iter().fold(a.clone(), |r, f| r.with(*f, a.get(*f).union(b.get(*f))))
+}
+
+fn reached(f: &Firewall, from: ChainId) -> Vec<bool> {
+    let mut seen = vec![false; f.chains.len()];
+    let mut work = vec![from];
+    while let Some(chain) = work.pop() {
+        if std::mem::replace(&mut seen[chain.index()], true) {
+            continue;
+        }
+        work.extend(f.chain(chain).rules.iter().filter_map(|r| match r.action {
+            Action::Jump(to) | Action::Goto(to) => Some(to),
+            _ => None,
+        }));
+    }
+    seen
+}
+
+// Base chains stand in the order in which packets meet them, hooks too, so what stands before may have rewritten a packet.
+fn moved(f: &Firewall, reached: &[Vec<bool>]) -> Vec<Vec<Field>> {
+    let mut fields: BTreeSet<Field> = BTreeSet::new();
+    if f.effects.iter().flatten().any(|e| *e == Effect::Untrack) {
+        fields.insert(Field::State);
+    }
+    let ends = |base: usize| {
+        let chains = f.chains.iter().enumerate().filter(move |(c, _)| reached[base][*c]);
+        chains.flat_map(|(_, c)| &c.rules).filter_map(|r| match r.action {
+            Action::Translate(t) => Some(f.translations[t.index()].end),
+            _ => None,
+        })
+    };
+    let mut out = Vec::with_capacity(reached.len());
+    for base in 0..reached.len() {
+        out.push(fields.iter().copied().collect());
+        if f.translations.is_empty() {
+            continue;
+        }
+        for end in ends(base).collect::<Vec<_>>() {
+            fields.extend(match end {
+                // The box's own packets are then routed anew.
+                TranslatedEnd::Destination => &[Field::Dst, Field::Dport, Field::Oif][..],
+                TranslatedEnd::Source => &[Field::Src, Field::Sport],
+            });
+        }
+    }
+    out
+}
+
+// Regions in an order of their own, so that equal input gives equal output.
+#[derive(Clone, PartialEq, Eq)]
+struct Boxed(Region);
+
+impl Ord for Boxed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |r: &Region, f: Field| r.get(f).clone();
+        Field::ALL
+            .iter()
+            .map(|f| key(&self.0, *f).cmp(&key(&other.0, *f)))
+            .find(|o| o.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Boxed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+// More boxes than this are put together into larger ones, which hold more than what differs.
+const MAX_BOXES: usize = 256;
+const MAX_PIECES: usize = 2048;
+
+// The same packets and perhaps more, each in one region.
+fn disjoint(mut boxes: Vec<Region>) -> Vec<Region> {
+    join(&mut boxes);
+    boxes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+    if boxes.len() > MAX_BOXES {
+        let size = boxes.len().div_ceil(MAX_BOXES / 4);
+        let merged = boxes.chunks(size).filter_map(|c| c.iter().cloned().reduce(|a, b| hull(&a, &b)));
+        boxes = merged.flat_map(|r| r.normal()).collect();
+    }
+    let mut out: Vec<Region> = Vec::new();
+    for (i, b) in boxes.iter().enumerate() {
+        out.extend(Region::minus_all(vec![b.clone()], &boxes[..i]));
+        if out.len() > MAX_PIECES {
+            let all = boxes.iter().cloned().reduce(|a, b| hull(&a, &b));
+            return all.iter().flat_map(Region::normal).collect();
+        }
+    }
+    join(&mut out);
+    out
+}

@@ -1,0 +1,289 @@
+//! `havenlint diff`: what a change newly lets through and newly stops.
+
+mod human;
+mod pairs;
+
+use super::subject::{complain, reason};
+use super::{Reading, print, say, status, style};
+use crate::analysis::diff::{Change, Difference, Fate, Kind, May, diff};
+use crate::analysis::flow::{Flow, flow};
+use crate::analysis::{Environment, Verdict};
+use crate::finding::Reason;
+use crate::model::Firewall;
+use crate::packet::{Packet, Path};
+use crate::report::Style;
+use crate::report::text::Paint;
+use crate::source::Location;
+use clap::{Args, ColorChoice};
+use pairs::Pair;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Show what a change newly lets through and newly stops, as flows with witnesses.
+///
+/// OLD and NEW are two files, or two folders whose firewalls are paired by their paths below them. One of them may be `-`:
+/// `git show main:fw.rules | havenlint diff - fw.rules`. A condition that the files do not decide is taken to have the same truth on
+/// both sides if its text is the same.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The file or folder before the change; `-` reads standard input.
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// The file or folder after it.
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
+    /// Security groups attached to the interface; otherwise each group is compared alone.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    group: Vec<String>,
+    /// How to print the changes.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    format: String,
+    /// What makes the exit status 1: what newly comes in, or may come in, from the Internet; any change, and whatever was not compared; nothing.
+    #[arg(long, value_name = "WHAT", default_value = "exposure", value_parser = ["exposure", "any", "never"])]
+    fail_on: String,
+    /// Only what changed: no file lines, no summary.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// The output as JSON.
+#[derive(Debug, Serialize)]
+struct Told {
+    schema: u32,
+    tool: Tool,
+    assumptions: Vec<&'static str>,
+    pairs: Vec<PairTold>,
+    summary: Summary,
+}
+
+#[derive(Debug, Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    equal: usize,
+    changed: usize,
+    undecided: usize,
+    exposures: usize,
+}
+
+/// Two firewalls, or one that has no partner.
+#[derive(Debug, Serialize)]
+struct PairTold {
+    old: Option<String>,
+    new: Option<String>,
+    dialect: &'static str,
+    state: &'static str,
+    changes: Vec<ChangeTold>,
+    /// What was not compared, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_compared: Vec<String>,
+    #[serde(skip)]
+    limits: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeTold {
+    kind: &'static str,
+    /// Of what is undecided: what may newly become of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may: Option<&'static str>,
+    path: Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(flatten)]
+    flow: Flow,
+    witness: Option<Packet>,
+    old: SideTold,
+    new: SideTold,
+    exposure: bool,
+    because: Vec<ReasonTold>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct SideTold {
+    verdict: Verdict,
+    decided_by: Option<By>,
+    /// Where the packets are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    translated: Option<Flow>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct By {
+    #[serde(flatten)]
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct ReasonTold {
+    side: &'static str,
+    #[serde(flatten)]
+    reason: Reason,
+}
+
+/// Runs the command.
+pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
+    let environment = args
+        .reading
+        .environment()
+        .map(|e| Environment { labels: (!args.group.is_empty()).then(|| args.group.clone()), ..e });
+    let read = environment.and_then(|e| Ok((e, pairs::load(&args.old, &args.new, &args.reading)?)));
+    let (environment, [old, new]) = match read {
+        Ok(r) => r,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    let trouble = [&old, &new].map(complain).contains(&true);
+    if old.firewalls.is_empty() && new.firewalls.is_empty() {
+        if !trouble {
+            say("error: no firewall file found");
+        }
+        return if trouble { status::TROUBLE } else { status::NOTHING };
+    }
+    if let Some(message) = unknown_group(args, &old.firewalls, &new.firewalls) {
+        say(&format!("error: {message}"));
+        return status::TROUBLE;
+    }
+    let pairs = pairs::pair(&args.old, &old.firewalls, &args.new, &new.firewalls);
+    let compared: Vec<(PairTold, bool)> = pairs.par_iter().map(|p| compare(p, &environment)).collect();
+    let agreed = compared.iter().all(|(_, a)| *a);
+    let told = Told::of(compared.into_iter().map(|(p, _)| p).collect(), environment.throttled);
+    let printed = print(|out| {
+        if args.format == "json" {
+            serde_json::to_writer_pretty(&mut *out, &told)?;
+            return writeln!(out);
+        }
+        let style = Style { quiet: args.quiet, ..style(color, false) };
+        let page = human::Page::new(&pairs, &style, Paint { color: style.color });
+        page.write(&told, out)
+    });
+    match () {
+        () if !agreed => {
+            say(
+                "internal error: a packet shown here was decided otherwise when it was replayed; please report this",
+            );
+            status::INTERNAL
+        }
+        () if printed != status::CLEAN => printed,
+        () if trouble => status::TROUBLE,
+        () => verdict(&args.fail_on, &told.summary),
+    }
+}
+
+fn verdict(fail_on: &str, summary: &Summary) -> u8 {
+    let fails = match fail_on {
+        "never" => false,
+        "any" => summary.changed + summary.undecided > 0,
+        _ => summary.exposures > 0,
+    };
+    if fails { status::FINDINGS } else { status::CLEAN }
+}
+
+fn unknown_group(args: &Diff, old: &[Firewall], new: &[Firewall]) -> Option<String> {
+    let known = |g: &&String| old.iter().chain(new).any(|f| f.labels.contains(g));
+    let wrong = args.group.iter().find(|g| !known(g))?;
+    Some(format!("no file knows the group `{wrong}`"))
+}
+
+fn compare(pair: &Pair<'_>, environment: &Environment) -> (PairTold, bool) {
+    let of = |f: Option<&Firewall>| f.map(|f| f.path().to_owned());
+    let mut told = PairTold {
+        old: of(pair.old),
+        new: of(pair.new),
+        dialect: pair.new.or(pair.old).map_or("", |f| f.dialect),
+        state: "undecided",
+        changes: Vec::new(),
+        not_compared: Vec::new(),
+        limits: false,
+    };
+    let (old, new) = match (pair.old, pair.new) {
+        (Some(old), Some(new)) => (old, new),
+        (side, _) => {
+            let what = if side.is_some() { "removed file" } else { "new file" };
+            told.not_compared.push(format!("{what}: nothing to compare it with"));
+            return (told, true);
+        }
+    };
+    let Difference { changes, not_compared, agreed, limits } = diff(old, new, environment);
+    told.state = match () {
+        () if changes.iter().any(|c| c.kind != Kind::Undecided) => "changed",
+        () if changes.is_empty() && not_compared.is_empty() => "equal",
+        () => "undecided",
+    };
+    told.changes = changes.into_iter().map(|c| ChangeTold::of(c, [old, new])).collect();
+    told.not_compared = not_compared;
+    told.limits = limits;
+    (told, agreed)
+}
+
+impl Told {
+    fn of(pairs: Vec<PairTold>, throttled: bool) -> Self {
+        let count = |state: &str| pairs.iter().filter(|p| p.state == state).count();
+        let summary = Summary {
+            equal: count("equal"),
+            changed: count("changed"),
+            undecided: count("undecided"),
+            exposures: pairs.iter().flat_map(|p| &p.changes).filter(|c| c.exposure).count(),
+        };
+        let tool = Tool { name: "havenlint", version: env!("CARGO_PKG_VERSION") };
+        let assumptions = vec![if throttled { "throttled" } else { "not-throttled" }];
+        Self { schema: 1, tool, assumptions, pairs, summary }
+    }
+}
+
+impl ChangeTold {
+    fn of(c: Change, sides: [&Firewall; 2]) -> Self {
+        let because = c
+            .because
+            .iter()
+            .map(|(side, b)| ReasonTold { side: ["old", "new"][*side], reason: reason(sides[*side], b) });
+        let [old, new] = [0, 1].map(|side| SideTold::of(&c.sides[side], sides[side], c.path));
+        Self {
+            kind: match c.kind {
+                Kind::Accepted => "accepted",
+                Kind::Stopped => "stopped",
+                Kind::Translated => "translated",
+                Kind::Tracked => "tracked",
+                Kind::Undecided => "undecided",
+            },
+            may: c.may.map(|m| match m {
+                May::Accept => "accepted",
+                May::Stop => "stopped",
+                May::Either => "either",
+            }),
+            path: c.path,
+            group: c.group,
+            flow: flow(&c.region, c.path),
+            witness: c.witness,
+            old,
+            new,
+            exposure: c.exposure,
+            because: because.collect(),
+        }
+    }
+}
+
+impl SideTold {
+    fn of(fate: &Fate, f: &Firewall, path: Path) -> Self {
+        let by = |d: &crate::analysis::evaluate::Decider| By {
+            location: f.locate(d.origin),
+            note: d.note.map(|n| f.notes[n.index()].clone()),
+        };
+        Self {
+            verdict: fate.verdict,
+            decided_by: fate.decided_by.as_ref().map(by),
+            translated: fate.translated.as_ref().map(|r| flow(r, path)),
+        }
+    }
+}
