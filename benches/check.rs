@@ -12,10 +12,14 @@ const RUNS: usize = 3;
 fn main() {
     let dump = generate::flat(1_000_000, 7);
     let megabytes = dump.len() as f64 / 1e6;
-    let path = std::env::temp_dir().join(format!("havenlint-bench-{}.rules", std::process::id()));
-    if std::fs::write(&path, dump).is_err() {
-        println!("SKIPPED: {} cannot be written", path.display());
-        return;
+    // In a folder of its own: `check` looks at what lies beside a dump.
+    let folder = match tempfile::tempdir() {
+        Ok(folder) => folder,
+        Err(e) => return println!("SKIPPED: no temporary folder: {e}"),
+    };
+    let path = folder.path().join("million.rules");
+    if let Err(e) = std::fs::write(&path, dump) {
+        return println!("SKIPPED: {} cannot be written: {e}", path.display());
     }
     let check = [
         env!("CARGO_BIN_EXE_havenlint"),
@@ -34,7 +38,6 @@ fn main() {
     let best = |times: Vec<f64>| times.into_iter().reduce(f64::min);
     let ours = best((0..RUNS).filter_map(|_| measure::command(&check, &path, false)).collect());
     let theirs = best((0..RUNS).filter_map(|_| measure::command(&restore, &path, true)).collect());
-    let _ = std::fs::remove_file(&path);
     match (ours, theirs) {
         (Some(ours), Some(theirs)) => println!(
             "a million rules ({megabytes:.0} MB): check {ours:.2} s CPU, iptables-nft-restore --test {theirs:.2} s: {:.1} times less",

@@ -23,7 +23,7 @@
 //! -A INPUT -j DROP
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(7.5),
     source: include_str!("any_any.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

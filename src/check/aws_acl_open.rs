@@ -17,7 +17,7 @@
 //! Allow the ports that the subnet offers and, since network ACLs have no memory, the ports to which answers come.
 
 use super::aws::{inventory, over};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::{Acl, AclEntry, Peer, Service};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, addr, public};
@@ -30,7 +30,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("aws_acl_open.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

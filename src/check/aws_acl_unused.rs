@@ -15,7 +15,7 @@
 //! Associate it with the subnets that it was made for, or delete it.
 
 use super::aws::inventory;
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 
 /// The check.
@@ -26,7 +26,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("aws_acl_unused.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

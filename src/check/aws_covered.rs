@@ -17,7 +17,7 @@
 //! Delete the covered rule, or narrow the one that covers it.
 
 use super::aws::{Piece, inventory, piece};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::Chain;
 use crate::packet::{Family, Field, Region};
@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("aws_covered.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

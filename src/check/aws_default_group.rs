@@ -16,7 +16,7 @@
 //! Take all rules out of the default group, and give every machine a group made for its role.
 
 use super::aws::{described, inventory, related};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 
 /// The check.
@@ -27,7 +27,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(4.0),
     source: include_str!("aws_default_group.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

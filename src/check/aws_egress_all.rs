@@ -16,7 +16,7 @@
 //! Let out what is needed: https to the update servers, the services of the other tiers.
 
 use super::aws::{chains, inventory, over, piece, wide};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, Field, IntervalSet, public};
 
@@ -28,7 +28,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("aws_egress_all.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

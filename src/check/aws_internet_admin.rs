@@ -19,7 +19,7 @@
 //! Let in the addresses of administrators only, or a bastion host by its group.
 
 use super::aws_door::open_ports;
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
 
@@ -31,7 +31,7 @@ pub static CHECK: Check = Check {
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("aws_internet_admin.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 const PORTS: &[(u8, u16)] = &[

@@ -18,7 +18,7 @@
 //! Name the ports and the sources that are needed.
 
 use super::aws::over;
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Field, proto};
 
@@ -30,7 +30,7 @@ pub static CHECK: Check = Check {
     level: Severity::Error,
     security_severity: Some(9.1),
     source: include_str!("aws_internet_all.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -19,7 +19,7 @@
 //! Let the edge reach the one service that it needs, and put a tier between the edge and the data.
 
 use super::aws::{described, inventory, services};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::{Entry, Group, Peer};
 use crate::finding::{Finding, Severity};
 use std::collections::{BTreeMap, VecDeque};
@@ -32,7 +32,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("aws_internet_chain.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -19,7 +19,7 @@
 //! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
 
 use super::aws::{Piece, over, reach};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, IntervalSet, addr, public};
 
@@ -31,7 +31,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("aws_internet_reach.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -21,7 +21,7 @@
 //! ```
 
 use super::aws_door::open_ports;
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::proto;
 
@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("aws_internet_ssh.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 const PORTS: &[(u8, u16)] = &[(proto::TCP, 22)];

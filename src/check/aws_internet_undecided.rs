@@ -19,7 +19,7 @@
 //! pl-0123abcd > pl-0123abcd.json`.
 
 use super::aws::{described, inventory, over};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::{Peer, Service};
 use crate::finding::{Finding, Severity};
 use crate::source::Origin;
@@ -32,7 +32,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(5.0),
     source: include_str!("aws_internet_undecided.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

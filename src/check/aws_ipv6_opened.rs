@@ -18,7 +18,7 @@
 //! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24"}], "Ipv6Ranges": [{"CidrIpv6": "2001:db8:9::/64"}]}
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::packet::{Family, proto};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(6.5),
     source: include_str!("aws_ipv6_opened.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -16,7 +16,7 @@
 //! Make a group for the machine's role, with the rules that it needs, and delete the wizard's.
 
 use super::aws::{described, inventory};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 
 /// The check.
@@ -27,7 +27,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("aws_launch_wizard.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -23,8 +23,8 @@
 
 use super::aws::{Piece, Reach, chains, over, piece};
 use super::near::few;
-use super::points::{Enforcer, Enforcers};
-use super::registry::{Check, Subject};
+use super::points::Enforcer;
+use super::registry::{Check, Deployed, Run};
 use crate::analysis::decide::{Question, decide};
 use crate::analysis::{Environment, Point};
 use crate::catalogue::Catalogue;
@@ -45,14 +45,11 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("aws_least_privilege.rs"),
-    run,
+    run: Run::Deployment(run),
 };
 
-// What is needed follows from the whole deployment, not from one firewall: see `findings`.
-fn run(_: &Subject<'_>, _: &mut Vec<Finding>) {}
-
-/// The findings of a deployment, by place.
-pub fn findings(catalogue: &Catalogue, flows: &[ResolvedFlow], boxes: &Enforcers<'_>) -> Vec<Finding> {
+fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
+    let Deployed { catalogue, flows, boxes } = *deployed;
     let mut openings: BTreeMap<Location, Opening<'_>> = BTreeMap::new();
     for (n, node) in boxes.nodes.iter().enumerate().filter(|(_, b)| !b.cloud.is_empty()) {
         let needed = needed(catalogue, flows, n);
@@ -63,7 +60,7 @@ pub fn findings(catalogue: &Catalogue, flows: &[ResolvedFlow], boxes: &Enforcers
             collect(node, firewall, &needed, &mut openings);
         }
     }
-    openings.iter().filter_map(|(location, opening)| opening.finding(location)).collect()
+    findings.extend(openings.iter().filter_map(|(location, opening)| opening.finding(location)));
 }
 
 // What an entry lets in, and what of it is needed, by all nodes together; any destination.

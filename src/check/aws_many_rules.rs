@@ -17,7 +17,7 @@
 //! Put the prefixes into a managed prefix list, refer to groups instead of addresses, split groups by role.
 
 use super::aws::{described, inventory};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::{Peer, Rules};
 use crate::finding::{Finding, Severity};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("aws_many_rules.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -18,7 +18,7 @@
 //! ```
 
 use super::aws::{described, inventory};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::{Entry, Peer, Service};
 use crate::finding::{Finding, Severity};
 
@@ -30,7 +30,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("aws_no_description.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

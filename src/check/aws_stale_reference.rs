@@ -15,7 +15,7 @@
 //! Delete the rule, or restore the peering connection if the flow is still needed.
 
 use super::aws::{described, inventory};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::Peer;
 use crate::finding::{Finding, Severity};
 
@@ -27,7 +27,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(3.0),
     source: include_str!("aws_stale_reference.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -16,7 +16,7 @@
 //! Name the networks that are meant; write 0.0.0.0/0 if everybody is.
 
 use super::aws::{described, inventory};
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::aws::inventory::Peer;
 use crate::finding::{Finding, Severity};
 use crate::packet::{addr, public};
@@ -29,7 +29,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(5.0),
     source: include_str!("aws_wide_cidr.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

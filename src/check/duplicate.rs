@@ -18,7 +18,7 @@
 //! ## Use instead
 //! Delete the later copy.
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Action, Effect, Firewall, Rule, Term};
 use crate::packet::Field;
@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("duplicate.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -17,7 +17,7 @@
 //! ## Use instead
 //! Fill the chain, or take the jump out.
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::Action;
 
@@ -29,7 +29,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("empty_chain.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

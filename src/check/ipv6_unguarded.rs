@@ -18,7 +18,7 @@
 //! ip6tables-save > hosts/cms-1.v6.rules
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Hook, Policy};
 use crate::packet::Family;
@@ -31,7 +31,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(6.0),
     source: include_str!("ipv6_unguarded.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@
 //! -A INPUT -p tcp -m tcp --tcp-flags SYN,FIN SYN,FIN -j DROP
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use crate::model::{Firewall, Term, TermRange};
 use crate::packet::{Field, IntervalSet, carriers, proto};
@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("never_matches.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

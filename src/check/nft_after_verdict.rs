@@ -29,7 +29,7 @@
 //! }
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::model::{Action, Chain, Firewall, Rule};
@@ -43,7 +43,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("nft_after_verdict.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -19,7 +19,7 @@
 //! ct state != { established, related } drop
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -31,7 +31,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(7.0),
     source: include_str!("nft_always_true.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

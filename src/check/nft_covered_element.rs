@@ -25,7 +25,7 @@
 //!     elements = { 198.51.100.0/24 }
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::source::Origin;
@@ -38,7 +38,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("nft_covered_element.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

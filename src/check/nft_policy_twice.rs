@@ -29,7 +29,7 @@
 //! }
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -41,7 +41,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(5.0),
     source: include_str!("nft_policy_twice.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -33,7 +33,7 @@
 //! }
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -45,7 +45,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("nft_set_shadowed.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -25,7 +25,7 @@
 //!         ip saddr @blocked drop
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -37,7 +37,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("nft_set_unused.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -28,7 +28,7 @@
 //! }
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::analysis::Point;
 use crate::analysis::decide::{Answer, Question, decide, witness};
 use crate::analysis::evaluate::Decider;
@@ -50,7 +50,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("nft_undone.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 // A rule whose accept comes to nothing: who stops its packets, and one of them.

@@ -15,7 +15,7 @@
 //! ## Use instead
 //! Delete the alias together with what it was for, or fill it.
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -27,7 +27,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: None,
     source: include_str!("pf_alias.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -21,7 +21,7 @@
 //!   <destination><network>(self)</network><port>443</port></destination></rule>
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::analysis::decide::{Question, decide};
 use crate::analysis::{Environment, Point};
 use crate::dialect::pfsense::facts::Facts;
@@ -39,7 +39,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("pf_lockout.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -17,7 +17,7 @@
 //! ## Use instead
 //! Delete the port forward too, or let the web interface make its filter rule again.
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
 
@@ -29,7 +29,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("pf_orphan.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -25,7 +25,7 @@
 //!   <destination><address>10.1.0.10</address><port>443</port></destination></rule>
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::pfsense::facts::{Facts, QuirkKind};
 use crate::finding::{Finding, Severity};
 
@@ -37,7 +37,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(6.0),
     source: include_str!("pf_quirk.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

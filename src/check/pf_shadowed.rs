@@ -19,7 +19,7 @@
 //! ## Use instead
 //! Take the broad rule out, or put the narrow one above it.
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::source::Origin;
@@ -35,7 +35,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("pf_shadowed.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

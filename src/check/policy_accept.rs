@@ -21,7 +21,7 @@
 //! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 //! ```
 
-use super::registry::{Check, Subject};
+use super::registry::{Check, Run, Subject};
 use crate::finding::{Finding, Severity};
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub static CHECK: Check = Check {
     level: Severity::Warning,
     security_severity: Some(6.5),
     source: include_str!("policy_accept.rs"),
-    run,
+    run: Run::Firewall(run),
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -1,9 +1,12 @@
 //! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
 
 use super::aws_door::Door;
+use super::points::Enforcers;
 use super::probe::Stray;
 use super::*;
 use crate::analysis::Environment;
+use crate::catalogue::Catalogue;
+use crate::catalogue::resolve::ResolvedFlow;
 use crate::finding::{Finding, Related, RuleDoc, Severity};
 use crate::model::Firewall;
 use crate::source::{Location, Origin};
@@ -24,8 +27,27 @@ pub struct Check {
     /// The check's own file, `include_str!`: its `//!` lines are the documentation that `explain` shows, in Markdown, with the
     /// sections "What it does", "Why is this bad?", "Example" and "Use instead".
     pub source: &'static str,
-    /// Looks at one firewall.
-    pub run: fn(&Subject<'_>, &mut Vec<Finding>),
+    /// The function that looks.
+    pub run: Run,
+}
+
+/// How a check looks: it adds what it finds.
+pub enum Run {
+    /// At each firewall.
+    Firewall(fn(&Subject<'_>, &mut Vec<Finding>)),
+    /// At a whole deployment, because what is wrong follows from what its catalogue needs.
+    Deployment(fn(&Deployed<'_>, &mut Vec<Finding>)),
+}
+
+/// A deployment as checks see it.
+#[derive(Clone, Copy)]
+pub struct Deployed<'a> {
+    /// What is needed.
+    pub catalogue: &'a Catalogue,
+    /// The flows that the catalogue speaks of, between the nodes of the deployment.
+    pub flows: &'a [ResolvedFlow],
+    /// Its nodes and gateways, with their firewalls.
+    pub boxes: &'a Enforcers<'a>,
 }
 
 /// A firewall as checks see it.
@@ -179,10 +201,21 @@ pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documen
     }
 }
 
-/// Runs every check on a firewall.
+/// Runs every check of firewalls on one.
 pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for check in CHECKS {
-        (check.run)(subject, findings);
+        if let Run::Firewall(run) = check.run {
+            run(subject, findings);
+        }
+    }
+}
+
+/// Runs every check of deployments on one.
+pub fn run_deployed(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
+    for check in CHECKS {
+        if let Run::Deployment(run) = check.run {
+            run(deployed, findings);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::members::members;
 use super::points::{Enforcer, Enforcers, environment};
 use super::requirement::rows;
 use super::row::Row;
-use super::{aws_least_privilege, explain_row, fingerprint, names, registry, waive};
+use super::{explain_row, fingerprint, names, registry, waive};
 use crate::analysis::Environment;
 use crate::catalogue::resolve::{ResolvedFlow, resolve};
 use crate::catalogue::{self, Catalogue};
@@ -191,7 +191,7 @@ pub fn run(options: &Options) -> Outcome {
         Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
     findings.extend(hygiene(&groups, boxes, &known, &firewalls, deployed));
     for (flows, boxes) in &asked {
-        findings.extend(aws_least_privilege::findings(&catalogue, flows, boxes));
+        registry::run_deployed(&registry::Deployed { catalogue: &catalogue, flows, boxes }, &mut findings);
     }
 
     let mut sources: BTreeMap<String, Arc<SourceFile>> = BTreeMap::new();
