@@ -5,7 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use havenlint::analysis::decide::{Question, decide};
 use havenlint::analysis::{Environment, Point};
-use havenlint::check::registry::{CHECKS, Subject};
+use havenlint::check::registry::{CHECKS, Run, Subject};
 use havenlint::dialect::aws::Aws;
 use havenlint::dialect::{Dialect, ReadOptions};
 use havenlint::finding::Finding;
@@ -58,7 +58,9 @@ fn checks(firewall: &Firewall) -> Vec<Finding> {
     let subject = Subject::new(firewall, &beside, &environment, "cloud");
     let mut findings = Vec::new();
     for check in CHECKS.iter().filter(|c| c.id.starts_with("HL-AWS-INTERNET")) {
-        (check.run)(&subject, &mut findings);
+        if let Run::Firewall(run) = check.run {
+            run(&subject, &mut findings);
+        }
     }
     findings
 }
