@@ -267,19 +267,12 @@ impl<'a> Aligner<'a> {
         Effective::Some((0..rules.len() as u32).filter(|i| !idle(&rules[*i as usize])).collect())
     }
 
-    // Whether a rule may change lists and counters that conditions elsewhere ask for.
+    // Whether a rule changes lists that conditions elsewhere ask for.
     fn feeds(&self, side: usize, rule: &Rule) -> bool {
-        let f = self.sides[side];
-        let volatile = |t: &Term| match *t {
-            Term::Opaque { condition, .. } => f.condition(condition).kind == ConditionKind::Volatile,
-            Term::Any(_) => true,
-            _ => false,
-        };
-        f.terms(rule.terms).iter().any(volatile)
-            || f.files.get(rule.origin.file as usize).is_some_and(|file| {
-                let text = file.text(rule.origin.start as usize..rule.origin.end as usize);
-                WRITES.iter().any(|w| text.contains(w))
-            })
+        self.sides[side].files.get(rule.origin.file as usize).is_some_and(|file| {
+            let text = file.text(rule.origin.start as usize..rule.origin.end as usize);
+            WRITES.iter().any(|w| text.contains(w))
+        })
     }
 
     // Unknown conditions that have one truth value on both sides.
@@ -323,15 +316,10 @@ impl<'a> Aligner<'a> {
     fn volatile_rules(&mut self) {
         for side in [OLD, NEW] {
             let f = self.sides[side];
-            let volatile = |c: ConditionId| f.condition(c).kind == ConditionKind::Volatile;
             for (i, chain) in f.chains.iter().enumerate() {
-                let asks = |r: &Rule| {
-                    matches!(r.action, Action::Unknown(c) if volatile(c))
-                        || f.terms(r.terms).iter().any(|t| match *t {
-                            Term::Opaque { condition, .. } => volatile(condition),
-                            Term::Any(_) => true,
-                            _ => false,
-                        })
+                let asks = |r: &Rule| match r.action {
+                    Action::Unknown(c) if f.condition(c).kind == ConditionKind::Volatile => true,
+                    _ => asks_volatile(f, r.terms),
                 };
                 let rules: Vec<_> = (0..chain.rules.len()).filter(|k| asks(&chain.rules[*k])).collect();
                 self.differ(side, ChainId(i as u32), rules);
@@ -351,8 +339,8 @@ impl<'a> Aligner<'a> {
     }
 }
 
-// What rules write that change lists: `-m recent --set`, `-j SET --add-set`, `add @set { … }`.
-const WRITES: [&str; 9] = [
+// What rules write that change lists: `-m recent --set`, `-j SET --add-set`, `add @set { … }` and its JSON, shared quotas.
+const WRITES: [&str; 11] = [
     "--set ",
     "--update",
     "--remove",
@@ -362,7 +350,17 @@ const WRITES: [&str; 9] = [
     "add @",
     "update @",
     "delete @",
+    "\"op\"",
+    "quota name",
 ];
+
+fn asks_volatile(f: &Firewall, terms: TermRange) -> bool {
+    f.terms(terms).iter().any(|t| match *t {
+        Term::Opaque { condition, .. } => f.condition(condition).kind == ConditionKind::Volatile,
+        Term::Any(a) => f.alternatives[a.index()].iter().any(|t| asks_volatile(f, *t)),
+        _ => false,
+    })
+}
 
 // The rules of a chain that count, by their number.
 enum Effective {

@@ -8,7 +8,7 @@ use crate::analysis::evaluate::{Because, Decider, evaluate};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Fact, Point, Verdict};
 use crate::model::{Action, ConditionId, Firewall, Policy};
-use crate::packet::{Field, Packet, Path, Region};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, public};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A comparison under way.
@@ -191,8 +191,8 @@ impl<'a> Comparison<'a> {
             if let Some(kind) = goes_elsewhere(&a.1, &b.1) {
                 let mut sides = [&a, &b].map(|(verdict, part)| fate(*verdict, part));
                 if kind == Kind::Translated {
-                    sides[OLD].translated.clone_from(&a.1.translated);
-                    sides[NEW].translated.clone_from(&b.1.translated);
+                    sides[OLD].translated = Some(target(&a.1));
+                    sides[NEW].translated = Some(target(&b.1));
                 }
                 self.push(region, kind, None, sides, Vec::new());
             }
@@ -322,16 +322,19 @@ impl<'a> Comparison<'a> {
             groups[at].1.push(cell.region);
         }
         self.budget = BUDGET;
+        let own = self.sides.iter().zip(&self.environments).filter_map(|(f, e)| e.local_of(f));
+        let own = own.fold(IntervalSet::EMPTY, |a, b| a.union(&b));
         let mut changes = Vec::new();
         for (key, regions) in groups {
             self.group(key.group.clone(), key.path);
             for (region, _) in boxes(&regions, key.path) {
-                let (witness, agreed) = self.witness(&key, &region);
-                difference.agreed &= agreed;
                 let Key { kind, may, path, group, sides, because } = key.clone();
                 let mut change =
-                    Change { kind, may, path, group, region, sides, because, exposure: false, witness };
-                change.exposure = change.exposes();
+                    Change { kind, may, path, group, region, sides, because, exposure: false, witness: None };
+                change.exposure = change.exposes(&own);
+                let agreed;
+                (change.witness, agreed) = self.witness(&change, &own);
+                difference.agreed &= agreed;
                 changes.push((change.region.weight(), change));
             }
         }
@@ -344,19 +347,23 @@ impl<'a> Comparison<'a> {
         difference.changes.extend(changes.into_iter().map(|(_, c)| c));
     }
 
-    // A packet of a box, and whether both evaluators say of it what is told.
-    fn witness(&mut self, key: &Key, region: &Region) -> (Option<Packet>, bool) {
+    // A packet of a change, from the Internet if that is what matters, and whether the evaluator says of it what is told.
+    fn witness(&mut self, change: &Change, own: &IntervalSet) -> (Option<Packet>, bool) {
         let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
         match self.budget.checked_sub(cost) {
             Some(left) => self.budget = left,
             None => return (None, true),
         }
-        let certain = key.kind != Kind::Undecided;
-        let [old, new] = &key.sides;
+        let certain = change.kind != Kind::Undecided;
+        let [old, new] = &change.sides;
+        let region = match change.exposure {
+            true => change.region.cut(Field::Src, &public::with_documentation().minus(own)),
+            false => change.region.clone(),
+        };
         let part = Part {
             region: region.clone(),
             decided_by: old.decided_by.into_iter().collect(),
-            because: if certain { Vec::new() } else { key.because.iter().map(|b| b.1.clone()).collect() },
+            because: if certain { Vec::new() } else { change.because.iter().map(|b| b.1.clone()).collect() },
             assumed: Vec::new(),
             tracked: true,
             translated: None,
@@ -397,6 +404,17 @@ fn note(found: &mut [Vec<Region>; 2], region: &Region, accept: bool, stop: bool)
 fn fate(verdict: Verdict, part: &Part) -> Fate {
     let first: Option<Decider> = part.decided_by.first().copied();
     Fate { verdict, decided_by: first, translated: None }
+}
+
+// Where packets that are let through go: their ends after translation.
+fn target(part: &Part) -> Region {
+    let seen = part.translated.as_ref().unwrap_or(&part.region);
+    let family = part.region.get(Field::Dst).first().map_or(Family::V4, crate::packet::addr::family);
+    let ends = [Field::Src, Field::Dst, Field::Proto, Field::Sport, Field::Dport];
+    ends.iter().fold(Region::all(family), |mut to, f| {
+        to.set(*f, seen.shared(*f).clone());
+        to
+    })
 }
 
 // Conditions of targets and policies that are not understood: they have more than two outcomes.

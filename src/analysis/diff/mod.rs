@@ -236,8 +236,8 @@ fn rewired(sides: [&Firewall; 2]) -> IntervalSet {
 }
 
 impl Change {
-    // Whether it may newly let packets in that anyone on the Internet can send.
-    fn exposes(&self) -> bool {
+    // Whether it may newly let packets in that anyone on the Internet can send. Nobody there has an address of the box's own.
+    fn exposes(&self, own: &IntervalSet) -> bool {
         let lets_in = match (self.kind, self.may) {
             (Kind::Accepted | Kind::Translated, _) => true,
             (Kind::Undecided, may) => may != Some(May::Stop),
@@ -251,7 +251,7 @@ impl Change {
         let lo = IntervalSet::single(interface_value("lo").unwrap_or(0));
         lets_in
             && inwards
-            && self.region.get(Field::Src).intersects(public::with_documentation())
+            && self.region.get(Field::Src).minus(own).intersects(public::with_documentation())
             && self.region.get(Field::State).intersects(&anyone)
             && !lo.covers(self.region.get(Field::Iif))
     }

@@ -105,13 +105,22 @@ impl<'a> Page<'a> {
             Severity::Note => Ink::Cyan,
         };
         let exposed = if first.exposure { " from the Internet" } else { "" };
-        let worn = first.group.as_ref().map(|g| format!(" by {}", clean(g))).unwrap_or_default();
+        let worn = first.group.as_ref().map(|g| format!(" (wearing {})", clean(g))).unwrap_or_default();
         let title = self.paint.ink(ink, &format!("{}{exposed}{worn}", title(first)));
-        for c in group.iter().take(SHOWN_FLOWS) {
-            writeln!(out, "{title}: {} {}", c.path, clean(&c.flow.to_string()))?;
+        // The same flow on several paths is told once.
+        let mut flows: Vec<(String, String)> = Vec::new();
+        for c in group {
+            let flow = c.flow.to_string();
+            match flows.iter_mut().find(|f| f.1 == flow) {
+                Some(f) => f.0 += &format!(", {}", c.path),
+                None => flows.push((c.path.to_string(), flow)),
+            }
         }
-        if group.len() > SHOWN_FLOWS {
-            writeln!(out, "  … {}; --format json shows all", count(group.len() - SHOWN_FLOWS, "more flow"))?;
+        for (paths, flow) in flows.iter().take(SHOWN_FLOWS) {
+            writeln!(out, "{title}: {paths} {}", clean(flow))?;
+        }
+        if flows.len() > SHOWN_FLOWS {
+            writeln!(out, "  … {}; --format json shows all", count(flows.len() - SHOWN_FLOWS, "more flow"))?;
         }
         if !self.quiet {
             for (side, name, sources) in [(&first.old, "old", &sources[0]), (&first.new, "new", &sources[1])]
