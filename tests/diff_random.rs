@@ -6,7 +6,7 @@
 
 mod support;
 
-use havenlint::analysis::diff::{Change, Difference, Kind, diff};
+use havenlint::analysis::diff::{Change, Difference, Kind, May, diff};
 use havenlint::analysis::evaluate::{Trace, evaluate};
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::model::Firewall;
@@ -223,4 +223,107 @@ fn unlike_rulesets_are_compared_whole() {
         let packets = (0..150).map(|_| unmarked(pool.packet(r, true))).collect();
         ("iptables", texts, packets)
     });
+}
+
+// A condition that no file decides, as a match.
+fn unknown(name: &str) -> String {
+    format!(" -m string --string \"{name}\" --algo bm --to 65535")
+}
+
+const UNKNOWNS: [&str; 3] = ["a", "b", "c"];
+
+// Some rules ask for something unknown besides.
+fn with_unknowns(text: &str, r: &mut Random) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        match line.rsplit_once(" -j ").or_else(|| line.rsplit_once(" -g ")) {
+            Some((rule, _)) if is_rule(line) && r.chance(35) => {
+                out += rule;
+                out += &unknown(r.pick::<&str>(UNKNOWNS.as_slice()));
+                out += &line[rule.len()..];
+            }
+            _ => out += line,
+        }
+        out.push('\n');
+    }
+    out
+}
+
+// The ruleset if the unknowns are true or false: the match goes, or the rule.
+fn settled(text: &str, truth: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        let mut gone = false;
+        for (i, name) in UNKNOWNS.iter().enumerate() {
+            gone |= truth & 1 << i == 0 && line.contains(&unknown(name));
+            line = line.replace(&unknown(name), "");
+        }
+        if !gone {
+            out += &line;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// What is told as equal is equal whatever an unknown condition is; what is told as undecided may become what is told.
+#[test]
+fn unknown_conditions_have_one_truth_on_both_sides() {
+    let (mut differ, mut told, mut idle) = (0, 0, 0);
+    for n in 0..cases() / 2 {
+        let mut r = Random::new(Random::seed(), 10_000 + n);
+        let pool = Pool::new(Family::V4, &mut r);
+        let old = with_unknowns(&iptables::dump(&pool, &mut r), &mut r);
+        let foreign = with_unknowns(&iptables::dump(&pool, &mut r), &mut r);
+        let texts = [edit(&old, &foreign, &mut r), old];
+        let [new, old] = texts.each_ref().map(|t| read("iptables", t));
+        let environment = environment();
+        let difference = diff(&old, &new, &environment);
+        assert!(difference.agreed);
+        let ways: Vec<[Firewall; 2]> = (0..1 << UNKNOWNS.len())
+            .map(|truth| [&texts[1], &texts[0]].map(|t| read("iptables", &settled(t, truth))))
+            .collect();
+        for packet in (0..100).map(|_| unmarked(pool.packet(&mut r, true))) {
+            let verdicts: Vec<[Verdict; 2]> = ways
+                .iter()
+                .map(|w| {
+                    w.each_ref().map(|f| {
+                        evaluate(Point { firewalls: &[f], environment: &environment }, &packet).verdict
+                    })
+                })
+                .collect();
+            let accept = verdicts.contains(&[Verdict::Drop, Verdict::Accept]);
+            let stop = verdicts.contains(&[Verdict::Accept, Verdict::Drop]);
+            let hits: Vec<&Change> = difference
+                .changes
+                .iter()
+                .filter(|c| c.path == packet.path && c.region.contains(&packet))
+                .collect();
+            let says = |kind: Kind, may: May| {
+                hits.iter().any(|c| {
+                    c.kind == kind
+                        || c.kind == Kind::Undecided && (c.may == Some(may) || c.may == Some(May::Either))
+                })
+            };
+            let fine = hits.len() <= 1
+                && (!accept || says(Kind::Accepted, May::Accept))
+                && (!stop || says(Kind::Stopped, May::Stop));
+            let found: Vec<_> = hits.iter().map(|c| (c.kind, c.may)).collect();
+            assert!(
+                fine,
+                "ruleset {n}: {packet} ({}): {verdicts:?}, told {found:?}\n--- old\n{}\n--- new\n{}",
+                packet.path, texts[1], texts[0]
+            );
+            differ += u64::from(accept || stop);
+            let open = verdicts.iter().flatten().any(|v| *v == Verdict::Undecided);
+            // Where both sides let through, the question is where to.
+            let sent = |c: &Change| c.sides.iter().all(|s| s.verdict == Verdict::Accept);
+            let vague = hits.iter().any(|c| c.kind == Kind::Undecided && !sent(c));
+            told += u64::from(vague && !open);
+            idle += u64::from(vague && !open && !accept && !stop);
+        }
+    }
+    say(&format!("unknown: {differ} packets differ, {told} told as undecided, {idle} of them without need"));
+    assert!(differ > 100 && idle * 5 <= told, "{differ} {told} {idle}");
 }

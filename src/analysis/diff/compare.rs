@@ -54,7 +54,7 @@ type Atom = [Option<Fact>; 2];
 // Rules looked at in one comparison: a scan of a million rules takes some milliseconds. Some seconds.
 const BUDGET: u64 = 1_000_000_000;
 // What one decision costs beside its rules.
-const DECISION: u64 = 100_000;
+const DECISION: u64 = 10_000;
 // Unknown conditions that are followed both ways.
 const MAX_ATOMS: usize = 6;
 const MAX_REGIONS: usize = 4096;

@@ -1,7 +1,7 @@
 //! Translations that hang on what is not known.
 //!
-//! The decision of a region says how packets are translated only where that is certain. If a rule of a nat chain differs, and any rule there asks for
-//! something unknown, packets that both sides let through may be sent elsewhere than before.
+//! The decision of a region says how packets are translated only where that is certain. If something differs that has a say in it, and any rule of a
+//! nat chain asks for something unknown, packets that both sides let through may be sent elsewhere than before.
 
 use super::align::Alignment;
 use super::{NEW, OLD};
@@ -19,12 +19,14 @@ pub(super) struct Doubt {
     pub because: Because,
 }
 
-/// All that translations hang on, if some rule of a nat chain differs; else nothing.
+/// All that translations hang on, if what differs has a say in them: a rule of a nat chain, one that may be about marks or tracking, or the
+/// box's own addresses.
 pub(super) fn doubts(sides: [&Firewall; 2], alignment: &Alignment, environment: &Environment) -> Vec<Doubt> {
     let nat = sides.map(nat_chains);
-    let differs = alignment.differing.iter().any(|d| nat[d.side][d.chain.index()]);
+    let marks = sides.iter().any(|f| !f.effects.is_empty());
+    let matters = alignment.differing.iter().any(|d| marks || nat[d.side][d.chain.index()]);
     let mut out: Vec<Doubt> = Vec::new();
-    if !differs && alignment.whole.is_empty() {
+    if !matters && sides[OLD].local == sides[NEW].local {
         return out;
     }
     for side in [NEW, OLD] {
@@ -61,6 +63,16 @@ fn nat_chains(f: &Firewall) -> Vec<bool> {
     seen
 }
 
+// Whether a register may hold what nobody knows; otherwise its value is what rules wrote.
+fn is_forgotten(f: &Firewall, register: Register) -> bool {
+    let forgets = |e: &Effect| match *e {
+        Effect::Forget(r, _) => r == register,
+        Effect::Copy { to, .. } => to == register,
+        _ => false,
+    };
+    register == Register::ConnMark || f.effects.iter().flatten().any(forgets)
+}
+
 fn unknowns(
     f: &Firewall,
     environment: &Environment,
@@ -95,7 +107,7 @@ fn unknowns(
                 let fact = Some(Fact::AddressType(field, types.0));
                 tell(because(text, "the box's own addresses are not declared", fact, rule.origin));
             }
-            Term::Register { .. } => {
+            Term::Register { register, .. } if is_forgotten(f, register) => {
                 let why = "its value depends on what happened before";
                 tell(because("packet or connection mark".to_owned(), why, None, rule.origin));
             }
