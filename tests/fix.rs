@@ -412,3 +412,63 @@ fn included_files_are_repaired_where_the_rule_stands() {
         "add rule inet filter input ip saddr 10.1.0.11 tcp dport 20081 ct state new accept\nadd rule inet filter input drop\n"
     );
 }
+
+#[test]
+fn what_decides_nothing_is_taken_away() {
+    let rules = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n[5:300] -A INPUT -s 10.0.0.0/8 -j ACCEPT\n";
+    let dump = |again: &str| {
+        format!(
+            "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}{again}COMMIT\n"
+        )
+    };
+    let twice = dump(
+        "[0:0] -A INPUT -p tcp -m tcp --dport 22 -m comment --comment again -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n",
+    );
+    let nft = "table inet filter {\n\tset blocked {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\tauto-merge\n\
+               \t\telements = { 198.51.100.0/24, 198.51.100.7,\n\t\t\t     198.51.100.9 }\n\t}\n\n\tchain input {\n\
+               \t\ttype filter hook input priority filter; policy drop;\n\t\tip saddr @blocked drop\n\t\ttcp dport 22 accept\n\
+               \t\ttcp dport { 80, 443, 80-90 } accept\n\t\ttcp dport 22 counter accept # again\n\t}\n}\n";
+    let dir = folder(&[("a.rules", &twice), ("b.nft", nft)]);
+    let sarif = havenlint(dir.path(), &["check", ".", "--format", "sarif", "--fail-on", "never"]).out;
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let deleted: Vec<String> = results
+        .iter()
+        .filter(|r| r["ruleId"] == "HL-DUPLICATE")
+        .map(|r| r["fixes"][0]["artifactChanges"][0]["replacements"][0].to_string())
+        .collect();
+    let region = |from: u32| {
+        format!(
+            r#"{{"deletedRegion":{{"endColumn":1,"endLine":{},"startColumn":1,"startLine":{from}}}}}"#,
+            from + 1
+        )
+    };
+    assert_eq!(deleted, [region(7), region(8), region(15)], "{deleted:?}");
+
+    let run = havenlint(dir.path(), &["fix", ".", "--apply"]);
+    assert_eq!(run.status, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains("takes away 1 line; proven: every packet keeps its verdict"), "{}", run.out);
+    assert_eq!(fs::read_to_string(dir.path().join("a.rules")).unwrap(), dump(""));
+    let expected = nft
+        .replace(", 198.51.100.7,\n\t\t\t     198.51.100.9 }", " }")
+        .replace("{ 80, 443, 80-90 }", "{ 443, 80-90 }")
+        .replace("\t\ttcp dport 22 counter accept # again\n", "");
+    assert_eq!(fs::read_to_string(dir.path().join("b.nft")).unwrap(), expected);
+    for name in ["a.rules", "b.nft"] {
+        assert!(loads(&dir.path().join(name)) != Some(false), "{name}");
+    }
+}
+
+#[test]
+fn what_only_looks_superfluous_stays() {
+    // One line is two rules, of which one stands twice; between two equal rules the tracker lets go of the packet.
+    let dump = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+                -A PREROUTING -m conntrack --ctstate UNTRACKED -j ACCEPT\n-A PREROUTING -p udp -j CT --notrack\n\
+                -A PREROUTING -m conntrack --ctstate UNTRACKED -j ACCEPT\n-A PREROUTING -p udp -j DROP\nCOMMIT\n\
+                *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+                -A INPUT -s 10.0.0.0/8 -p tcp -j ACCEPT\n-A INPUT -s 10.0.0.0/8,192.0.2.7/32 -p tcp -j ACCEPT\nCOMMIT\n";
+    let dir = folder(&[("dump", dump)]);
+    let run = havenlint(dir.path(), &["fix", "dump", "--apply"]);
+    assert_eq!((run.status, run.out.as_str()), (0, ""), "{}", run.err);
+    assert_eq!(fs::read_to_string(dir.path().join("dump")).unwrap(), dump);
+}

@@ -54,6 +54,7 @@ pub mod points;
 pub mod policy_accept;
 mod probe;
 pub mod registry;
+mod removal;
 pub mod requirement;
 pub mod row;
 pub mod run;

@@ -26,8 +26,9 @@
 //! ```
 
 use super::registry::{Check, Run, Subject};
+use crate::dialect::nftables::element::without;
 use crate::dialect::nftables::facts::Facts;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Fix, Lines, Severity};
 use crate::source::Origin;
 
 /// The check.
@@ -64,8 +65,23 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 .iter()
                 .map(|(e, _)| subject.related(*e, "covered by another element as well")),
         );
+        f.fix = fix(subject, *element);
         findings.push(f);
     }
+}
+
+// The lines without the element.
+fn fix(subject: &Subject<'_>, at: Origin) -> Option<Fix> {
+    let file =
+        subject.firewall.files.get(at.file as usize).filter(|_| subject.firewall.dialect == "nftables")?;
+    let (first, last, text) = without(file, at)?;
+    let delete = vec![Lines { from_line: first, to_line: last }];
+    let description = match (text.is_empty(), first == last) {
+        (true, _) => format!("delete line {first}"),
+        (false, true) => format!("in place of line {first}"),
+        (false, false) => format!("in place of lines {first} to {last}"),
+    };
+    Some(Fix { description, path: file.path.clone(), after_line: first - 1, text, delete, ..Fix::default() })
 }
 
 // An element as it stands in the file, a long one cut.

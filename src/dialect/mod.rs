@@ -9,8 +9,9 @@ pub mod pfsense;
 
 use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};
-use crate::source::SourceFile;
 use crate::source::discover::Edited;
+use crate::source::{Origin, SourceFile};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +39,36 @@ pub trait Dialect: Sync {
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
         let _ = (firewall, missing);
         None
+    }
+
+    /// The lines that hold a rule and nothing else, so that it goes when they go; `None` where they hold more, or where others hang
+    /// on them (commas of JSON).
+    fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
+        let _ = (firewall, rule);
+        None
+    }
+}
+
+/// Whole lines of one of a firewall's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WholeLines {
+    /// Index of the file.
+    pub file: usize,
+    /// First line, from 1.
+    pub first: u32,
+    /// Last line.
+    pub last: u32,
+}
+
+impl WholeLines {
+    /// The lines of a place, with what stands on them before and behind it.
+    pub fn around(firewall: &Firewall, at: Origin) -> Option<(Self, Cow<'_, str>, Cow<'_, str>)> {
+        let index = at.file as usize;
+        let file = firewall.files.get(index).filter(|_| at.start < at.end)?;
+        let (first, last) = (file.line_of(at.start as usize), file.line_of(at.end as usize - 1));
+        let before = file.text(file.line_range(first).start..at.start as usize);
+        let behind = file.text(at.end as usize..file.line_range(last).end.max(at.end as usize));
+        Some((Self { file: index, first: first as u32 + 1, last: last as u32 + 1 }, before, behind))
     }
 }
 

@@ -164,8 +164,10 @@ fn finding(f: &Finding, sources: &Sources<'_>) -> String {
     }
     if let Some(fix) = &f.fix {
         line("fix", &fix.description);
-        item.push('\n');
-        item += &code(&fix.text);
+        if !fix.text.is_empty() {
+            item.push('\n');
+            item += &code(&fix.text);
+        }
     }
     item
 }

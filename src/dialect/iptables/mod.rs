@@ -27,10 +27,10 @@ mod suggest;
 mod syntax;
 mod values;
 
-use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion, WholeLines};
 use crate::model::{Builder, Firewall};
 use crate::packet::Family;
-use crate::source::SourceFile;
+use crate::source::{Origin, SourceFile};
 use lexer::{Lines, Words};
 use memchr::memmem;
 use std::sync::Arc;
@@ -71,6 +71,13 @@ impl Dialect for Iptables {
             builder.diagnose(d);
         }
         reader::read(lower::Context::new(builder, Words::new(bytes), v6, options, sets), dialect)
+    }
+
+    fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
+        // A line is a rule, with counters before it at most.
+        let (lines, before, behind) = WholeLines::around(firewall, rule)?;
+        let counters = before.trim().chars().all(|c| c.is_ascii_digit() || matches!(c, '[' | ':' | ']'));
+        (counters && behind.trim().is_empty()).then_some(lines)
     }
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {

@@ -13,6 +13,7 @@
 
 mod cursor;
 mod datatype;
+pub mod element;
 pub mod facts;
 mod json;
 mod lexer;
@@ -28,11 +29,11 @@ mod symbols;
 mod syntax;
 mod v4;
 
-use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion, WholeLines};
 use crate::model::{Builder, Firewall};
-use crate::source::SourceFile;
 use crate::source::discover::Edited;
 use crate::source::json::Document;
+use crate::source::{Origin, SourceFile};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -61,6 +62,11 @@ impl Dialect for Nftables {
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
         suggest::suggest(firewall, missing)
+    }
+
+    fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
+        let lines = WholeLines::around(firewall, rule)?.0;
+        (firewall.dialect == "nftables" && suggest::alone(firewall, rule)).then_some(lines)
     }
 }
 

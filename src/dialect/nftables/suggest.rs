@@ -233,6 +233,11 @@ enum Style {
     Command,
 }
 
+/// Whether a rule has its lines for itself.
+pub(super) fn alone(f: &Firewall, rule: Origin) -> bool {
+    f.files.get(rule.file as usize).is_some_and(|file| style(file, rule).is_some())
+}
+
 fn style(file: &SourceFile, rule: Origin) -> Option<Style> {
     let (first, last) =
         (Line::at(file, rule.start)?, Line::at(file, rule.end.saturating_sub(1).max(rule.start))?);

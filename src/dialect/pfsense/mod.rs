@@ -29,9 +29,9 @@ mod unwritten;
 mod user;
 mod xml;
 
-use super::{Dialect, Missing, ReadOptions, Role, Suggestion};
+use super::{Dialect, Missing, ReadOptions, Role, Suggestion, WholeLines};
 use crate::model::Firewall;
-use crate::source::SourceFile;
+use crate::source::{Origin, SourceFile};
 use std::sync::Arc;
 
 /// The dialect.
@@ -52,6 +52,11 @@ impl Dialect for Pfsense {
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
         suggest::suggest(firewall, missing)
+    }
+
+    fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
+        let (lines, before, behind) = WholeLines::around(firewall, rule)?;
+        (before.trim().is_empty() && behind.trim().is_empty()).then_some(lines)
     }
 }
 

@@ -37,12 +37,11 @@ pub(super) fn write(f: &Finding, sources: &Sources<'_>, out: &mut dyn Write) -> 
     }
     if let Some(fix) = &f.fix {
         let lines: Vec<_> = fix.text.lines().map(markup).collect();
-        writeln!(
-            out,
-            "<dt>fix</dt><dd>{}<pre class=\"add\">{}</pre></dd>",
-            markup(&fix.description),
-            lines.join("\n")
-        )?;
+        let added = match lines.is_empty() {
+            true => String::new(),
+            false => format!("<pre class=\"add\">{}</pre>", lines.join("\n")),
+        };
+        writeln!(out, "<dt>fix</dt><dd>{}{added}</dd>", markup(&fix.description))?;
     }
     writeln!(out, "</dl>\n</div>")
 }

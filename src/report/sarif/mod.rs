@@ -6,7 +6,7 @@ use super::line_hash::line_hashes;
 use super::places::Sources;
 use super::text::{clean, thousands};
 use super::{INPUT_RULE, Style, json, uri};
-use crate::finding::{Finding, Fix, Problem, Related, Report};
+use crate::finding::{Finding, Fix, Lines, Problem, Related, Report};
 use crate::source::{Location, Severity};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_sarif::sarif;
@@ -193,7 +193,8 @@ impl<'a> Log<'a> {
             lines.push(format!("See [line {}]({id}): {}", r.location.line, sentence(&r.message)));
         }
         if let Some(fix) = &f.fix {
-            lines.push(format!("To mend it, {}:", unlinked(&clean(&fix.description))));
+            let end = if fix.text.is_empty() { '.' } else { ':' };
+            lines.push(format!("To mend it, {}{end}", unlinked(&clean(&fix.description))));
             lines.extend(fix.text.lines().map(|l| unlinked(&clean(l))));
         }
         lines.join("\n")
@@ -215,40 +216,71 @@ impl<'a> Log<'a> {
         Some(sarif::CodeFlow::builder().thread_flows(vec![flow]).build())
     }
 
-    /// An insertion, as SARIF wants it: an empty region replaced by the new lines.
+    /// An edit, as SARIF wants it: regions that are replaced by their new lines. What is inserted replaces an empty region, what is taken
+    /// away is replaced by nothing.
     fn fix(&self, fix: &Fix) -> sarif::Fix {
-        let mut at = Location {
-            path: fix.path.clone(),
-            line: fix.after_line + 1,
-            column: 1,
-            end_line: 0,
-            end_column: 1,
-            text: String::new(),
-            rule: None,
-        };
-        let mut text = format!("{}\n", fix.text);
-        if let Some(file) = self.sources.file(&at) {
-            let lines = file.line_count() as u32;
-            if fix.after_line >= lines {
-                // After a last line that no line feed ends.
-                at.line = lines;
-                at.column = file.text(file.line_range(lines as usize - 1)).chars().count() as u32 + 1;
-                at.end_column = at.column;
-                text = format!("\n{}", fix.text);
-            }
+        let takes_place = |l: &Lines| !fix.text.is_empty() && l.from_line == fix.after_line + 1;
+        let mut replacements = Vec::new();
+        if !fix.text.is_empty() && !fix.delete.iter().any(takes_place) {
+            replacements.push(self.replacement(fix, None, Some(&fix.text)));
         }
-        let replacement = sarif::Replacement::builder()
-            .deleted_region(self.region(&at))
-            .inserted_content(sarif::ArtifactContent::builder().text(text).build())
-            .build();
+        replacements.extend(fix.delete.iter().map(|l| {
+            let text = takes_place(l).then_some(fix.text.as_str());
+            self.replacement(fix, Some(*l), text)
+        }));
         let change = sarif::ArtifactChange::builder()
             .artifact_location(self.artifact(&fix.path))
-            .replacements(vec![replacement])
+            .replacements(replacements)
             .build();
         sarif::Fix::builder()
             .description(message(&unlinked(&capital(&fix.description))))
             .artifact_changes(vec![change])
             .build()
+    }
+
+    // Lines that go (none: before those that follow `after_line`), and the text that comes there.
+    fn replacement(&self, fix: &Fix, goes: Option<Lines>, text: Option<&str>) -> sarif::Replacement {
+        let start = goes.map_or(fix.after_line + 1, |l| l.from_line);
+        let past = goes.map_or(start, |l| l.to_line + 1);
+        let mut from = (start, 1);
+        let mut to = (past, 1);
+        let mut text = text.map(|t| format!("{t}\n"));
+        let at = Location { line: start, ..Location::top(&fix.path) };
+        if let Some(file) = self.sources.file(&at) {
+            let lines = file.line_count() as u32;
+            let end = |line: u32| {
+                let whole =
+                    Location { line, end_line: line, end_column: u32::MAX, ..Location::top(&fix.path) };
+                (line, self.sources.region(&whole).end_column)
+            };
+            if past > lines {
+                // The last line ends without a line feed: that of the line before belongs to what goes, or to what comes.
+                to = end(lines);
+                from = if goes.is_none() {
+                    to
+                } else if start > 1 {
+                    end(start - 1)
+                } else {
+                    from
+                };
+                text = text.map(|t| {
+                    format!("{}{}", if from.0 < start { "\n" } else { "" }, t.trim_end_matches('\n'))
+                });
+            }
+        }
+        let region = sarif::Region::builder()
+            .start_line(i64::from(from.0))
+            .start_column(i64::from(from.1))
+            .end_line(i64::from(to.0))
+            .end_column(i64::from(to.1))
+            .build();
+        let replacement = sarif::Replacement::builder().deleted_region(region);
+        match text {
+            Some(t) => {
+                replacement.inserted_content(sarif::ArtifactContent::builder().text(t).build()).build()
+            }
+            None => replacement.build(),
+        }
     }
 
     fn artifact(&self, path: &str) -> sarif::ArtifactLocation {
