@@ -472,3 +472,39 @@ fn what_only_looks_superfluous_stays() {
     assert_eq!((run.status, run.out.as_str()), (0, ""), "{}", run.err);
     assert_eq!(fs::read_to_string(dir.path().join("dump")).unwrap(), dump);
 }
+
+#[test]
+fn a_rule_that_lets_in_only_what_is_forbidden_goes() {
+    let wide = "-A WEB -p tcp -m tcp --dport 20081 -j ACCEPT\n";
+    let (one, two) = (
+        "-A INPUT -s 203.0.113.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n",
+        "-A WEB -s 198.51.100.7/32 -p tcp -m tcp --dport 20081 -j ACCEPT\n",
+    );
+    let base = HOST.replace("-A WEB -j DROP\n", &format!("{RULE}\n-A WEB -j DROP\n"));
+    let open = base.replace("-A INPUT -j WEB\n", &format!("{one}-A INPUT -j WEB\n{two}"));
+    let dir = folder(&[("dump", &open)]);
+    // Whoever might lose access by it must ask for it.
+    let run = fix(&dir, &["--apply"]);
+    assert_eq!(fs::read_to_string(dir.path().join("dump")).unwrap(), open);
+    assert!(run.out.contains("choose it with `--select SH4-NET-EXPOSED`"), "{}", run.out);
+    let run = fix(&dir, &["--apply", "--select", "SH4-NET-EXPOSED"]);
+    assert_eq!(run.status, 0, "{}{}", run.out, run.err);
+    assert!(
+        run.out.contains("only tcp/22 from 203.0.113.0/24 to this box is let through no more"),
+        "{}",
+        run.out
+    );
+    assert_eq!(fs::read_to_string(dir.path().join("dump")).unwrap(), base);
+
+    // One that lets in others too is for people to narrow; the requirement then fails for fewer packets.
+    let dir = folder(&[("dump", &open.replace("-A WEB -j DROP\n", &format!("{wide}-A WEB -j DROP\n")))]);
+    let run = fix(&dir, &["--apply", "--select", "SH4-NET-EXPOSED"]);
+    assert_eq!(run.status, 0, "{}{}", run.out, run.err);
+    assert!(
+        run.out.contains("proven: its requirement fails for fewer packets, and only tcp/22"),
+        "{}",
+        run.out
+    );
+    let text = fs::read_to_string(dir.path().join("dump")).unwrap();
+    assert!(text.contains(wide) && !text.contains(one) && !text.contains(two), "{text}");
+}

@@ -3,14 +3,17 @@
 use super::conversation::{Case, Stage};
 use super::near::{few, near_misses, ports};
 use super::points::interface_set;
+use super::removal::removal;
+use super::requirement::unwanted;
 use super::row::{Row, flows};
+use super::scope::{View, boxes, hooks};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider};
 use crate::catalogue::resolve::{Addresses, Endpoint};
 use crate::catalogue::{Catalogue, INTERNET, Kind};
 use crate::dialect::{Missing, by_name};
 use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
-use crate::model::ConditionKind;
+use crate::model::{Action, ConditionKind, Hook};
 use crate::packet::{Family, Field, Path, Region, addr, proto};
 use crate::source::{Location, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +107,38 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
     if row.wanted.kind.wants_passage() && row.state == State::Violated {
         out.fix = fix(group);
     }
+    if row.wanted.kind == Kind::Forbidden && row.state == State::Violated {
+        out.fix = closing(group);
+    }
     out
+}
+
+// Taking away the rule that lets in what must be kept out, if it lets in nothing else.
+fn closing(group: &[&Row<'_>]) -> Option<Fix> {
+    let row = group[0];
+    let decider = row.cases().first()?.decided_by.first()?;
+    let firewall = row.firewall(decider.firewall)?;
+    let (chain, rule) = (firewall.chain(decider.chain), decider.rule?);
+    let rule_of = |n: usize| chain.rules.get(n);
+    let opening = rule_of(rule).filter(|r| r.action == Action::Accept && r.effects.is_none())?;
+    // A line can hold several rules.
+    let beside = [rule.checked_sub(1), rule.checked_add(1)];
+    if beside.into_iter().flatten().filter_map(rule_of).any(|r| r.origin == opening.origin) {
+        return None;
+    }
+    let closes: Vec<Region> = group.iter().flat_map(|r| unwanted(r)).collect();
+    // Most such rules let in far more. That is seen with less than where the chain is called from.
+    let meets = boxes(firewall, opening);
+    let within = |view: &View| meets.iter().all(|r| view.beyond(r, &closes).is_empty());
+    if ![&[Hook::Input][..], &[Hook::Output], &[]].into_iter().any(|hooks| within(&View::of(hooks))) {
+        return None;
+    }
+    let hooks = hooks(firewall);
+    if !within(&View::of(hooks.get(&decider.chain)?)) {
+        return None;
+    }
+    let repairs = group.iter().map(|r| r.asked()).collect();
+    removal(firewall, opening.origin, Purpose { closes, repairs, ..Purpose::default() })
 }
 
 // What to add, in the file's own syntax: a line or a few for each flow of the group, where all belong to one place.

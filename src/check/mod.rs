@@ -58,5 +58,6 @@ mod removal;
 pub mod requirement;
 pub mod row;
 pub mod run;
+mod scope;
 pub mod unused_chain;
 pub mod waive;

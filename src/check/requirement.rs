@@ -362,6 +362,36 @@ fn except(wanted: &Wanted, flow: &ResolvedFlow, judged: &mut Judged) {
     if !wanted.except_wanted || flow.except.is_empty() {
         return;
     }
+    let allowed = asked_for(flow);
+    for list in [&mut judged.passed, &mut judged.undecided] {
+        let cases = std::mem::take(list);
+        for c in cases {
+            for region in Region::minus_all(vec![c.region.clone()], &allowed) {
+                list.push(Case { region, ..c.clone() });
+            }
+        }
+    }
+}
+
+/// All packets of a flow that is to be kept out, without what other requirements ask for.
+pub(super) fn unwanted(row: &Row<'_>) -> Vec<Region> {
+    let talk = &row.talk;
+    let mut all = Region::all(talk.family)
+        .cut(Field::Src, &talk.src)
+        .cut(Field::Dst, &talk.dst)
+        .with(Field::Dport, talk.ports.clone());
+    if let Some(p) = talk.protocol {
+        all = all.protocol(p);
+    }
+    let allowed: Vec<Region> = match row.wanted.except_wanted {
+        true => asked_for(row.flow).iter().flat_map(Region::normal).collect(),
+        false => Vec::new(),
+    };
+    Region::minus_all(all.normal(), &allowed)
+}
+
+// What other requirements ask for of a flow that is to be kept out.
+fn asked_for(flow: &ResolvedFlow) -> Vec<Region> {
     let mut allowed = Vec::new();
     for e in &flow.except {
         for family in Family::ALL {
@@ -380,14 +410,7 @@ fn except(wanted: &Wanted, flow: &ResolvedFlow, judged: &mut Judged) {
             }
         }
     }
-    for list in [&mut judged.passed, &mut judged.undecided] {
-        let cases = std::mem::take(list);
-        for c in cases {
-            for region in Region::minus_all(vec![c.region.clone()], &allowed) {
-                list.push(Case { region, ..c.clone() });
-            }
-        }
-    }
+    allowed
 }
 
 // A host without known addresses may be anywhere: what is asked for towards it is not held against the flow.

@@ -113,11 +113,17 @@ fn effect(p: &Proven) -> String {
         (true, n) => format!("takes away {}", count(n as usize, "line")),
         (false, n) => format!("rewrites {}", count(n as usize, "line")),
     };
-    match p.opens.as_slice() {
+    let told = |texts: &[String], what| {
+        let texts = clean(&texts.join(", ")).into_owned();
+        (!texts.is_empty()).then(|| format!("only {texts} is {what}"))
+    };
+    let changes = [told(&p.opens, "newly let through"), told(&p.closes, "let through no more")];
+    match changes.into_iter().flatten().collect::<Vec<_>>().as_slice() {
         [] => format!("{does}; proven: every packet keeps its verdict"),
         some => {
-            let opens = clean(&some.join(", ")).into_owned();
-            format!("{does}; proven: its requirement is met, and only {opens} is newly let through")
+            let won =
+                if p.whole { "its requirement is met" } else { "its requirement fails for fewer packets" };
+            format!("{does}; proven: {won}, and {}", some.join(", and "))
         }
     }
 }

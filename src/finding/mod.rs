@@ -296,8 +296,10 @@ pub struct Lines {
 /// What an edit is for, and what it may change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purpose {
-    /// Packets, as rules see them, that may pass afterwards; empty = the edit changes no verdict.
+    /// Packets, as rules see them, that may pass afterwards. If there are none, and none that may be stopped, the edit changes no verdict.
     pub opens: Vec<Region>,
+    /// Packets, as rules see them, that may be stopped afterwards.
+    pub closes: Vec<Region>,
     /// The requirements that hold afterwards.
     pub repairs: Vec<Asked>,
     /// Peers whose addresses nobody declared, so that the edit opens to anybody: it shows what a rule would look like, no more.

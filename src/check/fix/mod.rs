@@ -2,8 +2,8 @@
 //!
 //! A repair is the edit that a finding proposes. It is made in memory, everything is read and judged again, and two things must hold:
 //!
-//! 1. **It does what it is for, and nothing gets worse** ([`regress`]): the requirements that it is for are met, no other requirement is
-//!    worse or fails for more packets, and there is no new finding of level warning or above, whatever `--select` says.
+//! 1. **It does what it is for, and nothing gets worse** ([`regress`]): the requirements that it is for are met, or fail for fewer packets if
+//!    nothing more is known to do; no other requirement is worse or fails for more packets, and there is no new finding of level warning or above, whatever `--select` says.
 //! 2. **Nothing else changes** ([`structure`]): the edited firewall is, rule by rule, the old one but for rules that accept packets of the
 //!    required flow, or without rules that decide nothing. So no packet outside the flow can have another verdict, without deciding about
 //!    each of them.
@@ -29,7 +29,7 @@ use regress::{Standing, alike, told, word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use structure::{Edits, Opened};
+use structure::{Change, Changes, Edits};
 
 /// What can be repaired, and what cannot.
 pub struct Repairs {
@@ -55,6 +55,10 @@ pub struct Proven {
     pub fix: Fix,
     /// What passes then that did not: `tcp/22 from 10.0.9.0/24 to this box`; empty = nothing.
     pub opens: Vec<String>,
+    /// What does not pass any more.
+    pub closes: Vec<String>,
+    /// What it is for holds then for all packets, not only for more of them.
+    pub whole: bool,
 }
 
 /// A repair that is not offered.
@@ -174,25 +178,33 @@ impl Search<'_> {
             self.trials += 1;
             let old = next.outcome.as_ref().unwrap_or(before);
             let (edits, outcome) = self.edited(old, &mut next.edited, &mut next.contents, &step)?;
-            let opened = unchanged(old, &outcome, &edits, &step)?;
-            proven.extend(step.into_iter().zip(opened).filter_map(|(mut finding, opens)| {
+            let changes = unchanged(old, &outcome, &edits, &step)?;
+            proven.extend(step.into_iter().zip(changes).filter_map(|(mut finding, c)| {
                 let fix = finding.fix.take()?;
-                Some(Proven { finding, fix, opens })
+                Some(Proven { finding, fix, opens: c.opens, closes: c.closes, whole: true })
             }));
             let standing = Standing::of(&outcome.report);
-            let missed: BTreeSet<&Asked> =
-                proven.iter().flat_map(|p| &p.fix.purpose.repairs).filter(|a| !standing.holds(a)).collect();
-            if missed.is_empty() {
-                settled(before, &outcome.report, &standing, &proven)?;
-                next.outcome = Some(outcome);
-                return Ok((next, proven));
-            }
+            let missed: BTreeSet<Asked> = proven
+                .iter()
+                .flat_map(|p| &p.fix.purpose.repairs)
+                .filter(|a| !standing.holds(a))
+                .cloned()
+                .collect();
             // What is still in the way of the same requirements.
             let for_them = |x: &Fix| !x.elsewhere && x.purpose.repairs.iter().any(|a| missed.contains(a));
             let follow = outcome.report.findings.iter().filter(|f| f.fix.as_ref().is_some_and(for_them));
             step = follow.cloned().collect();
             if step.is_empty() {
-                return Err(missed.first().map_or_else(String::new, |a| still_open(a, &outcome.report)));
+                let was = Standing::of(&before.report);
+                if let Some(open) = missed.iter().find(|a| !standing.nearer(a, &was)) {
+                    return Err(still_open(open, &outcome.report));
+                }
+                settled(before, &outcome.report, &standing, &was, &proven)?;
+                for p in &mut proven {
+                    p.whole = !p.fix.purpose.repairs.iter().any(|a| missed.contains(a));
+                }
+                next.outcome = Some(outcome);
+                return Ok((next, proven));
             }
             next.outcome = Some(outcome);
         }
@@ -210,6 +222,13 @@ impl Search<'_> {
         let undeclared = |f: &Finding| f.fix.as_ref()?.purpose.undeclared.first().cloned();
         if let Some(peer) = findings.iter().find_map(undeclared) {
             return Err(format!("the addresses of {peer} are not declared: it would be open to anybody"));
+        }
+        // Who is locked out by a repair should have asked for it.
+        let closes = |f: &&Finding| f.fix.as_ref().is_some_and(|x| !x.purpose.closes.is_empty());
+        if self.options.select.is_empty()
+            && let Some(f) = findings.iter().find(closes)
+        {
+            return Err(format!("it stops packets that pass today: choose it with `--select {}`", f.rule));
         }
         let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_ref()?)));
         let mut edits = Edits::new();
@@ -232,13 +251,13 @@ impl Search<'_> {
     }
 }
 
-// Whether the firewalls are the same but for what the fixes are for; what each of them opens.
+// Whether the firewalls are the same but for what the fixes are for; what each of them changes.
 fn unchanged(
     old: &Outcome,
     new: &Outcome,
     edits: &Edits,
     findings: &[Finding],
-) -> Result<Vec<Vec<String>>, String> {
+) -> Result<Vec<Change>, String> {
     let none = Purpose::default();
     let purposes: Vec<&Purpose> =
         findings.iter().map(|f| f.fix.as_ref().map_or(&none, |x| &x.purpose)).collect();
@@ -248,13 +267,13 @@ fn unchanged(
     if old.firewalls.len() != new.firewalls.len() || !old.firewalls.iter().zip(&new.firewalls).all(same) {
         return Err("the files would be read as other firewalls".to_owned());
     }
-    let mut opened = Opened::new();
+    let mut changes = Changes::new();
     for (a, b) in old.firewalls.iter().zip(&new.firewalls) {
         if a.files.iter().any(|f| edits.contains_key(&f.path)) {
-            structure::prove(a, b, edits, &purposes, &mut opened)?;
+            structure::prove(a, b, edits, &purposes, &mut changes)?;
         }
     }
-    Ok((0..findings.len()).map(|i| opened.remove(&i).unwrap_or_default()).collect())
+    Ok((0..findings.len()).map(|i| changes.remove(&i).unwrap_or_default()).collect())
 }
 
 // What of a requirement is not met after its repair, and why.
@@ -266,7 +285,10 @@ fn still_open(asked: &Asked, report: &Report) -> String {
         Some(b) => format!(": it depends on {} ({})", b.text, b.why),
         None => String::new(),
     };
-    format!("{} would be {} then{because}", told(asked), word(r.state))
+    match r.state {
+        State::Violated => format!("{} would still be violated", told(asked)),
+        state => format!("{} would be {} then{because}", told(asked), word(state)),
+    }
 }
 
 // Whether everything that was found is gone, and nothing is worse than before.
@@ -274,6 +296,7 @@ fn settled(
     before: &Outcome,
     after: &Report,
     standing: &Standing<'_>,
+    was: &Standing<'_>,
     proven: &[Proven],
 ) -> Result<(), String> {
     for p in proven.iter().filter(|p| p.fix.purpose.repairs.is_empty()) {
@@ -283,7 +306,7 @@ fn settled(
             return Err(format!("{} would still be found", p.finding.rule));
         }
     }
-    match standing.worse_than(&Standing::of(&before.report)) {
+    match standing.worse_than(was) {
         Some(worse) => Err(worse),
         None => Ok(()),
     }

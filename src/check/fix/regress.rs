@@ -55,6 +55,16 @@ impl<'r> Standing<'r> {
         self.requirements.get(asked).is_some_and(|s| s.state == State::Met)
     }
 
+    /// Whether a requirement that is not met fails for fewer packets than before.
+    pub fn nearer(&self, asked: &Asked, before: &Self) -> bool {
+        let (Some(was), Some(is)) = (before.requirements.get(asked), self.requirements.get(asked)) else {
+            return false;
+        };
+        was.state == is.state
+            && within(&is.remainder, &was.remainder)
+            && !within(&was.remainder, &is.remainder)
+    }
+
     /// The first thing that is worse than it was before, in words; `None` = nothing is.
     pub fn worse_than(&self, before: &Self) -> Option<String> {
         if let Some(((path, message), _)) = grown(&before.problems, &self.problems).next() {

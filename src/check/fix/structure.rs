@@ -2,17 +2,19 @@
 //!
 //! A rule that does not apply has no effect. So if the edited firewall is the old one with some rules more, every packet that meets none of
 //! these keeps its verdict; and a rule that does nothing but accept lets through no packet but those that it meets. If a rule is missing that
-//! stands further up in the same chain too, and ends the way there of each packet that meets it, no packet comes to the missing one at all.
+//! stands further up in the same chain too, and ends the way there of each packet that meets it, no packet comes to the missing one at all;
+//! and if another rule is missing that did nothing but accept, no packet can be stopped by that but those that it met.
 //! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
 
 use super::edit::Edit;
 use crate::check::duplicate;
-use crate::check::near::{few, ports};
+use crate::check::near::few;
+use crate::check::scope::{View, boxes, hooks};
 use crate::finding::Purpose;
 use crate::model::{
-    Action, BaseChain, ChainId, Condition, ConditionId, Effect, Firewall, Hook, Policy, Rule, Term, TermRange,
+    Action, BaseChain, ChainId, Condition, ConditionId, Effect, Firewall, Policy, Rule, Term, TermRange,
 };
-use crate::packet::{Field, IntervalSet, Region, addr, proto};
+use crate::packet::Region;
 use crate::source::Origin;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -20,8 +22,17 @@ use std::collections::BTreeMap;
 /// Edits by the names of their files.
 pub(super) type Edits = BTreeMap<String, Edit>;
 
-/// What one fix adds to what passes, as far as a firewall shows it: in words, each once.
-pub(super) type Opened = BTreeMap<usize, Vec<String>>;
+/// What one fix changes, as far as firewalls show it: in words, each once.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// What passes that did not.
+    pub opens: Vec<String>,
+    /// What does not pass any more.
+    pub closes: Vec<String>,
+}
+
+/// Changes by the numbers of their fixes.
+pub(super) type Changes = BTreeMap<usize, Change>;
 
 /// Shows that the new firewall is the old one but for the edits, and that these do no more than the fixes are for.
 ///
@@ -32,29 +43,54 @@ pub(super) fn prove(
     new: &Firewall,
     edits: &Edits,
     purposes: &[&Purpose],
-    opened: &mut Opened,
+    changes: &mut Changes,
 ) -> Result<(), String> {
-    let mut walk =
-        Walk { old, new, edits, partner: FxHashMap::default(), work: Vec::new(), added: Vec::new() };
+    let (partner, work) = (FxHashMap::default(), Vec::new());
+    let mut walk = Walk { old, new, edits, partner, work, added: Vec::new(), removed: Vec::new() };
     walk.surroundings()?;
     while let Some((a, b)) = walk.work.pop() {
         walk.chain(a, b)?;
     }
-    let hooks = hooks(new);
+    let lead = hooks(new);
+    let view = |chain: &ChainId| View::of(lead.get(chain).map_or(&[], Vec::as_slice));
     for (chain, rule, fixes) in &walk.added {
-        let view = View::of(hooks.get(chain).map_or(&[], Vec::as_slice));
-        for region in boxes(new, rule) {
-            admitted(&region, &view, fixes, purposes)?;
-            let text = view.words(&region);
+        let opens: Vec<Region> = fixes.iter().flat_map(|f| &purposes[*f].opens).cloned().collect();
+        for text in within(&view(chain), new, rule, &opens, "it would also let through")? {
             for fix in fixes {
-                let texts = opened.entry(*fix).or_default();
-                if !texts.contains(&text) {
-                    texts.push(text.clone());
-                }
+                note(&mut changes.entry(*fix).or_default().opens, &text);
             }
         }
     }
+    // Jumps are the same in both, so the hooks are.
+    for (chain, rule, fix) in &walk.removed {
+        for text in within(&view(chain), old, rule, &purposes[*fix].closes, "it would also stop")? {
+            note(&mut changes.entry(*fix).or_default().closes, &text);
+        }
+    }
     Ok(())
+}
+
+fn note(texts: &mut Vec<String>, text: &str) {
+    if !texts.iter().any(|t| t == text) {
+        texts.push(text.to_owned());
+    }
+}
+
+// The packets that a rule can meet, in words, if they are among those of a purpose.
+fn within(
+    view: &View,
+    f: &Firewall,
+    rule: &Rule,
+    purpose: &[Region],
+    else_: &str,
+) -> Result<Vec<String>, String> {
+    let regions = boxes(f, rule);
+    let beyond: Vec<String> =
+        regions.iter().flat_map(|r| view.beyond(r, purpose)).map(|r| view.words(&r)).collect();
+    if beyond.is_empty() {
+        return Ok(regions.iter().map(|r| view.words(r)).collect());
+    }
+    Err(format!("{else_} {}", few(&beyond)))
 }
 
 struct Walk<'a> {
@@ -66,6 +102,8 @@ struct Walk<'a> {
     work: Vec<(ChainId, ChainId)>,
     // Rules that are new, with their chain and the fixes that brought them.
     added: Vec<(ChainId, Rule, Vec<usize>)>,
+    // Rules that are gone and may have decided, with the chain of the new firewall and the fix that took them.
+    removed: Vec<(ChainId, Rule, usize)>,
 }
 
 impl Walk<'_> {
@@ -118,21 +156,26 @@ impl Walk<'_> {
             let taken = was.and_then(|r| self.edit(self.old, r.origin)?.taken(r.origin));
             let brought =
                 is.and_then(|r| self.edit(self.new, r.origin)?.brought(r.origin).map(<[usize]>::to_vec));
-            match (was, is, brought) {
-                (None, None, _) => return Ok(()),
+            match (was, is, brought, taken) {
+                (None, None, ..) => return Ok(()),
                 // Lines that were written anew and say the same, or lines that nobody touched.
-                (Some(x), Some(y), b) if taken.is_some() == b.is_some() && self.same_rule(x, y) => {
+                (Some(x), Some(y), b, t) if t.is_some() == b.is_some() && self.same_rule(x, y) => {
                     (i, j) = (i + 1, j + 1);
                 }
-                (_, Some(y), Some(fixes)) => {
-                    if y.action != Action::Accept || !self.new.effects(y).is_empty() {
+                (_, Some(y), Some(fixes), _) => {
+                    if !accepts(self.new, y) {
                         return Err("what is added does more than accept".to_owned());
                     }
                     self.added.push((b, *y, fixes));
                     j += 1;
                 }
-                (Some(_), ..) if taken.is_some() => {
-                    self.superfluous(a, i)?;
+                (Some(x), _, _, Some(fix)) => {
+                    if !self.superfluous(a, i) {
+                        if !accepts(self.old, x) {
+                            return Err("what is taken away may decide about packets".to_owned());
+                        }
+                        self.removed.push((b, *x, fix));
+                    }
                     i += 1;
                 }
                 _ => return Err(format!("other rules of chain {} would change", self.old.chain(a).name)),
@@ -144,12 +187,11 @@ impl Walk<'_> {
         self.edits.get(&f.files.get(at.file as usize)?.path)
     }
 
-    // A rule that goes must stand further up, to stay there.
-    fn superfluous(&self, chain: ChainId, at: usize) -> Result<(), String> {
+    // Whether a rule stands further up too, and stays there.
+    fn superfluous(&self, chain: ChainId, at: usize) -> bool {
         let rules = &self.old.chain(chain).rules;
         let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
-        let copy = rules[..at].iter().any(|r| duplicate::decides_for(self.old, r, &rules[at]) && stays(r));
-        if copy { Ok(()) } else { Err("what is taken away may decide about packets".to_owned()) }
+        rules[..at].iter().any(|r| duplicate::decides_for(self.old, r, &rules[at]) && stays(r))
     }
 
     fn same_rule(&mut self, a: &Rule, b: &Rule) -> bool {
@@ -204,93 +246,7 @@ impl Walk<'_> {
     }
 }
 
-// The hooks that lead to each chain, by jumps and gotos.
-fn hooks(f: &Firewall) -> FxHashMap<ChainId, Vec<Hook>> {
-    let mut out: FxHashMap<ChainId, Vec<Hook>> = FxHashMap::default();
-    for base in &f.base_chains {
-        let mut work = vec![base.chain];
-        while let Some(chain) = work.pop() {
-            let known = out.entry(chain).or_default();
-            if known.contains(&base.hook) {
-                continue;
-            }
-            known.push(base.hook);
-            work.extend(f.chain(chain).rules.iter().filter_map(|r| match r.action {
-                Action::Jump(to) | Action::Goto(to) => Some(to),
-                _ => None,
-            }));
-        }
-    }
-    out
-}
-
-/// What every packet has alike that comes to a chain, so that no rule there needs to say so.
-struct View {
-    // The end that is the box itself.
-    own: Option<Field>,
-    // Interfaces that are not known there: not yet, or not any more.
-    unseen: Vec<Field>,
-}
-
-impl View {
-    // Of a chain to which these hooks lead.
-    fn of(hooks: &[Hook]) -> Self {
-        let own = match hooks {
-            [Hook::Input] => Some(Field::Dst),
-            [Hook::Output] => Some(Field::Src),
-            _ => None,
-        };
-        let blind = |field: &Field| match field {
-            Field::Iif => hooks.iter().all(|h| matches!(h, Hook::Output | Hook::Egress)),
-            _ => hooks.iter().all(|h| matches!(h, Hook::Prerouting | Hook::Input | Hook::Ingress)),
-        };
-        Self { own, unseen: [Field::Iif, Field::Oif].into_iter().filter(blind).collect() }
-    }
-
-    fn free(&self, region: &Region) -> Region {
-        self.own.iter().chain(&self.unseen).fold(region.clone(), |r, field| r.with(*field, field.all()))
-    }
-
-    // `tcp/20082 from 10.1.0.11 to this box`; of answers: `tcp from port 80 of this box to 10.2.8.61`.
-    fn words(&self, region: &Region) -> String {
-        let own = |field, set: &IntervalSet| match self.own {
-            Some(f) if f == field => "this box".to_owned(),
-            _ => few(&addr::display(set)),
-        };
-        let protocol = region.get(Field::Proto);
-        let name = match protocol.count() {
-            1 => proto::name(protocol.first().unwrap_or(0) as u8),
-            256 => "any protocol".to_owned(),
-            _ => format!("protocols {}", few(&ports(protocol))),
-        };
-        let named = |field: Field| {
-            let set = region.get(field);
-            (*set != field.all()).then(|| ports(set).join(","))
-        };
-        let to = named(Field::Dport).map_or_else(String::new, |p| format!("/{p}"));
-        let from = named(Field::Sport).map_or_else(String::new, |p| format!("port {p} of "));
-        let (src, dst) = (region.get(Field::Src), region.get(Field::Dst));
-        format!("{name}{to} from {from}{} to {}", own(Field::Src, src), own(Field::Dst, dst))
-    }
-}
-
-// The packets that a rule can meet, or more: what it asks beside fields is left out.
-fn boxes(f: &Firewall, rule: &Rule) -> Vec<Region> {
-    let all = f.families.iter().map(|family| {
-        let terms = f.terms(rule.terms).iter().filter_map(|t| f.field_set(t));
-        terms.fold(Region::all(*family), |r, (field, set)| r.cut(field, &set))
-    });
-    all.flat_map(|r| r.normal()).collect()
-}
-
-// Whether a new rule accepts nothing but what its fixes are for.
-fn admitted(region: &Region, view: &View, fixes: &[usize], purposes: &[&Purpose]) -> Result<(), String> {
-    let scopes: Vec<Region> =
-        fixes.iter().flat_map(|f| &purposes[*f].opens).flat_map(|r| view.free(r).normal()).collect();
-    let beyond = Region::minus_all(vec![view.free(region)], &scopes);
-    if beyond.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<String> = beyond.iter().map(|r| view.words(r)).collect();
-    Err(format!("it would also let through {}", few(&texts)))
+// Does nothing but accept.
+fn accepts(f: &Firewall, rule: &Rule) -> bool {
+    rule.action == Action::Accept && f.effects(rule).is_empty()
 }
