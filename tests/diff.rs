@@ -316,6 +316,28 @@ fn another_target_of_a_translation_is_told() {
     assert_eq!(told[0], "translated input tcp 0.0.0.0/0>127.0.0.0/8,203.0.113.5 8080");
 }
 
+/// A rule behind a translation asks for the new address; packets that were sent to the box arrive with the old one.
+#[test]
+fn a_rule_behind_a_translation_is_told_by_the_packets_that_arrive() {
+    let gateway = |rules: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 203.0.113.5/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.5:8443\n\
+             COMMIT\n*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n{rules}COMMIT\n"
+        )
+    };
+    let rule = "-A FORWARD -d 10.0.0.5/32 -p tcp -m tcp --dport 8443 -j ACCEPT\n";
+    let (pair, code) = texts(&gateway(""), &gateway(rule), &["--local", "203.0.113.5"]);
+    assert_eq!(
+        flows(&pair),
+        [
+            "accepted input tcp 0.0.0.0/0>203.0.113.5 443",
+            "accepted forward tcp 0.0.0.0/0>10.0.0.5 8443",
+            "accepted forward tcp 0.0.0.0/0>203.0.113.5 443",
+        ]
+    );
+    assert_eq!(code, 1);
+}
+
 #[test]
 fn packets_that_are_no_longer_tracked_are_told() {
     let raw = |rule: &str| {

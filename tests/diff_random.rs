@@ -202,6 +202,25 @@ fn dumps_are_compared_as_their_packets_are() {
     });
 }
 
+/// The same for dumps that translate.
+#[test]
+fn translations_are_followed_to_what_differs_behind_them() {
+    campaign("translations", cases() / 2, |_, r| {
+        let pool = Pool::new(Family::V4, r);
+        let translates = |t: &String| t.contains("DNAT") || t.contains("REDIRECT");
+        let dumps = (0..60).map(|_| iptables::dump(&pool, r)).find(translates);
+        let old = dumps.unwrap_or_default();
+        let mut new = edit(&old, &iptables::dump(&pool, r), r);
+        // What decides stands behind the translation.
+        for _ in 0..3 {
+            let (filter, rest) = new.split_at(new.find("*filter").unwrap_or(0));
+            new = format!("{filter}{}", edit(rest, "", r));
+        }
+        let packets = (0..150).map(|_| unmarked(pool.packet(r, true))).collect();
+        ("iptables", [old, new], packets)
+    });
+}
+
 /// The same for nftables.
 #[test]
 fn rulesets_are_compared_as_their_packets_are() {
