@@ -4,10 +4,19 @@
 mod support;
 
 use assert_cmd::Command;
+use havenlint::analysis::evaluate::evaluate;
+use havenlint::analysis::{Environment, Point, Verdict};
+use havenlint::check::fix::repairs;
+use havenlint::check::run::Options;
+use havenlint::dialect::{Dialect, ReadOptions, iptables::Iptables};
+use havenlint::model::Firewall;
+use havenlint::packet::{Field, IntervalSet, Packet, Path as Way, addr};
+use havenlint::source::SourceFile;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::random::Random;
 use support::skip;
 use tempfile::TempDir;
 
@@ -507,4 +516,124 @@ fn a_rule_that_lets_in_only_what_is_forbidden_goes() {
     );
     let text = fs::read_to_string(dir.path().join("dump")).unwrap();
     assert!(text.contains(wide) && !text.contains(one) && !text.contains(two), "{text}");
+}
+
+/// A small dump: a chain or two, called from here and there, rules for few addresses and ports.
+fn small_dump(r: &mut Random) -> String {
+    let policy = |r: &mut Random| if r.chance(70) { "DROP" } else { "ACCEPT" };
+    let mut out = format!(
+        "*filter\n:INPUT {} [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT {} [0:0]\n:A - [0:0]\n:B - [0:0]\n",
+        policy(r),
+        policy(r)
+    );
+    for _ in 0..4 + r.below(8) {
+        let chain = *r.weighted(&[(5, "INPUT"), (3, "A"), (1, "B"), (1, "FORWARD"), (3, "OUTPUT")]);
+        let side = if chain == "OUTPUT" { "-d" } else { "-s" };
+        let mut rule = format!("-A {chain}");
+        if r.chance(60) {
+            rule += &format!(
+                " {side} {}",
+                *r.pick(&["10.0.0.0/30", "10.0.0.2/31", "10.0.0.0/8", "10.0.0.1/32", "192.0.2.0/24"])
+            );
+        }
+        if r.chance(50) {
+            let port = *r.pick(&["22", "20081", "1:20081", "80", "20000:30000"]);
+            rule += &format!(
+                " -p {} --{} {port}",
+                *r.pick(&["tcp", "udp"]),
+                *r.pick(&["dport", "dport", "sport"])
+            );
+        }
+        if r.chance(25) {
+            rule += *r.pick(&[
+                " -m conntrack --ctstate NEW",
+                " -m conntrack --ctstate RELATED,ESTABLISHED",
+                " -m mark --mark 0x7",
+            ]);
+        }
+        let jumps = matches!(chain, "INPUT" | "FORWARD" | "OUTPUT");
+        let target = *r.weighted(&[
+            (4, "ACCEPT"),
+            (4, "DROP"),
+            (1, "RETURN"),
+            (if jumps { 4 } else { 0 }, "A"),
+            (if jumps { 1 } else { 0 }, "B"),
+            (1, "MARK --set-mark 7"),
+        ]);
+        out += &format!("{rule} -j {target}\n");
+    }
+    out + "COMMIT\n"
+}
+
+/// A packet for such a dump.
+fn small_packet(r: &mut Random) -> Packet {
+    let path = *r.weighted(&[(5, "input eth0"), (2, "forward eth0>eth1"), (3, "output eth0")]);
+    let address = |r: &mut Random| {
+        *r.pick(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.9.9.9", "192.0.2.1", "10.1.0.10"])
+    };
+    let port = |r: &mut Random| *r.pick(&[22u16, 23, 80, 20080, 20081, 20082, 40000]);
+    let state = *r.weighted(&[(3, "new"), (2, "established")]);
+    let flags = if state == "new" { "SYN" } else { "ACK" };
+    let protocol = *r.pick(&["tcp", "tcp", "udp"]);
+    let flags = if protocol == "tcp" { flags } else { "" };
+    let text =
+        format!("{path} {protocol} {}:{} > {}:{} {flags} {state}", address(r), port(r), address(r), port(r));
+    text.parse().unwrap_or_else(|e| panic!("{text}: {e:?}"))
+}
+
+#[test]
+fn whatever_the_ruleset_only_the_flow_changes() {
+    const RULESETS: u64 = 60;
+    const PACKETS: usize = 1500;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dump");
+    let (mut proven, mut refused, mut changed) = (0, 0, 0);
+    let sets = [("srn.service", "10.0.0.1"), ("admin", "10.0.0.2"), ("gui", "10.0.0.3")];
+    let peers: Vec<IntervalSet> = sets.iter().map(|(_, a)| addr::parse(a).unwrap()).collect();
+    for stream in 0..RULESETS {
+        let mut r = Random::new(Random::seed(), 7_000 + stream);
+        fs::write(&path, small_dump(&mut r)).unwrap();
+        let sets = sets.map(|(n, a)| (n.to_owned(), a.to_owned()));
+        let options = Options {
+            paths: vec![path.clone()],
+            role: Some("cms".to_owned()),
+            sets: sets.into(),
+            no_config: true,
+            ..Options::default()
+        };
+        let found = repairs(&options).unwrap();
+        refused += found.refused.len();
+        let Some(file) = found.files.first() else { continue };
+        proven += found.proven.len();
+        let read = |bytes: &[u8]| Iptables.read(&[SourceFile::new("dump", bytes)], &ReadOptions::default());
+        let (old, new) = (read(file.old.bytes()), read(&file.new));
+        let environment = Environment::default();
+        let verdict = |f: &Firewall, p: &Packet| {
+            evaluate(Point { firewalls: &[f], environment: &environment }, p).verdict
+        };
+        let services = [(6, 22), (6, 20081), (17, 20081), (6, 20082), (17, 20082)];
+        for _ in 0..PACKETS {
+            let p = small_packet(&mut r);
+            let (was, is) = (verdict(&old, &p), verdict(&new, &p));
+            if was == is {
+                continue;
+            }
+            changed += 1;
+            // Between the box and a peer, on a port of the services that either asks of the other.
+            let of = |peer: Field, port: Field| {
+                let known = peers.iter().any(|s| p.get(peer).is_some_and(|v| s.contains(v)));
+                let service = (p.get(Field::Proto), p.get(port));
+                known && services.iter().any(|(proto, n)| service == (Some(*proto), Some(*n)))
+            };
+            let flow = match p.path {
+                Way::Input => of(Field::Src, Field::Dport) || of(Field::Src, Field::Sport),
+                Way::Output => of(Field::Dst, Field::Dport) || of(Field::Dst, Field::Sport),
+                _ => false,
+            };
+            assert!(flow, "{p}: was {was:?}, is {is:?}\n{}", String::from_utf8_lossy(&file.new));
+            assert!(is != Verdict::Drop, "{p}: was {was:?}, is {is:?}");
+        }
+    }
+    support::say(&format!("{proven} repairs proven, {refused} refused, {changed} packets changed"));
+    assert!(proven >= 200 && refused >= 50 && changed >= 1000, "{proven}, {refused}, {changed}");
 }

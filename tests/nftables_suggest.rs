@@ -33,7 +33,7 @@ fn suggestion(f: &Firewall, packet: &Packet, answers: bool) -> Option<Suggestion
     for field in [Field::Src, Field::Dst, Field::Proto, Field::Iif, Field::Oif, port] {
         region = region.with(field, IntervalSet::single(packet.get(field).unwrap_or_default()));
     }
-    Nftables.suggest(f, &Missing { region: &region, answers, chain: by.chain, rule: by.rule })
+    Nftables.suggest(f, &Missing { region: &region, answers, later: false, chain: by.chain, rule: by.rule })
 }
 
 fn inserted(text: &str, s: &Suggestion) -> String {
@@ -193,7 +193,7 @@ fn lists_are_sets_and_whole_families_are_named() {
         .with(Field::Dport, [22u128, 80, 81, 82].into_iter().collect());
     let ask = |region: &Region| {
         Nftables
-            .suggest(&f, &Missing { region, answers: false, chain, rule: None })
+            .suggest(&f, &Missing { region, answers: false, later: false, chain, rule: None })
             .map(|s| s.text.trim().to_owned())
     };
     assert_eq!(ask(&region).unwrap(), "meta nfproto ipv4 tcp dport { 22, 80-82 } ct state new accept");

@@ -14,7 +14,7 @@ use crate::catalogue::{Catalogue, INTERNET, Kind};
 use crate::dialect::{Missing, by_name};
 use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
 use crate::model::{Action, ConditionKind, Hook};
-use crate::packet::{Family, Field, Path, Region, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Path, Region, addr, proto};
 use crate::source::{Location, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,14 +159,23 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
                 region = region.with(field, interface_set(field, names));
             }
         }
-        let missing = Missing { region: &region, answers, chain: decider.chain, rule: decider.rule };
+        let later = case.stage == Stage::Later;
+        let missing = Missing { region: &region, answers, later, chain: decider.chain, rule: decider.rule };
         let s = dialect.suggest(firewall, &missing)?;
         let path = firewall.files.get(s.file)?.path.clone();
-        purpose.opens.push(service_of(&region, answers));
-        purpose.repairs.push(row.asked());
-        if peer(row).addresses.known().is_none() && !purpose.undeclared.contains(&peer(row).name) {
-            purpose.undeclared.push(peer(row).name.clone());
+        let mut opens = service_of(&region, answers);
+        for (end, field) in [(&row.flow.source, Field::Src), (&row.flow.destination, Field::Dst)] {
+            let unknown = end.addresses.known().is_none();
+            if unknown && end.name == leg.name && !leg.gateway {
+                // The box itself: what is for it is told by the chain, never by its address.
+                let field = if answers { opposite(field) } else { field };
+                opens = opens.with(field, IntervalSet::EMPTY);
+            } else if unknown && !purpose.undeclared.contains(&end.name) {
+                purpose.undeclared.push(end.name.clone());
+            }
         }
+        purpose.opens.push(opens);
+        purpose.repairs.push(row.asked());
         match &mut found {
             None => {
                 let elsewhere = s.elsewhere.is_some();
@@ -197,6 +206,10 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
         }
     }
     Some(Fix { purpose, ..found? })
+}
+
+fn opposite(end: Field) -> Field {
+    if end == Field::Src { Field::Dst } else { Field::Src }
 }
 
 // The packets of the service that a flow names, from whatever port its clients use.

@@ -79,6 +79,8 @@ pub struct Missing<'a> {
     pub region: &'a Region,
     /// The packets are answers of a conversation that is let in: state established, the service's port is the source port.
     pub answers: bool,
+    /// The packets are those of a conversation after the first: state established too, but the service's port is the destination port.
+    pub later: bool,
     /// The chain in which they are stopped; the base chain where its policy stops them.
     pub chain: ChainId,
     /// The rule of the chain that stops them; `None` = the policy.

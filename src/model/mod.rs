@@ -610,6 +610,24 @@ impl Firewall {
         })
     }
 
+    /// The hooks from which jumps and gotos lead to a chain, each once, in their order.
+    pub fn hooks_before(&self, chain: ChainId) -> Vec<Hook> {
+        let mut seen = vec![false; self.chains.len()];
+        let mut work = vec![chain];
+        while let Some(to) = work.pop() {
+            if std::mem::replace(&mut seen[to.index()], true) {
+                continue;
+            }
+            let leads = |c: &Chain| {
+                c.rules.iter().any(|r| matches!(r.action, Action::Jump(t) | Action::Goto(t) if t == to))
+            };
+            let callers = self.chains.iter().enumerate().filter(|(_, c)| leads(c));
+            work.extend(callers.map(|(i, _)| ChainId(i as u32)));
+        }
+        let of = |h: &Hook| self.base_chains.iter().any(|b| b.hook == *h && seen[b.chain.index()]);
+        Hook::ALL.into_iter().filter(of).collect()
+    }
+
     /// The field that a term asks about, and whether the packet's value is among those with which it holds; `None` for terms about
     /// anything but a field. Answers as [`Firewall::field_set`], without making a set.
     #[inline]

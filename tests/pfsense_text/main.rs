@@ -213,7 +213,8 @@ fn a_proposed_rule_lets_its_flow_in_and_changes_nothing_else() {
                 continue;
             };
             let region = flow(&packet);
-            let missing = Missing { region: &region, answers: false, chain: by.chain, rule: by.rule };
+            let missing =
+                Missing { region: &region, answers: false, later: false, chain: by.chain, rule: by.rule };
             let Some(s) = Pfsense.suggest(&before, &missing) else { continue };
             let mut lines: Vec<&str> = xml.split('\n').collect();
             lines.insert(s.after_line as usize, &s.text);

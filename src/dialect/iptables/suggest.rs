@@ -1,7 +1,7 @@
 //! What to add to a dump so that a flow passes.
 
 use crate::dialect::{Missing, Suggestion};
-use crate::model::Firewall;
+use crate::model::{Firewall, Hook};
 use crate::packet::{Family, Field, IntervalSet, addr, interface_name, proto};
 
 /// The rule to add, and after which line.
@@ -10,13 +10,11 @@ pub fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion>
     let protocol = single(missing.region.get(Field::Proto))? as u8;
     let (source, destination) = (missing.region.get(Field::Src), missing.region.get(Field::Dst));
     // The box's own address says nothing: every packet of its input and output chains has it.
-    let own = match (chain.name.as_str(), missing.answers) {
-        ("FORWARD", _) => "",
-        (_, false) => "-d",
-        (_, true) => "-s",
+    let own = match firewall.hooks_before(missing.chain).as_slice() {
+        [Hook::Input] => "-d",
+        [Hook::Output] => "-s",
+        _ => "",
     };
-    let outgoing = missing.region.get(Field::Oif).first().is_some_and(|v| v != 0) && !missing.answers;
-    let own = if outgoing && own == "-d" { "-s" } else { own };
     let mut lines = vec![String::new()];
     for (flag, set) in [("-s", source), ("-d", destination)] {
         if flag == own {
@@ -55,7 +53,7 @@ pub fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion>
             _ => return None,
         };
     }
-    let state = if missing.answers { "ESTABLISHED" } else { "NEW" };
+    let state = if missing.answers || missing.later { "ESTABLISHED" } else { "NEW" };
     rest += &format!(" -m conntrack --ctstate {state} -j ACCEPT");
     let text: Vec<String> = lines.iter().map(|l| format!("-A {}{l}{rest}", chain.name)).collect();
     let (file, after_line) = after(firewall, missing)?;

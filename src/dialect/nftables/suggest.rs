@@ -123,8 +123,11 @@ impl Flow {
         // Before the tracker has seen a packet it has no state to ask for.
         let untracked =
             |b: &&BaseChain| matches!(b.hook, Hook::Prerouting | Hook::Output) && b.priority <= -200;
-        let state =
-            (!bases.iter().any(untracked)).then_some(if missing.answers { "established" } else { "new" });
+        let state = (!bases.iter().any(untracked)).then_some(if missing.answers || missing.later {
+            "established"
+        } else {
+            "new"
+        });
         let chain = f.chain(place.chain);
         let names_family = chain.table.starts_with("inet ") && source.is_empty() && destination.is_empty();
         let protocol = match number {

@@ -20,7 +20,12 @@ pub(super) fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Sugg
     let facts = Facts::of(firewall)?;
     let file = firewall.files.first()?;
     // Answers belong to a state, and whatever came in may leave: only the way in wants a rule.
-    if chain.name != "in" || missing.answers || facts.refused || translated(firewall, missing.region) {
+    if chain.name != "in"
+        || missing.answers
+        || missing.later
+        || facts.refused
+        || translated(firewall, missing.region)
+    {
         return None;
     }
     // An interface that the file does not know has no rules.
