@@ -138,7 +138,8 @@ fn hull(a: &Region, b: &Region) -> Region {
     Field::ALL.iter().fold(a.clone(), |r, f| r.with(*f, a.get(*f).union(b.get(*f))))
 }
 
-fn reached(f: &Firewall, from: ChainId) -> Vec<bool> {
+/// The chains that a chain leads to, and itself.
+pub(super) fn reached(f: &Firewall, from: ChainId) -> Vec<bool> {
     let mut seen = vec![false; f.chains.len()];
     let mut work = vec![from];
     while let Some(chain) = work.pop() {

@@ -3,7 +3,8 @@
 //! The decision of a region says how packets are translated only where that is certain. If something differs that has a say in it, and any rule of a
 //! nat chain asks for something unknown, packets that both sides let through may be sent elsewhere than before.
 
-use super::align::Alignment;
+use super::align::{Alignment, Differing};
+use super::extent::reached;
 use super::{NEW, OLD};
 use crate::analysis::evaluate::{Because, type_names};
 use crate::analysis::{Environment, Fact};
@@ -22,11 +23,14 @@ pub(super) struct Doubt {
 /// All that translations hang on, if what differs has a say in them: a rule of a nat chain, one that may be about marks or tracking, or the
 /// box's own addresses.
 pub(super) fn doubts(sides: [&Firewall; 2], alignment: &Alignment, environment: &Environment) -> Vec<Doubt> {
-    let nat = sides.map(nat_chains);
-    let marks = sides.iter().any(|f| !f.effects.is_empty());
-    let matters = alignment.differing.iter().any(|d| marks || nat[d.side][d.chain.index()]);
+    let nat = sides.map(|f| chains(f, &|_, base| base.kind == ChainKind::Nat));
+    let marking = sides.map(|f| chains(f, &|reached, _| has_effects(f, reached)));
+    let has_a_say = |d: &Differing| {
+        let chain = d.chain.index();
+        nat[d.side][chain] || marking[d.side][chain]
+    };
     let mut out: Vec<Doubt> = Vec::new();
-    if !matters && sides[OLD].local == sides[NEW].local {
+    if !alignment.differing.iter().any(has_a_say) && sides[OLD].local == sides[NEW].local {
         return out;
     }
     for side in [NEW, OLD] {
@@ -43,24 +47,24 @@ pub(super) fn doubts(sides: [&Firewall; 2], alignment: &Alignment, environment: 
     out
 }
 
-// The chains that a nat chain leads to, if there are translations at all.
-fn nat_chains(f: &Firewall) -> Vec<bool> {
-    let mut seen = vec![false; f.chains.len()];
+// The chains that some base chains lead to, if there are translations at all. Asked of each: it and the chains that it leads to.
+fn chains(f: &Firewall, which: &dyn Fn(&[bool], &BaseChain) -> bool) -> Vec<bool> {
+    let mut out = vec![false; f.chains.len()];
     if f.translations.is_empty() {
-        return seen;
+        return out;
     }
-    let nat = f.base_chains.iter().filter(|b| b.kind == ChainKind::Nat);
-    let mut work: Vec<ChainId> = nat.map(|b| b.chain).collect();
-    while let Some(chain) = work.pop() {
-        if std::mem::replace(&mut seen[chain.index()], true) {
-            continue;
+    for base in &f.base_chains {
+        let reached = reached(f, base.chain);
+        if which(&reached, base) {
+            out.iter_mut().zip(reached).for_each(|(o, r)| *o |= r);
         }
-        work.extend(f.chain(chain).rules.iter().filter_map(|r| match r.action {
-            Action::Jump(to) | Action::Goto(to) => Some(to),
-            _ => None,
-        }));
     }
-    seen
+    out
+}
+
+fn has_effects(f: &Firewall, reached: &[bool]) -> bool {
+    let chains = f.chains.iter().zip(reached).filter(|(_, is)| **is);
+    chains.flat_map(|(c, _)| &c.rules).any(|r| r.effects.is_some())
 }
 
 // Whether a register may hold what nobody knows; otherwise its value is what rules wrote.
