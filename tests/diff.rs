@@ -245,6 +245,7 @@ fn what_hangs_on_an_unknown_condition_is_told_as_undecided() {
     let c = &pair["changes"][0];
     assert_eq!(pair["state"], "undecided");
     assert_eq!((&c["old"]["verdict"], &c["new"]["verdict"]), (&json!("drop"), &json!("undecided")));
+    assert_eq!(c["witness_verdicts"], json!(["drop", "undecided"]));
     assert_eq!(c["because"][0]["location"]["line"], 7);
     assert!(c["because"][0]["text"].as_str().unwrap().contains("recent"));
     assert_eq!(c["exposure"], true, "what may come in counts");

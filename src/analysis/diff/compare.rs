@@ -329,12 +329,18 @@ impl<'a> Comparison<'a> {
             self.group(key.group.clone(), key.path);
             for (region, _) in boxes(&regions, key.path) {
                 let Key { kind, may, path, group, sides, because } = key.clone();
+                let (exposure, witness, replayed) = (false, None, None);
                 let mut change =
-                    Change { kind, may, path, group, region, sides, because, exposure: false, witness: None };
+                    Change { kind, may, path, group, region, sides, because, exposure, witness, replayed };
                 change.exposure = change.exposes(&own);
-                let agreed;
-                (change.witness, agreed) = self.witness(&change, &own);
-                difference.agreed &= agreed;
+                match self.witness(&change, &own) {
+                    Ok(Some((packet, verdicts))) => {
+                        change.witness = Some(packet);
+                        change.replayed = Some(verdicts);
+                    }
+                    Ok(None) => {}
+                    Err(Disagree) => difference.agreed = false,
+                }
                 changes.push((change.region.weight(), change));
             }
         }
@@ -347,12 +353,16 @@ impl<'a> Comparison<'a> {
         difference.changes.extend(changes.into_iter().map(|(_, c)| c));
     }
 
-    // A packet of a change, from the Internet if that is what matters, and whether the evaluator says of it what is told.
-    fn witness(&mut self, change: &Change, own: &IntervalSet) -> (Option<Packet>, bool) {
+    // A packet of a change, from the Internet if that is what matters, with what the evaluator says of it; `None` if there is no time.
+    fn witness(
+        &mut self,
+        change: &Change,
+        own: &IntervalSet,
+    ) -> Result<Option<(Packet, [Verdict; 2])>, Disagree> {
         let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
         match self.budget.checked_sub(cost) {
             Some(left) => self.budget = left,
-            None => return (None, true),
+            None => return Ok(None),
         }
         let certain = change.kind != Kind::Undecided;
         let [old, new] = &change.sides;
@@ -378,17 +388,17 @@ impl<'a> Comparison<'a> {
             mark: 0,
             delivered_to: None,
         };
-        let Some((packet, _)) = replayed(&question, &part) else {
-            return (None, false);
-        };
-        if !certain {
-            return (Some(packet), true);
-        }
+        let (packet, before) = replayed(&question, &part).ok_or(Disagree)?;
         let after = evaluate(point(NEW), &packet);
-        let agreed = after.exhausted || after.verdict == new.verdict;
-        (Some(packet), agreed)
+        if certain && !after.exhausted && after.verdict != new.verdict {
+            return Err(Disagree);
+        }
+        Ok(Some((packet, [before.verdict, after.verdict])))
     }
 }
+
+// The evaluator says otherwise than the decision of a region.
+struct Disagree;
 
 type Told = (Verdict, Part);
 

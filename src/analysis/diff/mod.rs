@@ -86,6 +86,8 @@ pub struct Change {
     pub exposure: bool,
     /// One of the packets; `None` where there are too many changes to look for one.
     pub witness: Option<Packet>,
+    /// What the one-packet evaluator says of the witness, before and after. Of what is undecided as a whole, it may be certain of this packet.
+    pub replayed: Option<[Verdict; 2]>,
 }
 
 /// What one side does with packets.

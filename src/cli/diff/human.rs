@@ -129,7 +129,13 @@ impl<'a> Page<'a> {
             }
         }
         if let Some(w) = &first.witness {
-            self.detail("witness", &w.to_string(), out)?;
+            let does = |v: Verdict| match v {
+                Verdict::Accept => "let through",
+                Verdict::Drop => "stopped",
+                Verdict::Undecided => "undecided",
+            };
+            let told = first.witness_verdicts.map(|[a, b]| format!("; {} before, {} now", does(a), does(b)));
+            self.detail("witness", &format!("{w}{}", told.unwrap_or_default()), out)?;
         }
         for (side, name) in [(&first.old, "old"), (&first.new, "new")] {
             if let Some(to) = &side.translated {

@@ -100,6 +100,9 @@ struct ChangeTold {
     #[serde(flatten)]
     flow: Flow,
     witness: Option<Packet>,
+    /// Of what is undecided: what happens to the witness, before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_verdicts: Option<[Verdict; 2]>,
     old: SideTold,
     new: SideTold,
     exposure: bool,
@@ -217,7 +220,7 @@ fn compare(pair: &Pair<'_>, environment: &Environment) -> (PairTold, bool) {
     };
     let Difference { changes, not_compared, agreed, limits } = diff(old, new, environment);
     told.state = match () {
-        () if changes.iter().any(|c| c.kind != Kind::Undecided) => "changed",
+        () if changes.iter().any(is_certain) => "changed",
         () if changes.is_empty() && not_compared.is_empty() => "equal",
         () => "undecided",
     };
@@ -225,6 +228,13 @@ fn compare(pair: &Pair<'_>, environment: &Environment) -> (PairTold, bool) {
     told.not_compared = not_compared;
     told.limits = limits;
     (told, agreed)
+}
+
+// Whether some packet fares otherwise for certain.
+fn is_certain(c: &Change) -> bool {
+    let shown =
+        matches!(c.replayed, Some([Verdict::Accept, Verdict::Drop] | [Verdict::Drop, Verdict::Accept]));
+    c.kind != Kind::Undecided || shown
 }
 
 impl Told {
@@ -266,6 +276,7 @@ impl ChangeTold {
             group: c.group,
             flow: flow(&c.region, c.path),
             witness: c.witness,
+            witness_verdicts: c.replayed.filter(|_| c.kind == Kind::Undecided),
             old,
             new,
             exposure: c.exposure,
