@@ -95,7 +95,11 @@ fn show(found: &Repairs, diffs: bool, paint: Paint, out: &mut dyn Write) -> io::
 }
 
 fn heading(f: &Finding, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
-    let at = format!("{}:{}", f.location.path, f.location.line);
+    // What comes to light only after another repair has no line in the file as it is.
+    let at = match f.location.text.is_empty() {
+        true => f.location.path.clone(),
+        false => format!("{}:{}", f.location.path, f.location.line),
+    };
     let ink = match f.level {
         Severity::Error => Ink::Red,
         Severity::Warning => Ink::Yellow,

@@ -23,8 +23,8 @@ pub use store::store;
 use super::run::{Options, Outcome, chosen, run};
 use crate::finding::{Asked, Finding, Fix, Problem, Purpose, Report, Severity, State};
 use crate::model::Firewall;
-use crate::source::SourceFile;
 use crate::source::discover::Edited;
+use crate::source::{Location, SourceFile};
 use regress::{Standing, alike, told, word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -96,8 +96,22 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     let now = run(&all);
     let mut attempt = Search { options, all: &all, refused: Vec::new(), trials: 0 };
     let mut state = Draft { outcome: None, edited: Edited::default(), contents: BTreeMap::new() };
-    let proven = attempt.search(&now, &mut state);
+    let mut proven = attempt.search(&now, &mut state);
     let after = state.outcome.as_ref().unwrap_or(&now);
+    for p in &mut proven {
+        // Places are those of the files as they are.
+        let mut alike = now.report.findings.iter().filter(|f| alike(f, &p.finding));
+        let there = alike.clone().find(|f| f.location == p.finding.location);
+        let here = there.or_else(|| alike.next());
+        match here {
+            Some(f) => p.finding.location = f.location.clone(),
+            None => p.finding.location = Location::top(&p.finding.location.path),
+        }
+    }
+    proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
+    let mut refused = attempt.refused;
+    // Another repair may have mended it too.
+    refused.retain(|r| after.report.findings.iter().any(|f| alike(f, &r.finding)));
     let chosen = after.report.findings.iter().filter(|f| chosen(options, &f.rule));
     let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
     let (elsewhere, left) = (elsewhere.collect(), chosen.cloned().collect());
@@ -109,7 +123,6 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
             Some(EditedFile { old: Arc::clone(old), new })
         })
         .collect();
-    let refused = attempt.refused;
     Ok(Repairs { now, proven, refused, elsewhere, files, left })
 }
 
@@ -152,7 +165,6 @@ impl Search<'_> {
                 Err(_) => group = tried.len() / 2,
             }
         }
-        proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
         proven
     }
 

@@ -13,6 +13,7 @@ use crate::check::scope::{View, boxes, hooks};
 use crate::finding::Purpose;
 use crate::model::{
     Action, BaseChain, ChainId, Condition, ConditionId, Effect, Firewall, Policy, Rule, Term, TermRange,
+    TranslatedEnd,
 };
 use crate::packet::Region;
 use crate::source::Origin;
@@ -88,7 +89,10 @@ fn within(
     let beyond: Vec<String> =
         regions.iter().flat_map(|r| view.beyond(r, purpose)).map(|r| view.words(&r)).collect();
     if beyond.is_empty() {
-        return Ok(regions.iter().map(|r| view.words(r)).collect());
+        // Rules see where a packet goes, not where it was sent to.
+        let moved = f.translations.iter().any(|t| t.end == TranslatedEnd::Destination && !t.identity);
+        let after = if moved { " (as it is after translation)" } else { "" };
+        return Ok(regions.iter().map(|r| format!("{}{after}", view.words(r))).collect());
     }
     Err(format!("{else_} {}", few(&beyond)))
 }
