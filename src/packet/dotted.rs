@@ -1,50 +1,38 @@
 //! IPv4 addresses in dotted decimal, read from bytes: large dumps hold little else.
 
-// In each byte: a zero digit, all bits but the highest, the highest, and what takes ten and more over to the highest.
-const ZERO: u128 = each(b'0');
-const LOW: u128 = each(0x7f);
-const HIGH: u128 = each(0x80);
-const TEN: u128 = each(0x80 - 10);
-
-const fn each(byte: u8) -> u128 {
-    u128::from_le_bytes([byte; 16])
-}
+// What is looked at: the longest address, and the rest of the four bytes that its last number is read with.
+const WINDOW: usize = 16;
 
 /// The address that a text begins with, four decimal numbers of at most 255 without leading zeros, and its length. `None` if the text
 /// begins otherwise. What stands behind the address is not looked at, but it is no digit.
 #[inline]
 pub fn dotted(text: &[u8]) -> Option<(u32, usize)> {
-    let mut window = [0; 16];
-    match text.first_chunk::<16>() {
-        Some(all) => window = *all,
-        None => window[..text.len()].copy_from_slice(text),
-    }
-    let window = u128::from_le_bytes(window);
-    let digits = window ^ ZERO;
-    // The highest bit of each byte that is no digit.
-    let mut others = (((digits & LOW) + TEN) | digits) & HIGH;
+    let mut short = [0; WINDOW];
+    let window = text.first_chunk::<WINDOW>().unwrap_or_else(|| {
+        short[..text.len()].copy_from_slice(text);
+        &short
+    });
     let (mut address, mut start) = (0, 0);
     for part in 0..4 {
-        let end = others.trailing_zeros() / 8;
-        others &= others.wrapping_sub(1);
-        let length = end - start;
-        if !(1..=3).contains(&length) || (part < 3 && (window >> (8 * end)) as u8 != b'.') {
+        let digits = u32::from_le_bytes(*window[start..].first_chunk()?) ^ u32::from_le_bytes(*b"0000");
+        // The highest bit of each byte that is no digit: ten and more are carried over to it.
+        let others = (((digits & 0x7f7f_7f7f) + 0x7676_7676) | digits) & 0x8080_8080;
+        let length = others.trailing_zeros() / 8;
+        if !(1..=3).contains(&length) {
             return None;
         }
-        // The digits of one number, the last one in the third byte.
-        let number = (digits >> (8 * start)) as u32;
-        if length > 1 && number & 0xff == 0 {
-            return None;
-        }
-        let number = number << (8 * (3 - length));
-        let value = 100 * (number & 0xf) + 10 * (number >> 8 & 0xf) + (number >> 16 & 0xf);
-        if value > 255 {
+        // The last digit in the highest byte, nothing before the first one.
+        let digits = digits << (32 - 8 * length);
+        let value = (digits >> 24) + 10 * (digits >> 16 & 0xff) + 100 * (digits >> 8 & 0xff);
+        let least = [0, 0, 10, 100][length as usize];
+        let end = start + length as usize;
+        if value > 255 || value < least || (part < 3 && window[end] != b'.') {
             return None;
         }
         address = address << 8 | value;
         start = end + 1;
     }
-    Some((address, start as usize - 1))
+    Some((address, start - 1))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A place in nft text: the current token, looking ahead, and finding where a statement ends.
 
 use super::lexer::{Kind, Lexer, Token};
-use super::v4;
+use super::v4::{self, Span4};
 use crate::source::{Diagnostic, Origin};
 use std::borrow::Cow;
 
@@ -113,9 +113,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes IPv4 addresses, prefixes and ranges, each with the comma behind it, from the current token on as long as nothing else comes:
-    /// lowest and highest address.
-    pub(super) fn plain_addresses(&mut self, list: &mut Vec<(u32, u32)>) {
+    /// Takes IPv4 addresses, prefixes and ranges, each with the comma behind it, from the current token on as long as nothing
+    /// else comes.
+    pub(super) fn plain_addresses(&mut self, list: &mut Vec<Span4>) {
         let end = self.lexer.end();
         let text = &self.bytes[..end];
         let mut at = self.token.start;
@@ -127,7 +127,7 @@ impl<'a> Cursor<'a> {
             if text.get(next) != Some(&b',') {
                 break;
             }
-            list.push((lo, hi));
+            list.push(Span4::new(lo, hi));
             done = next + 1;
             at = done;
             while matches!(text.get(at), Some(b' ' | b'\t' | b'\n')) {

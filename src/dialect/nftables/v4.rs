@@ -2,6 +2,24 @@
 
 use crate::packet::dotted::dotted;
 
+/// IPv4 addresses from a lowest to a highest one, in one number: long lists of them are sorted. They are ordered by the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span4(u64);
+
+impl Span4 {
+    pub(super) fn new(lo: u32, hi: u32) -> Self {
+        Self(u64::from(lo) << 32 | u64::from(hi))
+    }
+
+    pub(super) fn lo(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(super) fn hi(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// `a.b.c.d`, `a.b.c.d/n` or `a.b.c.d-e.f.g.h` at a place in a text: lowest and highest address, and the place behind it. `None` for anything
 /// else, also for what is written in an odd way (leading zeros, blanks around the sign): the general reader sees to that.
 #[inline]

@@ -211,7 +211,7 @@ impl<'a> Lower<'a> {
             ways.push(vec![arrives, other]);
         }
         // The model has one word for what a rule above untracked and for what the tracker will leave alone.
-        let by_rule = self.untracks && holds(ConnState::Invalid) != holds(ConnState::Untracked);
+        let by_rule = self.untracks() && holds(ConnState::Invalid) != holds(ConnState::Untracked);
         if by_rule || holds(ConnState::Invalid) {
             let mut way = vec![arrives, self.b.field(Field::State, untracked)];
             if by_rule {

@@ -117,7 +117,10 @@ impl<'a> Lower<'a> {
             None => subject,
         };
         let ty = subject.selector.ty;
-        if subject.text() == "ct status" && op == Op::Implicit && (lo, hi) == (DNAT, DNAT) && self.tells_dnat
+        if subject.text() == "ct status"
+            && op == Op::Implicit
+            && (lo, hi) == (DNAT, DNAT)
+            && self.tells_dnat()
         {
             self.translated_term(rule, conj);
             return Ok(());

@@ -29,6 +29,7 @@ use crate::packet::{Family, Field};
 use crate::source::{Diagnostic, Origin, SourceFile};
 use conjunction::Conjunction;
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use values::Contents;
@@ -56,8 +57,6 @@ enum When {
 /// Lowers a ruleset.
 pub(super) fn lower(input: Input<'_>) -> Firewall {
     let real_files = input.files.len();
-    let untracks = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"notrack").is_some());
-    let tells_dnat = input.files.iter().any(|f| memchr::memmem::find(f.bytes(), b"status").is_some());
     let complete = input.diagnostics.iter().all(|d| d.severity != crate::source::Severity::Error);
     let mut b = Builder::new(input.dialect, input.files, &Family::ALL);
     input.diagnostics.into_iter().for_each(|d| b.diagnose(d));
@@ -70,8 +69,8 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         sets: FxHashMap::default(),
         chains: FxHashMap::default(),
         waiting: Vec::new(),
-        untracks,
-        tells_dnat,
+        untracks: OnceCell::new(),
+        tells_dnat: OnceCell::new(),
         unclear: false,
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
@@ -100,16 +99,30 @@ struct Lower<'a> {
     sets: FxHashMap<(usize, usize), Rc<Contents<'a>>>,
     chains: FxHashMap<(usize, usize, When), ChainId>,
     waiting: Vec<(usize, usize, When, ChainId)>,
-    // Some rule may switch tracking off.
-    untracks: bool,
-    // Some rule may ask whether a packet's destination was translated.
-    tells_dnat: bool,
+    untracks: OnceCell<bool>,
+    tells_dnat: OnceCell<bool>,
     // The current rule has a part that is not exact.
     unclear: bool,
     ledger: crate::model::Ledger,
     // Chains that nobody named.
     synthetic: usize,
     facts: Facts,
+}
+
+impl Lower<'_> {
+    // Whether some rule may switch tracking off. Looked for when it is first asked: files with long lists are large.
+    fn untracks(&self) -> bool {
+        *self.untracks.get_or_init(|| self.mentions(b"notrack"))
+    }
+
+    // Whether some rule may ask if a packet's destination was translated.
+    fn tells_dnat(&self) -> bool {
+        *self.tells_dnat.get_or_init(|| self.mentions(b"status"))
+    }
+
+    fn mentions(&self, word: &[u8]) -> bool {
+        self.b.firewall().files.iter().any(|f| memchr::memmem::find(f.bytes(), word).is_some())
+    }
 }
 
 /// A rule on its way into the model.

@@ -91,7 +91,7 @@ impl<'a> Lower<'a> {
     fn emit_translation(&mut self, state: &RuleState, conj: Conjunction, t: Translation, at: Origin) {
         let id = self.b.translation(t);
         let mut effects = Vec::new();
-        if self.tells_dnat && t.end == TranslatedEnd::Destination {
+        if self.tells_dnat() && t.end == TranslatedEnd::Destination {
             effects.push(Effect::Write { register: Register::Tag, mask: TRANSLATED, value: TRANSLATED });
         }
         let tagging = RuleState { effects, conj: Conjunction::default(), ..*state };

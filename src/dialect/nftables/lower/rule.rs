@@ -177,7 +177,7 @@ impl<'a> Lower<'a> {
     pub(super) fn unknown(&mut self, state: &mut RuleState, text: &str, why: &str) -> Flow {
         self.unclear = true;
         let c = self.b.condition(text, why, ConditionKind::Volatile, state.at);
-        if self.tells_dnat {
+        if self.tells_dnat() {
             // It may translate as well.
             state.effects.push(Effect::Forget(Register::Tag, c));
         }

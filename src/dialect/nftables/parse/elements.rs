@@ -1,6 +1,7 @@
 //! Elements of sets and maps.
 
 use super::*;
+use crate::dialect::nftables::v4::Span4;
 
 /// Takes an element that is one word, range (high end) or prefix (length), and its place; false if it is not so simple.
 pub(in crate::dialect::nftables) type Simple<'f> =
@@ -48,10 +49,10 @@ impl<'a> Parser<'a> {
     }
 
     /// Elements of a named set: a whole `{ … }`, or a variable that holds one. Elements that are one bare word, prefix or range go to
-    /// `simple`, without building a tree, while it takes them, those of IPv4, lowest and highest address, to `plain` if there is one; all others to `take`.
+    /// `simple`, without building a tree, while it takes them, those of IPv4 to `plain` if there is one; all others to `take`.
     pub(in crate::dialect::nftables) fn named_elements(
         mut self,
-        mut plain: Option<&mut Vec<(u32, u32)>>,
+        mut plain: Option<&mut Vec<Span4>>,
         simple: &mut Simple<'_>,
         take: &mut dyn FnMut(Element<'a>),
     ) -> Parsed<()> {
