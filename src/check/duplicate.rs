@@ -19,8 +19,8 @@
 //! Delete the later copy.
 
 use super::registry::{Check, Run, Subject};
-use super::removal::superfluous;
-use crate::finding::{Finding, Severity};
+use super::removal::removal;
+use crate::finding::{Finding, Purpose, Severity};
 use crate::model::{Action, Effect, Firewall, Rule, Term};
 use crate::packet::Field;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -56,12 +56,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 let message = format!("this rule of chain {} already stands further up", chain.name);
                 let mut finding = CHECK.finding(subject, rule.origin, message, "decides nothing");
                 finding.related.push(subject.related(earlier.origin, "the same rule"));
-                // A line can hold several rules, of which not all stand twice.
-                let beside = [i.checked_sub(1), i.checked_add(1)];
-                let shared = beside.iter().flatten().filter_map(|n| chain.rules.get(*n));
-                if !shared.into_iter().any(|r| r.origin == rule.origin) {
-                    finding.fix = superfluous(subject, rule.origin);
-                }
+                finding.fix = removal(f, chain, i, Purpose::default());
                 findings.push(finding);
             }
         }

@@ -6,7 +6,7 @@ use super::points::interface_set;
 use super::removal::removal;
 use super::requirement::unwanted;
 use super::row::{Row, flows};
-use super::scope::{View, boxes, hooks};
+use super::scope::{View, boxes};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider};
 use crate::catalogue::resolve::{Addresses, Endpoint};
@@ -119,13 +119,7 @@ fn closing(group: &[&Row<'_>]) -> Option<Fix> {
     let decider = row.cases().first()?.decided_by.first()?;
     let firewall = row.firewall(decider.firewall)?;
     let (chain, rule) = (firewall.chain(decider.chain), decider.rule?);
-    let rule_of = |n: usize| chain.rules.get(n);
-    let opening = rule_of(rule).filter(|r| r.action == Action::Accept && r.effects.is_none())?;
-    // A line can hold several rules.
-    let beside = [rule.checked_sub(1), rule.checked_add(1)];
-    if beside.into_iter().flatten().filter_map(rule_of).any(|r| r.origin == opening.origin) {
-        return None;
-    }
+    let opening = chain.rules.get(rule).filter(|r| r.action == Action::Accept && r.effects.is_none())?;
     let closes: Vec<Region> = group.iter().flat_map(|r| unwanted(r)).collect();
     // Most such rules let in far more. That is seen with less than where the chain is called from.
     let meets = boxes(firewall, opening);
@@ -133,12 +127,12 @@ fn closing(group: &[&Row<'_>]) -> Option<Fix> {
     if ![&[Hook::Input][..], &[Hook::Output], &[]].into_iter().any(|hooks| within(&View::of(hooks))) {
         return None;
     }
-    let hooks = hooks(firewall);
-    if !within(&View::of(hooks.get(&decider.chain)?)) {
+    let hooks = &firewall.hooks()[decider.chain.index()];
+    if hooks.is_empty() || !within(&View::of(hooks)) {
         return None;
     }
     let repairs = group.iter().map(|r| r.asked()).collect();
-    removal(firewall, opening.origin, Purpose { closes, repairs, ..Purpose::default() })
+    removal(firewall, chain, rule, Purpose { closes, repairs, ..Purpose::default() })
 }
 
 // What to add, in the file's own syntax: a line or a few for each flow of the group, where all belong to one place.

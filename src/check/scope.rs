@@ -1,29 +1,8 @@
 //! Which packets a rule can meet, in the chain that it stands in.
 
 use super::near::{few, ports};
-use crate::model::{Action, ChainId, Firewall, Hook, Rule};
+use crate::model::{Firewall, Hook, Rule};
 use crate::packet::{Field, IntervalSet, Region, addr, proto};
-use rustc_hash::FxHashMap;
-
-/// The hooks that lead to each chain, by jumps and gotos.
-pub(super) fn hooks(f: &Firewall) -> FxHashMap<ChainId, Vec<Hook>> {
-    let mut out: FxHashMap<ChainId, Vec<Hook>> = FxHashMap::default();
-    for base in &f.base_chains {
-        let mut work = vec![base.chain];
-        while let Some(chain) = work.pop() {
-            let known = out.entry(chain).or_default();
-            if known.contains(&base.hook) {
-                continue;
-            }
-            known.push(base.hook);
-            work.extend(f.chain(chain).rules.iter().filter_map(|r| match r.action {
-                Action::Jump(to) | Action::Goto(to) => Some(to),
-                _ => None,
-            }));
-        }
-    }
-    out
-}
 
 /// What every packet has alike that comes to a chain, so that no rule there needs to say so.
 pub(super) struct View {
@@ -51,6 +30,12 @@ impl View {
     /// The region with every value of what the packets have alike, or do not show.
     pub fn free(&self, region: &Region) -> Region {
         self.own.iter().chain(&self.unseen).fold(region.clone(), |r, field| r.with(*field, field.all()))
+    }
+
+    /// The packets of a region, as they are here, that are in none of others.
+    pub fn beyond(&self, region: &Region, others: &[Region]) -> Vec<Region> {
+        let others: Vec<Region> = others.iter().flat_map(|r| self.free(r).normal()).collect();
+        Region::minus_all(vec![self.free(region)], &others)
     }
 
     /// `tcp/20082 from 10.1.0.11 to this box`; of answers: `tcp from port 80 of this box to 10.2.8.61`.
@@ -83,12 +68,4 @@ pub(super) fn boxes(f: &Firewall, rule: &Rule) -> Vec<Region> {
         terms.fold(Region::all(*family), |r, (field, set)| r.cut(field, &set))
     });
     all.flat_map(|r| r.normal()).collect()
-}
-
-impl View {
-    /// The packets of a region, as they are here, that are in none of others.
-    pub fn beyond(&self, region: &Region, others: &[Region]) -> Vec<Region> {
-        let others: Vec<Region> = others.iter().flat_map(|r| self.free(r).normal()).collect();
-        Region::minus_all(vec![self.free(region)], &others)
-    }
 }

@@ -35,6 +35,7 @@
 mod build;
 pub mod display;
 mod pool;
+pub mod same;
 
 pub use build::{Builder, ChainRef};
 pub use pool::{SetId, SetPool};
@@ -594,38 +595,34 @@ impl Firewall {
 
     /// For each chain, whether any base chain leads to it by jumps and gotos, whatever their conditions. Found out at the first call.
     pub fn reached(&self) -> &[bool] {
-        self.reached.get_or_init(|| {
-            let mut seen = vec![false; self.chains.len()];
-            let mut work: Vec<ChainId> = self.base_chains.iter().map(|b| b.chain).collect();
-            while let Some(chain) = work.pop() {
-                if std::mem::replace(&mut seen[chain.index()], true) {
-                    continue;
-                }
-                work.extend(self.chain(chain).rules.iter().filter_map(|r| match r.action {
-                    Action::Jump(to) | Action::Goto(to) => Some(to),
-                    _ => None,
-                }));
-            }
-            seen
-        })
+        self.reached.get_or_init(|| self.reached_from(self.base_chains.iter().map(|b| b.chain)))
     }
 
-    /// The hooks from which jumps and gotos lead to a chain, each once, in their order.
-    pub fn hooks_before(&self, chain: ChainId) -> Vec<Hook> {
+    /// For each chain, whether one of some chains leads to it by jumps and gotos, or is it.
+    pub fn reached_from(&self, chains: impl IntoIterator<Item = ChainId>) -> Vec<bool> {
         let mut seen = vec![false; self.chains.len()];
-        let mut work = vec![chain];
-        while let Some(to) = work.pop() {
-            if std::mem::replace(&mut seen[to.index()], true) {
+        let mut work: Vec<ChainId> = chains.into_iter().collect();
+        while let Some(chain) = work.pop() {
+            if std::mem::replace(&mut seen[chain.index()], true) {
                 continue;
             }
-            let leads = |c: &Chain| {
-                c.rules.iter().any(|r| matches!(r.action, Action::Jump(t) | Action::Goto(t) if t == to))
-            };
-            let callers = self.chains.iter().enumerate().filter(|(_, c)| leads(c));
-            work.extend(callers.map(|(i, _)| ChainId(i as u32)));
+            work.extend(self.chain(chain).rules.iter().filter_map(|r| match r.action {
+                Action::Jump(to) | Action::Goto(to) => Some(to),
+                _ => None,
+            }));
         }
-        let of = |h: &Hook| self.base_chains.iter().any(|b| b.hook == *h && seen[b.chain.index()]);
-        Hook::ALL.into_iter().filter(of).collect()
+        seen
+    }
+
+    /// For each chain, the hooks from which jumps and gotos lead there, each once, in their order.
+    pub fn hooks(&self) -> Vec<Vec<Hook>> {
+        let mut out = vec![Vec::new(); self.chains.len()];
+        for hook in Hook::ALL {
+            let bases = self.base_chains.iter().filter(|b| b.hook == hook).map(|b| b.chain);
+            let reached = self.reached_from(bases);
+            out.iter_mut().zip(reached).filter(|(_, is)| *is).for_each(|(hooks, _)| hooks.push(hook));
+        }
+        out
     }
 
     /// The field that a term asks about, and whether the packet's value is among those with which it holds; `None` for terms about

@@ -5,9 +5,9 @@
 
 use super::sequence::{Sequence, align};
 use super::{NEW, OLD};
+use crate::model::same::Sides;
 use crate::model::*;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
@@ -38,7 +38,7 @@ impl Alignment {
     pub(super) fn of(sides: [&Firewall; 2]) -> Self {
         let mut aligner = Aligner {
             sides,
-            sets: RefCell::default(),
+            same: Sides::new(sides[OLD], sides[NEW]),
             partner: FxHashMap::default(),
             queued: FxHashSet::default(),
             work: Vec::new(),
@@ -61,8 +61,7 @@ impl Alignment {
 
 struct Aligner<'a> {
     sides: [&'a Firewall; 2],
-    // Long sets that were compared.
-    sets: RefCell<FxHashMap<(SetId, SetId), bool>>,
+    same: Sides<'a>,
     // Chains of the old side, and what each is compared with.
     partner: FxHashMap<ChainId, ChainId>,
     queued: FxHashSet<(ChainId, ChainId)>,
@@ -107,7 +106,7 @@ impl<'a> Aligner<'a> {
         for (i, j) in &matched {
             self.enqueue(a[*i].chain, b[*j].chain);
             self.partner.insert(a[*i].chain, b[*j].chain);
-            if !self.same_policy(a[*i].policy, b[*j].policy) {
+            if !self.same.policy(a[*i].policy, b[*j].policy) {
                 self.out.whole.insert(a[*i].hook);
             }
         }
@@ -119,13 +118,6 @@ impl<'a> Aligner<'a> {
                 }
                 self.differ(side, base.chain, 0..self.sides[side].chain(base.chain).rules.len());
             }
-        }
-    }
-
-    fn same_policy(&self, a: Policy, b: Policy) -> bool {
-        match (a, b) {
-            (Policy::Unknown(a), Policy::Unknown(b)) => self.same_condition(a, b),
-            (a, b) => a == b,
         }
     }
 
@@ -409,7 +401,7 @@ fn entered_once(f: &Firewall) -> Vec<bool> {
 
 impl Aligner<'_> {
     fn same_rule(&self, a: &Rule, b: &Rule) -> bool {
-        self.same_terms(a.terms, b.terms) && self.same_action(a.action, b.action) && self.same_effects(a, b)
+        self.same.terms(a.terms, b.terms) && self.same_action(a.action, b.action) && self.same.effects(a, b)
     }
 
     fn same_action(&self, a: Action, b: Action) -> bool {
@@ -421,59 +413,10 @@ impl Aligner<'_> {
             (Action::Translate(x), Action::Translate(y)) => {
                 self.sides[OLD].translations[x.index()] == self.sides[NEW].translations[y.index()]
             }
-            (Action::Unknown(x), Action::Unknown(y)) => self.same_condition(x, y),
+            (Action::Unknown(x), Action::Unknown(y)) => self.same.condition(x, y),
             (Action::Jump(_) | Action::Goto(_) | Action::Translate(_) | Action::Unknown(_), _) => false,
             (a, b) => a == b,
         }
-    }
-
-    fn same_effects(&self, a: &Rule, b: &Rule) -> bool {
-        let (x, y) = (self.sides[OLD].effects(a), self.sides[NEW].effects(b));
-        x.len() == y.len()
-            && x.iter().zip(y).all(|(x, y)| match (x, y) {
-                (Effect::Forget(r, x), Effect::Forget(s, y)) => r == s && self.same_condition(*x, *y),
-                (x, y) => x == y,
-            })
-    }
-
-    fn same_condition(&self, a: ConditionId, b: ConditionId) -> bool {
-        let (a, b) = (self.sides[OLD].condition(a), self.sides[NEW].condition(b));
-        a.text == b.text && a.kind == b.kind
-    }
-
-    fn same_terms(&self, a: TermRange, b: TermRange) -> bool {
-        let (x, y) = (self.sides[OLD].terms(a), self.sides[NEW].terms(b));
-        x.len() == y.len() && x.iter().zip(y).all(|(x, y)| self.same_term(x, y))
-    }
-
-    fn same_term(&self, a: &Term, b: &Term) -> bool {
-        let [f, g] = self.sides;
-        match (*a, *b) {
-            (Term::Range { .. }, _) | (Term::AddressType { .. }, _) => a == b,
-            (Term::In(x, s), Term::In(y, t)) => x == y && self.same_set(s, t),
-            (Term::Opaque { condition: x, negated: n }, Term::Opaque { condition: y, negated: m }) => {
-                n == m && self.same_condition(x, y)
-            }
-            (Term::Any(x), Term::Any(y)) => {
-                let (x, y) = (&f.alternatives[x.index()], &g.alternatives[y.index()]);
-                x.len() == y.len() && x.iter().zip(y).all(|(x, y)| self.same_terms(*x, *y))
-            }
-            (
-                Term::Register { register: r, negated: n, test: x },
-                Term::Register { register: s, negated: m, test: y },
-            ) => (r, n) == (s, m) && f.sets.mask(x) == g.sets.mask(y),
-            (Term::Label(x), Term::Label(y)) => f.labels[x.index()] == g.labels[y.index()],
-            _ => false,
-        }
-    }
-
-    fn same_set(&self, a: SetId, b: SetId) -> bool {
-        const SHORT: usize = 8;
-        let (x, y) = (self.sides[OLD].sets.get(a), self.sides[NEW].sets.get(b));
-        if x.ranges().len() != y.ranges().len() || x.ranges().len() <= SHORT {
-            return x == y;
-        }
-        *self.sets.borrow_mut().entry((a, b)).or_insert_with(|| x == y)
     }
 
     // Equal for rules that are the same. Targets of jumps count only if asked for: chains may have been renamed.

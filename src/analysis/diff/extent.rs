@@ -24,7 +24,8 @@ pub(super) type Asked = BTreeMap<(Option<String>, Path, Family), Vec<Region>>;
 impl<'a> Extents<'a> {
     /// For two firewalls and the paths that both know.
     pub(super) fn new(sides: [&'a Firewall; 2], paths: &[Path]) -> Self {
-        let reached = sides.map(|f| f.base_chains.iter().map(|b| reached(f, b.chain)).collect::<Vec<_>>());
+        let reached =
+            sides.map(|f| f.base_chains.iter().map(|b| f.reached_from([b.chain])).collect::<Vec<_>>());
         let moved = [OLD, NEW].map(|s| moved(sides[s], &reached[s]));
         Self { sides, reached, moved, paths: paths.to_vec() }
     }
@@ -136,22 +137,6 @@ impl Seen<'_> {
 // The smallest product that holds both.
 fn hull(a: &Region, b: &Region) -> Region {
     Field::ALL.iter().fold(a.clone(), |r, f| r.with(*f, a.get(*f).union(b.get(*f))))
-}
-
-/// The chains that a chain leads to, and itself.
-pub(super) fn reached(f: &Firewall, from: ChainId) -> Vec<bool> {
-    let mut seen = vec![false; f.chains.len()];
-    let mut work = vec![from];
-    while let Some(chain) = work.pop() {
-        if std::mem::replace(&mut seen[chain.index()], true) {
-            continue;
-        }
-        work.extend(f.chain(chain).rules.iter().filter_map(|r| match r.action {
-            Action::Jump(to) | Action::Goto(to) => Some(to),
-            _ => None,
-        }));
-    }
-    seen
 }
 
 // Base chains stand in the order in which packets meet them, hooks too, so what stands before may have rewritten a packet.

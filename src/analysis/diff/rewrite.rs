@@ -4,7 +4,6 @@
 //! nat chain asks for something unknown, packets that both sides let through may be sent elsewhere than before.
 
 use super::align::{Alignment, Differing};
-use super::extent::reached;
 use super::{NEW, OLD};
 use crate::analysis::evaluate::{Because, type_names};
 use crate::analysis::{Environment, Fact};
@@ -54,7 +53,7 @@ fn chains(f: &Firewall, which: &dyn Fn(&[bool], &BaseChain) -> bool) -> Vec<bool
         return out;
     }
     for base in &f.base_chains {
-        let reached = reached(f, base.chain);
+        let reached = f.reached_from([base.chain]);
         if which(&reached, base) {
             out.iter_mut().zip(reached).for_each(|(o, r)| *o |= r);
         }

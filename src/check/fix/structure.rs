@@ -9,12 +9,10 @@
 use super::edit::Edit;
 use crate::check::duplicate;
 use crate::check::near::few;
-use crate::check::scope::{View, boxes, hooks};
+use crate::check::scope::{View, boxes};
 use crate::finding::Purpose;
-use crate::model::{
-    Action, BaseChain, ChainId, Condition, ConditionId, Effect, Firewall, Policy, Rule, Term, TermRange,
-    TranslatedEnd,
-};
+use crate::model::same::Sides;
+use crate::model::{Action, BaseChain, ChainId, Firewall, Rule, TranslatedEnd};
 use crate::packet::Region;
 use crate::source::Origin;
 use rustc_hash::FxHashMap;
@@ -47,13 +45,14 @@ pub(super) fn prove(
     changes: &mut Changes,
 ) -> Result<(), String> {
     let (partner, work) = (FxHashMap::default(), Vec::new());
-    let mut walk = Walk { old, new, edits, partner, work, added: Vec::new(), removed: Vec::new() };
+    let same = Sides::new(old, new);
+    let mut walk = Walk { old, new, same, edits, partner, work, added: Vec::new(), removed: Vec::new() };
     walk.surroundings()?;
     while let Some((a, b)) = walk.work.pop() {
         walk.chain(a, b)?;
     }
-    let lead = hooks(new);
-    let view = |chain: &ChainId| View::of(lead.get(chain).map_or(&[], Vec::as_slice));
+    let lead = new.hooks();
+    let view = |chain: &ChainId| View::of(&lead[chain.index()]);
     for (chain, rule, fixes) in &walk.added {
         let opens: Vec<Region> = fixes.iter().flat_map(|f| &purposes[*f].opens).cloned().collect();
         for text in within(&view(chain), new, rule, &opens, "it would also let through")? {
@@ -100,6 +99,7 @@ fn within(
 struct Walk<'a> {
     old: &'a Firewall,
     new: &'a Firewall,
+    same: Sides<'a>,
     edits: &'a Edits,
     // The chain of the new firewall that stands for one of the old.
     partner: FxHashMap<ChainId, ChainId>,
@@ -136,11 +136,8 @@ impl Walk<'_> {
     }
 
     fn same_base(&self, x: &BaseChain, y: &BaseChain) -> bool {
-        let policy = match (x.policy, y.policy) {
-            (Policy::Unknown(a), Policy::Unknown(b)) => self.same_condition(a, b),
-            (a, b) => a == b,
-        };
-        policy && (x.hook, x.priority, x.kind, &x.families) == (y.hook, y.priority, y.kind, &y.families)
+        self.same.policy(x.policy, y.policy)
+            && (x.hook, x.priority, x.kind, &x.families) == (y.hook, y.priority, y.kind, &y.families)
     }
 
     fn pair(&mut self, a: ChainId, b: ChainId) -> bool {
@@ -201,52 +198,13 @@ impl Walk<'_> {
     fn same_rule(&mut self, a: &Rule, b: &Rule) -> bool {
         let action = match (a.action, b.action) {
             (Action::Jump(x), Action::Jump(y)) | (Action::Goto(x), Action::Goto(y)) => self.pair(x, y),
-            (Action::Unknown(x), Action::Unknown(y)) => self.same_condition(x, y),
+            (Action::Unknown(x), Action::Unknown(y)) => self.same.condition(x, y),
             (Action::Translate(x), Action::Translate(y)) => {
                 self.old.translations[x.index()] == self.new.translations[y.index()]
             }
             (x, y) => x == y,
         };
-        action
-            && self.same_terms(a.terms, b.terms)
-            && self.same_effects(self.old.effects(a), self.new.effects(b))
-    }
-
-    fn same_effects(&self, a: &[Effect], b: &[Effect]) -> bool {
-        let same = |(x, y): (&Effect, &Effect)| match (*x, *y) {
-            (Effect::Forget(r, x), Effect::Forget(s, y)) => r == s && self.same_condition(x, y),
-            (x, y) => x == y,
-        };
-        a.len() == b.len() && a.iter().zip(b).all(same)
-    }
-
-    fn same_terms(&self, a: TermRange, b: TermRange) -> bool {
-        let (a, b) = (self.old.terms(a), self.new.terms(b));
-        a.len() == b.len() && a.iter().zip(b).all(|(x, y)| self.same_term(x, y))
-    }
-
-    fn same_term(&self, a: &Term, b: &Term) -> bool {
-        match (*a, *b) {
-            (Term::In(f, x), Term::In(g, y)) => f == g && self.old.sets.get(x) == self.new.sets.get(y),
-            (Term::Opaque { condition: x, negated: m }, Term::Opaque { condition: y, negated: n }) => {
-                m == n && self.same_condition(x, y)
-            }
-            (Term::Any(x), Term::Any(y)) => {
-                let (x, y) = (&self.old.alternatives[x.index()], &self.new.alternatives[y.index()]);
-                x.len() == y.len() && x.iter().zip(y).all(|(x, y)| self.same_terms(*x, *y))
-            }
-            (
-                Term::Register { register: r, negated: m, test: x },
-                Term::Register { register: s, negated: n, test: y },
-            ) => r == s && m == n && self.old.sets.mask(x) == self.new.sets.mask(y),
-            // Labels are equal in both, so their numbers are.
-            (x, y) => x == y,
-        }
-    }
-
-    fn same_condition(&self, a: ConditionId, b: ConditionId) -> bool {
-        let key = |c: &Condition| (c.text.clone(), c.kind.clone());
-        key(self.old.condition(a)) == key(self.new.condition(b))
+        action && self.same.terms(a.terms, b.terms) && self.same.effects(a, b)
     }
 }
 

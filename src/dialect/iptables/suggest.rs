@@ -10,7 +10,7 @@ pub fn suggest(firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion>
     let protocol = single(missing.region.get(Field::Proto))? as u8;
     let (source, destination) = (missing.region.get(Field::Src), missing.region.get(Field::Dst));
     // The box's own address says nothing: every packet of its input and output chains has it.
-    let own = match firewall.hooks_before(missing.chain).as_slice() {
+    let own = match firewall.hooks()[missing.chain.index()].as_slice() {
         [Hook::Input] => "-d",
         [Hook::Output] => "-s",
         _ => "",
