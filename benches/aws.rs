@@ -5,10 +5,10 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use havenlint::analysis::decide::{Question, decide};
 use havenlint::analysis::{Environment, Point};
-use havenlint::check::registry::{CHECKS, Run, Subject};
 use havenlint::dialect::aws::Aws;
 use havenlint::dialect::{Dialect, ReadOptions};
 use havenlint::finding::Finding;
+use havenlint::lint::registry::{CHECKS, Run, Subject};
 use havenlint::model::Firewall;
 use havenlint::packet::{Family, Field, IntervalSet, Path, Region, addr, proto};
 use havenlint::source::SourceFile;

@@ -18,12 +18,17 @@
 
 pub mod analysis;
 pub mod catalogue;
-pub mod check;
 pub mod cli;
-pub mod config;
+pub mod compliance;
+pub mod deployment;
 pub mod dialect;
+pub mod evidence;
 pub mod finding;
+pub mod lint;
 pub mod model;
 pub mod packet;
+pub mod repair;
 pub mod report;
+pub mod session;
 pub mod source;
+pub mod triage;

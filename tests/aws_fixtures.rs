@@ -1,10 +1,10 @@
 //! Every folder of `fixtures/aws/cases` against the expectation that stands in it.
 
 use havenlint::analysis::Environment;
-use havenlint::check::registry::{CHECKS, Subject, run};
 use havenlint::dialect::ReadOptions;
 use havenlint::dialect::load::load;
 use havenlint::finding::Finding;
+use havenlint::lint::registry::{CHECKS, Subject, run};
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;

@@ -3,8 +3,8 @@
 #[path = "aws/deployed.rs"]
 mod deployed;
 
-use havenlint::check::run::{Options, run};
 use havenlint::finding::{Finding, Requirement};
+use havenlint::session::{Options, run};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

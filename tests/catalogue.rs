@@ -1,7 +1,7 @@
 //! The built-in catalogues at work: their examples, and the `catalogue` command.
 
 use havenlint::catalogue::{BUILT_IN, Expected, open};
-use havenlint::check::example;
+use havenlint::compliance::example;
 use havenlint::finding::State;
 use std::path::Path;
 

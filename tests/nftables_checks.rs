@@ -1,9 +1,9 @@
 //! The checks of nftables (`HL-NFT-…`): for each a ruleset in which it fires, one beside it in which it must not, and the fixtures, which are clean.
 
 use havenlint::analysis::Environment;
-use havenlint::check::registry::{Subject, run};
 use havenlint::dialect::{Dialect, ReadOptions, nftables::Nftables};
 use havenlint::finding::Finding;
+use havenlint::lint::registry::{Subject, run};
 use havenlint::source::SourceFile;
 use std::path::Path;
 

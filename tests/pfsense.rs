@@ -89,7 +89,7 @@ fn set(options: &mut ReadOptions, setting: &str) {
 
 // What the checks of pfSense say about a configuration, as (id, line).
 fn findings(case: &str) -> Vec<(String, String)> {
-    use havenlint::check::registry::{Subject, run};
+    use havenlint::lint::registry::{Subject, run};
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense").join(case).join("config.xml");
     let firewall = read(&path, &ReadOptions::default());
     let environment = Environment::default();
@@ -139,7 +139,7 @@ fn checks_name_what_is_odd() {
 // `fixtures/pfsense/lints/NAME.xml` says in its third line what all checks find in it: `ID:LINE`, `:note` where the level is not warning.
 #[test]
 fn every_lint_fires_where_it_should_and_nowhere_else() {
-    use havenlint::check::registry::{CHECKS, Subject, run};
+    use havenlint::lint::registry::{CHECKS, Subject, run};
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pfsense/lints");
     let mut fired = std::collections::BTreeSet::new();
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();

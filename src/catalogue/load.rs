@@ -3,7 +3,7 @@
 use super::format::{CatalogueFile, DeclaredEntry, SourceEntry};
 use super::lower::Lowering;
 use super::{Catalogue, Declared, EVERYWHERE, End, INTERNET, Named, Parameter, Role, Services, SiteType};
-use crate::config::Vocabulary;
+use crate::deployment::Vocabulary;
 use crate::packet::{IntervalSet, Value, addr};
 use crate::source::digest::sha256;
 use crate::source::document::{self, advice, origin};

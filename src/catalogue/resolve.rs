@@ -3,7 +3,7 @@
 use super::{
     Breach, Catalogue, Declared, EVERYWHERE, End, INTERNET, Place, Requirement, Service, Services, Side,
 };
-use crate::config::{Deployment, Node};
+use crate::deployment::{Deployment, Node};
 use crate::packet::{Field, IntervalSet, public};
 use std::collections::BTreeSet;
 

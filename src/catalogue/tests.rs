@@ -383,7 +383,7 @@ fn extending_goes_wrong() {
 mod resolving {
     use super::super::resolve::{Addresses, Applies, Endpoint, ResolvedFlow, resolve};
     use super::*;
-    use crate::config::{self, Deployment, Options, from_options};
+    use crate::deployment::{self, Deployment, Options, from_options};
     use crate::packet::{addr, public};
 
     const DEMO: &str = r#"
@@ -423,8 +423,8 @@ local = ["10.1.8.51"]
 "#;
 
     fn deployment(text: &str, c: &Catalogue) -> Deployment {
-        let d =
-            config::read(SourceFile::new("havenlint.toml", text), Path::new(".")).deployment(&c.vocabulary());
+        let d = deployment::read(SourceFile::new("havenlint.toml", text), Path::new("."))
+            .deployment(&c.vocabulary());
         assert_eq!(d.diagnostics, []);
         d
     }

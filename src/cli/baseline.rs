@@ -2,10 +2,10 @@
 
 use super::check::Judged;
 use super::{say, status};
-use crate::check::baseline::Baseline;
-use crate::check::run::{Options, Outcome};
 use crate::finding::Severity;
+use crate::session::{Options, Outcome};
 use crate::source::discover::shown;
+use crate::triage::baseline::Baseline;
 use clap::{Args, Subcommand};
 
 /// Accept today's findings, so that `check` fails on new ones only.

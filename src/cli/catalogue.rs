@@ -2,7 +2,7 @@
 
 use super::{print, status, style};
 use crate::catalogue::{self, BUILT_IN, Catalogue, Example, Expected, Requirement};
-use crate::check::example;
+use crate::compliance::example;
 use crate::finding::{Problem, Report, State};
 use crate::report::FORMATS;
 use clap::{Args, ColorChoice, Subcommand};

@@ -1,9 +1,9 @@
 //! `havenlint check`: the main job.
 
 use super::{Inputs, say, status};
-use crate::check::run::{Options, Outcome, run};
 use crate::finding::{Report, Severity};
 use crate::report::{FORMATS, Style};
+use crate::session::{Options, Outcome, run};
 use clap::Args;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -97,7 +97,7 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         say("error: no firewall file found: name one, or a folder that holds some");
         return status::NOTHING;
     }
-    if let Some(why) = &outcome.not_asked
+    if let Some(why) = &outcome.not_checked
         && !args.quiet
     {
         say(&format!("note: {why}; `havenlint init` writes a first deployment file"));

@@ -2,9 +2,9 @@
 
 use super::{print, say, status, style};
 use crate::catalogue;
-use crate::check::run::{DEFAULT_CATALOGUE, all_rules};
 use crate::finding::RuleDoc;
 use crate::report::explain::{list, list_json, write};
+use crate::session::{DEFAULT_CATALOGUE, all_rules};
 use clap::{Args, ColorChoice};
 use std::path::Path;
 

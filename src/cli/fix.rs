@@ -2,11 +2,11 @@
 
 use super::check::Judged;
 use super::{print, say, status};
-use crate::check::fix::{Proven, Repairs, repairs, store};
-use crate::check::run::Options;
 use crate::finding::{Finding, Fix as Edit, Severity};
+use crate::repair::{Proven, Repairs, repairs, store};
 use crate::report::patch;
 use crate::report::text::{Ink, Paint, clean, count};
+use crate::session::Options;
 use clap::Args;
 use std::io::{self, Write};
 

@@ -2,12 +2,12 @@
 
 use super::{say, status};
 use crate::catalogue;
-use crate::check::points::is_cloud;
-use crate::check::run::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE};
-use crate::config::{Found, FoundKind, first_file};
+use crate::compliance::path::is_cloud;
+use crate::deployment::{Found, FoundKind, first_file};
 use crate::dialect::ReadOptions;
 use crate::dialect::load::load;
 use crate::model::Firewall;
+use crate::session::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE};
 use crate::source::discover::shown;
 use clap::Args;
 use std::fs::OpenOptions;

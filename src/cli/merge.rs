@@ -2,10 +2,10 @@
 
 use super::{say, status, style};
 use crate::catalogue;
-use crate::check::run::all_rules;
 use crate::finding::merge::merge;
 use crate::finding::{Report, Severity};
 use crate::report::{FORMATS, Style};
+use crate::session::all_rules;
 use crate::source::SourceFile;
 use crate::source::digest::sha256;
 use clap::{Args, ColorChoice};

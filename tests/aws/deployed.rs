@@ -1,8 +1,8 @@
 //! A deployment with files of a cloud, in a folder of its own, and what a run says of it.
 
-use havenlint::check::run::{Options, run};
 use havenlint::dialect::ReadOptions;
 use havenlint::finding::Report;
+use havenlint::session::{Options, run};
 use std::fs;
 
 /// Runs on a deployment file whose cloud files stand in its folder `aws`.

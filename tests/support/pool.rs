@@ -1,4 +1,4 @@
-//! The values that one random ruleset talks about, and packets at their boundaries.
+//! The values that one random ruleset conversations about, and packets at their boundaries.
 
 use super::bench::{INTERFACES, LOCALS};
 use super::random::Random;

@@ -1,0 +1,420 @@
+//! Whether whole conversations pass a box: the first packet, the answers, and the packets after.
+
+use super::path::{Hop, interface_set, possible};
+use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
+use crate::analysis::evaluate::{Because, Decider, Trace};
+use crate::catalogue::resolve::{Endpoint, ResolvedFlow};
+use crate::packet::{
+    ConnState, Family, Field, IntervalSet, Packet, Path, Region, flags, opening_state, proto,
+};
+
+/// What is asked of a box.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Family.
+    pub family: Family,
+    /// Sources.
+    pub src: IntervalSet,
+    /// Destinations.
+    pub dst: IntervalSet,
+    /// Protocol; `None` = any.
+    pub protocol: Option<u8>,
+    /// Destination ports.
+    pub ports: IntervalSet,
+    /// Whether the conversation is wanted. If so, clients use unprivileged ports and plain SYNs, and answers must
+    /// come back; if not, every packet that can open a connection counts, from any port.
+    pub wanted: bool,
+    /// Only destinations that become these after translation.
+    pub delivered_to: Option<IntervalSet>,
+}
+
+impl Conversation {
+    /// The conversations of a flow, as a hop of its path sees them; without a hop, as the flow's ends have them.
+    pub fn of(flow: &ResolvedFlow, hop: Option<&Hop<'_>>, family: Family, wanted: bool) -> Self {
+        let end = |e: &Endpoint| possible(e, family);
+        Self {
+            family,
+            src: hop.map_or_else(|| end(&flow.source), |l| l.src.clone()),
+            dst: hop.map_or_else(|| end(&flow.destination), |l| l.dst.clone()),
+            protocol: flow.protocol,
+            ports: flow.ports.clone(),
+            wanted,
+            delivered_to: None,
+        }
+    }
+}
+
+/// Which packets of a conversation a case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// The one that opens it.
+    First,
+    /// Those of the other side.
+    Answer,
+    /// Those of the first side after that.
+    Later,
+}
+
+impl Stage {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Stage::First => "the first packet",
+            Stage::Answer => "the answers",
+            Stage::Later => "the packets after the first",
+        }
+    }
+}
+
+/// Conversations that share a fate, and why.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The conversations, by their first packets; only addresses, protocol and ports matter.
+    pub region: Region,
+    /// Which packets decide.
+    pub stage: Stage,
+    /// The rules that decide.
+    pub decided_by: Vec<Decider>,
+    /// What it hangs on, if it is undecided.
+    pub because: Vec<Because>,
+    /// Those packets, as they arrive at the box by `path`; of some conversations more than `region` holds.
+    pub packets: Region,
+    /// Way of those packets.
+    pub path: Path,
+    /// It depends on an interface that nobody declared.
+    pub interface: bool,
+    /// Rate limits that are assumed not to be exceeded.
+    pub assumed: Vec<Because>,
+    /// Destinations are translated on the way, to these.
+    pub translated: Option<Region>,
+}
+
+impl Case {
+    /// A packet to show at a point, and what became of it there. A walk through the whole ruleset: it is made only for what is shown.
+    pub fn witness(&self, hop: &Hop<'_>) -> Option<(Packet, Trace)> {
+        let own = if self.stage == Stage::Answer { self.region.mirrored() } else { self.region.clone() };
+        let part = Part {
+            region: self.packets.intersect(&own),
+            decided_by: self.decided_by.clone(),
+            because: self.because.clone(),
+            assumed: Vec::new(),
+            tracked: true,
+            translated: None,
+        };
+        replayed(&question(hop, self.path, part.region.clone(), None), &part)
+    }
+}
+
+/// What became of all conversations: three lists that together are what was asked.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// Pass as a whole.
+    pub passed: Vec<Case>,
+    /// Some packet of them is stopped for certain.
+    pub stopped: Vec<Case>,
+    /// Not decided.
+    pub undecided: Vec<Case>,
+}
+
+/// Source ports of clients: unprivileged ones (RFC 6056, 3.2).
+pub fn client_ports() -> IntervalSet {
+    IntervalSet::range(1024u16, u16::MAX)
+}
+
+// TCP flags with which Linux opens a connection: SYN without ACK, RST or FIN (`tcp_rcv_state_process`, LISTEN).
+fn openers() -> IntervalSet {
+    use flags::{ACK, FIN, RST, SYN};
+    flags::masked(SYN | ACK | RST | FIN, SYN)
+}
+
+fn bits(all: &[u8]) -> IntervalSet {
+    all.iter().map(|f| u128::from(*f)).collect()
+}
+
+/// Judges conversations at one box.
+pub fn judge(hop: &Hop<'_>, conversation: &Conversation) -> Judged {
+    // Where the interface is not known, what is wanted must pass by each that it may be. What is not wanted may come by any
+    // of the interfaces that the box is known to have; where it is not known which it has, that decides nothing.
+    let any = !conversation.wanted && !hop.interfaces.is_empty();
+    let unknown = match hop.path {
+        Path::Input if hop.iif.is_empty() && !any => Some(Field::Iif),
+        Path::Output if hop.oif.is_empty() && !any => Some(Field::Oif),
+        _ => None,
+    };
+    let start = first_region(hop, conversation);
+    if start.is_empty() {
+        return Judged::default();
+    }
+    let (whole, cuts) = judge_region(hop, conversation, &start, unknown);
+    let Some(field) = unknown else { return whole };
+    let classes = classes(start.get(field), &cuts);
+    if classes.len() < 2 {
+        return whole;
+    }
+    let cases = whole.passed.len() + whole.stopped.len() + whole.undecided.len();
+    if cases.saturating_mul(cases).saturating_mul(classes.len()) > MAX_PAIRS {
+        return by_interface(whole, field, start.get(field));
+    }
+    let each: Vec<Judged> =
+        classes.iter().map(|c| judge_region(hop, conversation, &start.cut(field, c), None).0).collect();
+    combine(&start, each)
+}
+
+fn first_region(hop: &Hop<'_>, conversation: &Conversation) -> Region {
+    use flags::SYN;
+    let mut r = Region::all(conversation.family)
+        .cut(Field::Src, &conversation.src)
+        .cut(Field::Dst, &conversation.dst)
+        .with(Field::Dport, conversation.ports.clone())
+        .with(Field::State, IntervalSet::single(ConnState::New.value()))
+        .with(Field::TcpFlags, if conversation.wanted { bits(&[SYN]) } else { openers() });
+    if let Some(p) = conversation.protocol {
+        r = r.protocol(p);
+    }
+    if conversation.wanted {
+        r = r.with(Field::Sport, client_ports());
+    }
+    let none = IntervalSet::single(0u8);
+    let cloud = matches!(hop.path, Path::Ingress | Path::Egress);
+    let sees = |into: bool| match hop.path {
+        Path::Forward => true,
+        Path::Input => into,
+        Path::Output => !into,
+        _ => false,
+    };
+    for (field, names, into) in [(Field::Iif, &hop.iif, true), (Field::Oif, &hop.oif, false)] {
+        let names = if names.is_empty() { hop.interfaces } else { names };
+        let set = if sees(into) && !cloud { interface_set(field, names) } else { none.clone() };
+        r = r.with(field, set);
+    }
+    r
+}
+
+// Everything but addresses, protocol and ports widened to all.
+fn plain(r: &Region) -> Region {
+    let mut out = r.clone();
+    for f in [Field::Iif, Field::Oif, Field::State, Field::Icmp, Field::TcpFlags, Field::Mac] {
+        out = out.with(f, f.all());
+    }
+    out
+}
+
+fn question<'a>(
+    hop: &Hop<'a>,
+    path: Path,
+    region: Region,
+    delivered_to: Option<IntervalSet>,
+) -> Question<'a> {
+    Question { point: hop.point(), path, region, mark: 0, delivered_to }
+}
+
+// Judges a region of first packets; also gives the sets of the undeclared interface on which anything depended.
+fn judge_region(
+    hop: &Hop<'_>,
+    conversation: &Conversation,
+    start: &Region,
+    watch: Option<Field>,
+) -> (Judged, Vec<IntervalSet>) {
+    let first = question(hop, hop.path, start.clone(), conversation.delivered_to.clone());
+    let answer = decide(&first);
+    let mut cuts = Vec::new();
+    if let Some(f) = watch {
+        cuts.extend(parts(&answer).map(|p| p.region.get(f).clone()));
+    }
+    let mut out = Judged {
+        stopped: cases(&first, &answer.denied, Stage::First, &plain),
+        undecided: cases(&first, &answer.undecided, Stage::First, &plain),
+        passed: Vec::new(),
+    };
+    let mut broken: Vec<Region> = Vec::new();
+    if conversation.wanted && conversation.protocol.is_some() {
+        for (stage, q) in follow_ups(hop, conversation, &answer.accepted) {
+            let reply = decide(&q);
+            let forward = |r: &Region| plain(&if stage == Stage::Answer { r.mirrored() } else { r.clone() });
+            if let Some(f) = watch {
+                let f = if stage == Stage::Answer { other(f) } else { f };
+                cuts.extend(parts(&reply).map(|p| p.region.get(f).clone()));
+            }
+            let (no, maybe) =
+                (cases(&q, &reply.denied, stage, &forward), cases(&q, &reply.undecided, stage, &forward));
+            broken.extend(no.iter().chain(&maybe).map(|c| c.region.clone()));
+            out.stopped.extend(no);
+            out.undecided.extend(maybe);
+        }
+    }
+    for part in &answer.accepted {
+        let case = case(&first, part, Stage::First, plain(&part.region));
+        let rest = Region::minus_all(vec![case.region.clone()], &broken);
+        out.passed.extend(rest.into_iter().map(|region| Case { region, ..case.clone() }));
+    }
+    (out, cuts)
+}
+
+fn other(f: Field) -> Field {
+    if f == Field::Iif { Field::Oif } else { Field::Iif }
+}
+
+fn parts(a: &Answer) -> impl Iterator<Item = &Part> {
+    a.accepted.iter().chain(&a.denied).chain(&a.undecided)
+}
+
+fn back(path: Path) -> Path {
+    match path {
+        Path::Input => Path::Output,
+        Path::Output => Path::Input,
+        Path::Ingress => Path::Egress,
+        Path::Egress => Path::Ingress,
+        Path::Forward => Path::Forward,
+    }
+}
+
+// The questions about what follows accepted first packets.
+fn follow_ups<'a>(
+    hop: &Hop<'a>,
+    conversation: &Conversation,
+    accepted: &[Part],
+) -> Vec<(Stage, Question<'a>)> {
+    use flags::{ACK, FIN, PSH, SYN};
+    let mut out = Vec::new();
+    let simple = accepted.iter().all(|p| p.tracked && p.translated.is_none());
+    let starts: Vec<(Region, bool)> = if simple && !accepted.is_empty() {
+        // One question for all: answers and later packets are judged the same way whatever rule let the first one in.
+        vec![(first_region(hop, conversation), true)]
+    } else {
+        accepted.iter().map(|p| (as_seen(p), p.tracked)).collect()
+    };
+    for (start, tracked) in starts {
+        let answer = start.mirrored();
+        for (stage, path, region, tcp) in [
+            (Stage::Answer, back(hop.path), answer, &[SYN | ACK, ACK, PSH | ACK, FIN | ACK][..]),
+            (Stage::Later, hop.path, start, &[ACK, PSH | ACK, FIN | ACK][..]),
+        ] {
+            if tracked || conversation.protocol != Some(proto::TCP) {
+                let state = if tracked { ConnState::Established } else { ConnState::New };
+                let r = region
+                    .with(Field::State, IntervalSet::single(state.value()))
+                    .with(Field::TcpFlags, bits(tcp));
+                out.push((stage, question(hop, path, r, None)));
+                continue;
+            }
+            // Without a state each packet is judged as if it opened a connection.
+            for f in tcp {
+                let state = opening_state(proto::TCP, *f, 0);
+                let r = region
+                    .with(Field::State, IntervalSet::single(state.value()))
+                    .with(Field::TcpFlags, bits(&[*f]));
+                out.push((stage, question(hop, path, r, None)));
+            }
+        }
+    }
+    out
+}
+
+// The first packets as the filter saw them: with the translated destination, but the source of the sender (the
+// tracker undoes source translation before it filters answers).
+fn as_seen(part: &Part) -> Region {
+    match &part.translated {
+        None => part.region.clone(),
+        Some(t) => part
+            .region
+            .with(Field::Dst, t.get(Field::Dst).clone())
+            .with(Field::Dport, t.get(Field::Dport).clone()),
+    }
+}
+
+fn cases(q: &Question<'_>, parts: &[Part], stage: Stage, forward: &dyn Fn(&Region) -> Region) -> Vec<Case> {
+    parts.iter().map(|p| case(q, p, stage, forward(&p.region))).collect()
+}
+
+fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region) -> Case {
+    Case {
+        region,
+        stage,
+        decided_by: part.decided_by.clone(),
+        because: part.because.clone(),
+        packets: part.region.clone(),
+        path: q.path,
+        interface: false,
+        assumed: part.assumed.clone(),
+        translated: part.translated.clone(),
+    }
+}
+
+// The coarsest partition of `all` that no set of `cuts` splits; at most 64 classes.
+fn classes(all: &IntervalSet, cuts: &[IntervalSet]) -> Vec<IntervalSet> {
+    let mut out = vec![all.clone()];
+    for cut in cuts {
+        if out.len() > 64 {
+            break;
+        }
+        out = out
+            .into_iter()
+            .flat_map(|c| [c.intersect(cut), c.minus(cut)])
+            .filter(|c| !c.is_empty())
+            .collect();
+    }
+    out
+}
+
+// So many comparisons of cases with each other are made for one question.
+const MAX_PAIRS: usize = 4_000_000;
+
+// As `combine`, for long lists: what a rule decides without asking for the interface holds, and everything else is taken to depend on it, even
+// where different rules would decide alike.
+fn by_interface(whole: Judged, field: Field, all: &IntervalSet) -> Judged {
+    let everywhere = |c: &Case| {
+        let asked = if c.stage == Stage::Answer { other(field) } else { field };
+        c.packets.get(asked).covers(all)
+    };
+    let (passed, some): (Vec<_>, Vec<_>) = whole.passed.into_iter().partition(everywhere);
+    let (stopped, others): (Vec<_>, Vec<_>) = whole.stopped.into_iter().partition(everywhere);
+    let depends = some.into_iter().chain(others).map(|c| Case { interface: true, ..c });
+    let undecided = whole.undecided.into_iter().chain(depends).collect();
+    Judged { passed, stopped, undecided }
+}
+
+// What holds on every interface holds; the rest depends on which one it is.
+fn combine(start: &Region, each: Vec<Judged>) -> Judged {
+    let everywhere = |pick: &dyn Fn(&Judged) -> &Vec<Case>| -> Vec<Case> {
+        let mut each = each.iter();
+        let Some(first) = each.next() else { return Vec::new() };
+        each.fold(pick(first).clone(), |both, next| {
+            let mut out = Vec::new();
+            for a in &both {
+                for b in pick(next).iter().filter(|b| a.region.intersects(&b.region)) {
+                    out.push(Case { region: a.region.intersect(&b.region), ..a.clone() });
+                }
+            }
+            disjoint(out)
+        })
+    };
+    let passed = everywhere(&|j| &j.passed);
+    let stopped = everywhere(&|j| &j.stopped);
+    let settled: Vec<Region> = passed.iter().chain(&stopped).map(|c| c.region.clone()).collect();
+    let mut left = Region::minus_all(vec![plain(start)], &settled);
+    let mut undecided = Vec::new();
+    // Attribute what is left to the cases that show it, a stopped one first: it names the rule.
+    for j in &each {
+        for c in j.stopped.iter().chain(&j.undecided).chain(&j.passed) {
+            let (shown, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|r| r.intersects(&c.region));
+            left = others;
+            for r in shown {
+                left.extend(r.minus(&c.region));
+                undecided.push(Case { region: r.intersect(&c.region), interface: true, ..c.clone() });
+            }
+        }
+    }
+    Judged { passed, stopped, undecided }
+}
+
+fn disjoint(cases: Vec<Case>) -> Vec<Case> {
+    let mut out: Vec<Case> = Vec::new();
+    let mut seen: Vec<Region> = Vec::new();
+    for c in cases {
+        for region in Region::minus_all(vec![c.region.clone()], &seen) {
+            out.push(Case { region, ..c.clone() });
+        }
+        seen.extend(out[seen.len()..].iter().map(|c| c.region.clone()));
+    }
+    out
+}

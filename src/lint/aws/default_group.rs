@@ -1,0 +1,49 @@
+//! The default group is in use or not closed.
+//!
+//! ## What it does
+//! Reports groups named default that an interface wears, or that have a rule in either direction.
+//!
+//! ## Why is this bad?
+//! Whatever is started without a group of its own gets the default one: what it lets pass is let pass for machines that
+//! nobody thought about, and all of them reach each other.
+//!
+//! ## Example
+//! ```json
+//! {"GroupName": "default", "IpPermissions": [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-1"}]}]}
+//! ```
+//!
+//! ## Use instead
+//! Take all rules out of the default group, and give every machine a group made for its role.
+
+use super::{described, inventory, related};
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-DEFAULT-GROUP",
+    name: "DefaultGroup",
+    summary: "the default group is worn, or lets something pass",
+    level: Severity::Warning,
+    security_severity: Some(4.0),
+    source: include_str!("default_group.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let Some(inventory) = inventory(subject) else { return };
+    for group in described(inventory).filter(|g| g.name.as_deref() == Some("default")) {
+        let worn: Vec<_> = inventory.wearers(&group.id).collect();
+        let rules = group.ingress.entries.len() + group.egress.entries.len();
+        let what = match (worn.len(), rules) {
+            (0, 0) => continue,
+            (0, n) => format!("is not closed: it has {n} rules"),
+            (n, 0) => format!("is worn by {n} interfaces"),
+            (n, m) => format!("is worn by {n} interfaces and has {m} rules"),
+        };
+        let message = format!("the default group {} {what}", group.id);
+        let mut f = CHECK.finding(subject, group.origin, message, "a default group");
+        f.related = related(subject, worn.iter().take(8).map(|i| (i.origin, format!("{} wears it", i.id))));
+        findings.push(f);
+    }
+}

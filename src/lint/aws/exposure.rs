@@ -1,0 +1,344 @@
+//! Exposures: what the Internet reaches through a group, or through all groups of an interface, behind the network ACLs.
+
+use super::{Piece, Reach, chains, over, piece, reach, wide};
+use crate::analysis::decide::{Question, decide};
+use crate::analysis::evaluate::evaluate;
+use crate::analysis::{Environment, Point, Verdict};
+use crate::dialect::aws::inventory::{Interface, Inventory};
+use crate::evidence::near::few;
+use crate::finding::Finding;
+use crate::lint::registry::{Check, Subject};
+use crate::model::{Chain, Firewall, Rule, Term};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, Value, addr, proto, public};
+use crate::source::Origin;
+use std::collections::BTreeMap;
+
+/// Something through which the Internet gets in: one group, or an interface with several.
+pub struct Exposure<'a> {
+    /// What it is: `sg-1 (web)`, `eni-1 with sg-1 and sg-2`.
+    pub name: String,
+    /// Where it is described.
+    pub origin: Origin,
+    /// The groups.
+    pub groups: Vec<&'a str>,
+    /// Family of the packets.
+    pub family: Family,
+    /// What is let in for certain, peers cut to public addresses of the family.
+    pub pieces: Vec<Piece>,
+    /// What more than a partner reaches ([`wide`]). Of an interface: what no single group lets in.
+    pub open: Reach,
+    /// What the network ACLs make of what the groups let in.
+    pub acls: Acls,
+    /// Public addresses of this family at the interfaces of the files that wear the groups; `None` = no interface is known to.
+    pub public: Option<Vec<String>>,
+}
+
+/// What the network ACLs make of a exposure.
+#[derive(Debug, Clone, Default)]
+pub struct Acls {
+    /// Stopped at every interface of the files that wears the groups.
+    pub closed: Reach,
+    /// The entries that stop it.
+    pub closed_by: Vec<Origin>,
+    /// Stopped or not: not known.
+    pub maybe: Reach,
+    /// What that hangs on, each with its reason and place.
+    pub hangs: Vec<(String, String, Origin)>,
+    /// There are network ACLs, and no interface in the files wears the groups: which of them is asked is not known.
+    pub unplaced: bool,
+}
+
+/// The public addresses of a family, with those for documentation.
+fn public_addresses(family: Family) -> &'static IntervalSet {
+    use std::sync::LazyLock;
+    static SETS: LazyLock<[IntervalSet; 2]> =
+        LazyLock::new(|| Family::ALL.map(|f| public::with_documentation().intersect(&f.all())));
+    &SETS[family as usize]
+}
+
+/// What a chain lets in for certain from public addresses of a family.
+pub fn public_pieces(f: &Firewall, chain: &Chain, family: Family) -> Vec<Piece> {
+    let internet = public_addresses(family);
+    let pieces =
+        chain.rules.iter().filter(|r| may_admit(f, r, internet)).filter_map(|r| piece(f, r, Field::Src));
+    pieces
+        .filter(|p| p.peers.intersects(internet))
+        .map(|p| Piece { peers: p.peers.intersect(internet), ..p })
+        .collect()
+}
+
+// Whether a rule's sources meet a set; most do not, and then nothing is computed of it.
+fn may_admit(f: &Firewall, rule: &Rule, set: &IntervalSet) -> bool {
+    f.terms(rule.terms).iter().all(|term| match *term {
+        Term::Range { field: Field::Src, lo, hi } => {
+            let (lo, hi) = (addr::v4(lo), addr::v4(hi));
+            let first = set.ranges().partition_point(|r| r.1 < lo);
+            set.ranges().get(first).is_some_and(|r| r.0 <= hi)
+        }
+        Term::In(Field::Src, id) => f.sets.get(id).intersects(set),
+        _ => true,
+    })
+}
+
+/// All exposures of a firewall: every group by family, then every interface whose groups together let in more than each. Exposures that
+/// network ACLs close altogether are among them, with nothing open.
+pub fn exposures<'a>(
+    firewall: &'a Firewall,
+    environment: &Environment,
+    inventory: &'a Inventory,
+) -> Vec<Exposure<'a>> {
+    let asked = Asked { firewall, environment, inventory };
+    let chains = chains(firewall, "ingress");
+    let mut wearers: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
+    for interface in &inventory.interfaces {
+        for (group, _) in interface.groups.iter().flatten() {
+            wearers.entry(group).or_default().push(interface);
+        }
+    }
+    let mut out = Vec::new();
+    // Of each group what its rules let in, and where its exposure is.
+    let mut single: BTreeMap<(&str, Family), (Vec<Piece>, usize)> = BTreeMap::new();
+    for group in &inventory.groups {
+        let Some(chain) = chains.get(group.id.as_str()) else { continue };
+        for family in Family::ALL {
+            let written = public_pieces(firewall, chain, family);
+            if written.is_empty() {
+                continue;
+            }
+            let worn_by = wearers.get(group.id.as_str()).map_or(&[][..], Vec::as_slice);
+            let (pieces, acls) = behind_acls(&asked, &[&group.id], &written, worn_by, family);
+            single.insert((&group.id, family), (written, out.len()));
+            out.push(Exposure {
+                name: group.title(),
+                origin: group.origin,
+                groups: vec![&group.id],
+                family,
+                open: reach(&pieces, family, wide(family)),
+                pieces,
+                acls,
+                public: public_of(worn_by, family),
+            });
+        }
+    }
+    for interface in inventory.interfaces.iter() {
+        let worn: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
+        for family in Family::ALL {
+            let of: Vec<_> = worn.iter().filter_map(|g| single.get(&(*g, family))).collect();
+            if of.len() < 2 {
+                continue;
+            }
+            let written: Vec<Piece> = of.iter().flat_map(|(pieces, _)| pieces.clone()).collect();
+            let (pieces, acls) = behind_acls(&asked, &worn, &written, &[interface], family);
+            let together = reach(&pieces, family, wide(family));
+            let open = of.iter().fold(together, |left, (_, i)| left.minus(&out[*i].open));
+            if !open.is_empty() {
+                out.push(Exposure {
+                    name: format!("{} with {}", interface.id, worn.join(" and ")),
+                    origin: interface.origin,
+                    groups: worn.clone(),
+                    family,
+                    pieces,
+                    open,
+                    acls,
+                    public: public_of(&[interface], family),
+                });
+            }
+        }
+    }
+    out
+}
+
+// IPv4 is translated at the Internet gateway: only an interface with a public address is reached. IPv6 addresses are their own.
+fn public_of(worn_by: &[&Interface], family: Family) -> Option<Vec<String>> {
+    if worn_by.is_empty() {
+        return None;
+    }
+    let of = |i: &&Interface| match family {
+        Family::V4 => i.public.clone(),
+        Family::V6 => i.addresses.intersect(&family.all()),
+    };
+    Some(worn_by.iter().flat_map(|i| addr::display(&of(i))).collect())
+}
+
+struct Asked<'q> {
+    firewall: &'q Firewall,
+    environment: &'q Environment,
+    inventory: &'q Inventory,
+}
+
+// What of the pieces passes the network ACLs of the interfaces that wear the groups, and what becomes of the rest.
+fn behind_acls(
+    asked: &Asked<'_>,
+    groups: &[&str],
+    written: &[Piece],
+    worn_by: &[&Interface],
+    family: Family,
+) -> (Vec<Piece>, Acls) {
+    let own = worn_by.iter().flat_map(|i| i.addresses.ranges().to_vec());
+    let own = IntervalSet::from_ranges(own).intersect(&family.all());
+    let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
+    if own.is_empty() || asked.inventory.acls.is_empty() {
+        let unplaced = !asked.inventory.acls.is_empty();
+        let pieces = if own.is_empty() { written.to_vec() } else { to(&own) };
+        return (pieces, Acls { unplaced, ..Acls::default() });
+    }
+    let labels = Some(groups.iter().map(|g| (*g).to_owned()).collect());
+    let environment = Environment { labels, ..asked.environment.clone() };
+    let firewalls = [asked.firewall];
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let mut acls = Acls::default();
+    let (mut passed, mut open) = (Vec::new(), Vec::new());
+    for piece in to(&own) as Vec<Piece> {
+        let region = piece.region(family);
+        let answer = decide(&Question { point, path: Path::Ingress, region, mark: 0, delivered_to: None });
+        passed.extend(answer.accepted.iter().map(|p| piece.cut(&p.region)));
+        for part in &answer.undecided {
+            open.push(piece.cut(&part.region));
+            for b in &part.because {
+                let reason = (b.text.clone(), b.why.clone(), b.origin);
+                if !acls.hangs.contains(&reason) {
+                    acls.hangs.push(reason);
+                }
+            }
+        }
+        for decider in answer.denied.iter().flat_map(|p| &p.decided_by) {
+            if !acls.closed_by.contains(&decider.origin) {
+                acls.closed_by.push(decider.origin);
+            }
+        }
+    }
+    let passes = reach(&passed, family, 0);
+    acls.maybe = reach(&open, family, 0).minus(&passes);
+    acls.closed = reach(written, family, 0).minus(&passes).minus(&acls.maybe);
+    (passed, acls)
+}
+
+impl Exposure<'_> {
+    /// The rules that let in one of the ports of a protocol, largest sources first.
+    pub fn rules(&self, protocol: u8, ports: &IntervalSet) -> Vec<&Piece> {
+        let mut found: Vec<&Piece> = self
+            .pieces
+            .iter()
+            .filter(|p| p.protocols.contains(protocol.into()))
+            .filter(|p| ![proto::TCP, proto::UDP].contains(&protocol) || p.ports.intersects(ports))
+            .collect();
+        found.sort_by_key(|p| std::cmp::Reverse(p.peers.count()));
+        found
+    }
+
+    /// A finding at the rule that admits most, with the others beside it and a packet that is let in.
+    pub fn finding(
+        &self,
+        check: &Check,
+        subject: &Subject<'_>,
+        protocol: u8,
+        ports: &IntervalSet,
+        message: String,
+    ) -> Finding {
+        let rules = self.rules(protocol, ports);
+        let first = rules.first().map_or(self.origin, |p| p.origin);
+        let mut f = check.finding(subject, first, message, "lets it in");
+        f.related
+            .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets in another part")));
+        f.related.push(subject.related(self.origin, self.name.clone()));
+        f.details.extend(self.remarks());
+        f.witness = self.witness(subject, protocol, ports, &rules);
+        f
+    }
+
+    /// What else a reader must know: public addresses, and network ACLs that may stand in the way.
+    pub fn remarks(&self) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        match self.public.as_deref() {
+            Some([]) => {
+                let text = format!(
+                    "no interface in the files that wears it has a public {} address",
+                    over(self.family)
+                );
+                out.push(("addresses".to_owned(), text));
+            }
+            Some(list) => out.push(("addresses".to_owned(), few(list))),
+            None => {}
+        }
+        if self.acls.unplaced {
+            let text = "not known: no interface in the files wears it, so its subnet is not known".to_owned();
+            out.push(("network ACL".to_owned(), text));
+        }
+        out
+    }
+
+    // A packet from the Internet that the evaluator lets in.
+    fn witness(
+        &self,
+        subject: &Subject<'_>,
+        protocol: u8,
+        ports: &IntervalSet,
+        rules: &[&Piece],
+    ) -> Option<Packet> {
+        let piece = rules.first()?;
+        let from = natural(&piece.peers, self.family)?;
+        let own = Some(piece.to.intersect(&self.family.all())).filter(|t| *t != self.family.all());
+        let to = own.and_then(|t| t.first()).map(addr::addr).unwrap_or_else(|| match self.family {
+            Family::V4 => std::net::Ipv4Addr::new(10, 0, 0, 10).into(),
+            Family::V6 => std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10).into(),
+        });
+        let port = piece.ports.intersect(ports).first();
+        let mut v = serde_json::json!({"dir": "ingress", "src": from, "dst": to, "proto": protocol});
+        if let Some(port) = port.filter(|_| [proto::TCP, proto::UDP].contains(&protocol)) {
+            v["dport"] = (port as u16).into();
+        }
+        if [proto::ICMP, proto::ICMPV6].contains(&protocol)
+            && let Some(i) = piece.icmp.first()
+        {
+            v["icmp_type"] = ((i >> 8) as u8).into();
+            v["icmp_code"] = (i as u8).into();
+        }
+        let mut packet: Packet = serde_json::from_value(v).ok()?;
+        packet.groups = Some(self.groups.iter().map(|g| (*g).to_owned()).collect());
+        let environment = Environment { labels: packet.groups.clone(), ..subject.environment.clone() };
+        let firewalls = [subject.firewall];
+        let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
+        (trace.verdict == Verdict::Accept).then_some(packet)
+    }
+}
+
+// A host of the set, from a documentation range if it may be.
+fn natural(set: &IntervalSet, family: Family) -> Option<std::net::IpAddr> {
+    let usual = match family {
+        Family::V4 => addr::v4(0xcb00_714d),
+        Family::V6 => 0x2001_0db8_0077_0000_0000_0000_0000_0077,
+    };
+    if set.contains(usual) {
+        return Some(addr::addr(usual));
+    }
+    let (lo, hi) = set.ranges().first()?;
+    Some(addr::addr(if hi > lo { lo + 1 } else { *lo }))
+}
+
+/// Findings of a check for single ports: every exposure by which the Internet reaches one of them, unless it reaches (nearly) everything.
+pub fn open_ports(
+    check: &Check,
+    subject: &Subject<'_>,
+    findings: &mut Vec<Finding>,
+    what: &str,
+    ports: &[(u8, u16)],
+) {
+    for exposure in subject.exposures() {
+        for protocol in [proto::TCP, proto::UDP] {
+            let open = if protocol == proto::TCP { &exposure.open.tcp } else { &exposure.open.udp };
+            let asked: IntervalSet =
+                ports.iter().filter(|p| p.0 == protocol).map(|p| Value::from(p.1)).collect();
+            let hit = open.intersect(&asked);
+            if hit.is_empty() || *open == Field::Dport.all() {
+                continue;
+            }
+            let list: Vec<_> =
+                asked.ranges().iter().flat_map(|(a, b)| *a..=*b).filter(|p| hit.contains(*p)).collect();
+            let names: Vec<_> = list.iter().map(|p| format!("{}/{p}", proto::name(protocol))).collect();
+            let over = over(exposure.family);
+            let message =
+                format!("{}: the Internet reaches {what} ({}) over {over}", exposure.name, names.join(", "));
+            findings.push(exposure.finding(check, subject, protocol, &hit, message));
+        }
+    }
+}

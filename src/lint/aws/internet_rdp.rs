@@ -1,0 +1,42 @@
+//! A security group opens remote desktop to the Internet.
+//!
+//! ## What it does
+//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/3389. The union of all
+//! rules of a group counts, and of all groups of an interface; sources that together are wider than a /8 (IPv4) or a /16
+//! (IPv6) of public addresses are the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a
+//! prefix list.
+//!
+//! ## Why is this bad?
+//! Remote desktop is the most common way in of ransomware: passwords are tried from everywhere, all day.
+//!
+//! ## Example
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+//! ```
+//!
+//! ## Use instead
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "IpRanges": [{"CidrIp": "10.0.9.0/24", "Description": "administrators"}]}
+//! ```
+
+use super::exposure::open_ports;
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::packet::proto;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-INTERNET-RDP",
+    name: "InternetReachesRdp",
+    summary: "the Internet reaches remote desktop",
+    level: Severity::Error,
+    security_severity: Some(8.6),
+    source: include_str!("internet_rdp.rs"),
+    run: Run::Firewall(run),
+};
+
+const PORTS: &[(u8, u16)] = &[(proto::TCP, 3389)];
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    open_ports(&CHECK, subject, findings, "remote desktop", PORTS);
+}

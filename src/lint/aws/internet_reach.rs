@@ -1,0 +1,85 @@
+//! What the Internet reaches through a security group.
+//!
+//! ## What it does
+//! Lists for each group, IPv4 and IPv6 apart, the exact services that public addresses reach, and below it each rule that
+//! lets them in with the public addresses that it names. Interfaces are listed where their groups together open more than
+//! each of them. References to groups never count: they match private addresses of the cloud. Where the files hold network
+//! ACLs, only what passes those of the interfaces in the files that wear the group is reached; what they stop is told, with
+//! the entries that stop it.
+//!
+//! ## Why is this bad?
+//! It need not be: a web server is meant to be reached. It is the list to compare with what is meant.
+//!
+//! ## Example
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+//! ```
+//!
+//! ## Use instead
+//! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
+
+use super::{Piece, over, reach};
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::packet::{Family, IntervalSet, addr, public};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-INTERNET-REACH",
+    name: "InternetReach",
+    summary: "what the Internet reaches through this group",
+    level: Severity::Note,
+    security_severity: Some(3.0),
+    source: include_str!("internet_reach.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    for exposure in subject.exposures() {
+        // Of an interface only what its groups open together; of a group all, from however few addresses.
+        let all = if exposure.groups.len() == 1 {
+            reach(&exposure.pieces, exposure.family, 0)
+        } else {
+            exposure.open.clone()
+        };
+        let mut message = format!(
+            "{}: the Internet reaches {} over {}",
+            exposure.name,
+            all.words(exposure.family),
+            over(exposure.family)
+        );
+        if !exposure.acls.closed.is_empty() {
+            message += &format!("; the network ACL closes {}", exposure.acls.closed.words(exposure.family));
+        }
+        if !exposure.acls.maybe.is_empty() {
+            let words = exposure.acls.maybe.words(exposure.family);
+            message += &format!("; whether the network ACL closes {words} is not known");
+        }
+        let mut pieces: Vec<&Piece> = exposure.pieces.iter().collect();
+        pieces.sort_by_key(|p| std::cmp::Reverse(p.peers.count()));
+        let first = pieces.first().map_or(exposure.origin, |p| p.origin);
+        let mut f = CHECK.finding(subject, first, message, "lets public addresses in");
+        for p in pieces {
+            let services = reach(std::slice::from_ref(p), exposure.family, 0).words(exposure.family);
+            f.details.push((format!("from {}", sources(&p.peers, exposure.family)), services.clone()));
+            f.related.push(subject.related(p.origin, services));
+        }
+        let stops = exposure.acls.closed_by.iter().take(4);
+        f.related.extend(stops.map(|o| subject.related(*o, "the network ACL stops the rest")));
+        f.related.push(subject.related(exposure.origin, exposure.name.clone()));
+        f.details.extend(exposure.remarks());
+        findings.push(f);
+    }
+}
+
+fn sources(peers: &IntervalSet, family: Family) -> String {
+    if *peers == public::with_documentation().intersect(&family.all()) {
+        return "everywhere".to_owned();
+    }
+    let list = addr::display(peers);
+    match list.as_slice() {
+        few if few.len() <= 4 => few.join(", "),
+        [a, b, ..] => format!("{a}, {b} and {} more", list.len() - 2),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,43 @@
+//! A security group opens ssh to the Internet.
+//!
+//! ## What it does
+//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/22. The union of all rules
+//! of a group counts, and of all groups of an interface; sources that together are wider than a /8 (IPv4) or a /16 (IPv6)
+//! of public addresses are the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a prefix
+//! list.
+//!
+//! ## Why is this bad?
+//! Every address on the Internet is scanned for ssh within minutes; one weak password or one flaw in the server is
+//! enough.
+//!
+//! ## Example
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+//! ```
+//!
+//! ## Use instead
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24", "Description": "administrators"}]}
+//! ```
+
+use super::exposure::open_ports;
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::packet::proto;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-INTERNET-SSH",
+    name: "InternetReachesSsh",
+    summary: "the Internet reaches ssh",
+    level: Severity::Error,
+    security_severity: Some(8.6),
+    source: include_str!("internet_ssh.rs"),
+    run: Run::Firewall(run),
+};
+
+const PORTS: &[(u8, u16)] = &[(proto::TCP, 22)];
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    open_ports(&CHECK, subject, findings, "ssh", PORTS);
+}

@@ -1,0 +1,86 @@
+//! The files do not tell what a group lets in.
+//!
+//! ## What it does
+//! Reports rules that let something in from a peer, or for a service, that the files do not show: a prefix list without
+//! its entries, a value known only at deployment, a part of the dump that is missing or broken. Also reports openings of
+//! which the files do not tell whether a network ACL stops them. References to groups are left out: they match no public
+//! address.
+//!
+//! ## Why is this bad?
+//! The rule may open the group to everybody. A prefix list that holds 0.0.0.0/0 looks like any other.
+//!
+//! ## Example
+//! ```json
+//! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "PrefixListIds": [{"PrefixListId": "pl-0123abcd"}]}
+//! ```
+//!
+//! ## Use instead
+//! Give the missing answer beside the dump, for example `aws ec2 get-managed-prefix-list-entries --prefix-list-id
+//! pl-0123abcd > pl-0123abcd.json`.
+
+use super::{described, inventory, over};
+use crate::dialect::aws::inventory::{Peer, Service};
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::source::Origin;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-INTERNET-UNDECIDED",
+    name: "InternetUndecided",
+    summary: "whether the Internet gets in hangs on what the files do not show",
+    level: Severity::Warning,
+    security_severity: Some(5.0),
+    source: include_str!("internet_undecided.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let Some(inventory) = inventory(subject) else { return };
+    for group in described(inventory) {
+        let mut open = Vec::new();
+        for e in &group.ingress.entries {
+            if let Some(u) = &e.only_if {
+                open.push((e.origin, u.text.clone(), u.why.clone()));
+            }
+            if let Service::Unknown(text, why) = &e.service {
+                open.push((e.origin, text.clone(), why.clone()));
+            }
+            match &e.peer {
+                Peer::Unknown(text, why) => open.push((e.origin, text.clone(), why.clone())),
+                Peer::PrefixList(id) => match inventory.prefix_list(id) {
+                    None => open.push((
+                        e.origin,
+                        format!("entries of prefix list {id}"),
+                        "they are in no file".to_owned(),
+                    )),
+                    Some(l) => {
+                        open.extend(l.unknown.iter().map(|u| (e.origin, u.text.clone(), u.why.clone())))
+                    }
+                },
+                Peer::Net(_) | Peer::Group(_) => {}
+            }
+        }
+        open.extend(group.ingress.unknown.iter().map(|u| (u.origin, u.text.clone(), u.why.clone())));
+        let Some((origin, text, why)) = open.first() else { continue };
+        let message = format!("{}: whether the Internet gets in hangs on {text}: {why}", group.title());
+        let mut f = CHECK.finding(subject, *origin, message, "not decided");
+        f.related = open.iter().skip(1).take(8).map(|(o, t, _)| subject.related(*o, t.clone())).collect();
+        f.details.extend(open.iter().map(|(_, t, w)| ("because".to_owned(), format!("{t}: {w}"))));
+        findings.push(f);
+    }
+    for exposure in subject.exposures().iter().filter(|d| !d.acls.maybe.is_empty()) {
+        let Some((text, why, origin)) = exposure.acls.hangs.first() else { continue };
+        let message = format!(
+            "{}: whether the Internet reaches {} over {} hangs on a network ACL: {text}: {why}",
+            exposure.name,
+            exposure.acls.maybe.words(exposure.family),
+            over(exposure.family)
+        );
+        let mut f = CHECK.finding(subject, exposure.origin, message, "not decided");
+        f.related.push(subject.related(*origin, text.clone()));
+        let because = |(t, w, _): &(String, String, Origin)| ("because".to_owned(), format!("{t}: {w}"));
+        f.details.extend(exposure.acls.hangs.iter().map(because));
+        findings.push(f);
+    }
+}

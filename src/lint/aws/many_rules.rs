@@ -1,0 +1,77 @@
+//! Very many rules, or groups on one interface.
+//!
+//! ## What it does
+//! Counts as AWS does: rules of a direction and family, each prefix list and each reference once for both families,
+//! against the quota of 60; groups of an interface against 5; both multiplied against the hard limit of 1000.
+//!
+//! ## Why is this bad?
+//! Beyond the quota the next change fails, mostly in the middle of an incident. Long before that nobody oversees the
+//! list.
+//!
+//! ## Example
+//! ```json
+//! {"GroupId": "sg-1", "IpPermissions": ["… 200 entries …"]}
+//! ```
+//!
+//! ## Use instead
+//! Put the prefixes into a managed prefix list, refer to groups instead of addresses, split groups by role.
+
+use super::{described, inventory};
+use crate::dialect::aws::inventory::{Peer, Rules};
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use std::collections::BTreeMap;
+
+// Quotas of the VPC user guide, "Amazon VPC quotas", security groups.
+const RULES: usize = 60;
+const GROUPS: usize = 5;
+const PRODUCT: usize = 1000;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-AWS-MANY-RULES",
+    name: "ManyRules",
+    summary: "more rules or groups than AWS allows by default",
+    level: Severity::Warning,
+    security_severity: None,
+    source: include_str!("many_rules.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let Some(inventory) = inventory(subject) else { return };
+    let mut most: BTreeMap<&str, usize> = BTreeMap::new();
+    for group in described(inventory) {
+        for (rules, direction) in [(&group.ingress, "ingress"), (&group.egress, "egress")] {
+            let n = count(rules);
+            let known = most.entry(&group.id).or_default();
+            *known = n.max(*known);
+            if n > RULES {
+                let message = format!(
+                    "{}: {n} {direction} rules of one family; the default quota is {RULES}",
+                    group.title()
+                );
+                findings.push(CHECK.finding(subject, group.origin, message, "very many rules"));
+            }
+        }
+    }
+    for interface in &inventory.interfaces {
+        let worn: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
+        let rules: usize = worn.iter().filter_map(|g| most.get(g)).sum();
+        if worn.len() > GROUPS || rules > PRODUCT {
+            let message = format!(
+                "{} wears {} groups with {rules} rules; the defaults are {GROUPS} and {PRODUCT}",
+                interface.id,
+                worn.len()
+            );
+            findings.push(CHECK.finding(subject, interface.origin, message, "very many groups"));
+        }
+    }
+}
+
+// The larger of the two families.
+fn count(rules: &Rules) -> usize {
+    let v6 = rules.entries.iter().filter(|e| matches!(&e.peer, Peer::Net(n) if n.addr().is_ipv6())).count();
+    let v4 = rules.entries.iter().filter(|e| matches!(&e.peer, Peer::Net(n) if n.addr().is_ipv4())).count();
+    rules.entries.len() - v4.min(v6)
+}

@@ -1,0 +1,295 @@
+//! Checks of AWS security groups and network ACLs: `HL-AWS-…`, and what they share: what rules of groups let in, as exact sets, and services in words.
+
+pub mod acl_open;
+pub mod acl_unused;
+pub mod covered;
+pub mod default_group;
+pub mod egress_all;
+pub mod exposure;
+pub mod internet_admin;
+pub mod internet_all;
+pub mod internet_chain;
+pub mod internet_database;
+pub mod internet_rdp;
+pub mod internet_reach;
+pub mod internet_ssh;
+pub mod internet_undecided;
+pub mod ipv6_opened;
+pub mod launch_wizard;
+pub mod least_privilege;
+pub mod many_rules;
+pub mod no_description;
+pub mod stale_reference;
+pub mod unattached;
+pub mod wide_cidr;
+
+use crate::dialect::aws::inventory::{Group, Inventory, Service};
+use crate::finding::Related;
+use crate::lint::registry::Subject;
+use crate::model::{Action, Chain, Firewall, Rule, Term, TermRange};
+use crate::packet::{ConnState, Family, Field, IntervalSet, Region, Value, proto};
+use crate::source::Origin;
+use std::collections::BTreeMap;
+
+/// The inventory of a firewall of the dialect `aws`.
+pub fn inventory<'a>(subject: &Subject<'a>) -> Option<&'a Inventory> {
+    subject.firewall.native.as_ref()?.downcast_ref()
+}
+
+/// What one rule lets in for certain. Fields that it does not limit hold every value.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// The peers.
+    pub peers: IntervalSet,
+    /// Protocols.
+    pub protocols: IntervalSet,
+    /// Destination ports.
+    pub ports: IntervalSet,
+    /// ICMP values.
+    pub icmp: IntervalSet,
+    /// The interface's own addresses.
+    pub to: IntervalSet,
+    /// The rule.
+    pub origin: Origin,
+}
+
+impl Piece {
+    /// The part of the piece that a region holds.
+    #[must_use]
+    pub fn cut(&self, region: &Region) -> Piece {
+        let of = |f: Field| region.get(f).clone();
+        Piece {
+            peers: of(Field::Src),
+            protocols: of(Field::Proto),
+            ports: of(Field::Dport),
+            icmp: of(Field::Icmp),
+            to: of(Field::Dst),
+            origin: self.origin,
+        }
+    }
+
+    /// The packets of a family that open a connection.
+    pub fn region(&self, family: Family) -> Region {
+        let none = IntervalSet::single(0u8);
+        Region::all(family)
+            .cut(Field::Src, &self.peers)
+            .cut(Field::Dst, &self.to)
+            .with(Field::Proto, self.protocols.clone())
+            .with(Field::Dport, self.ports.clone())
+            .with(Field::Icmp, self.icmp.clone())
+            .with(Field::State, IntervalSet::single(ConnState::New.value()))
+            .with(Field::Iif, none.clone())
+            .with(Field::Oif, none)
+    }
+}
+
+/// The chains of a direction by group id.
+pub fn chains<'a>(firewall: &'a Firewall, direction: &str) -> BTreeMap<&'a str, &'a Chain> {
+    firewall.chains.iter().filter(|c| c.table == direction).map(|c| (c.name.as_str(), c)).collect()
+}
+
+/// What a rule lets pass for certain; `peer` is the field of the other end. `None` if it hangs on a condition.
+pub fn piece(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
+    if rule.action != Action::Accept {
+        return None;
+    }
+    let mut out = Piece {
+        peers: Field::Src.all(),
+        protocols: Field::Proto.all(),
+        ports: Field::Dport.all(),
+        icmp: Field::Icmp.all(),
+        to: Field::Dst.all(),
+        origin: rule.origin,
+    };
+    narrow(f, rule.terms, peer, &mut out)?;
+    Some(out).filter(|p| !p.peers.is_empty())
+}
+
+fn narrow(f: &Firewall, terms: TermRange, peer: Field, out: &mut Piece) -> Option<()> {
+    for term in f.terms(terms) {
+        let (field, set) = match *term {
+            Term::Any(a) => {
+                // The ways that hang on nothing; others may add to them, and are for the check of what is undecided.
+                let mut peers = IntervalSet::EMPTY;
+                for way in &f.alternatives[a.index()] {
+                    let mut one = Piece { peers: Field::Src.all(), ..out.clone() };
+                    if narrow(f, *way, peer, &mut one).is_some() {
+                        peers = peers.union(&one.peers);
+                    }
+                }
+                (peer, peers)
+            }
+            _ => f.field_set(term)?,
+        };
+        let slot = match field {
+            x if x == peer => &mut out.peers,
+            Field::Proto => &mut out.protocols,
+            Field::Dport => &mut out.ports,
+            Field::Icmp => &mut out.icmp,
+            _ => return None,
+        };
+        *slot = slot.intersect(&set);
+    }
+    Some(())
+}
+
+/// Services that a set of public addresses reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Ports of tcp.
+    pub tcp: IntervalSet,
+    /// Ports of udp.
+    pub udp: IntervalSet,
+    /// ICMP values of the family's own ICMP.
+    pub icmp: IntervalSet,
+    /// Other protocols.
+    pub other: IntervalSet,
+}
+
+impl Reach {
+    /// Nothing.
+    pub fn is_empty(&self) -> bool {
+        [&self.tcp, &self.udp, &self.icmp, &self.other].iter().all(|s| s.is_empty())
+    }
+
+    /// What is not in `other`.
+    #[must_use]
+    pub fn minus(&self, other: &Reach) -> Reach {
+        Reach {
+            tcp: self.tcp.minus(&other.tcp),
+            udp: self.udp.minus(&other.udp),
+            icmp: self.icmp.minus(&other.icmp),
+            other: self.other.minus(&other.other),
+        }
+    }
+
+    /// Number of ports, of tcp and of udp.
+    pub fn ports(&self) -> u128 {
+        self.tcp.count() + self.udp.count()
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &Reach) -> Reach {
+        Reach {
+            tcp: self.tcp.union(&other.tcp),
+            udp: self.udp.union(&other.udp),
+            icmp: self.icmp.union(&other.icmp),
+            other: self.other.union(&other.other),
+        }
+    }
+
+    /// All ports of tcp or of udp, or every other protocol.
+    pub fn is_broad(&self) -> bool {
+        let ports = Field::Dport.all();
+        self.tcp == ports || self.udp == ports || self.other.count() > 200
+    }
+
+    /// In words: `tcp/22, tcp/80-443, icmp`.
+    pub fn words(&self, family: Family) -> String {
+        let mut out = Vec::new();
+        for (name, ports) in [("tcp", &self.tcp), ("udp", &self.udp)] {
+            if *ports == Field::Dport.all() {
+                out.push(format!("{name} (all ports)"));
+                continue;
+            }
+            for (lo, hi) in ports.ranges() {
+                out.push(if lo == hi { format!("{name}/{lo}") } else { format!("{name}/{lo}-{hi}") });
+            }
+        }
+        let icmp = if family == Family::V4 { "icmp" } else { "icmpv6" };
+        if self.icmp == Field::Icmp.all() {
+            out.push(icmp.to_owned());
+        } else {
+            let types: IntervalSet =
+                self.icmp.ranges().iter().flat_map(|(a, b)| (a >> 8)..=(b >> 8)).collect();
+            out.extend(types.ranges().iter().map(|(a, b)| {
+                if a == b { format!("{icmp} type {a}") } else { format!("{icmp} types {a}-{b}") }
+            }));
+        }
+        if self.other.count() > 200 {
+            out.push("every other protocol".to_owned());
+        } else {
+            let protocols = self.other.ranges().iter().flat_map(|(a, b)| *a..=*b);
+            out.extend(protocols.map(|p| proto::name(p as u8)));
+        }
+        if out.is_empty() { "nothing".to_owned() } else { out.join(", ") }
+    }
+}
+
+/// More public addresses than this are "the Internet", not a partner: wider than a /8 (IPv4), than a /16 (IPv6).
+pub const fn wide(family: Family) -> u128 {
+    match family {
+        Family::V4 => 1 << 24,
+        Family::V6 => 1 << 112,
+    }
+}
+
+/// What more than `limit` public addresses reach together, by pieces whose peers are cut to public addresses of the family.
+pub fn reach(pieces: &[Piece], family: Family, limit: u128) -> Reach {
+    let own_icmp = if family == Family::V4 { proto::ICMP } else { proto::ICMPV6 };
+    let named: IntervalSet = [proto::TCP, proto::UDP, own_icmp].into_iter().map(Value::from).collect();
+    Reach {
+        tcp: sweep(pieces, limit, |p| p.protocols.contains(proto::TCP.into()).then_some(&p.ports)),
+        udp: sweep(pieces, limit, |p| p.protocols.contains(proto::UDP.into()).then_some(&p.ports)),
+        icmp: sweep(pieces, limit, |p| p.protocols.contains(own_icmp.into()).then_some(&p.icmp)),
+        // Security groups look at no port of other protocols.
+        other: sweep(pieces, limit, |p| Some(&p.protocols)).minus(&named),
+    }
+}
+
+// The values at which the union of the peers is larger than the limit.
+fn sweep<'p>(
+    pieces: &'p [Piece],
+    limit: u128,
+    values: impl Fn(&'p Piece) -> Option<&'p IntervalSet>,
+) -> IntervalSet {
+    let list: Vec<(&Piece, &IntervalSet)> = pieces.iter().filter_map(|p| Some((p, values(p)?))).collect();
+    let alone = list.iter().filter(|(p, _)| p.peers.count() > limit).flat_map(|(_, v)| v.ranges().to_vec());
+    let mut open = IntervalSet::from_ranges(alone);
+    let narrow: Vec<_> = list.iter().filter(|(p, _)| p.peers.count() <= limit).collect();
+    if narrow.iter().map(|(p, _)| p.peers.count()).fold(0u128, u128::saturating_add) <= limit {
+        return open;
+    }
+    let mut cuts: Vec<Value> =
+        narrow.iter().flat_map(|(_, v)| v.ranges()).flat_map(|(a, b)| [*a, *b + 1]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    for w in cuts.windows(2) {
+        let here =
+            narrow.iter().filter(|(_, v)| v.contains(w[0])).flat_map(|(p, _)| p.peers.ranges().to_vec());
+        if IntervalSet::from_ranges(here).count() > limit {
+            open = open.union(&IntervalSet::range(w[0], w[1] - 1));
+        }
+    }
+    open
+}
+
+/// `IPv4` or `IPv6`.
+pub fn over(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
+/// A place with a few words for each of the entries.
+pub fn related(subject: &Subject<'_>, entries: impl IntoIterator<Item = (Origin, String)>) -> Vec<Related> {
+    entries.into_iter().map(|(o, m)| subject.related(o, m)).collect()
+}
+
+/// Groups that a file describes.
+pub fn described(inventory: &Inventory) -> impl Iterator<Item = &Group> {
+    inventory.groups.iter().filter(|g| g.described)
+}
+
+/// Services of several entries in words, each once.
+pub fn services<'e>(entries: impl Iterator<Item = &'e Service>) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for s in entries.map(Service::text) {
+        if !out.contains(&s) {
+            out.push(s);
+        }
+    }
+    out.join(", ")
+}

@@ -1,0 +1,62 @@
+//! A host with an IPv4 firewall of which no IPv6 rules are known.
+//!
+//! ## What it does
+//! Reports a box whose files speak for IPv4 only, while they keep something out there. With a deployment file it looks at all
+//! files of the node; without one, at all files of the run.
+//!
+//! ## Why is this bad?
+//! IPv6 has its own rules, and without any the kernel accepts everything. Most systems have IPv6 addresses whether anybody
+//! planned for them or not, so every service that IPv4 keeps in is open on the other family.
+//!
+//! ## Example
+//! `hosts/cms-1.v4.rules` ends in `:INPUT DROP`, and there is no `ip6tables-save` dump of `cms-1`.
+//!
+//! ## Use instead
+//! Save both families and name both files:
+//! ```text
+//! iptables-save > hosts/cms-1.v4.rules
+//! ip6tables-save > hosts/cms-1.v6.rules
+//! ```
+
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::model::{Hook, Policy};
+use crate::packet::Family;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-IPV6-UNGUARDED",
+    name: "Ipv6Unguarded",
+    summary: "IPv4 is filtered, and no IPv6 rules are known for this host",
+    level: Severity::Warning,
+    security_severity: Some(6.0),
+    source: include_str!("ipv6_unguarded.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let f = subject.firewall;
+    if subject.beside.iter().any(|b| b.covers(Family::V6)) {
+        return;
+    }
+    // One finding a box, at its first file that keeps something out.
+    let first = subject.beside.iter().find(|b| b.covers(Family::V4) && filters(b, Family::V4));
+    if first.is_none_or(|b| b.path() != f.path()) || !subject.probes().is_empty() {
+        return;
+    }
+    let Some(base) = f.base_chains(Hook::Input, Family::V4).last() else { return };
+    findings.push(CHECK.finding(
+        subject,
+        base.policy_origin,
+        format!(
+            "{} filters IPv4, and no IPv6 rules are known for it: the kernel accepts all IPv6 by default",
+            subject.name
+        ),
+        "holds for IPv4 only",
+    ));
+}
+
+// Whether the firewall has a base chain on the way in that looks at anything.
+fn filters(f: &crate::model::Firewall, family: Family) -> bool {
+    f.base_chains(Hook::Input, family).any(|b| b.policy == Policy::Drop || !f.chain(b.chain).rules.is_empty())
+}

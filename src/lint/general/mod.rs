@@ -1,0 +1,9 @@
+//! Checks for every dialect.
+
+pub mod any_any;
+pub mod duplicate;
+pub mod empty_chain;
+pub mod ipv6_unguarded;
+pub mod never_matches;
+pub mod policy_accept;
+pub mod unused_chain;

@@ -1,0 +1,57 @@
+//! Nothing stops what no rule names: a base chain accepts by default.
+//!
+//! ## What it does
+//! Sends packets that no sensible rule names (unassigned ports, an experimental protocol) through the input and forward
+//! hooks, and reports the base chain whose accepting *policy* lets one of them in. Every finding has such a packet as its witness.
+//!
+//! ## Why is this bad?
+//! A default of accept turns every forgotten rule into a hole: a service that is started tomorrow is
+//! reachable at once, from everywhere.
+//!
+//! ## Example
+//! ```text
+//! :INPUT ACCEPT [0:0]
+//! -A INPUT -p tcp -m tcp --dport 23 -j DROP
+//! ```
+//!
+//! ## Use instead
+//! ```text
+//! :INPUT DROP [0:0]
+//! -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+//! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+//! ```
+
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use std::collections::BTreeSet;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-POLICY-ACCEPT",
+    name: "PolicyAccept",
+    summary: "a base chain accepts what no rule names",
+    level: Severity::Warning,
+    security_severity: Some(6.5),
+    source: include_str!("policy_accept.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let mut told = BTreeSet::new();
+    for probe in subject.probes() {
+        let Some(by) = probe.trace.decided_by.filter(|d| d.rule.is_none()) else { continue };
+        if !told.insert(by.origin) {
+            continue;
+        }
+        let chain = subject.firewall.chain(by.chain);
+        let what = if by.hook.name() == "forward" { "forwards" } else { "lets in" };
+        let mut f = CHECK.finding(
+            subject,
+            by.origin,
+            format!("{} {what} whatever no rule of {} stops: its policy is accept", subject.name, chain.name),
+            "the policy accepts what no rule has stopped",
+        );
+        f.witness = Some(probe.packet.clone());
+        findings.push(f);
+    }
+}

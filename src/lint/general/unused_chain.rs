@@ -1,0 +1,48 @@
+//! A chain that no base chain leads to.
+//!
+//! ## What it does
+//! Follows every jump and goto from the base chains and reports the chains, with rules in them, that are never reached.
+//!
+//! ## Why is this bad?
+//! The rules look as if they protected something, and do nothing. Mostly the jump was lost in an edit, and with it the
+//! protection that the chain stood for.
+//!
+//! ## Example
+//! ```text
+//! :BLOCKLIST - [0:0]
+//! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+//! -A BLOCKLIST -s 198.51.100.0/24 -j DROP
+//! ```
+//!
+//! ## Use instead
+//! Jump to the chain where it should act, or delete it:
+//! ```text
+//! -A INPUT -j BLOCKLIST
+//! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+//! ```
+
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-UNUSED-CHAIN",
+    name: "UnusedChain",
+    summary: "no base chain leads to this chain",
+    level: Severity::Note,
+    security_severity: None,
+    source: include_str!("unused_chain.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let seen = subject.firewall.reached();
+    for (chain, _) in
+        subject.firewall.chains.iter().zip(seen).filter(|(c, seen)| !**seen && !c.rules.is_empty())
+    {
+        let rules = chain.rules.len();
+        let s = if rules == 1 { "rule has" } else { "rules have" };
+        let message = format!("nothing jumps to chain {}: its {rules} {s} no effect", chain.name);
+        findings.push(CHECK.finding(subject, chain.origin, message, "never reached"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Rules stand behind a verdict that every packet meets.
+//!
+//! ## What it does
+//! Reports the first rule behind an `accept`, `drop`, `reject`, `return` or `goto` without conditions, once for each such verdict, and how many
+//! rules no packet of the chain reaches. Where the verdict has no conditions only because a comparison always holds, or where all rules behind
+//! it are copies of rules above, the checks for those say it.
+//!
+//! ## Why is this bad?
+//! `nft add rule` appends. On a chain that ends with a `drop`, the rule that opens a port, or closes one, comes too late and nothing
+//! tells.
+//!
+//! ## Example
+//! ```text
+//! chain input {
+//!     type filter hook input priority filter; policy accept;
+//!     tcp dport 22 accept
+//!     drop
+//!     tcp dport 443 accept
+//! }
+//! ```
+//!
+//! ## Use instead
+//! Put the rules above the verdict (`nft insert rule`), or let the chain's policy be the last word:
+//! ```text
+//! chain input {
+//!     type filter hook input priority filter; policy drop;
+//!     tcp dport 22 accept
+//!     tcp dport 443 accept
+//! }
+//! ```
+
+use crate::dialect::nftables::facts::Facts;
+use crate::finding::{Finding, Severity};
+use crate::lint::registry::{Check, Run, Subject};
+use crate::model::{Action, Chain, Firewall, Rule};
+use std::collections::BTreeSet;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-NFT-AFTER-VERDICT",
+    name: "NftAfterVerdict",
+    summary: "rules stand behind a verdict without conditions",
+    level: Severity::Warning,
+    security_severity: None,
+    source: include_str!("after_verdict.rs"),
+    run: Run::Firewall(run),
+};
+
+fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    let f = subject.firewall;
+    let Some(facts) = Facts::of(f) else { return };
+    let always: BTreeSet<_> = facts.always.iter().map(|a| a.rule).collect();
+    // A chain that is seen at several moments stands in the model for each.
+    let mut told = BTreeSet::new();
+    for chain in &f.chains {
+        let Some(at) = chain.rules.iter().position(|r| ends(r) && !always.contains(&r.origin)) else {
+            continue;
+        };
+        let verdict = &chain.rules[at];
+        let mut dead: Vec<&Rule> = chain.rules[at + 1..].iter().filter(|r| r.note.is_none()).collect();
+        // A rule of the file may be several of the model.
+        dead.retain(|r| r.origin != verdict.origin);
+        dead.dedup_by_key(|r| r.origin);
+        let Some(first) = dead.first() else { continue };
+        if dead.iter().all(|r| is_copy(f, chain, at, r)) || !told.insert(first.origin) {
+            continue;
+        }
+        let message = match dead.len() {
+            1 => format!("no packet of chain {} gets to this rule", chain.name),
+            n => format!("no packet of chain {} gets to this rule and the {} behind it", chain.name, n - 1),
+        };
+        let mut finding = CHECK.finding(subject, first.origin, message, "never reached");
+        finding.related.push(subject.related(verdict.origin, "takes every packet that gets here"));
+        findings.push(finding);
+    }
+}
+
+fn ends(rule: &Rule) -> bool {
+    use Action::{Accept, Drop, Goto, Reject, Return, Translate};
+    rule.terms.len == 0
+        && rule.note.is_none()
+        && matches!(rule.action, Accept | Drop | Reject | Return | Goto(_) | Translate(_))
+}
+
+// What HL-DUPLICATE reports.
+fn is_copy(f: &Firewall, chain: &Chain, verdict: usize, rule: &Rule) -> bool {
+    let same = |r: &Rule| {
+        (f.terms(r.terms), r.action, r.effects) == (f.terms(rule.terms), rule.action, rule.effects)
+    };
+    !matches!(rule.action, Action::Continue | Action::Jump(_)) && chain.rules[..=verdict].iter().any(same)
+}

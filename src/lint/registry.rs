@@ -1,0 +1,237 @@
+//! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
+
+use super::aws::exposure::Exposure;
+use super::probe::Probe;
+use super::{aws, general, nftables, pfsense, probe};
+use crate::analysis::Environment;
+use crate::catalogue::Catalogue;
+use crate::catalogue::resolve::ResolvedFlow;
+use crate::compliance::path::EnforcementPoints;
+use crate::finding::{Finding, Related, RuleDoc, Severity};
+use crate::model::Firewall;
+use crate::source::{Location, Origin};
+use std::cell::OnceCell;
+
+/// What a check is: its metadata, its documentation, and the function that looks.
+pub struct Check {
+    /// Id: `HL-…`, upper case.
+    pub id: &'static str,
+    /// Name in PascalCase.
+    pub name: &'static str,
+    /// One sentence: what is wrong where it fires.
+    pub summary: &'static str,
+    /// Level of its findings.
+    pub level: Severity,
+    /// Security severity 0.0–10.0; `None` = tidiness.
+    pub security_severity: Option<f64>,
+    /// The check's own file, `include_str!`: its `//!` lines are the documentation that `explain` shows, in Markdown, with the
+    /// sections "What it does", "Why is this bad?", "Example" and "Use instead".
+    pub source: &'static str,
+    /// The function that looks.
+    pub run: Run,
+}
+
+/// How a check looks: it adds what it finds.
+pub enum Run {
+    /// At each firewall.
+    Firewall(fn(&Subject<'_>, &mut Vec<Finding>)),
+    /// At a whole deployment, because what is wrong follows from what its catalogue needs.
+    Deployment(fn(&Deployed<'_>, &mut Vec<Finding>)),
+}
+
+/// A deployment as checks see it.
+#[derive(Clone, Copy)]
+pub struct Deployed<'a> {
+    /// What is needed.
+    pub catalogue: &'a Catalogue,
+    /// The flows that the catalogue speaks of, between the nodes of the deployment.
+    pub flows: &'a [ResolvedFlow],
+    /// Its nodes and gateways, with their firewalls.
+    pub points: &'a EnforcementPoints<'a>,
+}
+
+/// A firewall as checks see it.
+pub struct Subject<'a> {
+    /// The firewall.
+    pub firewall: &'a Firewall,
+    /// All firewalls of the same box, itself included.
+    pub beside: &'a [&'a Firewall],
+    /// What is known about the box.
+    pub environment: &'a Environment,
+    /// Name of the node; the file's path where there is none.
+    pub name: &'a str,
+    probes: OnceCell<Vec<Probe>>,
+    exposures: OnceCell<Vec<Exposure<'a>>>,
+}
+
+/// All checks, in the order of their ids.
+pub static CHECKS: &[&Check] = &[
+    &general::any_any::CHECK,
+    &aws::acl_open::CHECK,
+    &aws::acl_unused::CHECK,
+    &aws::covered::CHECK,
+    &aws::default_group::CHECK,
+    &aws::egress_all::CHECK,
+    &aws::internet_admin::CHECK,
+    &aws::internet_all::CHECK,
+    &aws::internet_chain::CHECK,
+    &aws::internet_database::CHECK,
+    &aws::internet_rdp::CHECK,
+    &aws::internet_reach::CHECK,
+    &aws::internet_ssh::CHECK,
+    &aws::internet_undecided::CHECK,
+    &aws::ipv6_opened::CHECK,
+    &aws::launch_wizard::CHECK,
+    &aws::least_privilege::CHECK,
+    &aws::many_rules::CHECK,
+    &aws::no_description::CHECK,
+    &aws::stale_reference::CHECK,
+    &aws::unattached::CHECK,
+    &aws::wide_cidr::CHECK,
+    &general::duplicate::CHECK,
+    &general::empty_chain::CHECK,
+    &general::ipv6_unguarded::CHECK,
+    &general::never_matches::CHECK,
+    &nftables::after_verdict::CHECK,
+    &nftables::always_true::CHECK,
+    &nftables::covered_element::CHECK,
+    &nftables::policy_twice::CHECK,
+    &nftables::set_shadowed::CHECK,
+    &nftables::set_unused::CHECK,
+    &nftables::undone::CHECK,
+    &pfsense::alias::CHECK,
+    &pfsense::lockout::CHECK,
+    &pfsense::orphan::CHECK,
+    &pfsense::quirk::CHECK,
+    &pfsense::shadowed::CHECK,
+    &pfsense::wan_open::CHECK,
+    &general::policy_accept::CHECK,
+    &general::unused_chain::CHECK,
+];
+
+impl Check {
+    /// The doc comment of the check's file.
+    pub fn documentation(&self) -> String {
+        let lines = self.source.lines().take_while(|l| l.starts_with("//!"));
+        let text: Vec<_> = lines.map(|l| l[3..].strip_prefix(' ').unwrap_or(&l[3..])).collect();
+        text.join("\n").trim().to_owned()
+    }
+
+    /// The documentation of the check, as rules are documented.
+    pub fn doc(&self) -> RuleDoc {
+        let mut tags = vec!["firewall".to_owned()];
+        tags.extend(self.security_severity.map(|_| "security".to_owned()));
+        RuleDoc {
+            id: self.id.to_owned(),
+            name: self.name.to_owned(),
+            summary: self.summary.to_owned(),
+            documentation: self.documentation(),
+            level: self.level,
+            security_severity: self.security_severity,
+            tags,
+            kind: "check".to_owned(),
+            source: String::new(),
+        }
+    }
+
+    /// A finding of this check at a place; `label` says what stands there.
+    pub fn finding(&self, subject: &Subject<'_>, origin: Origin, message: String, label: &str) -> Finding {
+        self.finding_at(subject, subject.firewall.locate(origin), message, label)
+    }
+
+    /// As [`Check::finding`], at a place already located.
+    pub fn finding_at(
+        &self,
+        subject: &Subject<'_>,
+        location: Location,
+        message: String,
+        label: &str,
+    ) -> Finding {
+        self.about(subject.name.to_owned(), location, message, label)
+    }
+
+    /// A finding about something that is more than one firewall, at a place.
+    pub fn about(&self, subject: String, location: Location, message: String, label: &str) -> Finding {
+        Finding { subject, ..Finding::new(self.id, self.level, message, location, label) }
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// A firewall, with all firewalls of its box, what is known about the box, and the box's name.
+    pub fn new(
+        firewall: &'a Firewall,
+        beside: &'a [&'a Firewall],
+        environment: &'a Environment,
+        name: &'a str,
+    ) -> Self {
+        Self { firewall, beside, environment, name, probes: OnceCell::new(), exposures: OnceCell::new() }
+    }
+
+    /// The packets that no sensible rule names and that the firewall, alone, lets in for certain. Found once, for all checks.
+    pub fn probes(&self) -> &[Probe] {
+        self.probes.get_or_init(|| probe::probes(self.firewall, self.environment))
+    }
+
+    /// Through what the Internet gets in, where the firewall stands in a cloud. Found once, for all checks.
+    pub fn exposures(&self) -> &[Exposure<'a>] {
+        self.exposures.get_or_init(|| match aws::inventory(self) {
+            Some(inventory) => aws::exposure::exposures(self.firewall, self.environment, inventory),
+            None => Vec::new(),
+        })
+    }
+
+    /// Another place with what it has to do with a finding.
+    pub fn related(&self, origin: Origin, message: impl Into<String>) -> Related {
+        Related { location: self.firewall.locate(origin), message: message.into() }
+    }
+}
+
+/// Documentation of a rule that is not a check of a firewall.
+pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documentation: &str) -> RuleDoc {
+    RuleDoc {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        summary: summary.to_owned(),
+        documentation: documentation.to_owned(),
+        level,
+        security_severity: None,
+        tags: vec!["firewall".to_owned()],
+        kind: "check".to_owned(),
+        source: String::new(),
+    }
+}
+
+/// Runs every check of firewalls on one.
+pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
+    for check in CHECKS {
+        if let Run::Firewall(run) = check.run {
+            run(subject, findings);
+        }
+    }
+}
+
+/// Runs every check of deployments on one.
+pub fn run_deployed(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
+    for check in CHECKS {
+        if let Run::Deployment(run) = check.run {
+            run(deployed, findings);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_documented_and_unique() {
+        for (i, c) in CHECKS.iter().enumerate() {
+            assert!(c.id.starts_with("HL-") && c.id.to_uppercase() == c.id, "{}", c.id);
+            assert!(CHECKS[..i].iter().all(|o| o.id < c.id), "{} is out of order or twice", c.id);
+            for section in ["## What it does", "## Why is this bad?", "## Example", "## Use instead"] {
+                assert!(c.documentation().contains(section), "{} lacks `{section}`", c.id);
+            }
+            assert!(!c.summary.ends_with('.') && !c.summary.is_empty());
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Repairs that are proven before they are offered.
+//!
+//! A repair is the edit that a finding proposes. It is made in memory, everything is read and judged again, and two things must hold:
+//!
+//! 1. **It does what it is for, and nothing gets worse** ([`regress`]): the requirements that it is for are met, or fail for fewer packets if
+//!    nothing more is known to do; no other requirement is worse or fails for more packets, and there is no new finding of level warning or above, whatever `--select` says.
+//! 2. **Nothing else changes** ([`structure`]): the edited firewall is, rule by rule, the old one but for rules that accept packets of the
+//!    required flow, or without rules that decide nothing. So no packet outside the flow can have another verdict, without deciding about
+//!    each of them.
+//!
+//! A requirement may be stopped at several places, so that a first edit only brings the next one to light (the first packet passes, the
+//! answers do not): such edits are one repair. Repairs are tried all together; if that cannot be proven, in ever smaller groups, until those
+//! that stand in the way are found. Each group is tried on top of what is proven already: line numbers and findings are always those
+//! of the files as they would be.
+
+mod edit;
+mod regress;
+mod store;
+mod structure;
+
+pub use store::store;
+
+use crate::finding::{Asked, Finding, Fix, Problem, Purpose, Report, Severity, State};
+use crate::model::Firewall;
+use crate::session::{Options, Outcome, run};
+use crate::source::discover::Edited;
+use crate::source::{Location, SourceFile};
+use crate::triage::selection::chosen;
+use regress::{Standing, alike, told, word};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use structure::{Change, Changes, Edits};
+
+/// What can be repaired, and what cannot.
+pub struct Repairs {
+    /// The run as it is now, of everything that is judged.
+    pub now: Outcome,
+    /// Repairs that are proven, in order of path and line.
+    pub proven: Vec<Proven>,
+    /// Repairs that are not offered.
+    pub refused: Vec<Refused>,
+    /// Findings that are to be mended elsewhere: with a command, or in another file. Nothing is proven of these.
+    pub elsewhere: Vec<(Finding, Fix)>,
+    /// The files with all proven repairs.
+    pub files: Vec<EditedFile>,
+    /// The findings of the chosen rules that are left then.
+    pub left: Vec<Finding>,
+}
+
+/// A repair that is proven.
+pub struct Proven {
+    /// What it mends.
+    pub finding: Finding,
+    /// What it does.
+    pub fix: Fix,
+    /// What passes then that did not: `tcp/22 from 10.0.9.0/24 to this box`; empty = nothing.
+    pub opens: Vec<String>,
+    /// What does not pass any more.
+    pub closes: Vec<String>,
+    /// What it is for holds then for all packets, not only for more of them.
+    pub whole: bool,
+}
+
+/// A repair that is not offered.
+pub struct Refused {
+    /// The finding.
+    pub finding: Finding,
+    /// Why not, in words.
+    pub why: String,
+}
+
+/// A file with its repairs.
+pub struct EditedFile {
+    /// As it is.
+    pub old: Arc<SourceFile>,
+    /// As it would be.
+    pub new: Vec<u8>,
+}
+
+// More trials than this are not made: each reads and judges everything.
+const MAX_TRIALS: usize = 200;
+
+// An edit can bring to light no more further edits of its requirement than this.
+const MAX_STEPS: usize = 12;
+
+/// Finds the repairs that can be proven.
+///
+/// # Errors
+/// Why nothing can be repaired at all.
+pub fn repairs(options: &Options) -> Result<Repairs, String> {
+    if options.paths.iter().any(|p| p.as_os_str() == "-") {
+        return Err("standard input cannot be repaired: name the file".to_owned());
+    }
+    // The proof is about everything, whatever is to be repaired.
+    let all = Options { select: Vec::new(), ignore: Vec::new(), ..options.clone() };
+    let now = run(&all);
+    let mut attempt = Search { options, all: &all, refused: Vec::new(), trials: 0 };
+    let mut state = Draft { outcome: None, edited: Edited::default(), contents: BTreeMap::new() };
+    let mut proven = attempt.search(&now, &mut state);
+    let after = state.outcome.as_ref().unwrap_or(&now);
+    for p in &mut proven {
+        // Places are those of the files as they are.
+        let mut alike = now.report.findings.iter().filter(|f| alike(f, &p.finding));
+        let there = alike.clone().find(|f| f.location == p.finding.location);
+        let here = there.or_else(|| alike.next());
+        match here {
+            Some(f) => p.finding.location = f.location.clone(),
+            None => p.finding.location = Location::top(&p.finding.location.path),
+        }
+    }
+    proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
+    let mut refused = attempt.refused;
+    // Another repair may have mended it too.
+    refused.retain(|r| after.report.findings.iter().any(|f| alike(f, &r.finding)));
+    let chosen = after.report.findings.iter().filter(|f| chosen(&options.select, &options.ignore, &f.rule));
+    let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
+    let (elsewhere, left) = (elsewhere.collect(), chosen.cloned().collect());
+    let files = state
+        .contents
+        .into_iter()
+        .filter_map(|(path, new)| {
+            let old = now.report.sources.iter().find(|s| s.path == path)?;
+            Some(EditedFile { old: Arc::clone(old), new })
+        })
+        .collect();
+    Ok(Repairs { now, proven, refused, elsewhere, files, left })
+}
+
+// The files with what is proven so far.
+struct Draft {
+    // Of the files as they would be; `None` = as they are.
+    outcome: Option<Outcome>,
+    edited: Edited,
+    contents: BTreeMap<String, Vec<u8>>,
+}
+
+struct Search<'o> {
+    options: &'o Options,
+    all: &'o Options,
+    refused: Vec<Refused>,
+    trials: usize,
+}
+
+impl Search<'_> {
+    fn search(&mut self, now: &Outcome, state: &mut Draft) -> Vec<Proven> {
+        let mut proven = Vec::new();
+        let mut group = usize::MAX;
+        loop {
+            let report = &state.outcome.as_ref().unwrap_or(now).report;
+            let open: Vec<Finding> = report.findings.iter().filter(|f| self.wanted(f)).cloned().collect();
+            if open.is_empty() {
+                break;
+            }
+            let tried = &open[..group.min(open.len())];
+            match self.attempt(state.outcome.as_ref().unwrap_or(now), state, tried) {
+                Ok((next, done)) => {
+                    *state = next;
+                    proven.extend(done);
+                    group = tried.len().saturating_mul(2);
+                }
+                Err(why) if tried.len() == 1 => {
+                    self.refused.push(Refused { finding: tried[0].clone(), why });
+                    group = 2;
+                }
+                Err(_) => group = tried.len() / 2,
+            }
+        }
+        proven
+    }
+
+    fn wanted(&self, f: &Finding) -> bool {
+        let known = self.refused.iter().any(|r| alike(&r.finding, f));
+        f.fix.as_ref().is_some_and(|x| !x.elsewhere)
+            && chosen(&self.options.select, &self.options.ignore, &f.rule)
+            && !known
+    }
+
+    // Applies the repairs of some findings on top of what stands, with all that they bring to light, and proves them.
+    fn attempt(
+        &mut self,
+        before: &Outcome,
+        from: &Draft,
+        findings: &[Finding],
+    ) -> Result<(Draft, Vec<Proven>), String> {
+        if self.trials >= MAX_TRIALS {
+            return Err(format!("not tried: {MAX_TRIALS} trials were made; run again"));
+        }
+        let mut next = Draft { outcome: None, edited: from.edited.clone(), contents: from.contents.clone() };
+        let mut proven: Vec<Proven> = Vec::new();
+        let mut step: Vec<Finding> = findings.to_vec();
+        for _ in 0..MAX_STEPS {
+            self.trials += 1;
+            let old = next.outcome.as_ref().unwrap_or(before);
+            let (edits, outcome) = self.edited(old, &mut next.edited, &mut next.contents, &step)?;
+            let changes = unchanged(old, &outcome, &edits, &step)?;
+            proven.extend(step.into_iter().zip(changes).filter_map(|(mut finding, c)| {
+                let fix = finding.fix.take()?;
+                Some(Proven { finding, fix, opens: c.opens, closes: c.closes, whole: true })
+            }));
+            let standing = Standing::of(&outcome.report);
+            let missed: BTreeSet<Asked> = proven
+                .iter()
+                .flat_map(|p| &p.fix.purpose.repairs)
+                .filter(|a| !standing.holds(a))
+                .cloned()
+                .collect();
+            // What is still in the way of the same requirements.
+            let for_them = |x: &Fix| !x.elsewhere && x.purpose.repairs.iter().any(|a| missed.contains(a));
+            let follow = outcome.report.findings.iter().filter(|f| f.fix.as_ref().is_some_and(for_them));
+            step = follow.cloned().collect();
+            if step.is_empty() {
+                let was = Standing::of(&before.report);
+                if let Some(open) = missed.iter().find(|a| !standing.nearer(a, &was)) {
+                    return Err(still_open(open, &outcome.report));
+                }
+                settled(before, &outcome.report, &standing, &was, &proven)?;
+                for p in &mut proven {
+                    p.whole = !p.fix.purpose.repairs.iter().any(|a| missed.contains(a));
+                }
+                next.outcome = Some(outcome);
+                return Ok((next, proven));
+            }
+            next.outcome = Some(outcome);
+        }
+        Err("it takes too many edits".to_owned())
+    }
+
+    // Edits the files and judges them anew.
+    fn edited(
+        &self,
+        old: &Outcome,
+        edited: &mut Edited,
+        contents: &mut BTreeMap<String, Vec<u8>>,
+        findings: &[Finding],
+    ) -> Result<(Edits, Outcome), String> {
+        let undeclared = |f: &Finding| f.fix.as_ref()?.purpose.undeclared.first().cloned();
+        if let Some(peer) = findings.iter().find_map(undeclared) {
+            return Err(format!("the addresses of {peer} are not declared: it would be open to anybody"));
+        }
+        // Who is locked out by a repair should have asked for it.
+        let closes = |f: &&Finding| f.fix.as_ref().is_some_and(|x| !x.purpose.closes.is_empty());
+        if self.options.select.is_empty()
+            && let Some(f) = findings.iter().find(closes)
+        {
+            return Err(format!("it stops packets that pass today: choose it with `--select {}`", f.rule));
+        }
+        let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_ref()?)));
+        let mut edits = Edits::new();
+        for path in fixes().map(|(_, x)| x.path.as_str()).collect::<BTreeSet<_>>() {
+            let sources = &old.report.sources;
+            let file =
+                sources.iter().find(|s| s.path == path).ok_or_else(|| format!("{path} was not read"))?;
+            let broken = |p: &&Problem| p.level == Severity::Error && p.location.path == path;
+            if let Some(p) = old.report.problems.iter().find(broken) {
+                return Err(format!("{path} is malformed at line {}: mend that first", p.location.line));
+            }
+            let edit = edit::apply(file, fixes().filter(|(_, x)| x.path == path))?;
+            edited.set(Path::new(path), edit.bytes.clone()).map_err(|e| format!("{path}: {e}"))?;
+            contents.insert(path.to_owned(), edit.bytes.clone());
+            edits.insert(path.to_owned(), edit);
+        }
+        let mut options = self.all.clone();
+        options.read.edited = Arc::new(edited.clone());
+        Ok((edits, run(&options)))
+    }
+}
+
+// Whether the firewalls are the same but for what the fixes are for; what each of them changes.
+fn unchanged(
+    old: &Outcome,
+    new: &Outcome,
+    edits: &Edits,
+    findings: &[Finding],
+) -> Result<Vec<Change>, String> {
+    let none = Purpose::default();
+    let purposes: Vec<&Purpose> =
+        findings.iter().map(|f| f.fix.as_ref().map_or(&none, |x| &x.purpose)).collect();
+    let same = |(a, b): (&Firewall, &Firewall)| {
+        a.path() == b.path() && a.dialect == b.dialect && a.files.len() == b.files.len()
+    };
+    if old.firewalls.len() != new.firewalls.len() || !old.firewalls.iter().zip(&new.firewalls).all(same) {
+        return Err("the files would be read as other firewalls".to_owned());
+    }
+    let mut changes = Changes::new();
+    for (a, b) in old.firewalls.iter().zip(&new.firewalls) {
+        if a.files.iter().any(|f| edits.contains_key(&f.path)) {
+            structure::prove(a, b, edits, &purposes, &mut changes)?;
+        }
+    }
+    Ok((0..findings.len()).map(|i| changes.remove(&i).unwrap_or_default()).collect())
+}
+
+// What of a requirement is not met after its repair, and why.
+fn still_open(asked: &Asked, report: &Report) -> String {
+    let open = report.requirements.iter().find(|r| r.asked() == *asked && r.state != State::Met);
+    let Some(r) = open else { return format!("{} would not be asked any more", told(asked)) };
+    let because = match r.because.first() {
+        Some(b) if b.why.is_empty() => format!(": it depends on {}", b.text),
+        Some(b) => format!(": it depends on {} ({})", b.text, b.why),
+        None => String::new(),
+    };
+    match r.state {
+        State::Violated => format!("{} would still be violated", told(asked)),
+        state => format!("{} would be {} then{because}", told(asked), word(state)),
+    }
+}
+
+// Whether everything that was found is gone, and nothing is worse than before.
+fn settled(
+    before: &Outcome,
+    after: &Report,
+    standing: &Standing<'_>,
+    was: &Standing<'_>,
+    proven: &[Proven],
+) -> Result<(), String> {
+    for p in proven.iter().filter(|p| p.fix.purpose.repairs.is_empty()) {
+        let count = |list: &[Finding]| list.iter().filter(|f| alike(f, &p.finding)).count();
+        let mended = proven.iter().filter(|q| alike(&q.finding, &p.finding)).count();
+        if count(&after.findings) + mended > count(&before.report.findings) {
+            return Err(format!("{} would still be found", p.finding.rule));
+        }
+    }
+    match standing.worse_than(was) {
+        Some(worse) => Err(worse),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,214 @@
+//! What an edit does to a firewall as a whole: both models are walked side by side.
+//!
+//! A rule that does not apply has no effect. So if the edited firewall is the old one with some rules more, every packet that meets none of
+//! these keeps its verdict; and a rule that does nothing but accept lets through no packet but those that it meets. If a rule is missing that
+//! stands further up in the same chain too, and ends the way there of each packet that meets it, no packet comes to the missing one at all;
+//! and if another rule is missing that did nothing but accept, no packet can be stopped by that but those that it met.
+//! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
+
+use super::edit::Edit;
+use crate::evidence::near::few;
+use crate::evidence::scope::{View, boxes};
+use crate::finding::Purpose;
+use crate::lint::general::duplicate;
+use crate::model::same::Sides;
+use crate::model::{Action, BaseChain, ChainId, Firewall, Rule, TranslatedEnd};
+use crate::packet::Region;
+use crate::source::Origin;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+
+/// Edits by the names of their files.
+pub(super) type Edits = BTreeMap<String, Edit>;
+
+/// What one fix changes, as far as firewalls show it: in words, each once.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// What passes that did not.
+    pub opens: Vec<String>,
+    /// What does not pass any more.
+    pub closes: Vec<String>,
+}
+
+/// Changes by the numbers of their fixes.
+pub(super) type Changes = BTreeMap<usize, Change>;
+
+/// Shows that the new firewall is the old one but for the edits, and that these do no more than the fixes are for.
+///
+/// # Errors
+/// What else changes, in words.
+pub(super) fn prove(
+    old: &Firewall,
+    new: &Firewall,
+    edits: &Edits,
+    purposes: &[&Purpose],
+    changes: &mut Changes,
+) -> Result<(), String> {
+    let (partner, work) = (FxHashMap::default(), Vec::new());
+    let same = Sides::new(old, new);
+    let mut walk = Walk { old, new, same, edits, partner, work, added: Vec::new(), removed: Vec::new() };
+    walk.surroundings()?;
+    while let Some((a, b)) = walk.work.pop() {
+        walk.chain(a, b)?;
+    }
+    let lead = new.hooks();
+    let view = |chain: &ChainId| View::of(&lead[chain.index()]);
+    for (chain, rule, fixes) in &walk.added {
+        let opens: Vec<Region> = fixes.iter().flat_map(|f| &purposes[*f].opens).cloned().collect();
+        for text in within(&view(chain), new, rule, &opens, "it would also let through")? {
+            for fix in fixes {
+                note(&mut changes.entry(*fix).or_default().opens, &text);
+            }
+        }
+    }
+    // Jumps are the same in both, so the hooks are.
+    for (chain, rule, fix) in &walk.removed {
+        for text in within(&view(chain), old, rule, &purposes[*fix].closes, "it would also stop")? {
+            note(&mut changes.entry(*fix).or_default().closes, &text);
+        }
+    }
+    Ok(())
+}
+
+fn note(texts: &mut Vec<String>, text: &str) {
+    if !texts.iter().any(|t| t == text) {
+        texts.push(text.to_owned());
+    }
+}
+
+// The packets that a rule can meet, in words, if they are among those of a purpose.
+fn within(
+    view: &View,
+    f: &Firewall,
+    rule: &Rule,
+    purpose: &[Region],
+    else_: &str,
+) -> Result<Vec<String>, String> {
+    let regions = boxes(f, rule);
+    let beyond: Vec<String> =
+        regions.iter().flat_map(|r| view.beyond(r, purpose)).map(|r| view.words(&r)).collect();
+    if beyond.is_empty() {
+        // Rules see where a packet goes, not where it was sent to.
+        let moved = f.translations.iter().any(|t| t.end == TranslatedEnd::Destination && !t.identity);
+        let after = if moved { " (as it is after translation)" } else { "" };
+        return Ok(regions.iter().map(|r| format!("{}{after}", view.words(r))).collect());
+    }
+    Err(format!("{else_} {}", few(&beyond)))
+}
+
+struct Walk<'a> {
+    old: &'a Firewall,
+    new: &'a Firewall,
+    same: Sides<'a>,
+    edits: &'a Edits,
+    // The chain of the new firewall that stands for one of the old.
+    partner: FxHashMap<ChainId, ChainId>,
+    work: Vec<(ChainId, ChainId)>,
+    // Rules that are new, with their chain and the fixes that brought them.
+    added: Vec<(ChainId, Rule, Vec<usize>)>,
+    // Rules that are gone and may have decided, with the chain of the new firewall and the fix that took them.
+    removed: Vec<(ChainId, Rule, usize)>,
+}
+
+impl Walk<'_> {
+    // Everything but the rules.
+    fn surroundings(&mut self) -> Result<(), String> {
+        let (a, b) = (self.old, self.new);
+        let names = |f: &Firewall| -> Vec<_> {
+            f.interfaces.iter().map(|i| (i.name.clone(), i.addresses.clone(), i.networks.clone())).collect()
+        };
+        let same = a.families == b.families
+            && a.local == b.local
+            && names(a) == names(b)
+            && a.labels == b.labels
+            && a.carriers == b.carriers
+            && a.points == b.points
+            && a.base_chains.len() == b.base_chains.len();
+        if !same {
+            return Err("the file would describe another box".to_owned());
+        }
+        for (x, y) in a.base_chains.iter().zip(&b.base_chains) {
+            if !self.same_base(x, y) || !self.pair(x.chain, y.chain) {
+                return Err(format!("base chain {} would change", a.chain(x.chain).name));
+            }
+        }
+        Ok(())
+    }
+
+    fn same_base(&self, x: &BaseChain, y: &BaseChain) -> bool {
+        self.same.policy(x.policy, y.policy)
+            && (x.hook, x.priority, x.kind, &x.families) == (y.hook, y.priority, y.kind, &y.families)
+    }
+
+    fn pair(&mut self, a: ChainId, b: ChainId) -> bool {
+        if let Some(known) = self.partner.get(&a) {
+            return *known == b;
+        }
+        self.partner.insert(a, b);
+        self.work.push((a, b));
+        true
+    }
+
+    fn chain(&mut self, a: ChainId, b: ChainId) -> Result<(), String> {
+        let (old, new) = (&self.old.chain(a).rules, &self.new.chain(b).rules);
+        let (mut i, mut j) = (0, 0);
+        loop {
+            let (was, is) = (old.get(i), new.get(j));
+            let taken = was.and_then(|r| self.edit(self.old, r.origin)?.taken(r.origin));
+            let brought =
+                is.and_then(|r| self.edit(self.new, r.origin)?.brought(r.origin).map(<[usize]>::to_vec));
+            match (was, is, brought, taken) {
+                (None, None, ..) => return Ok(()),
+                // Lines that were written anew and say the same, or lines that nobody touched.
+                (Some(x), Some(y), b, t) if t.is_some() == b.is_some() && self.same_rule(x, y) => {
+                    (i, j) = (i + 1, j + 1);
+                }
+                (_, Some(y), Some(fixes), _) => {
+                    if !accepts(self.new, y) {
+                        return Err("what is added does more than accept".to_owned());
+                    }
+                    self.added.push((b, *y, fixes));
+                    j += 1;
+                }
+                (Some(x), _, _, Some(fix)) => {
+                    if !self.superfluous(a, i) {
+                        if !accepts(self.old, x) {
+                            return Err("what is taken away may decide about packets".to_owned());
+                        }
+                        self.removed.push((b, *x, fix));
+                    }
+                    i += 1;
+                }
+                _ => return Err(format!("other rules of chain {} would change", self.old.chain(a).name)),
+            }
+        }
+    }
+
+    fn edit(&self, f: &Firewall, at: Origin) -> Option<&Edit> {
+        self.edits.get(&f.files.get(at.file as usize)?.path)
+    }
+
+    // Whether a rule stands further up too, and stays there.
+    fn superfluous(&self, chain: ChainId, at: usize) -> bool {
+        let rules = &self.old.chain(chain).rules;
+        let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
+        rules[..at].iter().any(|r| duplicate::decides_for(self.old, r, &rules[at]) && stays(r))
+    }
+
+    fn same_rule(&mut self, a: &Rule, b: &Rule) -> bool {
+        let action = match (a.action, b.action) {
+            (Action::Jump(x), Action::Jump(y)) | (Action::Goto(x), Action::Goto(y)) => self.pair(x, y),
+            (Action::Unknown(x), Action::Unknown(y)) => self.same.condition(x, y),
+            (Action::Translate(x), Action::Translate(y)) => {
+                self.old.translations[x.index()] == self.new.translations[y.index()]
+            }
+            (x, y) => x == y,
+        };
+        action && self.same.terms(a.terms, b.terms) && self.same.effects(a, b)
+    }
+}
+
+// Does nothing but accept.
+fn accepts(f: &Firewall, rule: &Rule) -> bool {
+    rule.action == Action::Accept && f.effects(rule).is_empty()
+}

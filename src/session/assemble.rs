@@ -1,0 +1,84 @@
+//! The report of a run, put together.
+
+use super::Options;
+use super::load::Loaded;
+use super::members::members;
+use super::open::Opened;
+use super::triaged::Triaged;
+use crate::catalogue::Catalogue;
+use crate::finding::{CatalogueId, Input, Report, RuleDoc, Summary, Tool};
+use crate::lint::registry;
+use crate::model::Firewall;
+use crate::source::digest::Digest;
+use crate::triage::waiver;
+use std::collections::BTreeSet;
+
+/// The report.
+pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Triaged) -> Report {
+    let catalogue = &opened.catalogue;
+    let mut problems: Vec<_> =
+        opened.problems.iter().chain(&loaded.problems).cloned().chain(triaged.problems).collect();
+    problems.sort_by(|a, b| a.location.cmp(&b.location).then_with(|| a.message.cmp(&b.message)));
+    problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
+    Report {
+        schema: 1,
+        tool: Tool { name: "havenlint".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        catalogue: CatalogueId {
+            id: catalogue.id.clone(),
+            version: catalogue.version.clone(),
+            sha256: catalogue.sha256.clone(),
+        },
+        phase: opened.deployment.phase.clone(),
+        assumptions: assumptions(options),
+        inputs: inputs(loaded.firewalls()),
+        summary: Summary::of(&triaged.requirements, &triaged.findings),
+        requirements: triaged.requirements,
+        findings: triaged.findings,
+        waived: triaged.waived,
+        problems,
+        members: if opened.deployed { members(&opened.deployment) } else { Vec::new() },
+        sources: triaged.sources,
+        rules: all_rules(catalogue),
+    }
+}
+
+fn assumptions(options: &Options) -> Vec<String> {
+    let mut out = vec![if options.throttled { "throttled" } else { "not-throttled" }.to_owned()];
+    if options.read.complete {
+        out.push("complete".to_owned());
+    }
+    out
+}
+
+/// Documentation of every rule: the catalogue's requirements, then the checks.
+pub fn all_rules(catalogue: &Catalogue) -> Vec<RuleDoc> {
+    let mut out = catalogue.docs();
+    out.extend(registry::CHECKS.iter().map(|c| c.doc()));
+    out.extend(waiver::docs());
+    out
+}
+
+fn inputs<'a>(firewalls: impl Iterator<Item = &'a Firewall>) -> Vec<Input> {
+    let mut seen = BTreeSet::new();
+    let mut out: Vec<Input> = Vec::new();
+    for f in firewalls {
+        for (i, s) in f.files.iter().enumerate() {
+            if !seen.insert(&s.path) {
+                continue;
+            }
+            out.push(Input {
+                path: s.path.clone(),
+                dialect: f.dialect.to_owned(),
+                sha256: Digest::of(s),
+                rules: if i == 0 {
+                    f.ledger.exact + f.ledger.approximated + f.ledger.not_understood
+                } else {
+                    0
+                },
+                ledger: if i == 0 { f.ledger } else { Default::default() },
+            });
+        }
+    }
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    out
+}

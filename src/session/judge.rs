@@ -1,0 +1,148 @@
+//! What is judged, and what came of it: every requirement at every point of its path, every check at every firewall.
+
+use super::Options;
+use super::load::{Loaded, Part};
+use super::open::Opened;
+use crate::analysis::Environment;
+use crate::catalogue::resolve::{ResolvedFlow, resolve};
+use crate::compliance::explanation;
+use crate::compliance::path::{EnforcementPoint, EnforcementPoints, environment};
+use crate::compliance::requirement::rows;
+use crate::compliance::row::Row;
+use crate::finding::{Finding, Requirement};
+use crate::lint::registry;
+use crate::model::Firewall;
+use rayon::prelude::*;
+
+/// A deployment to judge: its flows, and the enforcement points that they pass.
+type World<'a> = (Vec<ResolvedFlow>, EnforcementPoints<'a>);
+
+/// What is checked.
+pub struct Checked<'a> {
+    /// Each deployment with its enforcement points. Without a deployment file each firewall is a deployment of its own, alone.
+    pub worlds: Vec<World<'a>>,
+    /// The points of the deployment file, where its requirements are not checked.
+    idle: EnforcementPoints<'a>,
+    /// Why no requirement is checked; `None` = they are, or an error says why not.
+    pub not_checked: Option<String>,
+}
+
+impl<'a> Checked<'a> {
+    /// What the catalogue requires of the firewalls that were read.
+    pub fn of(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Self {
+        let mut this = Self { worlds: Vec::new(), idle: EnforcementPoints::default(), not_checked: None };
+        if opened.deployed {
+            let points = points(options, opened, loaded);
+            match opened.sound {
+                true => this.worlds.push((resolve(&opened.catalogue, &opened.deployment), points)),
+                false => this.idle = points,
+            }
+        } else if options.role.is_none() {
+            this.not_checked = Some("no deployment file and no --role: no requirements checked".to_owned());
+        } else if opened.sound && !opened.deployment.nodes.is_empty() {
+            this.worlds.extend(loaded.firewalls().map(|f| alone(options, opened, f)));
+        }
+        this
+    }
+
+    // The points of the deployment file.
+    fn deployed(&self) -> &EnforcementPoints<'a> {
+        self.worlds.first().map_or(&self.idle, |w| &w.1)
+    }
+}
+
+// Every node and gateway of the deployment file, with its firewalls.
+fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> EnforcementPoints<'a> {
+    let deployment = &opened.deployment;
+    let mut points = EnforcementPoints::default();
+    for (n, declared) in deployment.nodes.iter().enumerate() {
+        let environment = environment(deployment, n, options.throttled);
+        let mut node = EnforcementPoint::new(&declared.name, &loaded.of_part(Part::Node(n)), environment);
+        node.site = declared.site;
+        node.interfaces = declared.interfaces.keys().cloned().collect();
+        points.nodes.push(node);
+    }
+    for (i, g) in deployment.gateways.iter().enumerate() {
+        let environment = Environment { throttled: options.throttled, ..Environment::default() };
+        points.gateways.push(EnforcementPoint::gateway(g, &loaded.of_part(Part::Gateway(i)), environment));
+    }
+    points
+}
+
+// One firewall that nothing but the options describes.
+fn alone<'a>(options: &Options, opened: &Opened, firewall: &'a Firewall) -> World<'a> {
+    let mut deployment = opened.deployment.clone();
+    for n in &mut deployment.nodes {
+        n.name = firewall.path().to_owned();
+    }
+    let mut environment = environment(&deployment, 0, options.throttled);
+    environment.local = options.local.clone().or(environment.local);
+    let nodes = vec![EnforcementPoint::new(firewall.path(), &[firewall], environment)];
+    (resolve(&opened.catalogue, &deployment), EnforcementPoints { nodes, gateways: Vec::new() })
+}
+
+/// What came of it.
+pub struct Judged {
+    /// The requirements, as the report has them.
+    pub requirements: Vec<Requirement>,
+    /// The findings of requirements and of checks.
+    pub findings: Vec<Finding>,
+}
+
+impl Judged {
+    /// Judges.
+    pub fn of(options: &Options, opened: &Opened, loaded: &Loaded, checked: &Checked<'_>) -> Self {
+        let catalogue = &opened.catalogue;
+        let rows: Vec<Row<'_>> = checked
+            .worlds
+            .par_iter()
+            .flat_map(|(flows, points)| {
+                flows.par_iter().flat_map(|f| rows(catalogue, std::slice::from_ref(f), points))
+            })
+            .collect();
+        let mut findings = explanation::findings(catalogue, &rows);
+        findings.extend(hygiene(options, opened, loaded, checked.deployed()));
+        for (flows, points) in &checked.worlds {
+            registry::run_deployed(&registry::Deployed { catalogue, flows, points }, &mut findings);
+        }
+        Self { requirements: rows.iter().map(Row::to_report).collect(), findings }
+    }
+}
+
+fn hygiene(
+    options: &Options,
+    opened: &Opened,
+    loaded: &Loaded,
+    points: &EnforcementPoints<'_>,
+) -> Vec<Finding> {
+    let known =
+        &Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
+    let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
+    let deployed = opened.deployed;
+    let subjects: Vec<(String, &Environment, Vec<&Firewall>, &Firewall)> = loaded
+        .groups
+        .iter()
+        .flat_map(|(part, loaded)| {
+            let own: Vec<&Firewall> = loaded.firewalls.iter().collect();
+            loaded.firewalls.iter().map(move |f| {
+                let b = match part {
+                    Some(Part::Node(n)) => points.nodes.get(*n),
+                    Some(Part::Gateway(g)) => points.gateways.get(*g),
+                    None => None,
+                };
+                let name = b.map_or_else(|| f.path().to_owned(), |b| b.name.clone());
+                // Without a deployment nothing tells which files are of one box: all of the run are taken to be.
+                let beside = if b.is_none() && !deployed { all.to_vec() } else { own.clone() };
+                (name, b.map_or(known, |b| &b.environment), beside, f)
+            })
+        })
+        .collect();
+    subjects
+        .par_iter()
+        .flat_map(|(name, environment, beside, firewall)| {
+            let mut out = Vec::new();
+            registry::run(&registry::Subject::new(firewall, beside, environment, name), &mut out);
+            out
+        })
+        .collect()
+}

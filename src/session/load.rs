@@ -1,0 +1,161 @@
+//! The firewall files of a run, read: those of each node and gateway, and those that belong to none.
+
+use super::open::Opened;
+use super::{Options, problems_of, trouble};
+use crate::deployment::Deployment;
+use crate::dialect::ReadOptions;
+use crate::dialect::load::{self, load, load_stream};
+use crate::finding::{Problem, Severity};
+use crate::model::Firewall;
+use crate::source::SourceFile;
+use crate::source::discover::shown;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use walkdir::WalkDir;
+
+/// The member of the deployment that files belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A node, by its number.
+    Node(usize),
+    /// A gateway, by its number.
+    Gateway(usize),
+}
+
+/// What was read.
+pub struct Loaded {
+    /// The files of each member that has some; last those that belong to none.
+    pub groups: Vec<(Option<Part>, load::Loaded)>,
+    /// What could not be read, and what is wrong in what was.
+    pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Reads the files that the deployment and the options name.
+    pub fn of(options: &Options, opened: &Opened) -> Self {
+        let deployment = &opened.deployment;
+        let mut problems = Vec::new();
+        let mut read = options.read.clone();
+        read.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
+        let planned = match &deployment.file {
+            Some(file) if opened.deployed => plan(deployment, file, &mut problems),
+            _ => Vec::new(),
+        };
+        let mut groups: Vec<(Option<Part>, load::Loaded)> = planned
+            .par_iter()
+            .map(|p| (Some(p.part), load(&p.files, &p.options(deployment, &read), None)))
+            .collect();
+        groups.push((None, loose(options, opened.deployed, &planned, &read)));
+        for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
+            problems.push(trouble(&u.path, u.message.clone(), &u.help));
+        }
+        let this = Self { groups, problems };
+        let told = this.firewalls().flat_map(|f| problems_of(&f.diagnostics, &f.files)).collect::<Vec<_>>();
+        Self { problems: this.problems.into_iter().chain(told).collect(), groups: this.groups }
+    }
+
+    /// All firewalls, in an order that depends on nothing but their files' names and the deployment.
+    pub fn firewalls(&self) -> impl Iterator<Item = &Firewall> {
+        self.groups.iter().flat_map(|(_, l)| &l.firewalls)
+    }
+
+    /// The firewalls of a member of the deployment.
+    pub fn of_part(&self, part: Part) -> Vec<&Firewall> {
+        self.groups.iter().filter(|(p, _)| *p == Some(part)).flat_map(|(_, l)| &l.firewalls).collect()
+    }
+
+    /// The firewalls, for who wants to keep them.
+    pub fn into_firewalls(self) -> Vec<Firewall> {
+        self.groups.into_iter().flat_map(|(_, l)| l.firewalls).collect()
+    }
+}
+
+// A member of the deployment and its files.
+struct Planned {
+    files: Vec<PathBuf>,
+    part: Part,
+}
+
+impl Planned {
+    // How its files are read: with what the deployment says about the member.
+    fn options(&self, deployment: &Deployment, all: &ReadOptions) -> ReadOptions {
+        let labels = match self.part {
+            Part::Node(n) => deployment.nodes[n].security_groups.clone(),
+            Part::Gateway(_) => Vec::new(),
+        };
+        ReadOptions { labels, ..all.clone() }
+    }
+}
+
+fn plan(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Vec<Planned> {
+    let folder = &deployment.folder;
+    let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.firewall));
+    let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.firewall));
+    let mut out = Vec::new();
+    for (part, patterns) in nodes.chain(gateways) {
+        let mut files = BTreeSet::new();
+        for p in patterns {
+            let found = expand(folder, &p.text);
+            if found.is_empty() {
+                let location = source.locate(p.origin.start as usize, p.origin.end as usize);
+                problems.push(Problem {
+                    level: Severity::Error,
+                    message: format!("no file matches `{}`", p.text),
+                    help: format!("paths are relative to {}", shown(&folder.join("."))),
+                    location,
+                });
+            }
+            files.extend(found);
+        }
+        if !files.is_empty() {
+            out.push(Planned { files: files.into_iter().collect(), part });
+        }
+    }
+    out
+}
+
+fn expand(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[', '{']) {
+        let path = folder.join(pattern);
+        return if path.is_file() { vec![path] } else { Vec::new() };
+    }
+    let Ok(glob) = globset::GlobBuilder::new(pattern).literal_separator(true).build() else {
+        return Vec::new();
+    };
+    let matcher = glob.compile_matcher();
+    // Walk only from the part of the pattern that is a plain path.
+    let fixed: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
+        .collect();
+    WalkDir::new(folder.join(fixed))
+        .sort_by_file_name()
+        .into_iter()
+        .flatten()
+        .filter(|e| e.file_type().is_file())
+        .filter(|e| e.path().strip_prefix(folder).is_ok_and(|p| matcher.is_match(p)))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+// Files that are given or walked and belong to no node.
+fn loose(options: &Options, deployed: bool, planned: &[Planned], read_options: &ReadOptions) -> load::Loaded {
+    if options.paths.iter().any(|p| p.as_os_str() == "-") {
+        return load_stream(&mut std::io::stdin().lock(), read_options, options.forced);
+    }
+    let here = [PathBuf::from(".")];
+    let paths: &[PathBuf] = match (options.paths.is_empty(), deployed) {
+        (false, _) => &options.paths,
+        (true, true) => return load::Loaded::default(),
+        (true, false) => &here,
+    };
+    let mut loaded = load(paths, read_options, options.forced);
+    let taken: BTreeSet<PathBuf> =
+        planned.iter().flat_map(|p| &p.files).filter_map(|f| f.canonicalize().ok()).collect();
+    loaded.firewalls.retain(|f| {
+        !f.files.iter().any(|s| Path::new(&s.path).canonicalize().is_ok_and(|p| taken.contains(&p)))
+    });
+    loaded
+}

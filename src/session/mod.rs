@@ -1,0 +1,120 @@
+//! A run as a pipeline: what is asked for is opened, files are read, judged, and the findings triaged into a report.
+//!
+//! ```text
+//! open ──────▶ load ─────▶ judge ───────▶ triage ────────▶ assemble
+//! catalogue,   firewalls   requirements,  selection,       the report
+//! deployment   of points   checks         waivers,
+//!                                         baseline
+//! ```
+
+mod assemble;
+mod judge;
+mod load;
+mod members;
+mod open;
+mod triaged;
+
+pub use assemble::all_rules;
+
+use crate::dialect::{Dialect, ReadOptions};
+use crate::finding::{Problem, Report, Severity};
+use crate::model::Firewall;
+use crate::packet::IntervalSet;
+use crate::source::{Diagnostic, Location, SourceFile, locate};
+use judge::{Checked, Judged};
+use load::Loaded;
+use open::Opened;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a run is asked to do.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Files and folders; `-` = standard input.
+    pub paths: Vec<PathBuf>,
+    /// Catalogue by name or path; `None` = the deployment's, or the default.
+    pub catalogue: Option<String>,
+    /// Role of the boxes whose files are given, where there is no deployment file.
+    pub role: Option<String>,
+    /// Phase.
+    pub phase: Option<String>,
+    /// Type of the site.
+    pub site_type: Option<String>,
+    /// Address sets by name: (`srn.service`, `10.1.0.0/24,10.2.0.0/24`).
+    pub sets: Vec<(String, String)>,
+    /// The deployment file.
+    pub config: Option<PathBuf>,
+    /// Do not look for a deployment file.
+    pub no_config: bool,
+    /// The baseline; `None` = look for one.
+    pub baseline: Option<PathBuf>,
+    /// Use no baseline.
+    pub no_baseline: bool,
+    /// Only these rules: ids or prefixes.
+    pub select: Vec<String>,
+    /// Not these rules.
+    pub ignore: Vec<String>,
+    /// Rate limits may be exceeded.
+    pub throttled: bool,
+    /// How files are read.
+    pub read: ReadOptions,
+    /// Read named files as this dialect.
+    pub forced: Option<&'static dyn Dialect>,
+    /// The box's own addresses, without a deployment file.
+    pub local: Option<IntervalSet>,
+    /// Today, for waivers.
+    pub today: Option<jiff::civil::Date>,
+}
+
+/// What came of a run.
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// Whether any firewall file was found.
+    pub found: bool,
+    /// Whether requirements were asked for at all; if not, why.
+    pub not_checked: Option<String>,
+    /// Where the baseline stands, or would.
+    pub baseline: PathBuf,
+    /// The firewalls that were judged, in an order that depends on nothing but their files' names and the deployment.
+    pub firewalls: Vec<Firewall>,
+}
+
+/// The default catalogue's name.
+pub const DEFAULT_CATALOGUE: &str = "safehaven-4";
+
+/// Name of the deployment file.
+pub const DEPLOYMENT_FILE: &str = "havenlint.toml";
+
+/// Runs.
+pub fn run(options: &Options) -> Outcome {
+    let opened = Opened::of(options);
+    let loaded = Loaded::of(options, &opened);
+    let (report, not_checked, baseline) = {
+        let checked = Checked::of(options, &opened, &loaded);
+        let judged = Judged::of(options, &opened, &loaded, &checked);
+        let triaged = triaged::triage(options, &opened, &loaded, judged);
+        let baseline = triaged.baseline.clone();
+        (assemble::report(options, &opened, &loaded, triaged), checked.not_checked, baseline)
+    };
+    let found = loaded.firewalls().next().is_some();
+    Outcome { report, found, not_checked, baseline, firewalls: loaded.into_firewalls() }
+}
+
+// What a reader said, as the report has it.
+fn problems_of(diagnostics: &[Diagnostic], files: &[Arc<SourceFile>]) -> Vec<Problem> {
+    diagnostics
+        .iter()
+        .map(|d| Problem {
+            level: d.severity,
+            message: d.message.clone(),
+            help: d.help.clone(),
+            location: locate(files, d.origin),
+        })
+        .collect()
+}
+
+// An error about a whole file, or about the command line.
+fn trouble(path: &str, message: String, help: &str) -> Problem {
+    Problem { level: Severity::Error, message, help: help.to_owned(), location: Location::top(path) }
+}

@@ -1,0 +1,126 @@
+//! What a run goes by: the catalogue, and the deployment of its file or of the options.
+
+use super::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE, Options, problems_of, trouble};
+use crate::catalogue::{self, Catalogue};
+use crate::deployment::{self, Deployment};
+use crate::finding::{Problem, Severity};
+use crate::lint::registry;
+use crate::source::SourceFile;
+use crate::source::discover::shown;
+use crate::triage::waiver;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a run goes by.
+pub struct Opened {
+    /// The catalogue.
+    pub catalogue: Catalogue,
+    /// The deployment: of its file, or made from the options.
+    pub deployment: Deployment,
+    /// Whether there is a deployment file.
+    pub deployed: bool,
+    /// Neither has errors: requirements can be judged.
+    pub sound: bool,
+    /// What is wrong with them.
+    pub problems: Vec<Problem>,
+}
+
+impl Opened {
+    /// Opens what the options name, or what is found where they name nothing.
+    pub fn of(options: &Options) -> Self {
+        let mut problems = Vec::new();
+        let draft = deployment_file(options, &mut problems);
+        let catalogue = open_catalogue(options, draft.as_ref());
+        let deployed = draft.is_some();
+        let mut deployment = match draft {
+            Some(d) => d.deployment(&vocabulary(&catalogue)),
+            None => {
+                deployment::from_options(&from(options), &vocabulary(&catalogue)).unwrap_or_else(|errors| {
+                    problems.extend(errors.into_iter().map(|e| trouble("(command line)", e, "")));
+                    Deployment::default()
+                })
+            }
+        };
+        override_phase(options, &catalogue, &mut deployment, &mut problems);
+        let files: Vec<_> = deployment.file.iter().cloned().collect();
+        problems.extend(problems_of(&deployment.diagnostics, &files));
+        problems.extend(problems_of(&catalogue.diagnostics, &catalogue.files));
+        let sound =
+            catalogue.is_sound() && deployment.diagnostics.iter().all(|d| d.severity != Severity::Error);
+        Self { catalogue, deployment, deployed, sound, problems }
+    }
+
+    /// The files that were opened for it.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<SourceFile>> {
+        self.deployment.file.iter().chain(&self.catalogue.files)
+    }
+}
+
+// The deployment file: named, or in a folder that is given, or in this folder or one above it.
+fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<deployment::Draft> {
+    if options.no_config || options.role.is_some() {
+        return None;
+    }
+    let path = match &options.config {
+        Some(p) => p.clone(),
+        None => {
+            let given = options.paths.iter().map(|p| p.join(DEPLOYMENT_FILE)).find(|p| p.is_file());
+            let above = || -> Option<PathBuf> {
+                let stdin = options.paths.iter().any(|p| p.as_os_str() == "-");
+                let start = match options.paths.first() {
+                    _ if stdin => return None,
+                    Some(p) => std::path::absolute(p).ok()?,
+                    None => std::env::current_dir().ok()?,
+                };
+                let here = std::env::current_dir().ok()?;
+                let found = start.ancestors().map(|a| a.join(DEPLOYMENT_FILE)).find(|p| p.is_file())?;
+                Some(found.strip_prefix(&here).map(Path::to_owned).unwrap_or(found))
+            };
+            given.or_else(above)?
+        }
+    };
+    match deployment::open(&path) {
+        Ok(draft) => Some(draft),
+        Err(e) => {
+            problems.push(trouble(&shown(&path), e, ""));
+            None
+        }
+    }
+}
+
+fn open_catalogue(options: &Options, draft: Option<&deployment::Draft>) -> Catalogue {
+    if let Some(c) = &options.catalogue {
+        return catalogue::open(c, Path::new(""));
+    }
+    match draft {
+        Some(d) => catalogue::open(d.catalogue().map_or(DEFAULT_CATALOGUE, |c| c.0), d.folder()),
+        None => catalogue::open(DEFAULT_CATALOGUE, Path::new("")),
+    }
+}
+
+fn vocabulary(catalogue: &Catalogue) -> deployment::Vocabulary {
+    let mut v = catalogue.vocabulary();
+    v.rules.extend(registry::CHECKS.iter().map(|c| c.id.to_owned()));
+    v.rules.extend(waiver::docs().into_iter().map(|d| d.id));
+    v
+}
+
+fn from(options: &Options) -> deployment::Options {
+    deployment::Options {
+        role: options.role.clone(),
+        phase: options.phase.clone(),
+        site_type: options.site_type.clone(),
+        sets: options.sets.clone(),
+        local: options.local.clone(),
+    }
+}
+
+fn override_phase(options: &Options, catalogue: &Catalogue, d: &mut Deployment, problems: &mut Vec<Problem>) {
+    let Some(phase) = &options.phase else { return };
+    if catalogue.phases.iter().any(|p| p.name == *phase) {
+        d.phase = phase.clone();
+    } else if d.file.is_some() {
+        let known: Vec<_> = catalogue.phases.iter().map(|p| p.name.as_str()).collect();
+        problems.push(trouble("", format!("--phase {phase}: the catalogue knows {}", known.join(", ")), ""));
+    }
+}
