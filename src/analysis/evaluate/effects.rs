@@ -69,21 +69,13 @@ impl Evaluator<'_> {
                 () => s.moved,
             };
         }
-        let changed = [address, port]
-            .into_iter()
-            .zip(&before)
-            .map(|(field, old)| differ(old, &s.values[field.index()]));
-        let changed = changed.fold(Some(false), |all, one| match (all, one) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        });
+        let ends = [address, port].into_iter().zip(&before);
+        let changed: Vec<_> = ends.map(|(field, old)| differ(old, &s.values[field.index()])).collect();
         let register = &mut s.registers[status as usize];
-        match changed {
-            Some(true) => *register = Some(1),
-            Some(false) => {}
-            None if *register == Some(1) => {}
-            None => *register = None,
+        if changed.contains(&Some(true)) {
+            *register = Some(1);
+        } else if changed.contains(&None) && *register != Some(1) {
+            *register = None;
         }
     }
 
