@@ -1,4 +1,4 @@
-# Sourced by .ci/run: the SARIF validator for tests/sarif_validator.rs. npm's package brings its own runtime; no .NET is needed.
+# Sourced by .ci/run: the SARIF validator for tests/reports/sarif_validator.rs. npm's package brings its own runtime; no .NET is needed.
 tools="${TMPDIR:-/tmp}/havenlint-ci-tools"
 export HAVENLINT_SARIF_MULTITOOL="$tools/node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool"
 if [ ! -e "$HAVENLINT_SARIF_MULTITOOL" ]; then

@@ -1,0 +1,14 @@
+//! AWS security groups: reading, semantics, checks, suggestions.
+
+mod bad_input;
+mod brute_force;
+mod common;
+mod deployed;
+mod deployment;
+mod fixtures;
+mod infrastructure;
+mod least_privilege;
+mod loading;
+mod real_client;
+mod semantics;
+mod suggest;

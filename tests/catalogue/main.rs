@@ -1,0 +1,3 @@
+//! Catalogues.
+
+mod built_in;

@@ -1,0 +1,5 @@
+//! The commands as people call them.
+
+mod commands;
+mod readme;
+mod trace_query;

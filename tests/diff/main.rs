@@ -1,0 +1,6 @@
+//! `havenlint diff`.
+
+mod edits;
+mod random;
+#[path = "../support/mod.rs"]
+mod support;

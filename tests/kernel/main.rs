@@ -1,0 +1,7 @@
+//! The running kernel as the judge.
+
+mod facts;
+mod iptables;
+mod nftables;
+#[path = "../support/mod.rs"]
+mod support;

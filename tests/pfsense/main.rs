@@ -1,0 +1,5 @@
+//! pfSense and OPNsense configurations: fixtures, facts, and a second evaluator of the rules as pf text.
+
+mod facts;
+mod fixtures;
+mod text;

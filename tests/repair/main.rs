@@ -1,0 +1,5 @@
+//! `havenlint fix`.
+
+mod proofs;
+#[path = "../support/mod.rs"]
+mod support;
