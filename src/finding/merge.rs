@@ -30,6 +30,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         all.findings.extend(r.findings);
         all.waived.extend(r.waived);
         all.problems.extend(r.problems);
+        all.unread.extend(r.unread);
     }
     all.inputs.sort_by(|a, b| {
         (&a.path, a.sha256.as_str(), &a.dialect).cmp(&(&b.path, b.sha256.as_str(), &b.dialect))
@@ -50,6 +51,10 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     all.waived.dedup_by(|a, b| same_finding(&a.finding, &b.finding));
     all.problems.sort_by(|a, b| (&a.location, &a.message).cmp(&(&b.location, &b.message)));
     all.problems.dedup_by(|a, b| (&a.location, &a.message) == (&b.location, &b.message));
+    // What one shard passed over and another read was read.
+    all.unread.retain(|u| all.inputs.iter().all(|i| i.path != u.path));
+    all.unread.sort();
+    all.unread.dedup();
     all.summary = Summary::of(&all.requirements, &all.findings);
     Ok(all)
 }

@@ -34,6 +34,9 @@ pub struct Report {
     pub waived: Vec<Waived>,
     /// Inputs that could not be read or are malformed (exit status 2); also as they stand in `inputs`.
     pub problems: Vec<Problem>,
+    /// Files that look like firewall configurations and were not read, in order of path: what they let through is not part of any verdict.
+    #[serde(default)]
+    pub unread: Vec<UnreadFile>,
     /// Counts.
     pub summary: Summary,
     /// The deployment's nodes, for a picture of it; empty without a deployment file. Not serialised.
@@ -106,6 +109,18 @@ pub struct Problem {
     pub help: String,
     /// Where.
     pub location: Location,
+}
+
+/// A file that looks like a firewall configuration and was not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnreadFile {
+    /// Its name.
+    pub path: String,
+    /// Why it was not read, as a phrase: `a pf.conf, which havenlint does not read`.
+    pub reason: String,
+    /// What to do about it, as a sentence without its full stop: `export config.xml and check that`; may be empty.
+    #[serde(default)]
+    pub help: String,
 }
 
 /// A node or gateway of the deployment.

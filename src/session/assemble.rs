@@ -36,6 +36,7 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
         findings: triaged.findings,
         waived: triaged.waived,
         problems,
+        unread: Vec::new(),
         members: if opened.deployed { members(&opened.deployment) } else { Vec::new() },
         sources: triaged.sources,
         rules: all_rules(catalogue),
