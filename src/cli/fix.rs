@@ -1,11 +1,12 @@
 //! `havenlint fix`: repairs that are proven.
 
 use super::check::Judged;
-use super::{print, say, status};
+use super::{print_exact, say, status};
 use crate::finding::{Finding, Fix as Edit, Severity};
 use crate::repair::{Proven, Repairs, repairs, store};
-use crate::report::patch;
+use crate::report::guard::{Spelling, guarded};
 use crate::report::text::{Ink, Paint, clean, count};
+use crate::report::{Style, patch};
 use crate::session::Options;
 use clap::Args;
 use std::io::{self, Write};
@@ -57,8 +58,8 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
         say("error: no firewall file found: name one, or a folder that holds some");
         return status::NOTHING;
     }
-    let paint = Paint { color: super::style(color, false).color };
-    let shown = print(|out| show(&found, !args.apply, paint, out));
+    let style = super::style(color, false);
+    let shown = print_exact(|out| show(&found, !args.apply, &style, out));
     let stored = if args.apply { store_all(&found) } else { status::CLEAN };
     conclude(&found, args.apply);
     let broken = problems(&found);
@@ -70,28 +71,36 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
 
 // Each file's repairs with their reasons, then what is not offered, then what is to be done elsewhere. All lines that belong to no diff are
 // passed over by `patch` and `git apply`.
-fn show(found: &Repairs, diffs: bool, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+fn show(found: &Repairs, diffs: bool, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let paint = Paint { color: style.color };
+    let text = |out: &mut dyn Write, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
+        guarded(out, Spelling::Text, style.color, write)
+    };
     for file in &found.files {
         for p in found.proven.iter().filter(|p| p.fix.path == file.old.path) {
-            heading(&p.finding, paint, out)?;
-            writeln!(out, "#   {}", effect(p))?;
+            text(out, &mut |out| {
+                heading(&p.finding, paint, out)?;
+                writeln!(out, "#   {}", effect(p))
+            })?;
         }
         if diffs {
-            patch::write(&file.old.path, file.old.bytes(), &file.new, paint.color, out)?;
+            patch::write(&file.old.path, file.old.bytes(), &file.new, style, out)?;
         }
     }
-    for r in &found.refused {
-        heading(&r.finding, paint, out)?;
-        writeln!(out, "#   not repaired: {}", clean(&r.why))?;
-    }
-    for (finding, fix) in &found.elsewhere {
-        heading(finding, paint, out)?;
-        writeln!(out, "#   not for this file, not proven: {}", clean(&fix.description))?;
-        for line in fix.text.lines() {
-            writeln!(out, "{}", paint.ink(Ink::Green, &clean(line)))?;
+    text(out, &mut |out| {
+        for r in &found.refused {
+            heading(&r.finding, paint, out)?;
+            writeln!(out, "#   not repaired: {}", clean(&r.why))?;
         }
-    }
-    Ok(())
+        for (finding, fix) in &found.elsewhere {
+            heading(finding, paint, out)?;
+            writeln!(out, "#   not for this file, not proven: {}", clean(&fix.description))?;
+            for line in fix.text.lines() {
+                writeln!(out, "{}", paint.ink(Ink::Green, &clean(line)))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn heading(f: &Finding, paint: Paint, out: &mut dyn Write) -> io::Result<()> {

@@ -10,17 +10,17 @@ mod init;
 mod merge;
 mod query;
 mod subject;
+mod terminal;
 mod trace;
 
 use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
 use crate::dialect::{Dialect, ReadOptions};
 use crate::packet::{IntervalSet, addr};
-use crate::report::Style;
 use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+pub(crate) use terminal::{print, print_exact, say, style};
 
 /// Exit statuses, the same for every command and format.
 pub mod status {
@@ -188,39 +188,4 @@ pub fn run(cli: &Cli) -> ExitCode {
             }
         }
     })
-}
-
-/// Says something on standard error.
-#[allow(clippy::print_stderr)]
-pub(crate) fn say(text: &str) {
-    eprintln!("{text}");
-}
-
-/// How to write to standard output, or to a file.
-pub(crate) fn style(color: clap::ColorChoice, to_file: bool) -> Style {
-    let terminal = !to_file && std::io::stdout().is_terminal();
-    Style {
-        color: match color {
-            clap::ColorChoice::Always => true,
-            clap::ColorChoice::Never => false,
-            clap::ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-        },
-        width: if terminal { terminal_width() } else { 0 },
-        ..Style::default()
-    }
-}
-
-/// Columns of the terminal, from `COLUMNS`; 100 if it is not set.
-fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
-}
-
-/// Writes to standard output; a closed pipe is no error.
-pub(crate) fn print(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> u8 {
-    use std::io::Write;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => status::TROUBLE,
-        _ => status::CLEAN,
-    }
 }

@@ -11,6 +11,7 @@ use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_prefix,
     interface_value, proto, shared_carriers,
 };
+use crate::report::json::write_document;
 use crate::report::text::{Ink, Paint, clean};
 use crate::source::Location;
 use clap::{Args, ColorChoice};
@@ -115,14 +116,12 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
         }
     };
     let paint = Paint { color: style(color, false).color };
-    let printed = print(|out| {
-        if args.format == "json" {
-            serde_json::to_writer_pretty(&mut *out, &told)?;
-            writeln!(out)
-        } else {
-            human(&told, paint, out)
-        }
-    });
+    let printed =
+        print(
+            |out| {
+                if args.format == "json" { write_document(&told, out) } else { human(&told, paint, out) }
+            },
+        );
     if !agreed {
         say(
             "internal error: a packet shown here was decided otherwise when it was replayed; please report this",

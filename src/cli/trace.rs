@@ -6,6 +6,7 @@ use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Reason;
 use crate::packet::{Field, Packet, interface_name, interface_value};
+use crate::report::json::write_line;
 use crate::report::text::{Ink, Paint, clean};
 use crate::source::{Location, RuleName};
 use clap::{Args, ColorChoice};
@@ -168,9 +169,9 @@ impl Run<'_> {
     fn one(&self, asked: &Asked) -> (String, bool) {
         let told = asked.clone().and_then(|p| self.told(p));
         match (told, self.json) {
-            (Ok((_, told)), true) => (format!("{}\n", serde_json::json!(told)), false),
+            (Ok((_, told)), true) => (line(&told), false),
             (Ok((packet, told)), false) => (self.human(&packet, &told), false),
-            (Err(e), true) => (format!("{}\n", serde_json::json!({ "error": e })), true),
+            (Err(e), true) => (line(&serde_json::json!({ "error": e })), true),
             (Err(e), false) => (format!("{}  {}\n", self.paint.ink(Ink::Red, "refused"), clean(&e)), true),
         }
     }
@@ -261,6 +262,14 @@ impl Run<'_> {
         }
         out
     }
+}
+
+// An answer as JSON on one line.
+fn line(answer: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write_line(answer, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn why(text: &str) -> String {

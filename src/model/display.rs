@@ -54,11 +54,7 @@ fn action(f: &Firewall, action: Action) -> String {
     match action {
         Action::Jump(c) => format!("jump {}", chain_name(f, c)),
         Action::Goto(c) => format!("goto {}", chain_name(f, c)),
-        Action::Translate(t) => {
-            let t = f.translations[t.index()];
-            let pool = t.one_of.map(|id| f.sets.get(id));
-            format!("{:?} {pool:?}", Translation { one_of: None, ..t })
-        }
+        Action::Translate(t) => format!("{:?}", f.translations[t.index()]),
         Action::Unknown(c) => format!("unknown {}", condition(f, c)),
         other => format!("{other:?}").to_lowercase(),
     }
@@ -67,7 +63,6 @@ fn action(f: &Firewall, action: Action) -> String {
 fn effect(f: &Firewall, effect: &Effect) -> String {
     match effect {
         Effect::Forget(r, c) => format!("forget {r:?} {}", condition(f, *c)),
-        Effect::Rewrite { field, to } => format!("rewrite {field:?} {:?}", f.sets.get(*to)),
         other => format!("{other:?}"),
     }
 }
@@ -105,7 +100,6 @@ fn term(f: &Firewall, term: &Term) -> String {
             format!("{}{field:?} type {:#x}", not(negated), types.0)
         }
         Term::Label(l) => format!("label {}", f.labels[l.index()]),
-        Term::Original(field, id) => format!("original {field:?} {:?}", f.sets.get(*id)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One line for each finding: `path:line:col: level[ID]: message`, for editors and `grep`.
 
 use super::text::{clean, count};
-use super::{INPUT_RULE, Style};
+use super::{INPUT_RULE, Style, UNREAD, UNREAD_RULE, waived_by};
 use crate::finding::Report;
 use std::io::{self, Write};
 
@@ -17,9 +17,20 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
         let at = place(&l.path, l.line, l.column);
         writeln!(out, "{at}{}[{}]: {}", f.level.name(), clean(&f.rule), clean(&f.message))?;
     }
+    for u in &report.unread {
+        let at = place(&u.path, 1, 1);
+        let help = if u.help.is_empty() { String::new() } else { format!("; {}", clean(&u.help)) };
+        writeln!(out, "{at}warning[{UNREAD_RULE}]: {UNREAD}: {}{help}", clean(&u.reason))?;
+    }
+    for w in &report.waived {
+        let f = &w.finding;
+        let at = place(&f.location.path, f.location.line, f.location.column);
+        let why = waived_by(w);
+        writeln!(out, "{at}waived[{}]: {} (waived: {})", clean(&f.rule), clean(&f.message), clean(&why))?;
+    }
     if style.statistics {
         for (rule, n) in super::by_rule(report) {
-            writeln!(out, "{rule}: {}", count(n, "finding"))?;
+            writeln!(out, "{}: {}", clean(rule), count(n, "finding"))?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Documentation of rules: for a terminal, and as a list.
 
-use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, pad, width, wrap};
-use super::{Style, json};
+use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, link, pad, width, wrap};
+use super::{Style, json, rule_url};
 use crate::finding::RuleDoc;
 use std::io::{self, Write};
 
@@ -10,7 +10,8 @@ pub fn write(rule: &RuleDoc, style: &Style, out: &mut dyn Write) -> io::Result<(
     let paint = Paint { color: style.color };
     let columns = columns(style);
     let ink = super::human::level_ink(rule.level);
-    writeln!(out, "{} {}", paint.ink(Ink::Bold, &clean(&rule.id)), clean(&rule.name))?;
+    let id = link(style.links, &rule_url(&rule.id), &clean(&rule.id));
+    writeln!(out, "{} {}", paint.ink(Ink::Bold, &id), clean(&rule.name))?;
     for line in wrap(&clean(&rule.summary), columns) {
         writeln!(out, "{line}")?;
     }
@@ -40,7 +41,10 @@ pub fn list(rules: &[RuleDoc], style: &Style, out: &mut dyn Write) -> io::Result
     let id = rules.iter().map(|r| width(&clean(&r.id))).max().unwrap_or(0);
     for r in rules {
         let level = paint.ink(super::human::level_ink(r.level), &pad(r.level.name(), 7));
-        let mut before = format!("{}  {level}  ", paint.ink(Ink::Bold, &pad(&clean(&r.id), id)));
+        let name = clean(&r.id);
+        let blanks = " ".repeat(id - width(&name));
+        let name = link(style.links, &rule_url(&r.id), &name);
+        let mut before = format!("{}{blanks}  {level}  ", paint.ink(Ink::Bold, &name));
         for line in wrap(&clean(&r.summary), columns(style).saturating_sub(id + 11).max(30)) {
             writeln!(out, "{before}{line}")?;
             before = " ".repeat(id + 11);

@@ -2,10 +2,12 @@
 //!
 //! `::error file=…,line=…,endLine=…,col=…,endColumn=…,title=…::message`. In the message `%`, CR and LF are written as `%25`, `%0D`
 //! and `%0A`, in properties `:` and `,` as `%3A` and `%2C`, too (GitHub's documentation of workflow commands, and its toolkit's
-//! `command.ts`). GitHub keeps the first ten errors, warnings and notices of a step, so the worst come first.
+//! `command.ts`). GitHub keeps the first ten errors, warnings and notices of a step, so the worst come first, and what was not read or is
+//! waived takes one annotation each, however many there are.
 
-use super::text::clean;
-use super::{INPUT_RULE, Style};
+use super::guard::{Spelling, harmless};
+use super::text::{clean, count};
+use super::{INPUT_RULE, Style, UNREAD_RULE, unread_title, waived_by};
 use crate::finding::Report;
 use crate::source::{Location, Severity};
 use std::io::{self, Write};
@@ -36,11 +38,39 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
         }
         lines.push((f.level, command(f.level, &f.location, &f.rule, &text)));
     }
+    lines.extend(unread(report));
+    lines.extend(waived(report));
     lines.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     for (_, line) in lines {
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// One annotation about all files that were not read.
+fn unread(report: &Report) -> Option<(Severity, String)> {
+    let first = report.unread.first()?;
+    let mut text = unread_title(report.unread.len());
+    for u in &report.unread {
+        let help = if u.help.is_empty() { String::new() } else { format!("; {}", u.help) };
+        text += &format!("\n{}", clean(&format!("{}: {}{help}", u.path, u.reason)));
+    }
+    let level = Severity::Warning;
+    Some((level, command(level, &Location::top(&first.path), UNREAD_RULE, &text)))
+}
+
+/// One annotation about all findings that are waived.
+fn waived(report: &Report) -> Option<(Severity, String)> {
+    let first = report.waived.first()?;
+    let is = if report.waived.len() == 1 { "is" } else { "are" };
+    let mut text = format!("{} {is} waived", count(report.waived.len(), "finding"));
+    for w in &report.waived {
+        let (f, l) = (&w.finding, &w.finding.location);
+        let line = format!("{}:{}: {}: {} ({})", l.path, l.line, f.rule, f.message, waived_by(w));
+        text += &format!("\n{}", clean(&line));
+    }
+    let level = Severity::Note;
+    Some((level, command(level, &first.finding.location, "waived", &text)))
 }
 
 fn command(level: Severity, at: &Location, title: &str, message: &str) -> String {
@@ -62,11 +92,20 @@ fn command(level: Severity, at: &Location, title: &str, message: &str) -> String
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    shown(&encoded(text))
 }
 
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    shown(&encoded(text).replace(':', "%3A").replace(',', "%2C"))
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// What is one line by now, without what a terminal or a second command in it would be obeyed for.
+fn shown(line: &str) -> String {
+    harmless(line, Spelling::Text, false).into_owned()
 }
 
 #[cfg(test)]
@@ -76,7 +115,7 @@ mod tests {
     #[test]
     fn nothing_in_a_message_or_a_name_begins_a_command() {
         let at = Location {
-            path: "a,b:100%\n::error::x".into(),
+            path: "::a,b:100%\n::error::x\u{1b}##[y]".into(),
             line: 3,
             column: 1,
             end_line: 3,
@@ -86,7 +125,7 @@ mod tests {
         };
         assert_eq!(
             command(Severity::Note, &at, "HL-X", "50% of\r\n::stop-commands::x"),
-            "::notice file=a%2Cb%3A100%25%0A%3A%3Aerror%3A%3Ax,line=3,endLine=3,col=1,endColumn=9,title=HL-X::50%25 of%0D%0A::stop-commands::x"
+            "::notice file=%3A%3Aa%2Cb%3A100%25%0A%3A%3Aerror%3A%3Ax␛#♯[y],line=3,endLine=3,col=1,endColumn=9,title=HL-X::50%25 of%0D%0A::stop-commands::x"
         );
     }
 }

@@ -3,9 +3,9 @@
 
 use super::places::Sources;
 use super::snippet::{self, Mark};
-use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, pad, width, wrap};
-use super::{INPUT_RULE, Style, tables};
-use crate::finding::{Finding, Fix, Problem, Report};
+use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, link, pad, width, wrap};
+use super::{INPUT_RULE, Style, rule_url, tables, unread_title, waived_by};
+use crate::finding::{Finding, Fix, Problem, Report, UnreadFile, Waived};
 use crate::source::Severity;
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
@@ -20,8 +20,10 @@ const LISTED_PER_RULE: usize = 20;
 const MAX_RELATED: usize = 4;
 /// Steps of a packet's path that are shown.
 const MAX_STEPS: usize = 8;
-/// Malformed places that are shown in full.
+/// Parse errors that are shown in full.
 const FULL_PROBLEMS: usize = 20;
+/// Files that were not read, and waived findings, that are listed.
+const LISTED: usize = 20;
 
 /// Columns of the words before details, where none is longer.
 const WORDS: usize = 7;
@@ -29,11 +31,14 @@ const WORDS: usize = 7;
 /// Writes the report.
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let columns = if style.width == 0 { DEFAULT_WIDTH } else { style.width.clamp(40, 400) };
-    let page = Page { sources: Sources::of(report), paint: Paint { color: style.color }, columns };
+    let paint = Paint { color: style.color };
+    let page = Page { sources: Sources::of(report), paint, links: style.links, columns };
     page.problems(&report.problems, out)?;
     page.findings(&report.findings, out)?;
+    page.unread(&report.unread, out)?;
     if !style.quiet {
-        tables::write(report, page.paint, columns, out)?;
+        page.waived(&report.waived, out)?;
+        tables::write(report, paint, columns, out)?;
     }
     if style.statistics {
         page.statistics(report, out)?;
@@ -44,6 +49,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
 struct Page<'a> {
     sources: Sources<'a>,
     paint: Paint,
+    links: bool,
     columns: usize,
 }
 
@@ -137,7 +143,7 @@ impl Page<'_> {
         }
         self.path(f, column, out)?;
         if let Some(more) = f.related.len().checked_sub(MAX_RELATED).filter(|n| *n > 0) {
-            self.detail("see also", column, &count(more, "further place"), out)?;
+            self.detail("see also", column, &count(more, "more place"), out)?;
         }
         if let Some(fix) = &f.fix {
             self.fix(fix, column, out)?;
@@ -145,7 +151,7 @@ impl Page<'_> {
         writeln!(out)
     }
 
-    /// The way of the packet through chains, where it is more than one step.
+    /// The packet's path through chains, where it is more than one step.
     fn path(&self, f: &Finding, column: usize, out: &mut dyn Write) -> io::Result<()> {
         if f.path.len() < 2 {
             return Ok(());
@@ -177,7 +183,8 @@ impl Page<'_> {
         for (i, line) in wrap(&text, self.columns.saturating_sub(2)).iter().enumerate() {
             match line.strip_prefix(&head).filter(|_| i == 0) {
                 Some(rest) => {
-                    let head = self.paint.ink(level_ink(level), &head);
+                    let id = link(self.links, &rule_url(rule), &clean(rule));
+                    let head = self.paint.ink(level_ink(level), &format!("{}[{id}]", level.name()));
                     writeln!(out, "{head}{}", self.paint.ink(Ink::Bold, rest))?;
                 }
                 None => writeln!(out, "  {}", self.paint.ink(Ink::Bold, line))?,
@@ -205,13 +212,69 @@ impl Page<'_> {
         let head = format!("{}[{}]", first.level.name(), clean(&first.rule));
         writeln!(
             out,
-            "{}: {} of the kind{whence}",
+            "{}: {} of this kind{whence}",
             self.paint.ink(level_ink(first.level), &head),
             count(all, "more finding")
         )?;
         for f in rest {
             let place = self.paint.ink(Ink::Dim, &pad(&format!("line {}", f.location.line), 10));
             writeln!(out, "  {place}  {}", cut(&clean(&f.message), self.columns.saturating_sub(14)))?;
+        }
+        writeln!(out)
+    }
+
+    /// Files that look like firewalls and were not read. They stand with the findings, also where tables are not wanted.
+    fn unread(&self, files: &[UnreadFile], out: &mut dyn Write) -> io::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let title = self.paint.ink(Ink::Yellow, &unread_title(files.len()));
+        writeln!(out, "{title}")?;
+        for u in files.iter().take(LISTED) {
+            self.item(&u.path, &u.reason, out)?;
+            if !u.help.is_empty() {
+                self.indented(&u.help, out)?;
+            }
+        }
+        self.more(files.len(), "more file", out)
+    }
+
+    fn waived(&self, waived: &[Waived], out: &mut dyn Write) -> io::Result<()> {
+        if waived.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "{}", self.paint.ink(Ink::Bold, &count(waived.len(), "waived finding")))?;
+        for w in waived.iter().take(LISTED) {
+            let f = &w.finding;
+            let at = match f.location.path.as_str() {
+                "" => String::new(),
+                path => format!("{path}:{}: ", f.location.line),
+            };
+            self.item(&format!("{at}{}", f.rule), &f.message, out)?;
+            self.indented(&waived_by(w), out)?;
+        }
+        self.more(waived.len(), "more finding", out)
+    }
+
+    fn item(&self, name: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        let text = clean(&format!("{name}: {text}")).into_owned();
+        for (i, line) in wrap(&text, self.columns.saturating_sub(6)).iter().enumerate() {
+            writeln!(out, "{}{line}", if i == 0 { "  " } else { "      " })?;
+        }
+        Ok(())
+    }
+
+    fn indented(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        for line in wrap(&clean(text), self.columns.saturating_sub(6)) {
+            writeln!(out, "      {}", self.paint.ink(Ink::Dim, &line))?;
+        }
+        Ok(())
+    }
+
+    /// How many of a list were left out; then the list ends.
+    fn more(&self, all: usize, noun: &str, out: &mut dyn Write) -> io::Result<()> {
+        if all > LISTED {
+            writeln!(out, "  … and {}; --format concise lists all", count(all - LISTED, noun))?;
         }
         writeln!(out)
     }

@@ -1,10 +1,11 @@
 //! The machine-readable report: [`Report`] as it serialises, version 1 of the format.
 
 use super::Style;
+use super::guard::commands;
 use super::text::visible;
 use crate::finding::Report;
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::io::{self, Write};
 
 /// Writes the report as one indented JSON document.
@@ -12,16 +13,30 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
     write_document(report, out)
 }
 
-/// Writes any value as an indented JSON document that is safe to look at: a character that a terminal would obey, or that turns
-/// the direction of writing, is written as `\u…`, which means the same to programs.
-pub(super) fn write_document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let formatter = Escaping(PrettyFormatter::with_indent(b"  "));
-    value.serialize(&mut Serializer::with_formatter(&mut *out, formatter)).map_err(io::Error::from)?;
+/// Writes any value as an indented JSON document that is safe to look at: a character that a terminal would obey, that turns the direction
+/// of writing, or that makes a command of a line in a log, is written as `\u…`, which means the same to programs.
+///
+/// # Errors
+/// Whatever writing gives.
+pub fn write_document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    write_with(PrettyFormatter::with_indent(b"  "), value, out)
+}
+
+/// The same on one line.
+///
+/// # Errors
+/// Whatever writing gives.
+pub fn write_line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    write_with(CompactFormatter, value, out)
+}
+
+fn write_with(form: impl Formatter, value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Escaping(form))).map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
 
-/// serde_json's indented form with more escapes in strings.
-struct Escaping(PrettyFormatter<'static>);
+/// One of serde_json's forms with more escapes in strings.
+struct Escaping<F>(F);
 
 /// Hands a method on to the formatter inside.
 macro_rules! delegate {
@@ -32,7 +47,7 @@ macro_rules! delegate {
     )*};
 }
 
-impl Formatter for Escaping {
+impl<F: Formatter> Formatter for Escaping<F> {
     delegate!(
         begin_array(),
         end_array(),
@@ -41,13 +56,16 @@ impl Formatter for Escaping {
         begin_object(),
         end_object(),
         begin_object_key(first: bool),
+        end_object_key(),
         begin_object_value(),
         end_object_value(),
     );
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        let commands = commands(text);
         let mut plain = 0;
-        for (i, c) in text.char_indices().filter(|(_, c)| visible(*c) != *c) {
+        let unsafe_here = |(i, c): &(usize, char)| visible(*c) != *c || *c == '#' && commands.contains(i);
+        for (i, c) in text.char_indices().filter(unsafe_here) {
             out.write_all(&text.as_bytes()[plain..i])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(out, "\\u{unit:04x}")?;
@@ -64,11 +82,16 @@ mod tests {
 
     #[test]
     fn escapes_mean_the_same() {
-        let text = "a\x1b\u{9b}\u{202e}\u{e0041}\u{2028}\\\"\n ü 漢";
-        let mut out = vec![];
-        write_document(&text, &mut out).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        assert_eq!(out, "\"a\\u001b\\u009b\\u202e\\udb40\\udc41\\u2028\\\\\\\"\\n ü 漢\"\n");
-        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        let text = "a\x1b\u{9b}\u{202e}\u{e0041}\u{2028}\\\"\n ü 漢 # ::x ##[y]";
+        for on_one_line in [false, true] {
+            let mut out = vec![];
+            if on_one_line { write_line(&text, &mut out) } else { write_document(&text, &mut out) }.unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(
+                out,
+                "\"a\\u001b\\u009b\\u202e\\udb40\\udc41\\u2028\\\\\\\"\\n ü 漢 # ::x #\\u0023[y]\"\n"
+            );
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
     }
 }

@@ -1,181 +1,157 @@
 //! JUnit XML, for the test views of build servers: one suite for each node with a test case for each requirement, one suite for
-//! the hygiene checks, one for the inputs.
+//! the hygiene checks, one for the inputs. The quick-junit crate writes the XML and counts.
 //!
-//! Violated is a failure, undecided is an error (the outcome could not be told), what is not checked or does not apply is skipped:
-//! nothing but a met requirement shows as passed.
+//! Violated is a failure, undecided is an error (the outcome could not be told), what is not checked, does not apply, is waived or was not
+//! read is skipped: nothing but a met requirement, a note and a file without parse errors shows as passed.
 
 use super::matrix::{words, worse};
-use super::text::markup;
-use super::{INPUT_RULE, Style};
-use crate::finding::{Finding, Problem, Report, Requirement, State};
+use super::text::{clean, count};
+use super::{INPUT_RULE, Style, UNREAD_RULE, waived_by};
+use crate::finding::{Finding, Problem, Report, Requirement, State, UnreadFile, Waived};
 use crate::source::{Location, Severity};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Writes the report.
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let mut suites: Vec<Suite> = vec![];
-    let mut asked: BTreeMap<(&str, &str), Case<'_>> = BTreeMap::new();
+    let mut suites: Vec<TestSuite> = vec![];
+    let mut asked: BTreeMap<(&str, &str), Row<'_>> = BTreeMap::new();
     for r in &report.requirements {
         asked.entry((&r.subject, &r.id)).or_default().rows.push(r);
     }
-    let mut checks = Suite::named("checks");
+    let mut checks = TestSuite::new("checks");
     for f in &report.findings {
         match asked.get_mut(&(f.subject.as_str(), f.rule.as_str())) {
-            Some(case) => case.findings.push(f),
-            None => checks.finding(f),
+            Some(row) => row.findings.push(f),
+            None => drop(checks.add_test_case(check(f))),
         }
     }
-    for ((subject, id), case) in &asked {
-        if suites.last().is_none_or(|s| s.name != *subject) {
-            suites.push(Suite::named(subject));
+    checks.add_test_cases(report.waived.iter().map(waived));
+    for ((subject, id), row) in &asked {
+        let name = clean(subject);
+        if suites.last().is_none_or(|s| s.name.as_str() != name) {
+            suites.push(TestSuite::new(name));
         }
-        if let Some(suite) = suites.last_mut() {
-            suite.requirement(id, subject, case);
+        if let Some((suite, case)) = suites.last_mut().zip(requirement(id, subject, row)) {
+            suite.add_test_case(case);
         }
     }
+    suites.extend([checks, inputs(report)].into_iter().filter(|s| s.tests > 0));
+    let mut document = quick_junit::Report::new("havenlint");
+    // A day without a time is no time stamp of XML Schema.
+    document.timestamp = style.date.as_ref().and_then(|day| format!("{day}T00:00:00Z").parse().ok());
+    for s in &mut suites {
+        s.timestamp = document.timestamp;
+    }
+    document.add_test_suites(suites);
+    document.serialize(out).map_err(io::Error::other)
+}
+
+/// A requirement at a node: its points and flows, and its findings.
+#[derive(Default)]
+struct Row<'a> {
+    rows: Vec<&'a Requirement>,
+    findings: Vec<&'a Finding>,
+}
+
+/// The files: each is a case, which fails for each place that could not be read, and is skipped where nobody read it.
+fn inputs(report: &Report) -> TestSuite {
     let mut files: BTreeMap<&str, Vec<&Problem>> =
         report.inputs.iter().map(|i| (i.path.as_str(), vec![])).collect();
     for p in &report.problems {
         files.entry(&p.location.path).or_default().push(p);
     }
-    let mut inputs = Suite::named("inputs");
+    let mut suite = TestSuite::new("inputs");
     for (path, problems) in &files {
-        inputs.case(path, INPUT_RULE, problems.first().map(|p| &p.location));
-        for p in problems {
-            inputs.outcome("error", p.level.name(), &p.message, &place(&p.location));
-        }
-        inputs.end_case();
+        let status = problems.first().map_or_else(TestCaseStatus::success, |first| {
+            let more = match problems.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and {})", count(n, "more problem")),
+            };
+            let places = problems.iter().map(|p| format!("{}\n{}", p.message, place(&p.location)));
+            let text = places.collect::<Vec<_>>().join("\n");
+            failed(NonSuccessKind::Error, first.level.name(), &format!("{}{more}", first.message), &text)
+        });
+        suite.add_test_case(case(path, INPUT_RULE, problems.first().map(|p| &p.location), status));
     }
-    suites.extend([checks, inputs].into_iter().filter(|s| s.tests > 0));
-    let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    write!(
-        out,
-        r#"<testsuites name="havenlint" tests="{}" failures="{}" errors="{}" skipped="{}""#,
-        sum(|s| s.tests),
-        sum(|s| s.failures),
-        sum(|s| s.errors),
-        sum(|s| s.skipped)
-    )?;
-    writeln!(out, "{}>", timestamp(style))?;
-    for s in &suites {
-        writeln!(
-            out,
-            r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="{}"{}>"#,
-            markup(&s.name),
-            s.tests,
-            s.failures,
-            s.errors,
-            s.skipped,
-            timestamp(style)
-        )?;
-        out.write_all(s.cases.as_bytes())?;
-        writeln!(out, "  </testsuite>")?;
-    }
-    writeln!(out, "</testsuites>")
+    suite.add_test_cases(report.unread.iter().map(unread));
+    suite
 }
 
-fn timestamp(style: &Style) -> String {
-    style.date.as_ref().map_or(String::new(), |d| format!(r#" timestamp="{}""#, markup(d)))
+fn case(name: &str, class: &str, at: Option<&Location>, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(clean(name), status);
+    case.set_classname(clean(class));
+    if let Some(l) = at.filter(|l| !l.path.is_empty()) {
+        case.extra.insert("file".into(), clean(&l.path).into());
+        case.extra.insert("line".into(), l.line.to_string().into());
+    }
+    case
+}
+
+fn failed(kind: NonSuccessKind, ty: &str, message: &str, text: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(ty);
+    explained(status, message, text)
+}
+
+fn skipped(message: &str, text: &str) -> TestCaseStatus {
+    explained(TestCaseStatus::skipped(), message, text)
+}
+
+fn explained(mut status: TestCaseStatus, message: &str, text: &str) -> TestCaseStatus {
+    status.set_message(clean(message));
+    if !text.is_empty() {
+        status.set_description(text.lines().map(clean).collect::<Vec<_>>().join("\n"));
+    }
+    status
+}
+
+/// A requirement at a node, with what its findings say.
+fn requirement(id: &str, subject: &str, row: &Row<'_>) -> Option<TestCase> {
+    let Row { rows, findings } = row;
+    let state = rows.iter().map(|r| r.state).reduce(worse)?;
+    let at = findings.first().map(|f| &f.location);
+    let at = at.or_else(|| rows.iter().flat_map(|r| &r.decided_by).next());
+    let message = findings.first().map_or_else(|| words(state).to_owned(), |f| f.message.clone());
+    let mut text: Vec<String> = findings.iter().map(|f| finding_text(f)).collect();
+    if text.is_empty() {
+        let reasons = rows.iter().filter(|r| r.state == state).flat_map(|r| &r.because);
+        text.extend(reasons.map(|b| format!("depends on {}: {}\n{}", b.text, b.why, place(&b.location))));
+    }
+    let text = text.join("\n");
+    let status = match state {
+        State::Met => TestCaseStatus::success(),
+        State::Violated => failed(NonSuccessKind::Failure, words(state), &message, &text),
+        State::Undecided => failed(NonSuccessKind::Error, words(state), &message, &text),
+        State::NotChecked | State::NotApplicable => skipped(words(state), &text),
+    };
+    Some(case(id, subject, at, status))
+}
+
+fn check(f: &Finding) -> TestCase {
+    let status = match f.level {
+        Severity::Note => TestCaseStatus::success(),
+        level => failed(NonSuccessKind::Failure, level.name(), &f.message, &finding_text(f)),
+    };
+    case(&format!("{}: {}", f.rule, f.message), &f.rule, Some(&f.location), status)
+}
+
+fn waived(w: &Waived) -> TestCase {
+    let f = &w.finding;
+    let status = skipped(&format!("waived: {}", waived_by(w)), &place(&f.location));
+    case(&format!("{}: {}", f.rule, f.message), &f.rule, Some(&f.location), status)
+}
+
+fn unread(u: &UnreadFile) -> TestCase {
+    case(&u.path, UNREAD_RULE, None, skipped(&format!("not read: {}", u.reason), &u.help))
 }
 
 fn place(l: &Location) -> String {
     if l.path.is_empty() {
         String::new()
     } else {
-        format!("{}:{}:{}\n  {}", l.path, l.line, l.column, l.text)
-    }
-}
-
-/// A requirement at a node: its points and flows, and its findings.
-#[derive(Default)]
-struct Case<'a> {
-    rows: Vec<&'a Requirement>,
-    findings: Vec<&'a Finding>,
-}
-
-#[derive(Default)]
-struct Suite {
-    name: String,
-    cases: String,
-    tests: usize,
-    failures: usize,
-    errors: usize,
-    skipped: usize,
-}
-
-impl Suite {
-    fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
-    }
-
-    fn case(&mut self, name: &str, class: &str, at: Option<&Location>) {
-        self.tests += 1;
-        // Writing to a string does not fail.
-        let _ = write!(self.cases, r#"    <testcase name="{}" classname="{}""#, markup(name), markup(class));
-        if let Some(l) = at.filter(|l| !l.path.is_empty()) {
-            let _ = write!(self.cases, r#" file="{}" line="{}""#, markup(&l.path), l.line);
-        }
-        self.cases.push_str(">\n");
-    }
-
-    fn end_case(&mut self) {
-        self.cases.push_str("    </testcase>\n");
-    }
-
-    /// An outcome other than passed: `failure`, `error` or `skipped`.
-    fn outcome(&mut self, element: &str, kind: &str, message: &str, text: &str) {
-        match element {
-            "failure" => self.failures += 1,
-            "error" => self.errors += 1,
-            _ => self.skipped += 1,
-        }
-        let kind = if element == "skipped" { String::new() } else { format!(r#" type="{}""#, markup(kind)) };
-        let text: Vec<_> = text.lines().map(markup).collect();
-        let _ = writeln!(
-            self.cases,
-            r#"      <{element}{kind} message="{}">{}</{element}>"#,
-            markup(message),
-            text.join("\n")
-        );
-    }
-
-    /// A requirement at a node, with what its findings say.
-    fn requirement(&mut self, id: &str, subject: &str, case: &Case<'_>) {
-        let Some(state) = case.rows.iter().map(|r| r.state).reduce(worse) else { return };
-        let (rows, findings) = (&case.rows, &case.findings);
-        let at = findings.first().map(|f| &f.location);
-        let at = at.or_else(|| rows.iter().flat_map(|r| &r.decided_by).next());
-        self.case(id, subject, at);
-        let message = findings.first().map_or_else(|| words(state).to_owned(), |f| f.message.clone());
-        let mut text: Vec<String> = findings.iter().map(|f| finding_text(f)).collect();
-        if text.is_empty() {
-            text.extend(
-                rows.iter()
-                    .filter(|r| r.state == state)
-                    .flat_map(|r| &r.because)
-                    .map(|b| format!("because of {}: {}\n{}", b.text, b.why, place(&b.location))),
-            );
-        }
-        let text = text.join("\n");
-        match state {
-            State::Met => {}
-            State::Violated => self.outcome("failure", words(state), &message, &text),
-            State::Undecided => self.outcome("error", words(state), &message, &text),
-            State::NotChecked | State::NotApplicable => self.outcome("skipped", "", words(state), &text),
-        }
-        self.end_case();
-    }
-
-    fn finding(&mut self, f: &Finding) {
-        self.case(&format!("{}: {}", f.rule, f.message), &f.rule, Some(&f.location));
-        match f.level {
-            Severity::Note => {}
-            level => self.outcome("failure", level.name(), &f.message, &finding_text(f)),
-        }
-        self.end_case();
+        format!("{}:{}:{}\n  {}", clean(&l.path), l.line, l.column, l.text)
     }
 }
 

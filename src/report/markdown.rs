@@ -5,9 +5,9 @@
 
 use super::matrix::{Matrix, STATES, words};
 use super::places::Sources;
-use super::tables::{assumption, verdict};
+use super::tables::{assumption, not_understood, verdict};
 use super::text::{clean, count, thousands};
-use super::{INPUT_RULE, Style};
+use super::{INPUT_RULE, Style, unread_title, waived_by};
 use crate::finding::{Finding, Report, State};
 use crate::source::{Location, Severity};
 use std::fmt::Write as _;
@@ -27,8 +27,8 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
         let c = &report.catalogue;
         let _ = write!(
             page,
-            "Catalogue `{}` {}, phase {}",
-            clean(&c.id).replace('`', ""),
+            "Catalogue {} {}, {} phase",
+            escape(&c.id),
             escape(&c.version),
             escape(&report.phase)
         );
@@ -39,6 +39,8 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
     }
     matrix(report, &mut page);
     ledger(report, &mut page);
+    unread(report, &mut page);
+    waived(report, &mut page);
     findings(report, &mut page);
     out.write_all(page.as_bytes())
 }
@@ -91,11 +93,7 @@ fn matrix(report: &Report, page: &mut String) {
 fn ledger(report: &Report, page: &mut String) {
     let lost: u64 = report.inputs.iter().map(|i| i.ledger.not_understood).sum();
     if lost > 0 {
-        let _ = writeln!(
-            page,
-            "> [!WARNING]\n> {} not understood. Any verdict is possible there: what depends on it is shown as undecided, never as met.\n",
-            count(lost as usize, "rule")
-        );
+        let _ = writeln!(page, "> [!WARNING]\n> {}\n", not_understood(lost));
     }
     let _ = writeln!(page, "<details><summary>{} read</summary>\n", count(report.inputs.len(), "file"));
     page.push_str(
@@ -110,6 +108,45 @@ fn ledger(report: &Report, page: &mut String) {
     }
     if inputs.len() > 50 {
         let _ = writeln!(page, "\n… and {}", count(inputs.len() - 50, "more file"));
+    }
+    page.push_str("\n</details>\n\n");
+}
+
+fn unread(report: &Report, page: &mut String) {
+    if report.unread.is_empty() {
+        return;
+    }
+    let _ = writeln!(page, "> [!WARNING]\n> {}.\n", unread_title(report.unread.len()));
+    page.push_str("| Not read | Reason | What to do |\n|---|---|---|\n");
+    for u in report.unread.iter().take(50) {
+        let _ = writeln!(page, "| {} | {} | {} |", escape(&u.path), escape(&u.reason), escape(&u.help));
+    }
+    if report.unread.len() > 50 {
+        let _ = writeln!(page, "\n… and {}", count(report.unread.len() - 50, "more file"));
+    }
+    page.push('\n');
+}
+
+fn waived(report: &Report, page: &mut String) {
+    if report.waived.is_empty() {
+        return;
+    }
+    let title = count(report.waived.len(), "waived finding");
+    let _ = writeln!(page, "<details><summary>{title}</summary>\n");
+    page.push_str("| Rule | Finding | Place | Waived |\n|---|---|---|---|\n");
+    for w in report.waived.iter().take(50) {
+        let (f, l) = (&w.finding, &w.finding.location);
+        let place = if l.path.is_empty() { String::new() } else { format!("{}:{}", escape(&l.path), l.line) };
+        let _ = writeln!(
+            page,
+            "| {} | {} | {place} | {} |",
+            escape(&f.rule),
+            escape(&f.message),
+            escape(&waived_by(w))
+        );
+    }
+    if report.waived.len() > 50 {
+        let _ = writeln!(page, "\n… and {}", count(report.waived.len() - 50, "more finding"));
     }
     page.push_str("\n</details>\n\n");
 }
@@ -131,8 +168,7 @@ fn findings(report: &Report, page: &mut String) {
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     for (i, (_, item)) in items.iter().enumerate() {
         if page.len() + item.len() > MAX_LENGTH {
-            let _ =
-                writeln!(page, "… and {}; the full report has them.", count(items.len() - i, "more finding"));
+            let _ = writeln!(page, "… and {}: see the full report.", count(items.len() - i, "more finding"));
             return;
         }
         page.push_str(item);
@@ -175,7 +211,10 @@ fn finding(f: &Finding, sources: &Sources<'_>) -> String {
 fn heading(level: Severity, rule: &str, message: &str, at: &Location) -> String {
     let place =
         if at.path.is_empty() { String::new() } else { format!(" · {}:{}", escape(&at.path), at.line) };
-    format!("### {} {}\n\n**{}**{place}\n", icon(level), escape(message), escape(rule))
+    let rule = escape(rule);
+    // Two stars with nothing between them would be a line across the page.
+    let rule = if rule.trim().is_empty() { rule } else { format!("**{rule}**") };
+    format!("### {} {}\n\n{rule}{place}\n", icon(level), escape(message))
 }
 
 /// A block of code, fenced by more backticks than stand in it.
@@ -186,18 +225,25 @@ fn code(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}\n\n", lines.join("\n"))
 }
 
-/// Text with every mark of Markdown escaped. Backslashes do not keep GitHub from linking `@name`; an invisible character does.
+/// Text with every mark of Markdown escaped. Backslashes do not keep GitHub from linking `@name` and `#1`; an invisible character does.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {
             '@' => out.push_str("@\u{2060}"),
+            '#' => out.push_str("\\#\u{2060}"),
+            // GitHub makes links of `www.example`, too.
+            '.' if ends_with_www(&out) => out.push_str("\\."),
             '.' | ',' | '-' | '/' | '(' | ')' | '?' | ';' => out.push(c),
             c if c.is_ascii_punctuation() => out.extend(['\\', c]),
             c => out.push(c),
         }
     }
     out
+}
+
+fn ends_with_www(text: &str) -> bool {
+    text.get(text.len().saturating_sub(3)..).is_some_and(|end| end.eq_ignore_ascii_case("www"))
 }
 
 #[cfg(test)]
@@ -207,8 +253,8 @@ mod tests {
     #[test]
     fn a_comment_in_a_dump_formats_nothing() {
         assert_eq!(
-            escape("<b>*x* [l](http://e.example) | `c` #1 @all"),
-            "\\<b\\>\\*x\\* \\[l\\](http\\://e.example) \\| \\`c\\` \\#1 @\u{2060}all"
+            escape("<b>*x* [l](http://www.e.example) | `c` #1 @all"),
+            "\\<b\\>\\*x\\* \\[l\\](http\\://www\\.e.example) \\| \\`c\\` \\#\u{2060}1 @\u{2060}all"
         );
         assert_eq!(code("a ``` b"), "````text\na ``` b\n````\n\n");
     }

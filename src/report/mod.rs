@@ -1,8 +1,12 @@
 //! Output formats. Each is one file and one line in [`FORMATS`].
+//!
+//! Nothing that comes from a file (a comment of a rule, a name, a path) goes out raw: each format escapes by its own means what it shows, and
+//! those that a build server may keep in a log pass the guard as a whole.
 
 pub mod concise;
 pub mod explain;
 pub mod github;
+pub mod guard;
 pub mod html;
 pub mod human;
 pub mod json;
@@ -18,7 +22,8 @@ pub mod tables;
 pub mod text;
 pub mod uri;
 
-use crate::finding::Report;
+use crate::finding::{Report, Waived};
+use guard::{Spelling, guarded};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -26,8 +31,10 @@ use std::path::PathBuf;
 /// How a report is written.
 #[derive(Debug, Clone, Default)]
 pub struct Style {
-    /// Colours and hyperlinks.
+    /// Colours.
     pub color: bool,
+    /// Ids of rules lead to their documentation (a terminal that knows hyperlinks).
+    pub links: bool,
     /// Width of the terminal in columns; 0 = not a terminal.
     pub width: usize,
     /// Only findings, no tables.
@@ -45,16 +52,16 @@ pub struct Style {
 /// Writes a report.
 pub type Write = fn(&Report, &Style, &mut dyn io::Write) -> io::Result<()>;
 
-/// All formats by name; the first is the default.
+/// All formats by name; the first is the default. JSON and SARIF escape in their strings what the guard would replace.
 pub const FORMATS: &[(&str, Write)] = &[
-    ("human", human::write),
-    ("concise", concise::write),
+    ("human", |r, s, out| guarded(out, Spelling::Text, s.color, |out| human::write(r, s, out))),
+    ("concise", |r, s, out| guarded(out, Spelling::Text, false, |out| concise::write(r, s, out))),
     ("json", json::write),
     ("sarif", sarif::write),
     ("github", github::write),
-    ("junit", junit::write),
-    ("markdown", markdown::write),
-    ("html", html::write),
+    ("junit", |r, s, out| guarded(out, Spelling::Markup, false, |out| junit::write(r, s, out))),
+    ("markdown", |r, s, out| guarded(out, Spelling::Text, false, |out| markdown::write(r, s, out))),
+    ("html", |r, s, out| guarded(out, Spelling::Markup, false, |out| html::write(r, s, out))),
 ];
 
 /// Where havenlint is described.
@@ -62,6 +69,34 @@ pub const HOMEPAGE: &str = "https://docs.rs/havenlint";
 
 /// Id under which formats that want one show a malformed input.
 pub const INPUT_RULE: &str = "HL-INPUT";
+
+/// Id under which formats that want one show a file that was not read.
+pub const UNREAD_RULE: &str = "HL-UNREAD";
+
+/// Where a rule is described.
+pub fn rule_url(id: &str) -> String {
+    format!("{HOMEPAGE}#{}", uri::encode(&id.to_lowercase()))
+}
+
+/// Why a finding was waived, by whom and until when, as far as somebody said so.
+pub fn waived_by(w: &Waived) -> String {
+    let reason = if w.reason.is_empty() { "no reason given" } else { &w.reason };
+    let owner = if w.owner.is_empty() { String::new() } else { format!(", {}", w.owner) };
+    let expires = if w.expires.is_empty() { String::new() } else { format!(", until {}", w.expires) };
+    format!("{reason}{owner}{expires}")
+}
+
+/// `2 files look like firewall configurations and were not read`.
+pub fn unread_title(n: usize) -> String {
+    let looks = match n {
+        1 => UNREAD,
+        _ => "look like firewall configurations and were not read",
+    };
+    format!("{} {looks}", text::count(n, "file"))
+}
+
+/// What is said of one such file.
+const UNREAD: &str = "looks like a firewall configuration and was not read";
 
 /// How many findings each rule has, in order of id.
 pub fn by_rule(report: &Report) -> BTreeMap<&str, usize> {

@@ -1,5 +1,10 @@
 //! The difference between two versions of a file, in the unified form that `patch -p1` and `git apply` take.
+//!
+//! To programs its lines are those of the file, byte for byte, whatever stands in them; but a line that a build server would take for a
+//! command is no context: it goes and comes again. To people (a terminal, colours) lines are cleaned.
 
+use super::Style;
+use super::guard::{Spelling, harmless};
 use super::text::{Ink, Paint, clean};
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 use std::io::{self, Write};
@@ -8,11 +13,11 @@ use std::ops::Range;
 // Lines that stand around a change.
 const CONTEXT: usize = 3;
 
-/// Writes the difference; nothing where there is none. With colours it is for people: then what a terminal would obey is replaced.
+/// Writes the difference; nothing where there is none.
 ///
 /// # Errors
 /// Whatever writing gives.
-pub fn write(path: &str, old: &[u8], new: &[u8], color: bool, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(path: &str, old: &[u8], new: &[u8], style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let (a, b) = (lines(old), lines(new));
     let hunks = group_diff_ops(capture_diff_slices(Algorithm::Myers, &a, &b), CONTEXT);
     let hunks: Vec<_> =
@@ -20,25 +25,30 @@ pub fn write(path: &str, old: &[u8], new: &[u8], color: bool, out: &mut dyn Writ
     if hunks.is_empty() {
         return Ok(());
     }
-    let paint = Paint { color };
+    let page = Page { paint: Paint { color: style.color }, exact: !style.color && style.width == 0 };
     let path = path.trim_start_matches('/');
-    writeln!(out, "{}", paint.ink(Ink::Bold, &format!("--- a/{path}")))?;
-    writeln!(out, "{}", paint.ink(Ink::Bold, &format!("+++ b/{path}")))?;
+    page.heading("---", &format!("a/{path}"), out)?;
+    page.heading("+++", &format!("b/{path}"), out)?;
     for hunk in hunks {
         let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
         let old = first.old_range().start..last.old_range().end;
         let new = first.new_range().start..last.new_range().end;
         let head = format!("@@ -{} +{} @@", span(&old), span(&new));
-        writeln!(out, "{}", paint.ink(Ink::Cyan, &head))?;
+        writeln!(out, "{}", page.paint.ink(Ink::Cyan, &head))?;
         for op in hunk.iter() {
-            let goes = if matches!(op, DiffOp::Equal { .. }) { ' ' } else { '-' };
+            let same = matches!(op, DiffOp::Equal { .. });
             for line in &a[op.old_range()] {
-                write_line(goes, line, paint, out)?;
-            }
-            if goes == '-' {
-                for line in &b[op.new_range()] {
-                    write_line('+', line, paint, out)?;
+                if same && !(page.exact && is_command(line)) {
+                    page.line(' ', line, out)?;
+                } else {
+                    page.line('-', line, out)?;
+                    if same {
+                        page.line('+', line, out)?;
+                    }
                 }
+            }
+            for line in b[op.new_range()].iter().filter(|_| !same) {
+                page.line('+', line, out)?;
             }
         }
     }
@@ -59,30 +69,70 @@ fn span(range: &Range<usize>) -> String {
     }
 }
 
-fn write_line(sign: char, line: &[u8], paint: Paint, out: &mut dyn Write) -> io::Result<()> {
-    let (text, ended) = match line.strip_suffix(b"\n") {
-        Some(text) => (text, true),
-        None => (line, false),
-    };
-    if paint.color {
-        // A carriage return at the end moves nothing.
-        let text = String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)).replace('\t', "    ");
-        let text = format!("{sign}{}", clean(&text));
-        let text = match sign {
-            '+' => paint.ink(Ink::Green, &text),
-            '-' => paint.ink(Ink::Red, &text),
-            _ => text,
+// Whether a line, indented by a blank, is a command to a build server: one that begins with `::`.
+fn is_command(line: &[u8]) -> bool {
+    String::from_utf8_lossy(line).trim_start().starts_with("::")
+}
+
+struct Page {
+    paint: Paint,
+    /// For programs: the file's own bytes.
+    exact: bool,
+}
+
+impl Page {
+    /// The name of a file. One with characters that are not plain is quoted, as git and GNU patch do.
+    fn heading(&self, sign: &str, path: &str, out: &mut dyn Write) -> io::Result<()> {
+        let plain =
+            path.chars().all(|c| clean(c.encode_utf8(&mut [0; 4])) == c.to_string() && !"\"\\".contains(c));
+        let name = if plain { path.to_owned() } else { quoted(path) };
+        writeln!(
+            out,
+            "{}",
+            self.paint.ink(Ink::Bold, &harmless(&format!("{sign} {name}"), Spelling::Text, false))
+        )
+    }
+
+    fn line(&self, sign: char, line: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        let (text, ended) = match line.strip_suffix(b"\n") {
+            Some(text) => (text, true),
+            None => (line, false),
         };
-        writeln!(out, "{text}")?;
-    } else {
-        write!(out, "{sign}")?;
-        out.write_all(text)?;
-        writeln!(out)?;
+        if self.exact {
+            write!(out, "{sign}")?;
+            out.write_all(text)?;
+            writeln!(out)?;
+        } else {
+            // A carriage return at the end moves nothing.
+            let text =
+                String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)).replace('\t', "    ");
+            let text = format!("{sign}{}", clean(&text));
+            let text = harmless(&text, Spelling::Text, false);
+            let text = match sign {
+                '+' => self.paint.ink(Ink::Green, &text),
+                '-' => self.paint.ink(Ink::Red, &text),
+                _ => text.into_owned(),
+            };
+            writeln!(out, "{text}")?;
+        }
+        if !ended {
+            writeln!(out, "\\ No newline at end of file")?;
+        }
+        Ok(())
     }
-    if !ended {
-        writeln!(out, "\\ No newline at end of file")?;
+}
+
+/// A name between quotes, with all bytes that are not plain ASCII in octal.
+fn quoted(name: &str) -> String {
+    let mut out = String::from("\"");
+    for b in name.bytes() {
+        match b {
+            b'"' | b'\\' => out.extend(['\\', char::from(b)]),
+            b' '..=b'~' => out.push(char::from(b)),
+            _ => out += &format!("\\{b:03o}"),
+        }
     }
-    Ok(())
+    out + "\""
 }
 
 #[cfg(test)]
@@ -91,8 +141,24 @@ mod tests {
 
     fn diff(old: &str, new: &str) -> String {
         let mut out = Vec::new();
-        write("/etc/f", old.as_bytes(), new.as_bytes(), false, &mut out).unwrap();
+        write("/etc/f", old.as_bytes(), new.as_bytes(), &Style::default(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn no_name_and_no_context_is_a_command() {
+        assert_eq!(
+            diff("a\n ::stop-commands::x\nb\n", "a\n ::stop-commands::x\nc\n"),
+            "--- a/etc/f\n+++ b/etc/f\n@@ -1,3 +1,3 @@\n a\n- ::stop-commands::x\n+ ::stop-commands::x\n-b\n+c\n"
+        );
+        let mut out = Vec::new();
+        write("a\x1b[2J\"\n::error::ü", b"", b"a\x1b\n", &Style::default(), &mut out).unwrap();
+        let names = r#""a/a\033[2J\"\012::error::\303\274""#;
+        let names = format!("--- {names}\n+++ {}\n", names.replacen("a/", "b/", 1));
+        assert_eq!(String::from_utf8(out).unwrap(), names + "@@ -0,0 +1 @@\n+a\x1b\n");
+        let mut out = Vec::new();
+        write("f", b"", b"::x\x1b\n", &Style { width: 80, ..Style::default() }, &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().ends_with("+::x␛\n"), "to a terminal nothing goes raw");
     }
 
     #[test]

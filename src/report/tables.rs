@@ -1,13 +1,19 @@
-//! The end of the report for people: who meets what, how well the files were understood, and one line that says it all.
+//! The end of the report for people: who meets what, how well the files were understood, and one line that says it all. The tabled crate
+//! lays out the tables.
 
 use super::matrix::{Matrix, STATES, symbol, words};
 use super::text::{Ink, Paint, clean, count, cut, pad, thousands, width, wrap};
 use crate::finding::{Input, Report, State};
 use crate::source::Severity;
 use std::io::{self, Write};
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Padding, Style as Frame};
 
 /// Files that the ledger lists one by one.
 const MAX_FILES: usize = 24;
+/// What the ledger's columns beside path and dialect take at least, with the blanks between.
+const LEDGER_COLUMNS: usize = 45;
 
 /// Writes the summary tables.
 pub fn write(report: &Report, paint: Paint, columns: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -41,9 +47,9 @@ impl Tables {
         let id = matrix.rows.iter().map(|(id, _)| width(&clean(id))).max().unwrap_or(0);
         let needed: usize = matrix.subjects.iter().map(|s| width(&clean(s)) + 2).sum();
         if id + 4 + needed <= self.columns {
-            self.grid(&matrix, id, out)?;
+            self.grid(&matrix, out)?;
         } else {
-            self.tallies(&matrix, id, out)?;
+            self.tallies(&matrix, out)?;
         }
         let legend: Vec<_> = STATES
             .iter()
@@ -54,39 +60,28 @@ impl Tables {
     }
 
     /// One column for each node.
-    fn grid(&self, matrix: &Matrix<'_>, id: usize, out: &mut dyn Write) -> io::Result<()> {
-        let names: Vec<_> = matrix.subjects.iter().map(|s| clean(s)).collect();
-        let title = self.paint.ink(Ink::Bold, &pad("Requirements", id + 2));
-        writeln!(out, "{title}  {}", names.join("  "))?;
+    fn grid(&self, matrix: &Matrix<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let mut table = Builder::default();
+        let names = matrix.subjects.iter().map(|s| clean(s).into_owned());
+        table.push_record([self.paint.ink(Ink::Bold, "Requirements")].into_iter().chain(names));
         for (rule, row) in &matrix.rows {
-            let mut line = format!("  {}", pad(&clean(rule), id));
-            for (cell, name) in row.iter().zip(&names) {
-                let before = (width(name).saturating_sub(1)) / 2;
-                let after = width(name).saturating_sub(before + 1);
-                let mark =
-                    cell.map_or(" ".to_owned(), |s| self.paint.ink(state_ink(s), &symbol(s).to_string()));
-                line += &format!("  {}{mark}{}", " ".repeat(before), " ".repeat(after));
-            }
-            writeln!(out, "{}", line.trim_end())?;
+            let mark = |s: State| self.paint.ink(state_ink(s), &symbol(s).to_string());
+            let marks = row.iter().map(|cell| cell.map_or(String::new(), mark));
+            table.push_record([format!("  {}", clean(rule))].into_iter().chain(marks));
         }
-        Ok(())
+        lay_out(table, Alignment::center(), 1, out)
     }
 
     /// Where there are too many nodes for a column each: how many, and the names of those that need attention.
-    fn tallies(&self, matrix: &Matrix<'_>, id: usize, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "{}  {}",
-            self.paint.ink(Ink::Bold, &pad("Requirements", id + 2)),
-            count(matrix.subjects.len(), "node")
-        )?;
+    fn tallies(&self, matrix: &Matrix<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let id = matrix.rows.iter().map(|(id, _)| width(&clean(id))).max().unwrap_or(0) + 2;
+        let title = self.paint.ink(Ink::Bold, &pad("Requirements", id));
+        writeln!(out, "{title}  {}", count(matrix.subjects.len(), "node"))?;
         for (rule, row) in &matrix.rows {
-            let mut line = format!("  {}", pad(&clean(rule), id));
-            for (state, n) in STATES.iter().zip(Matrix::tally(row)) {
-                if n > 0 {
-                    line += "  ";
-                    line += &self.paint.ink(state_ink(*state), &format!("{} {n}", symbol(*state)));
-                }
+            let mut line = pad(&format!("  {}", clean(rule)), id);
+            for (state, n) in STATES.iter().zip(Matrix::tally(row)).filter(|(_, n)| *n > 0) {
+                line += "  ";
+                line += &self.paint.ink(state_ink(*state), &format!("{} {n}", symbol(*state)));
             }
             writeln!(out, "{line}")?;
             for state in [State::Violated, State::Undecided] {
@@ -109,37 +104,26 @@ impl Tables {
         let mut order: Vec<&Input> = inputs.iter().collect();
         order.sort_by_key(|i| std::cmp::Reverse((i.ledger.not_understood, i.ledger.approximated > 0)));
         let shown = &order[..order.len().min(MAX_FILES)];
-        let dialect = shown.iter().map(|i| i.dialect.len()).max().unwrap_or(0).max(7);
-        let room = self.columns.saturating_sub(dialect + 49).max(16);
-        let path = shown.iter().map(|i| width(&clean(&i.path))).max().unwrap_or(0).clamp(12, room);
-        let head = format!(
-            "{}  {}  {:>8}  {:>8}  {:>7}  {:>6}",
-            pad("Files", path + 2),
-            pad("dialect", dialect),
-            "rules",
-            "exact",
-            "approx.",
-            "not understood"
-        );
-        writeln!(out, "{}", self.paint.ink(Ink::Bold, &head))?;
+        let dialect = shown.iter().map(|i| i.dialect.len()).max().unwrap_or(0);
+        let room = self.columns.saturating_sub(dialect + LEDGER_COLUMNS).max(16);
+        let mut table = Builder::default();
+        let heads = ["Files", "dialect", "rules", "exact", "approx.", "not understood"];
+        table.push_record(heads.map(|head| self.paint.ink(Ink::Bold, head)));
         for i in shown {
-            let l = &i.ledger;
-            let number = |n: u64, columns: usize, ink: Ink| {
-                let text = thousands(n);
-                let text = " ".repeat(columns.saturating_sub(width(&text))) + &text;
-                if n > 0 { self.paint.ink(ink, &text) } else { text }
+            let number = |n: u64, ink: Ink| match n {
+                0 => "0".to_owned(),
+                n => self.paint.ink(ink, &thousands(n)),
             };
-            writeln!(
-                out,
-                "  {}  {}  {}  {}  {}  {}",
-                pad(&cut(&clean(&i.path), path), path),
-                pad(&i.dialect, dialect),
-                number(i.rules, 8, Ink::Bold),
-                number(l.exact, 8, Ink::Green),
-                number(l.approximated, 7, Ink::Yellow),
-                number(l.not_understood, 14, Ink::Red),
-            )?;
+            table.push_record([
+                format!("  {}", cut(&clean(&i.path), room)),
+                clean(&i.dialect).into_owned(),
+                number(i.rules, Ink::Bold),
+                number(i.ledger.exact, Ink::Green),
+                number(i.ledger.approximated, Ink::Yellow),
+                number(i.ledger.not_understood, Ink::Red),
+            ]);
         }
+        lay_out(table, Alignment::right(), 2, out)?;
         if order.len() > shown.len() {
             let rest = &order[shown.len()..];
             let rules: u64 = rest.iter().map(|i| i.rules).sum();
@@ -161,12 +145,7 @@ impl Tables {
         if n == 0 {
             return Ok(());
         }
-        let text = format!(
-            "✗ {} not understood. Any verdict is possible there: what depends on {} is shown as undecided, never as met.",
-            if n == 1 { "1 rule was".to_owned() } else { format!("{} rules were", thousands(n)) },
-            if n == 1 { "it" } else { "them" }
-        );
-        for line in wrap(&text, self.columns.saturating_sub(2)) {
+        for line in wrap(&format!("✗ {}", not_understood(n)), self.columns.saturating_sub(2)) {
             writeln!(out, "  {}", self.paint.ink(Ink::Red, &line))?;
         }
         Ok(())
@@ -176,7 +155,7 @@ impl Tables {
         let c = &report.catalogue;
         if !c.id.is_empty() {
             let version = if c.version.is_empty() { String::new() } else { format!(" {}", c.version) };
-            let mut line = format!("{}{version}, phase {}", c.id, report.phase);
+            let mut line = format!("{}{version}, {} phase", c.id, report.phase);
             for a in &report.assumptions {
                 line += &format!("; {}", assumption(a));
             }
@@ -220,7 +199,7 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
         .map(|(n, state)| (format!("{n} {},", words(*state)), state_ink(*state)))
         .collect();
     if pieces.is_empty() {
-        pieces.push(("no requirements asked,".to_owned(), Ink::Dim));
+        pieces.push(("no requirements checked,".to_owned(), Ink::Dim));
     }
     end_with(&mut pieces, ';');
     let begun = pieces.len();
@@ -228,9 +207,9 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
     for (n, level) in levels.into_iter().filter(|(n, _)| *n > 0) {
         pieces.push((format!("{},", count(n, level.name())), super::human::level_ink(level)));
     }
-    let malformed = report.problems.iter().filter(|p| p.level == Severity::Error).count();
-    if malformed > 0 {
-        pieces.push((format!("{},", count(malformed, "malformed place")), Ink::Red));
+    let errors = report.problems.iter().filter(|p| p.level == Severity::Error).count();
+    if errors > 0 {
+        pieces.push((format!("{},", count(errors, "parse error")), Ink::Red));
     }
     if pieces.len() == begun {
         pieces.push(("no findings,".to_owned(), Ink::Green));
@@ -240,7 +219,32 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
     }
     end_with(&mut pieces, ' ');
     pieces.push((format!("in {}.", count(report.inputs.len(), "file")), Ink::Dim));
+    if !report.unread.is_empty() {
+        end_with(&mut pieces, ';');
+        pieces.push((format!("{} not read.", count(report.unread.len(), "file")), Ink::Yellow));
+    }
     pieces
+}
+
+/// What it means that rules were not understood, in two sentences.
+pub fn not_understood(rules: u64) -> String {
+    let (were, they) = if rules == 1 { ("rule was", "It") } else { ("rules were", "They") };
+    format!(
+        "{} {were} not understood. {they} may accept or drop anything, so what depends on {} is undecided, never met.",
+        thousands(rules),
+        if rules == 1 { "it" } else { "them" }
+    )
+}
+
+/// Writes a table without lines: two blanks between columns, all from the column `first` on aligned alike.
+fn lay_out(table: Builder, alignment: Alignment, first: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = table.build();
+    table.with(Frame::empty()).with(Padding::new(0, 2, 0, 0));
+    table.modify(Columns::new(first..), alignment);
+    for line in table.to_string().lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 /// The last sentence of the report, without its full stop.
@@ -262,8 +266,8 @@ fn end_with(pieces: &mut [(String, Ink)], mark: char) {
 /// An assumption in words.
 pub fn assumption(word: &str) -> &str {
     match word {
-        "not-throttled" => "assuming that rate limits are not exceeded",
-        "throttled" => "assuming that rate limits may be exceeded",
+        "not-throttled" => "assuming rate limits are not exceeded",
+        "throttled" => "assuming rate limits may be exceeded",
         "complete" => "assuming that what the files do not mention does not exist",
         other => other,
     }

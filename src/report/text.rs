@@ -1,6 +1,12 @@
-//! Text that goes to people: cleaned of what a terminal would obey, coloured, wrapped, padded.
+//! Text that goes to people: cleaned of what a terminal would obey, coloured, wrapped, cut.
+//!
+//! Lines are broken by textwrap, colours are anstyle's. Cleaning is our own: libraries that strip escape sequences take away what a reader
+//! of a hostile comment should see, and leave the characters that turn the direction of writing.
 
+use anstyle::{AnsiColor, Style as Sgr};
 use std::borrow::Cow;
+use textwrap::core::Word;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns of a report that does not go to a terminal.
@@ -25,13 +31,21 @@ pub fn visible(c: char) -> char {
         '\x7f' => '\u{2421}',
         '\u{80}'..='\u{9f}' => '\u{fffd}',
         '\u{ad}'
+        | '\u{34f}'
         | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
         | '\u{feff}'
+        | '\u{ffa0}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        // No characters, nor allowed in XML 1.0.
+        | '\u{fffe}'..='\u{ffff}'
+        | '\u{e0000}'..='\u{e0fff}' => '\u{fffd}',
         _ => c,
     }
 }
@@ -46,8 +60,6 @@ pub fn markup(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // No characters of XML 1.0.
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -85,24 +97,24 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
 /// Breaks a text at blanks into lines of at most `columns`; a longer word stays whole, so that it can be copied. No line but the
 /// first begins with `::`: build servers take such a line for a command, however far it is indented.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let w = width(word);
-        if used > 0 && used + 1 + w > columns && !word.starts_with("::") {
-            lines.push(String::new());
-            used = 0;
-        }
-        if let Some(line) = lines.last_mut() {
-            if used > 0 {
-                line.push(' ');
-                used += 1;
-            }
-            line.push_str(word);
-            used += w;
-        }
-    }
-    lines
+    let options = Options::new(columns)
+        .break_words(false)
+        .word_separator(WordSeparator::Custom(words))
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    textwrap::wrap(&text, options).into_iter().map(Cow::into_owned).collect()
+}
+
+/// The words of a text without line ends; what begins with `::` belongs to the word before it.
+fn words(text: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut rest = text;
+    Box::new(std::iter::from_fn(move || {
+        let ends = rest.match_indices(' ').map(|(at, _)| at + 1).find(|at| !rest[*at..].starts_with("::"));
+        let (word, after) = rest.split_at(ends.unwrap_or(rest.len()));
+        rest = after;
+        (!word.is_empty()).then(|| Word::from(word))
+    }))
 }
 
 /// `1 rule`, `2 rules`.
@@ -130,7 +142,7 @@ pub struct Paint {
     pub color: bool,
 }
 
-/// What is to be set off, and how. The escape codes are those of ECMA-48 (SGR), which every terminal has.
+/// What is to be set off, and how, in the sixteen colours that a terminal's own theme decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
     /// Violated, errors.
@@ -147,19 +159,30 @@ pub enum Ink {
     Dim,
 }
 
+impl Ink {
+    const fn style(self) -> Sgr {
+        match self {
+            Ink::Red => AnsiColor::Red.on_default().bold(),
+            Ink::Yellow => AnsiColor::Yellow.on_default().bold(),
+            Ink::Green => AnsiColor::Green.on_default(),
+            Ink::Cyan => AnsiColor::Cyan.on_default(),
+            Ink::Bold => Sgr::new().bold(),
+            Ink::Dim => Sgr::new().dimmed(),
+        }
+    }
+}
+
 impl Paint {
     /// The text in that colour.
     pub fn ink(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Red => "1;31",
-            Ink::Yellow => "1;33",
-            Ink::Green => "32",
-            Ink::Cyan => "36",
-            Ink::Bold => "1",
-            Ink::Dim => "2",
-        };
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        let style = ink.style();
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// A text that leads to an address when a terminal knows hyperlinks (OSC 8); the bare text otherwise.
+pub fn link(links: bool, url: &str, text: &str) -> String {
+    if links { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -184,6 +207,7 @@ mod tests {
         assert_eq!(wrap("anextremelylongword x", 4), ["anextremelylongword", "x"]);
         assert_eq!(wrap("", 4), [""]);
         assert_eq!(wrap("a ::error::b", 4), ["a ::error::b"]);
+        assert_eq!(wrap("a  ::b ::c d ::e", 3), ["a ::b ::c", "d ::e"]);
         assert_eq!(thousands(1234), "1234");
         assert_eq!(thousands(1234567), "1\u{202f}234\u{202f}567");
     }

@@ -1,5 +1,6 @@
 //! File names as URIs relative to the repository's root (RFC 3986), as code scanning wants them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::{Component, Path, PathBuf};
 
 /// The URI of a file: relative to `root`, without `.` and `..`, `/` between parts, percent-encoded. With a root, the file's name is
@@ -7,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 /// root keeps what follows the way out: code scanning refuses any other scheme beside relative URIs.
 pub fn relative(path: &str, root: Option<&Path>) -> String {
     let inside = root.and_then(|root| within(path, root));
-    let name = inside.unwrap_or_else(|| PathBuf::from(path.replace('\\', "/")));
+    // Where `\` separates folders, the path's parts are already apart; elsewhere it is a character of the name.
+    let name = inside.unwrap_or_else(|| PathBuf::from(path));
     let mut parts: Vec<String> = vec![];
     for part in name.components() {
         match part {
@@ -25,16 +27,12 @@ fn within(path: &str, root: &Path) -> Option<PathBuf> {
     file.strip_prefix(&root).ok().map(Path::to_path_buf)
 }
 
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for b in text.bytes() {
-        match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(b)),
-            _ => out += &format!("%{b:02X}"),
-        }
-    }
-    out
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -48,6 +46,8 @@ mod tests {
         assert_eq!(relative("/etc/iptables/rules.v4", None), "etc/iptables/rules.v4");
         assert_eq!(relative("<stdin>", None), "%3Cstdin%3E");
         assert_eq!(relative("", None), "unknown");
+        #[cfg(unix)]
+        assert_eq!(relative("hosts/a\\b", None), "hosts/a%5Cb", "no other file's name");
     }
 
     #[test]

@@ -110,6 +110,8 @@ fn findings_in(file: Arc<SourceFile>, places: impl IntoIterator<Item = (usize, u
         .map(|(start, end)| Finding { location: file.locate(start, end), ..first.clone() })
         .collect();
     it.problems = vec![];
+    it.waived = vec![];
+    it.unread = vec![];
     it.sources = vec![file];
     it
 }
@@ -184,7 +186,7 @@ fn equal_findings_are_grouped() {
     let file = SourceFile::new("many.rules", "-A INPUT -j ACCEPT\n".repeat(200));
     let text = render("human", &findings_in(file, (0..200).map(|i| (i * 19, i * 19 + 18))), &plain(100));
     assert_eq!(text.matches("╭─[").count(), 3, "three in full");
-    assert!(text.contains("error[HL-ANY-ANY]: 197 more findings of the kind in many.rules"), "{text}");
+    assert!(text.contains("error[HL-ANY-ANY]: 197 more findings of this kind in many.rules"), "{text}");
     assert!(text.contains("… 177 more findings of HL-ANY-ANY; --format concise lists all"), "{text}");
 }
 

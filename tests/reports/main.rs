@@ -1,6 +1,8 @@
 //! Reports in every format.
 
 mod formats;
+mod hostile;
 mod merge;
 mod sample;
 mod sarif_validator;
+mod terminal;

@@ -1,10 +1,9 @@
 //! A report as `check` makes it, built by hand from small dumps, with what is hard for formats: several files, both kinds of
 //! hostile text, a malformed line, an IPv6 witness, a rule object of several lines.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use havenlint::finding::{
     CatalogueId, Finding, Fix, Flow, Input, Member, Problem, Reason, Related, Report, Requirement, RuleDoc,
-    Severity, State, Summary, Tool, Waived,
+    Severity, State, Summary, Tool, UnreadFile, Waived,
 };
 use havenlint::model::Ledger;
 use havenlint::report::{FORMATS, Style};
@@ -285,6 +284,11 @@ pub fn report() -> Report {
             message: "unknown option `--dprot`".into(),
             help: "did you mean `--dport`?".into(),
             location: at(west, "--dprot"),
+        }],
+        unread: vec![UnreadFile {
+            path: "aws/main.tf".into(),
+            reason: "Terraform source".into(),
+            help: "check the plan as JSON: `terraform show -json plan`".into(),
         }],
         summary,
         waived: waived(),

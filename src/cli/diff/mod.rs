@@ -12,6 +12,7 @@ use crate::finding::Reason;
 use crate::model::Firewall;
 use crate::packet::{Packet, Path};
 use crate::report::Style;
+use crate::report::json::write_document;
 use crate::report::text::Paint;
 use crate::source::Location;
 use clap::{Args, ColorChoice};
@@ -164,8 +165,7 @@ pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
     let told = Told::of(compared.into_iter().map(|(p, _)| p).collect(), environment.throttled);
     let printed = print(|out| {
         if args.format == "json" {
-            serde_json::to_writer_pretty(&mut *out, &told)?;
-            return writeln!(out);
+            return write_document(&told, out);
         }
         let style = Style { quiet: args.quiet, ..style(color, false) };
         let page = human::Page::new(&pairs, &style, Paint { color: style.color });

@@ -46,7 +46,7 @@ pub(super) fn write(f: &Finding, sources: &Sources<'_>, out: &mut dyn Write) -> 
     writeln!(out, "</dl>\n</div>")
 }
 
-/// Writes a malformed place of an input.
+/// Writes a parse error.
 pub(super) fn problem(p: &Problem, rule: &str, sources: &Sources<'_>, out: &mut dyn Write) -> io::Result<()> {
     heading(p.level.name(), rule, &p.message, out)?;
     place(&p.location, "", sources, out)?;

@@ -1,4 +1,4 @@
-//! A picture of the deployment: nodes by site, and between them the worst state of the flows that the catalogue asks for.
+//! A picture of the deployment: nodes by site, and between them the worst state of the flows that the catalogue requires.
 
 use super::super::matrix::{STATES, symbol, words, worse};
 use super::super::text::{cut, markup};
@@ -25,11 +25,11 @@ struct Drawn<'a> {
     y: f64,
 }
 
-/// Flows from one node to another: the worst state, and what is asked for.
+/// Flows from one node to another: the worst state, and what is required.
 #[derive(Default)]
 struct Flows<'a> {
     state: Option<State>,
-    asked: BTreeSet<(&'a str, State)>,
+    required: BTreeSet<(&'a str, State)>,
 }
 
 /// Writes the picture, if there is a deployment of a size that can be drawn.
@@ -110,8 +110,8 @@ pub(super) fn write(
     let legend: Vec<_> = STATES[..4].iter().map(|s| super::state(*s)).collect();
     writeln!(
         out,
-        "<p class=\"soft\">A line is all flows that the catalogue asks for from one node to another, in the colour of the worst: {}. \
-         Flows that must be kept out are drawn only where they are not.</p>\n</section>",
+        "<p class=\"soft\">Each line stands for all flows that the catalogue requires between two nodes, in the colour of the worst: {}. \
+         Forbidden flows are drawn only where they may get through.</p>\n</section>",
         legend.join(" · ")
     )
 }
@@ -139,13 +139,13 @@ fn between<'a>(
         if ends.0 != ends.1 {
             let flows = out.entry(ends).or_default();
             flows.state = Some(flows.state.map_or(r.state, |s| worse(s, r.state)));
-            flows.asked.insert((&r.id, r.state));
+            flows.required.insert((&r.id, r.state));
         }
     }
     out
 }
 
-/// A curve from box to box, bent a little to its left so that the way back has room of its own.
+/// A curve from box to box, bent a little to its left so that the line back has room of its own.
 fn line(from: &Drawn<'_>, to: &Drawn<'_>, flows: &Flows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Some(state) = flows.state else { return Ok(()) };
     let (dx, dy) = (to.x - from.x, to.y - from.y);
@@ -158,7 +158,7 @@ fn line(from: &Drawn<'_>, to: &Drawn<'_>, flows: &Flows<'_>, out: &mut dyn Write
     let (hx, hy) = (x2 - cx, y2 - cy);
     let h = hx.hypot(hy).max(1.0);
     let (ux, uy) = (hx / h * 10.0, hy / h * 10.0);
-    let asked: Vec<String> = flows.asked.iter().map(|(id, s)| format!("{} {id}", symbol(*s))).collect();
+    let required: Vec<String> = flows.required.iter().map(|(id, s)| format!("{} {id}", symbol(*s))).collect();
     writeln!(
         out,
         "<g class=\"{0}\"><title>{1} to {2}: {3}\n{4}</title><path class=\"flow {0}\" d=\"M{x1:.1} {y1:.1} Q{cx:.1} {cy:.1} {x2:.1} {y2:.1}\"/>\
@@ -167,7 +167,7 @@ fn line(from: &Drawn<'_>, to: &Drawn<'_>, flows: &Flows<'_>, out: &mut dyn Write
         markup(from.name),
         markup(to.name),
         words(state),
-        markup_lines(&asked),
+        markup_lines(&required),
         x2 - ux - uy * 0.5,
         y2 - uy + ux * 0.5,
         x2 - ux + uy * 0.5,
@@ -179,7 +179,7 @@ fn markup_lines(lines: &[String]) -> String {
     lines.iter().map(|l| markup(l)).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the way from a box's centre to a point leaves the box.
+/// Where the line from a box's centre to a point leaves the box.
 fn border(n: &Drawn<'_>, x: f64, y: f64) -> (f64, f64) {
     let (dx, dy) = (x - n.x, y - n.y);
     let scale = (BOX.0 / 2.0 / dx.abs().max(0.01)).min(BOX.1 / 2.0 / dy.abs().max(0.01)).min(1.0);

@@ -1,12 +1,15 @@
 //! SARIF 2.1.0 for GitHub code scanning (OASIS standard; GitHub's "SARIF support for code scanning").
+//!
+//! Waived findings are results with a suppression that carries the reason. They come last and are the first to go where code scanning takes
+//! no more. GitHub itself lists suppressed results among the open alerts; its action `advanced-security/dismiss-alerts` closes them.
 
 mod rules;
 
 use super::line_hash::line_hashes;
 use super::places::Sources;
-use super::text::{clean, thousands};
-use super::{INPUT_RULE, Style, json, uri};
-use crate::finding::{Finding, Fix, Lines, Problem, Related, Report};
+use super::text::{clean, count, thousands};
+use super::{INPUT_RULE, Style, UNREAD, json, uri, waived_by};
+use crate::finding::{Finding, Fix, Lines, Problem, Related, Report, Waived};
 use crate::source::{Location, Severity};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_sarif::sarif;
@@ -59,6 +62,7 @@ struct Alert<'a> {
     at: &'a Location,
     findings: Vec<&'a Finding>,
     problem: Option<&'a Problem>,
+    waived: Option<&'a Waived>,
 }
 
 struct Log<'a> {
@@ -93,6 +97,7 @@ impl<'a> Log<'a> {
                     at: &f.location,
                     findings: vec![f],
                     problem: None,
+                    waived: None,
                 }),
             }
         }
@@ -102,8 +107,17 @@ impl<'a> Log<'a> {
             at: &p.location,
             findings: vec![],
             problem: Some(p),
+            waived: None,
         }));
         alerts.sort_by_key(|a| std::cmp::Reverse(a.level));
+        alerts.extend(self.report.waived.iter().map(|w| Alert {
+            rule: &w.finding.rule,
+            level: w.finding.level,
+            at: &w.finding.location,
+            findings: vec![&w.finding],
+            problem: None,
+            waived: Some(w),
+        }));
         alerts
     }
 
@@ -124,7 +138,7 @@ impl<'a> Log<'a> {
         let left_out = alerts.len() - results.len();
         if let Some(next) = alerts.get(results.len()) {
             let text = format!(
-                "{left_out} more alerts are not shown here. Code scanning takes only so many at once; the worst are shown. \
+                "{left_out} more alerts are not shown: code scanning accepts only so many in one run, so the worst are listed. \
                  `havenlint check --format concise` lists all."
             );
             results.push(
@@ -168,6 +182,7 @@ impl<'a> Log<'a> {
         result.related_locations = Some(related).filter(|r| !r.is_empty());
         result.code_flows = Some(flows).filter(|f| !f.is_empty());
         result.fixes = Some(fixes).filter(|f| !f.is_empty());
+        result.suppressions = a.waived.map(|w| vec![suppression(w)]);
         result
     }
 
@@ -194,7 +209,7 @@ impl<'a> Log<'a> {
         }
         if let Some(fix) = &f.fix {
             let end = if fix.text.is_empty() { '.' } else { ':' };
-            lines.push(format!("To mend it, {}{end}", unlinked(&clean(&fix.description))));
+            lines.push(format!("To fix it, {}{end}", unlinked(&clean(&fix.description))));
             lines.extend(fix.text.lines().map(|l| unlinked(&clean(l))));
         }
         lines.join("\n")
@@ -344,19 +359,28 @@ impl<'a> Log<'a> {
         let mut notes = vec![];
         if left_out > 0 {
             let text = format!(
-                "{left_out} of {} alerts are left out: code scanning takes only so many.",
+                "{left_out} of {} alerts are left out: code scanning accepts only so many in one run.",
                 alerts.len()
             );
             notes.push(notification(Severity::Warning, &text, None));
         }
         for i in self.report.inputs.iter().filter(|i| i.ledger.not_understood > 0) {
+            let lost = i.ledger.not_understood;
             let text = format!(
-                "{}: {} of {} rules were not understood; what depends on them is undecided.",
+                "{}: {} of {} {} not understood; what depends on {} is undecided.",
                 clean(&i.path),
-                thousands(i.ledger.not_understood),
-                thousands(i.rules)
+                thousands(lost),
+                count(i.rules as usize, "rule"),
+                if lost == 1 { "was" } else { "were" },
+                if lost == 1 { "it" } else { "them" }
             );
             notes.push(notification(Severity::Warning, &text, None));
+        }
+        for u in &self.report.unread {
+            let text = sentence(&format!("{}: {UNREAD}: {}", u.path, u.reason));
+            let text = [text, sentence(&capital(&u.help))].join(" ");
+            let location = self.location(&Location::top(&u.path));
+            notes.push(notification(Severity::Warning, text.trim(), Some(location)));
         }
         for p in &self.report.problems {
             let text = [sentence(&capital(&p.message)), sentence(&capital(&p.help))].join(" ");
@@ -406,9 +430,19 @@ fn sentence(text: &str) -> String {
     if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text } else { text + "." }
 }
 
-/// Keeps what looks like a link in a file's text from becoming one (SARIF 3.11.6: brackets are escaped by a backslash).
+/// Keeps what looks like a link in a file's text from becoming one (SARIF 3.11.6). A blank parts its brackets: viewers differ in what a
+/// backslash before a bracket means to them, above all after another backslash.
 fn unlinked(text: &str) -> String {
-    if text.contains("](") { text.replace('[', "\\[").replace(']', "\\]") } else { text.to_owned() }
+    text.replace("](", "] (")
+}
+
+/// A waiver as somebody decided it, with the reason.
+fn suppression(w: &Waived) -> sarif::Suppression {
+    sarif::Suppression::builder()
+        .kind("external")
+        .status("accepted")
+        .justification(unlinked(&clean(&waived_by(w))))
+        .build()
 }
 
 fn capital(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! The tool and its rules, as SARIF describes them.
 
 use super::super::text::{Paint, clean};
-use super::super::{HOMEPAGE, INPUT_RULE, explain, uri};
+use super::super::{HOMEPAGE, INPUT_RULE, explain, rule_url};
 use super::CUT_RULE;
 use crate::finding::{Report, RuleDoc};
 use crate::source::Severity;
@@ -36,17 +36,17 @@ fn all(report: &Report) -> Vec<RuleDoc> {
     for r in report.rules.iter().take(MAX_RULES) {
         rules.insert(&r.id, r.clone());
     }
-    for f in &report.findings {
+    for f in report.findings.iter().chain(report.waived.iter().map(|w| &w.finding)) {
         rules.entry(&f.rule).or_insert_with(|| own(&f.rule, "A rule of this run.", f.level));
     }
     rules.entry(INPUT_RULE).or_insert_with(|| {
         own(
             INPUT_RULE,
-            "An input is malformed or cannot be read; the rest of it was still checked.",
+            "An input cannot be read or parsed; everything else was still checked.",
             Severity::Error,
         )
     });
-    let cut = "More alerts were found than code scanning takes at once; the worst are shown.";
+    let cut = "There are more alerts than code scanning accepts in one run; only the worst are shown.";
     rules.entry(CUT_RULE).or_insert_with(|| own(CUT_RULE, cut, Severity::Warning));
     rules.into_values().collect()
 }
@@ -94,7 +94,7 @@ fn descriptor(rule: &RuleDoc) -> sarif::ReportingDescriptor {
         .short_description(text(&summary))
         .full_description(text(&short(&full)))
         .help(help)
-        .help_uri(format!("{HOMEPAGE}#{}", uri::encode(&rule.id.to_lowercase())))
+        .help_uri(rule_url(&rule.id))
         .default_configuration(sarif::ReportingConfiguration::builder().level(rule.level.name()).build())
         .properties(properties(rule))
         .build()
