@@ -47,6 +47,19 @@ pub struct Apart {
 /// How lists of values are nested in a document, at most: pages of reservations of instances.
 const MAX_NESTING: usize = 4;
 
+impl<'r> Reader<'r> {
+    /// A reader of one file.
+    pub fn new(
+        inventory: &'r mut Inventory,
+        diagnostics: &'r mut Vec<Diagnostic>,
+        file: usize,
+        path: &'r str,
+    ) -> Self {
+        let (apart, acl_apart, acl_subnets) = (Vec::new(), Vec::new(), Vec::new());
+        Self { inventory, diagnostics, file, path, duplicates: &[], apart, acl_apart, acl_subnets }
+    }
+}
+
 impl Reader<'_> {
     /// Reads a document of the API: an answer, a list of answers or items, or a single item.
     pub fn document(&mut self, v: Value<'_>) {
@@ -376,6 +389,7 @@ impl Reader<'_> {
             owner: string(item, "userid"),
             peering: string(item, "vpcpeeringconnectionid"),
             status: string(item, "peeringstatus"),
+            unknown: None,
         };
         if reference.group.is_empty() && reference.name.is_none() {
             return self.no_peer(item, "a reference to a group without its id");

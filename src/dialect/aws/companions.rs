@@ -18,7 +18,8 @@ impl Reader<'_> {
             );
             return;
         };
-        let mut list = PrefixList { id, entries: Vec::new(), unknown: Vec::new(), origin };
+        let max_entries = number(member(v, "maxentries")).ok().flatten().and_then(|n| u32::try_from(n).ok());
+        let mut list = PrefixList { id, entries: Vec::new(), unknown: Vec::new(), max_entries, origin };
         list.unknown.extend(self.unreliable(v));
         if member(v, "nexttoken").is_some_and(|t| !t.is_null()) {
             let why = "a NextToken says that there are more entries".to_owned();
@@ -55,6 +56,7 @@ impl Reader<'_> {
             Some(old) => {
                 old.entries.extend(list.entries);
                 old.unknown.extend(list.unknown);
+                old.max_entries = old.max_entries.max(list.max_entries);
             }
             None => self.inventory.prefix_lists.push(list),
         }

@@ -16,8 +16,12 @@ pub struct Inventory {
     pub interfaces: Vec<Interface>,
     /// Subnets.
     pub subnets: Vec<Subnet>,
+    /// Networks.
+    pub vpcs: Vec<Vpc>,
     /// Network ACLs.
     pub acls: Vec<Acl>,
+    /// Who carries groups, where no address of it is known: databases, load balancers, clusters.
+    pub attached: Vec<Attachment>,
     /// Where a dump says that it goes on elsewhere (`NextToken`).
     pub cut: Option<Origin>,
     /// What each file is.
@@ -137,6 +141,8 @@ pub struct Reference {
     pub peering: Option<String>,
     /// That connection's status as the API tells it: the reference holds while it is `active`.
     pub status: Option<String>,
+    /// Which group it is, is not known; why.
+    pub unknown: Option<String>,
 }
 
 /// A prefix list.
@@ -148,7 +154,29 @@ pub struct PrefixList {
     pub entries: Vec<(IpNet, Origin)>,
     /// Why there may be more.
     pub unknown: Vec<Unknown>,
+    /// The most entries that it may have: as so many it counts in a group's quota.
+    pub max_entries: Option<u32>,
     /// Where it is.
+    pub origin: Origin,
+}
+
+/// A network.
+#[derive(Debug, Clone, Default)]
+pub struct Vpc {
+    /// `vpc-…`, or its address in infrastructure code; `None` = not known which.
+    pub id: Option<String>,
+    /// Its addresses of both families, as far as the files tell.
+    pub addresses: IntervalSet,
+}
+
+/// Something that carries a group and whose addresses the files do not tell.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The group.
+    pub group: String,
+    /// What carries it: `aws_db_instance.main`.
+    pub by: String,
+    /// Where it says so.
     pub origin: Origin,
 }
 

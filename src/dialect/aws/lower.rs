@@ -293,15 +293,21 @@ impl<'i> Lowering<'i> {
             }
             (_, Some(_)) => return Term::NEVER,
         }
+        let attached = self.inventory.attached.iter().find(|a| a.group == r.group);
         let known = self.wearers.get(r.group.as_str()).cloned().unwrap_or_default();
-        if self.complete {
+        if self.complete && r.unknown.is_none() && attached.is_none() {
             return self.builder.field(field, known);
         }
+        let used = attached.map(|a| format!("{} carries it, and no file tells its addresses", a.by));
         let foreign = match (&r.owner, &group.owner) {
             (Some(a), Some(b)) => a != b,
             _ => false,
         };
-        let why = if foreign {
+        let why = if let Some(why) = &r.unknown {
+            why
+        } else if let Some(used) = &used {
+            used
+        } else if foreign {
             "it is another account's group, whose interfaces are in no file"
         } else if self.inventory.interfaces.is_empty() {
             "no file tells who wears it: give describe-network-interfaces, and --assume complete if it holds all of them"
@@ -337,7 +343,9 @@ impl<'i> Lowering<'i> {
         let one = first.is_some() && vpcs.all(|v| *v == first);
         let used = union(self.inventory.interfaces.iter().map(|i| &i.addresses));
         let subnets = union(self.inventory.subnets.iter().map(|s| &s.addresses));
-        let all = parse_all(&PRIVATE).union(&Family::V6.all()).union(&used).union(&subnets);
+        // A VPC may use public addresses as its own.
+        let vpcs = union(self.inventory.vpcs.iter().map(|v| &v.addresses));
+        let all = parse_all(&PRIVATE).union(&Family::V6.all()).union(&used).union(&subnets).union(&vpcs);
         if one { all.minus(&self.builder.firewall().points) } else { all }
     }
 }

@@ -36,7 +36,7 @@ impl Dialect for Aws {
     fn detect(&self, content: &[u8]) -> Option<Role> {
         let first = content.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b))?;
         if !matches!(first, b'{' | b'[') {
-            return None;
+            return terraform::hcl::detect(content);
         }
         let document = Document::parse_stream(content);
         let mut role = None;
@@ -57,23 +57,29 @@ impl Dialect for Aws {
         let mut inventory = Inventory::default();
         let mut diagnostics = Vec::new();
         let mut apart = Vec::new();
+        let mut configurations = Vec::new();
         for (number, file) in files.iter().enumerate() {
+            if is_configuration(file) {
+                inventory.forms.push(Form::Terraform);
+                configurations.push((number, &**file));
+                continue;
+            }
             let document = Document::parse_stream(file.bytes());
             inventory.forms.push(document.roots().next().map_or(Form::Api, form_of));
             diagnostics.extend(document.problems().iter().map(|p| p.diagnostic(number)));
-            let mut reader = Reader {
-                inventory: &mut inventory,
-                diagnostics: &mut diagnostics,
-                file: number,
-                path: &file.path,
-                duplicates: document.duplicates(),
-                apart: Vec::new(),
-                acl_apart: Vec::new(),
-                acl_subnets: Vec::new(),
-            };
+            let mut reader = Reader::new(&mut inventory, &mut diagnostics, number, &file.path);
+            reader.duplicates = document.duplicates();
             for root in document.roots() {
                 reader.document(root);
             }
+            apart.append(&mut reader.apart);
+            let (entries, subnets) =
+                (std::mem::take(&mut reader.acl_apart), std::mem::take(&mut reader.acl_subnets));
+            settle_acls(&mut inventory, entries, subnets);
+        }
+        if !configurations.is_empty() {
+            let mut reader = Reader::new(&mut inventory, &mut diagnostics, 0, "");
+            terraform::hcl::read(&mut reader, &configurations);
             apart.append(&mut reader.apart);
             let (entries, subnets) =
                 (std::mem::take(&mut reader.acl_apart), std::mem::take(&mut reader.acl_subnets));
@@ -87,6 +93,13 @@ impl Dialect for Aws {
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
         suggest::suggest(firewall, missing)
     }
+}
+
+// A Terraform configuration, not JSON.
+fn is_configuration(file: &SourceFile) -> bool {
+    let first = file.bytes().iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+    terraform::hcl::is_values(&file.path)
+        || !matches!(first, Some(b'{' | b'[')) && terraform::hcl::detect(file.bytes()).is_some()
 }
 
 fn form_of(v: Value<'_>) -> Form {

@@ -60,10 +60,50 @@ pub fn short(text: &str) -> String {
     }
 }
 
+/// A protocol or port as a file writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar<'t> {
+    /// Not written, or null.
+    Absent,
+    /// A string.
+    Text(Cow<'t, str>),
+    /// A whole number.
+    Number(i64),
+    /// Anything else, as text.
+    Other(String),
+}
+
+impl<'t> Scalar<'t> {
+    /// A value of a document.
+    pub fn of(value: Option<Value<'t>>) -> Self {
+        let Some(v) = value.filter(|v| !v.is_null()) else { return Scalar::Absent };
+        match (v.str(), v.int()) {
+            (Some(text), _) => Scalar::Text(text),
+            (_, Some(n)) => Scalar::Number(n),
+            _ => Scalar::Other(short(&v.raw())),
+        }
+    }
+
+    // A whole number, also one in quotes.
+    fn number(&self) -> Result<Option<i64>, String> {
+        match self {
+            Scalar::Absent => Ok(None),
+            Scalar::Number(n) => Ok(Some(*n)),
+            Scalar::Text(t) => t.trim().parse().map(Some).map_err(|_| format!("\"{}\"", short(t))),
+            Scalar::Other(t) => Err(t.clone()),
+        }
+    }
+}
+
+/// The service of a permission, from values of a document.
+pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<Value<'_>>) -> Service {
+    service_of(&Scalar::of(protocol), &Scalar::of(from), &Scalar::of(to))
+}
+
 /// The service of a permission. Security groups look at ports of tcp, udp and icmp only ("a protocol number other than tcp, udp, icmp, or
 /// icmpv6 allows traffic on all ports, regardless of any port range you specify": EC2 API, `IpPermission`).
-pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<Value<'_>>) -> Service {
-    let (name, p) = match parse_protocol(protocol) {
+pub fn service_of(protocol: &Scalar<'_>, from: &Scalar<'_>, to: &Scalar<'_>) -> Service {
+    let (name, p) = match protocol_of(protocol) {
         Ok((name, Some(p))) => (name, p),
         Ok((_, None)) => return Service::All,
         Err(unknown) => return unknown,
@@ -72,7 +112,7 @@ pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<
         return Service::Protocol(p);
     }
     let unknown = |text: String, why: &str| Service::Unknown(text, why.to_owned());
-    let (from, to) = match (number(from), number(to)) {
+    let (from, to) = match (from.number(), to.number()) {
         (Ok(a), Ok(b)) => (a, b),
         (Err(t), _) | (_, Err(t)) => {
             return unknown(format!("{name} with port {t}"), "the port is no number");
@@ -106,25 +146,32 @@ pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<
 /// # Errors
 /// What to make of one that is not understood.
 pub fn parse_protocol(protocol: Option<Value<'_>>) -> Result<(String, Option<u8>), Service> {
-    let Some(v) = protocol.filter(|v| !v.is_null()) else {
-        return Err(Service::Unknown(
-            "no protocol".to_owned(),
-            "the permission names no protocol".to_owned(),
-        ));
-    };
-    let name = match v.kind() {
-        Kind::String => v.str().map(|s| s.trim().to_ascii_lowercase()),
-        Kind::Number => Some(v.raw().into_owned()),
-        _ => None,
-    };
-    match name {
-        Some(n) if n == "-1" || n == "all" => Ok((n, None)),
-        Some(n) if proto::parse(&n).is_some() => {
-            let p = proto::parse(&n);
-            Ok((n, p))
+    protocol_of(&Scalar::of(protocol))
+}
+
+/// As [`parse_protocol`].
+///
+/// # Errors
+/// What to make of one that is not understood.
+pub fn protocol_of(protocol: &Scalar<'_>) -> Result<(String, Option<u8>), Service> {
+    let (name, shown) = match protocol {
+        Scalar::Absent => {
+            return Err(Service::Unknown(
+                "no protocol".to_owned(),
+                "the permission names no protocol".to_owned(),
+            ));
         }
-        _ => Err(Service::Unknown(
-            format!("protocol {}", short(&v.raw())),
+        Scalar::Text(t) => (t.trim().to_ascii_lowercase(), format!("\"{}\"", short(t))),
+        Scalar::Number(n) => (n.to_string(), n.to_string()),
+        Scalar::Other(t) => (String::new(), t.clone()),
+    };
+    if name == "-1" || name == "all" {
+        return Ok((name, None));
+    }
+    match proto::parse(&name) {
+        Some(p) => Ok((name, Some(p))),
+        None => Err(Service::Unknown(
+            format!("protocol {shown}"),
             "it is no protocol by name or number, or not known before deployment".to_owned(),
         )),
     }

@@ -33,14 +33,16 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(inventory) = inventory(subject) else { return };
-    if inventory.interfaces.is_empty() {
+    if inventory.interfaces.is_empty() && inventory.attached.is_empty() {
         return;
     }
+    let carried = inventory.attached.iter().map(|a| a.group.as_str());
     let worn: BTreeSet<&str> = inventory
         .interfaces
         .iter()
         .flat_map(|i| i.groups.iter().flatten())
         .map(|(g, _)| g.as_str())
+        .chain(carried)
         .collect();
     for group in
         described(inventory).filter(|g| g.name.as_deref() != Some("default") && !worn.contains(g.id.as_str()))
