@@ -1,6 +1,6 @@
 //! From paths to firewalls: reading, detection, grouping.
 
-use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, by_name, detect};
+use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
 use crate::model::Firewall;
 use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
 use crate::source::{MAX_BYTES, SourceFile};
@@ -36,6 +36,13 @@ struct Member {
     dialect: usize,
     role: Role,
     named: bool,
+    world: World,
+}
+
+impl Member {
+    fn folder(&self) -> PathBuf {
+        self.path.parent().map(Path::to_owned).unwrap_or_default()
+    }
 }
 
 /// Loads every firewall that is found in the paths: files as named, folders walked.
@@ -121,6 +128,7 @@ fn member(
     if found.is_none() && c.named {
         found = read(&c.path).ok().and_then(|f| detect(f.bytes()));
     }
+    found = found.or_else(|| claimed(&c.path, c.named));
     if c.named && found.is_none() {
         found = forced.map(|d| (d, Role::Rules));
     }
@@ -141,53 +149,74 @@ fn member(
     };
     Some(match edited.read(&c.path) {
         Ok(file) => {
-            Ok(Member { path: c.path.clone(), file, dialect: position(dialect), role, named: c.named })
+            let world = dialect.world(&start);
+            Ok(Member { path: c.path.clone(), file, dialect: position(dialect), role, named: c.named, world })
         }
         Err(e) => Err(cannot_read(&c.path, &e)),
     })
 }
 
+fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role)> {
+    let name = path.file_name()?.to_string_lossy();
+    DIALECTS.iter().find_map(|d| d.claims(&name, named).map(|role| (*d, role)))
+}
+
 // Files of a companion role that lie beside a named file are read too: for dialects whose files belong together as if they were
 // named themselves, those of other dialects only beside a file of the same dialect.
 fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
-    let folders: BTreeMap<(PathBuf, usize), PathBuf> = members
+    let folders: BTreeMap<(PathBuf, usize), PathBuf> =
+        members.iter().filter(|m| m.named).map(|m| ((m.folder(), m.dialect), m.path.clone())).collect();
+    let worlds: BTreeSet<(PathBuf, usize, bool)> = members
         .iter()
-        .filter(|m| m.named)
-        .map(|m| ((m.path.parent().map(Path::to_owned).unwrap_or_default(), m.dialect), m.path.clone()))
+        .filter(|m| m.named && m.world != World::Own)
+        .map(|m| (m.folder(), m.dialect, m.world == World::Folder))
         .collect();
     let mut have: BTreeSet<PathBuf> = members.iter().map(|m| m.path.clone()).collect();
-    for ((_, beside), named) in folders {
+    for ((folder, beside), named) in folders {
         let together = DIALECTS[beside].grouping() == Grouping::Together;
         for path in siblings(&named) {
             if have.contains(&path) {
                 continue;
             }
-            if let Some((dialect, Role::Companion)) = head(&path).ok().and_then(|h| detect(&h))
+            let Some((dialect, role, world)) = head(&path).ok().and_then(|h| {
+                let (dialect, role) = detect(&h).or_else(|| claimed(&path, false))?;
+                Some((dialect, role, dialect.world(&h)))
+            }) else {
+                continue;
+            };
+            // The files of a module belong together whatever they hold.
+            let whole = world == World::Folder;
+            let same =
+                !together || position(dialect) == beside && worlds.contains(&(folder.clone(), beside, whole));
+            if (role == Role::Companion || whole)
                 && dialect.grouping() == DIALECTS[beside].grouping()
-                && (!together || position(dialect) == beside)
+                && same
                 && let Ok(file) = edited.read(&path)
             {
                 have.insert(path.clone());
-                let dialect = position(dialect);
-                members.push(Member { path, file, dialect, role: Role::Companion, named: together });
+                members.push(Member { path, file, dialect: position(dialect), role, named: together, world });
             }
         }
     }
 }
 
 fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
-    // Groups: one a file with its companions, or one a folder (all named files together).
-    let mut together: BTreeMap<(usize, Option<PathBuf>), Vec<Arc<SourceFile>>> = BTreeMap::new();
+    // Groups: one a file with its companions, or one a folder (all named files together), but each world for itself.
+    let mut together: BTreeMap<(usize, Option<PathBuf>, bool), Vec<Arc<SourceFile>>> = BTreeMap::new();
     let mut companions: HashMap<(usize, PathBuf), Vec<Arc<SourceFile>>> = HashMap::new();
     let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
-    let folder = |m: &Member| m.path.parent().map(Path::to_owned).unwrap_or_default();
+    let folder = Member::folder;
     // Files with rules first: they name the firewall.
     let rules_first = [Role::Rules, Role::Companion].map(|r| members.iter().filter(move |m| m.role == r));
     for m in rules_first.into_iter().flatten() {
         match (DIALECTS[m.dialect].grouping(), m.role) {
+            (Grouping::Together, _) if m.world == World::Folder => {}
             (Grouping::Together, _) => {
-                let key = (!m.named).then(|| folder(m));
-                together.entry((m.dialect, key)).or_default().push(Arc::clone(&m.file));
+                let key = match m.world {
+                    World::Own => (m.dialect, Some(m.path.clone()), true),
+                    _ => (m.dialect, (!m.named).then(|| folder(m)), false),
+                };
+                together.entry(key).or_default().push(Arc::clone(&m.file));
             }
             (Grouping::Each, Role::Companion) => {
                 companions.entry((m.dialect, folder(m))).or_default().push(Arc::clone(&m.file));
@@ -206,7 +235,8 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
             groups.push((m.dialect, files));
         }
     }
-    groups.extend(together.into_iter().map(|((dialect, _), files)| (dialect, files)));
+    groups.extend(together.into_iter().map(|((dialect, ..), files)| (dialect, files)));
+    groups.extend(modules(&members));
     drop(members);
     let done = Mutex::new(Vec::with_capacity(groups.len()));
     groups.into_par_iter().for_each(|(dialect, files)| {
@@ -216,4 +246,42 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
         }
     });
     done.into_inner().unwrap_or_default()
+}
+
+// The folders of a world of folders that no other one reads, each with those that it reads; without rules they are no firewall.
+fn modules(members: &[Member]) -> Vec<(usize, Vec<Arc<SourceFile>>)> {
+    let mut folders: BTreeMap<(usize, PathBuf), Vec<&Member>> = BTreeMap::new();
+    for m in members.iter().filter(|m| m.world == World::Folder) {
+        folders.entry((m.dialect, m.folder())).or_default().push(m);
+    }
+    let reads: BTreeMap<&(usize, PathBuf), Vec<(usize, PathBuf)>> = folders
+        .iter()
+        .map(|(key, files)| {
+            let all = files.iter().flat_map(|m| DIALECTS[m.dialect].reads(&m.file));
+            (
+                key,
+                all.map(|f| (key.0, PathBuf::from(f)))
+                    .filter(|f| folders.contains_key(f) && f != key)
+                    .collect(),
+            )
+        })
+        .collect();
+    let read: BTreeSet<&(usize, PathBuf)> = reads.values().flatten().collect();
+    let mut out = Vec::new();
+    for key in folders.keys().filter(|k| !read.contains(k)) {
+        let mut seen = BTreeSet::new();
+        let mut work = vec![key];
+        let mut files: Vec<&Member> = Vec::new();
+        while let Some(next) = work.pop() {
+            if seen.insert(next) {
+                files.extend(&folders[next]);
+                work.extend(&reads[next]);
+            }
+        }
+        if files.iter().any(|m| m.role == Role::Rules || m.named) {
+            files.sort_by_key(|m| m.role != Role::Rules);
+            out.push((key.0, files.iter().map(|m| Arc::clone(&m.file)).collect()));
+        }
+    }
+    out
 }

@@ -30,6 +30,24 @@ pub trait Dialect: Sync {
         Grouping::Each
     }
 
+    /// The role of a file whose content does not show what it is, by its name; `named` = it was named itself, not found in a folder.
+    fn claims(&self, name: &str, named: bool) -> Option<Role> {
+        let _ = (name, named);
+        None
+    }
+
+    /// Of which world a file tells, by its beginning. Asked of dialects whose files belong together.
+    fn world(&self, content: &[u8]) -> World {
+        let _ = content;
+        World::Shared
+    }
+
+    /// Folders that a file of [`World::Folder`] reads as well, as paths like its own.
+    fn reads(&self, file: &SourceFile) -> Vec<String> {
+        let _ = file;
+        Vec::new()
+    }
+
     /// Reads one firewall: a single file ([`Grouping::Each`], `files[0]`, with its companions behind it), or all files of a folder
     /// that belong together ([`Grouping::Together`]). Never fails: what is wrong becomes a diagnostic of the firewall, and what
     /// could not be understood a rule with an unknown verdict.
@@ -108,6 +126,17 @@ pub enum Role {
     Rules,
     /// Holds what rules refer to (`ipset save`, interfaces, prefix lists): of no use alone.
     Companion,
+}
+
+/// Of which world a file tells, where the files of a folder belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum World {
+    /// The one that exists: all such files of a folder, and all that are named, tell of the same.
+    Shared,
+    /// One of its own: a plan or a template is what may become.
+    Own,
+    /// That of the files of its folder which are of this kind.
+    Folder,
 }
 
 /// How files become firewalls.

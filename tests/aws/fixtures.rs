@@ -1,10 +1,14 @@
 //! Every folder of `fixtures/aws/cases` against the expectation that stands in it.
 
-use havenlint::analysis::Environment;
+#[path = "aws/common.rs"]
+mod common;
+
+use havenlint::analysis::{Environment, Verdict};
 use havenlint::dialect::ReadOptions;
 use havenlint::dialect::load::load;
 use havenlint::finding::Finding;
 use havenlint::lint::registry::{CHECKS, Subject, run};
+use havenlint::model::Firewall;
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
@@ -19,14 +23,23 @@ struct Expected {
     #[serde(default)]
     says: Vec<(String, String)>,
     silent: Vec<String>,
+    #[serde(default)]
+    verdicts: Vec<(String, String, Verdict)>,
+    #[serde(default)]
+    warns: Vec<String>,
+}
+
+/// The firewall of a folder.
+fn firewall(folder: &Path, complete: bool) -> Firewall {
+    let mut loaded = load(&[folder.to_owned()], &ReadOptions { complete, ..ReadOptions::default() }, None);
+    assert!(loaded.unreadable.is_empty(), "{folder:?}: {:?}", loaded.unreadable);
+    assert_eq!(loaded.firewalls.len(), 1, "{folder:?}");
+    loaded.firewalls.remove(0)
 }
 
 /// The findings of all checks on a folder, and the messages of its problems of level error.
 fn findings(folder: &Path, complete: bool) -> (Vec<Finding>, Vec<String>) {
-    let loaded = load(&[folder.to_owned()], &ReadOptions { complete, ..ReadOptions::default() }, None);
-    assert!(loaded.unreadable.is_empty(), "{folder:?}: {:?}", loaded.unreadable);
-    assert_eq!(loaded.firewalls.len(), 1, "{folder:?}");
-    let firewall = &loaded.firewalls[0];
+    let firewall = &firewall(folder, complete);
     let environment = Environment::default();
     let beside = [firewall];
     let subject = Subject::new(firewall, &beside, &environment, "cloud");
@@ -52,6 +65,18 @@ fn every_case_is_as_expected() {
         }
         let all: Vec<_> =
             found.iter().map(|f| format!("{} at {}: {}", f.rule, f.location.text, f.message)).collect();
+        let read = firewall(&folder, expected.complete);
+        for (group, packet, verdict) in &expected.verdicts {
+            let got = common::verdict(&read, Some(&[group]), packet);
+            if got != *verdict {
+                wrong.push(format!("{folder:?}: {group}, {packet}: {got:?}, not {verdict:?}"));
+            }
+        }
+        for words in &expected.warns {
+            if !read.diagnostics.iter().any(|d| d.message.contains(words)) {
+                wrong.push(format!("{folder:?}: no problem says `{words}`: {:?}", common::problems(&read)));
+            }
+        }
         for (rule, place) in &expected.caught {
             if !found.iter().any(|f| f.rule == *rule && f.location.text.contains(place)) {
                 wrong.push(format!("{folder:?}: {rule} at {place} is missed\n  {}", all.join("\n  ")));

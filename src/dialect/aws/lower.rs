@@ -4,7 +4,7 @@
 //! for each group to its chain of accepts, guarded by the group's label; then, so that a refusal points at a group, one drop for each; the
 //! policy is drop. Beside it, if network ACLs are given, one without memory ([`acl`](super::acl)).
 
-use super::inventory::{Entry, Group, Inventory, Peer, Reference, Rules, Service, Unknown};
+use super::inventory::{Attachment, Entry, Group, Inventory, Peer, Reference, Rules, Service, Unknown};
 use crate::dialect::ReadOptions;
 use crate::model::{
     Action, BaseChain, Builder, Carriers, ChainId, ChainKind, ConditionKind, Firewall, Hook, LabelId, Policy,
@@ -45,6 +45,8 @@ pub struct Lowering<'i> {
     pub complete: bool,
     // Addresses of the interfaces that wear a group.
     wearers: FxHashMap<&'i str, IntervalSet>,
+    // What carries a group at addresses that no file tells.
+    attached: FxHashMap<&'i str, &'i Attachment>,
     prefix_lists: FxHashMap<&'i str, SetId>,
     // Where a group reference can match beyond the interfaces of the files.
     elsewhere: Option<SetId>,
@@ -84,6 +86,7 @@ impl<'i> Lowering<'i> {
             builder: Builder::new("aws", files.to_vec(), &Family::ALL),
             complete: options.complete && inventory.cut.is_none(),
             wearers: wearers.into_iter().map(|(g, r)| (g, IntervalSet::from_ranges(r))).collect(),
+            attached: inventory.attached.iter().map(|a| (a.group.as_str(), a)).collect(),
             prefix_lists: FxHashMap::default(),
             elsewhere: None,
         }
@@ -293,7 +296,7 @@ impl<'i> Lowering<'i> {
             }
             (_, Some(_)) => return Term::NEVER,
         }
-        let attached = self.inventory.attached.iter().find(|a| a.group == r.group);
+        let attached = self.attached.get(r.group.as_str());
         let known = self.wearers.get(r.group.as_str()).cloned().unwrap_or_default();
         if self.complete && r.unknown.is_none() && attached.is_none() {
             return self.builder.field(field, known);

@@ -15,7 +15,7 @@ pub mod suggest;
 mod terraform;
 mod value;
 
-use super::{Dialect, Grouping, Missing, ReadOptions, Role, Suggestion};
+use super::{Dialect, Grouping, Missing, ReadOptions, Role, Suggestion, World};
 use crate::model::Firewall;
 use crate::source::json::{Document, Kind, Value};
 use crate::source::{Diagnostic, Origin, SourceFile};
@@ -34,8 +34,7 @@ impl Dialect for Aws {
     }
 
     fn detect(&self, content: &[u8]) -> Option<Role> {
-        let first = content.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b))?;
-        if !matches!(first, b'{' | b'[') {
+        if !is_json(content) {
             return terraform::hcl::detect(content);
         }
         let document = Document::parse_stream(content);
@@ -53,13 +52,33 @@ impl Dialect for Aws {
         Grouping::Together
     }
 
+    fn claims(&self, name: &str, named: bool) -> Option<Role> {
+        let values = terraform::hcl::is_values(name) && (named || terraform::hcl::is_loaded(name));
+        values.then_some(Role::Companion)
+    }
+
+    fn world(&self, content: &[u8]) -> World {
+        if !is_json(content) {
+            return World::Folder;
+        }
+        let document = Document::parse_stream(content);
+        match document.roots().next().map_or(Form::Api, form_of) {
+            Form::Api => World::Shared,
+            Form::Terraform | Form::CloudFormation => World::Own,
+        }
+    }
+
+    fn reads(&self, file: &SourceFile) -> Vec<String> {
+        terraform::hcl::local_modules(file)
+    }
+
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {
         let mut inventory = Inventory::default();
         let mut diagnostics = Vec::new();
         let mut apart = Vec::new();
         let mut configurations = Vec::new();
         for (number, file) in files.iter().enumerate() {
-            if is_configuration(file) {
+            if !is_json(file.bytes()) && terraform::hcl::is_configuration(file) {
                 inventory.forms.push(Form::Terraform);
                 configurations.push((number, &**file));
                 continue;
@@ -95,11 +114,10 @@ impl Dialect for Aws {
     }
 }
 
-// A Terraform configuration, not JSON.
-fn is_configuration(file: &SourceFile) -> bool {
-    let first = file.bytes().iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
-    terraform::hcl::is_values(&file.path)
-        || !matches!(first, Some(b'{' | b'[')) && terraform::hcl::detect(file.bytes()).is_some()
+// JSON begins with a bracket.
+fn is_json(content: &[u8]) -> bool {
+    let first = content.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+    matches!(first, Some(b'{' | b'['))
 }
 
 fn form_of(v: Value<'_>) -> Form {

@@ -19,6 +19,8 @@ impl Lower<'_, '_> {
         }
         let groups: FxHashSet<String> = self.groups.iter().cloned().collect();
         let users = resources.list.iter().filter(|r| uses(r)).map(|r| (&r.attributes, r.address.as_str()));
+        let placed = std::mem::take(&mut self.placed);
+        let users = users.filter(|(_, address)| !placed.contains(*address));
         let outputs = resources.outputs.iter().map(|o| (o, "an output"));
         for (node, by) in users.chain(outputs) {
             self.users(node, by, &groups);

@@ -6,7 +6,7 @@ use super::super::value::prefix;
 use super::kinds::{BYSTANDERS, IDLE, Kind};
 use super::refs;
 use super::tree::{Fields, Node, Open};
-use super::{Resource, Resources};
+use super::{Resource, Resources, UNREAD_MODULE};
 use crate::source::{Diagnostic, Origin};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
@@ -16,9 +16,6 @@ pub fn lower(reader: &mut Reader<'_>, resources: &Resources) {
     let mut lower = Lower::new(reader, resources);
     for r in &resources.list {
         lower.resource(r);
-    }
-    for (id, unknown) in std::mem::take(&mut lower.lost_acls) {
-        lower.spoil(&[], &[id], &[], &unknown);
     }
     lower.attach(resources);
     lower.spread(&resources.strays);
@@ -38,8 +35,10 @@ pub struct Lower<'t, 'r> {
     pub acls: Vec<String>,
     /// Ids or addresses of the prefix lists, in order.
     pub lists: Vec<String>,
-    /// Network ACLs that an entry which is not understood may belong to.
-    pub lost_acls: Vec<(String, Unknown)>,
+    /// What is not understood, with the groups, network ACLs and prefix lists that it may touch; for when all are there.
+    pub spoils: Vec<(BTreeSet<String>, Unknown)>,
+    /// Resources of which the inventory holds an interface with its groups.
+    pub placed: FxHashSet<String>,
 }
 
 struct Key {
@@ -77,7 +76,8 @@ impl<'t, 'r> Lower<'t, 'r> {
             groups: Vec::new(),
             acls: Vec::new(),
             lists: Vec::new(),
-            lost_acls: Vec::new(),
+            spoils: Vec::new(),
+            placed: FxHashSet::default(),
         };
         for r in &resources.list {
             let Some(kind) = r.known() else { continue };
@@ -243,39 +243,40 @@ impl<'t, 'r> Lower<'t, 'r> {
 
     // A type that is in no list: by the shape of its attributes it may hold rules all the same.
     fn stranger(&mut self, r: &Resource, fields: &Fields<'_>) {
+        const TARGETS: [&str; 3] = ["security_group_id", "network_acl_id", "prefix_list_id"];
+        const OF_RULES: [&str; 8] = [
+            "cidr",
+            "cidr_block",
+            "cidr_blocks",
+            "cidr_ipv4",
+            "cidr_ipv6",
+            "protocol",
+            "ip_protocol",
+            "rule_number",
+        ];
         if r.data || BYSTANDERS.contains(&r.kind.as_str()) {
             return;
         }
-        let sounds = ["security_group", "network_acl", "prefix_list"].iter().any(|w| r.kind.contains(w))
-            && r.kind.starts_with("aws_");
-        let target =
-            ["security_group_id", "network_acl_id", "prefix_list_id"].into_iter().find(|k| fields.has(k));
-        let rule = target.is_some()
-            && [
-                "cidr",
-                "cidr_block",
-                "cidr_blocks",
-                "cidr_ipv4",
-                "cidr_ipv6",
-                "protocol",
-                "ip_protocol",
-                "rule_number",
-            ]
-            .iter()
-            .any(|k| fields.has(k));
-        if !sounds && !rule {
+        let module = r.kind == UNREAD_MODULE;
+        let names = ["security_group", "network_acl", "prefix_list"];
+        let sounds = r.kind.starts_with("aws_") && names.iter().any(|w| r.kind.contains(w));
+        let target = TARGETS.into_iter().find(|k| fields.has(k));
+        let rule = target.is_some() && OF_RULES.iter().any(|k| fields.has(k));
+        if !module && !sounds && !rule {
             return;
         }
-        let why = format!("havenlint does not know resources of type {}", r.kind);
-        self.reader.diagnostics.push(
-            Diagnostic::warning(r.place, format!("{}: {why}", r.address))
-                .help("what it changes in the groups that it names is undecided"),
-        );
-        let unknown = Unknown { text: format!("what {} changes", r.address), why, origin: r.place };
-        let named = match target.and_then(|k| fields.get(k)) {
-            Some(node) => node,
-            None => &r.attributes,
+        let why = match module {
+            true => "its files are not read, and it is given this".to_owned(),
+            false => format!("havenlint does not know resources of type {}", r.kind),
         };
+        if !module {
+            self.reader.diagnostics.push(
+                Diagnostic::warning(r.place, format!("{}: {why}", r.address))
+                    .help("what it changes in the groups that it names is undecided"),
+            );
+        }
+        let unknown = Unknown { text: format!("what {} changes", r.address), why, origin: r.place };
+        let named = target.filter(|_| !module).and_then(|k| fields.get(k)).unwrap_or(&r.attributes);
         let ids: BTreeSet<&str> = named.texts().into_iter().collect();
         let opens: Vec<Targets> = named
             .opens()
@@ -283,36 +284,34 @@ impl<'t, 'r> Lower<'t, 'r> {
             .flat_map(|o| [Kind::Group, Kind::Acl, Kind::PrefixList].map(|k| self.targets(o, k)))
             .collect();
         let own: BTreeSet<&String> = opens.iter().flat_map(|t| &t.own).collect();
-        let any = own.is_empty() && opens.iter().any(|t| t.any);
-        let touched = |id: &String| any || own.contains(id) || ids.contains(id.as_str());
-        let groups = self.groups.iter().filter(|g| touched(g)).cloned().collect::<Vec<_>>();
-        let acls = self.acls.iter().filter(|a| touched(a)).cloned().collect::<Vec<_>>();
-        let lists = self.lists.iter().filter(|l| touched(l)).cloned().collect::<Vec<_>>();
-        self.spoil(&groups, &acls, &lists, &unknown);
+        let any = !module && own.is_empty() && opens.iter().any(|t| t.any);
+        let touched = |id: &&String| any || own.contains(id) || ids.contains(id.as_str());
+        let ids =
+            [&self.groups, &self.acls, &self.lists].into_iter().flatten().filter(touched).cloned().collect();
+        self.spoils.push((ids, unknown));
     }
 
     // Parts that were not understood may hold anything: rules of every group, entries of every list.
     fn spread(&mut self, strays: &[Unknown]) {
-        let (groups, acls, lists) = (self.groups.clone(), self.acls.clone(), self.lists.clone());
+        let all: BTreeSet<String> =
+            [&self.groups, &self.acls, &self.lists].into_iter().flatten().cloned().collect();
         for u in strays {
             self.reader.inventory.cut.get_or_insert(u.origin);
-            self.spoil(&groups, &acls, &lists, u);
         }
-    }
-
-    fn spoil(&mut self, groups: &[String], acls: &[String], lists: &[String], u: &Unknown) {
-        for id in groups {
-            let group = self.reader.inventory.group_mut(id, u.origin);
-            group.ingress.unknown.push(u.clone());
-            group.egress.unknown.push(u.clone());
-        }
-        let acls: FxHashSet<&String> = acls.iter().collect();
-        for acl in self.reader.inventory.acls.iter_mut().filter(|a| acls.contains(&a.id)) {
-            acl.unknown.push(u.clone());
-        }
-        let lists: FxHashSet<&String> = lists.iter().collect();
-        for list in self.reader.inventory.prefix_lists.iter_mut().filter(|l| lists.contains(&l.id)) {
-            list.unknown.push(u.clone());
+        let mut spoils = std::mem::take(&mut self.spoils);
+        spoils.extend(strays.iter().map(|u| (all.clone(), u.clone())));
+        for (ids, u) in spoils {
+            for id in self.groups.iter().filter(|g| ids.contains(*g)) {
+                let group = self.reader.inventory.group_mut(id, u.origin);
+                group.ingress.unknown.push(u.clone());
+                group.egress.unknown.push(u.clone());
+            }
+            for acl in self.reader.inventory.acls.iter_mut().filter(|a| ids.contains(&a.id)) {
+                acl.unknown.push(u.clone());
+            }
+            for list in self.reader.inventory.prefix_lists.iter_mut().filter(|l| ids.contains(&l.id)) {
+                list.unknown.push(u.clone());
+            }
         }
     }
 }

@@ -23,6 +23,9 @@ use crate::source::json::Value;
 use kinds::Kind;
 use tree::Node;
 
+/// What stands for the type of a resource where a module is not read: its attributes are the arguments of the call.
+const UNREAD_MODULE: &str = "module";
+
 /// An instance of a resource or data source.
 #[derive(Debug)]
 struct Resource {

@@ -141,6 +141,9 @@ impl Lower<'_, '_> {
             public: self.addresses(&public, r.place).0,
             origin: r.place,
         };
+        if interface.groups.is_some() {
+            self.placed.insert(r.address.clone());
+        }
         self.reader.add_interface(interface);
     }
 
@@ -192,6 +195,7 @@ impl Lower<'_, '_> {
             match (&id, &group) {
                 (Some(id), _) if i.id != *id => {}
                 (Some(_), Some(group)) if r.only_if.is_none() => {
+                    self.placed.insert(r.address.clone());
                     if let Some(groups) = i.groups.as_mut().filter(|g| g.iter().all(|(g, _)| g != group)) {
                         groups.push((group.clone(), r.place));
                     }
@@ -327,7 +331,7 @@ impl Lower<'_, '_> {
             (Some(id), Some(entry)) if r.only_if.is_none() => self.reader.acl_apart.push((id, entry)),
             (id, _) => {
                 let ids = id.map_or_else(|| self.acls.clone(), |id| vec![id]);
-                self.lost_acls.extend(ids.into_iter().map(|id| (id, unreadable(r, r.place))));
+                self.spoils.push((ids.into_iter().collect(), unreadable(r, r.place)));
             }
         }
     }

@@ -218,6 +218,27 @@ fn resource(
     });
 }
 
+// Attributes that the provider never computes: if one is unknown, the configuration sets it, wherever that is written.
+const GIVEN: &[&str] = &[
+    "cidr_block",
+    "cidr_blocks",
+    "cidr_ipv4",
+    "cidr_ipv6",
+    "egress_rule_ids",
+    "from_port",
+    "ip_protocol",
+    "ipv6_cidr_blocks",
+    "network_acl_id",
+    "prefix_list_id",
+    "prefix_list_ids",
+    "protocol",
+    "referenced_security_group_id",
+    "security_group_id",
+    "self",
+    "to_port",
+    "type",
+];
+
 // Attributes of the kinds that are read.
 fn plausible(kind: Known, name: &str) -> bool {
     const READ: &[&str] = &[
@@ -304,13 +325,14 @@ impl Scope<'_, '_> {
         for (k, v) in values.members() {
             let name = key(k);
             let u = unknown.and_then(|u| u.get(&name));
-            let node = self.over(&name, v, u, expression(&name), config.is_some());
+            let computed = config.is_some() && !GIVEN.contains(&name.as_str());
+            let node = self.over(&name, v, u, expression(&name), computed);
             out.entries.extend(node.map(|n| (name, n)));
         }
         for (k, u) in unknown.into_iter().flat_map(|u| u.members()) {
             let name = key(k);
             let set = expression(&name);
-            let computed = config.is_some() && set.is_none();
+            let computed = config.is_some() && set.is_none() && !GIVEN.contains(&name.as_str());
             if values.get(&name).is_none() && holds_true(u) && !computed {
                 out.entries.push((name.clone(), Node::new(Data::Open(self.open(&name, set)), at)));
             }
@@ -325,7 +347,7 @@ impl Scope<'_, '_> {
         v: Value<'_>,
         unknown: Option<Value<'_>>,
         expression: Option<Value<'_>>,
-        configured: bool,
+        computed: bool,
     ) -> Option<Node> {
         let Some(u) = unknown.filter(|u| holds_true(*u)) else { return Some(node(v, self.file)) };
         let at = v.origin(self.file);
@@ -337,7 +359,7 @@ impl Scope<'_, '_> {
                 let mut items: Vec<Node> = Vec::new();
                 for item in v.items() {
                     let one = rest.next();
-                    items.extend(self.over(name, item, one, expression, configured));
+                    items.extend(self.over(name, item, one, expression, computed));
                 }
                 items.extend(rest.filter(|u| holds_true(*u)).map(|_| open()));
                 Node::new(Data::List(items), at)
@@ -345,7 +367,7 @@ impl Scope<'_, '_> {
             (Kind::Object, Kind::Object) => {
                 let mut map = Map::default();
                 for (k, m) in v.members() {
-                    let inner = self.over(&key(k), m, u.get(&key(k)), expression, configured);
+                    let inner = self.over(&key(k), m, u.get(&key(k)), expression, computed);
                     map.entries.extend(inner.map(|n| (key(k), n)));
                 }
                 for (k, m) in u.members().filter(|(k, m)| v.get(&key(*k)).is_none() && holds_true(*m)) {
@@ -354,7 +376,7 @@ impl Scope<'_, '_> {
                 }
                 Node::new(Data::Map(map), at)
             }
-            _ if configured && expression.is_none() && v.is_null() => return None,
+            _ if computed && expression.is_none() && v.is_null() => return None,
             _ => open(),
         })
     }

@@ -4,7 +4,7 @@ use super::super::super::api::Reader;
 use super::super::super::inventory::Unknown;
 use super::super::kinds::{IDLE, Kind};
 use super::super::tree::{Data, Map, Node, Open};
-use super::super::{Resource, Resources};
+use super::super::{Resource, Resources, UNREAD_MODULE};
 use super::eval::{Eval, merged};
 use super::scope::{Call, Children, Instance, Scope, World};
 use super::{at, functions, local_source};
@@ -158,7 +158,7 @@ fn unread(reader: &mut Reader<'_>, eval: &Eval<'_, '_>, name: &str, block: &Bloc
     let entries = arguments.collect();
     out.list.push(Resource {
         address: address.clone(),
-        kind: UNREAD.to_owned(),
+        kind: UNREAD_MODULE.to_owned(),
         data: false,
         attributes: Node::new(Data::Map(Map { entries, rest: None }), origin),
         whole: true,
@@ -166,9 +166,6 @@ fn unread(reader: &mut Reader<'_>, eval: &Eval<'_, '_>, name: &str, block: &Bloc
         place: origin,
     });
 }
-
-/// What stands for the type of a resource where a module is not read.
-pub const UNREAD: &str = "module";
 
 fn declared(
     eval: &Eval<'_, '_>,

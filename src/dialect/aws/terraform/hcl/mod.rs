@@ -49,6 +49,21 @@ pub fn detect(content: &[u8]) -> Option<Role> {
     role
 }
 
+/// Whether a file is a configuration or one of values.
+pub fn is_configuration(file: &SourceFile) -> bool {
+    is_values(&file.path) || detect(file.bytes()).is_some()
+}
+
+/// Folders of modules that a file calls, as far as they are local.
+pub fn local_modules(file: &SourceFile) -> Vec<String> {
+    let text = String::from_utf8_lossy(file.bytes());
+    let source = |line: &str| {
+        let value = line.trim().strip_prefix("source")?.trim_start().strip_prefix('=')?.trim();
+        resolve(&folder(&file.path), value.strip_prefix('"')?.split('"').next()?)
+    };
+    text.lines().filter_map(source).collect()
+}
+
 /// Whether a file is one of values for variables, by its name: such files say nothing of what they are.
 pub fn is_values(path: &str) -> bool {
     path.ends_with(".tfvars")
@@ -209,7 +224,11 @@ fn at(file: usize, span: Option<std::ops::Range<usize>>) -> Origin {
 
 /// The folder that a call of a module names, if it is a local one.
 fn local_source(folder: &str, call: &Block) -> Option<String> {
-    let source = call.body.get_attribute("source")?.value.as_str()?;
+    resolve(folder, call.body.get_attribute("source")?.value.as_str()?)
+}
+
+// A path from a folder.
+fn resolve(folder: &str, source: &str) -> Option<String> {
     if !source.starts_with("./") && !source.starts_with("../") {
         return None;
     }

@@ -1,0 +1,147 @@
+//! Terraform: what a reader does not know changes no certain answer into another, in states, plans and configurations.
+
+#[path = "aws/common.rs"]
+mod common;
+
+use common::{read, trace};
+use havenlint::analysis::Verdict;
+use havenlint::dialect::Dialect;
+use havenlint::dialect::aws::Aws;
+use havenlint::dialect::aws::inventory::Inventory;
+use havenlint::model::Firewall;
+use havenlint::packet::Packet;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn fixtures(extension: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let mut work = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aws")];
+    while let Some(folder) = work.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                work.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                out.push((path.display().to_string(), fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+fn packets() -> Vec<Packet> {
+    let mut out = Vec::new();
+    let (inside, outside) = ("10.1.0.5", "203.0.113.7");
+    for (peer, own) in [
+        (outside, inside),
+        ("10.0.9.7", inside),
+        ("10.0.2.1", inside),
+        ("10.1.0.8", inside),
+        ("198.51.100.9", inside),
+        ("[2001:db8:9::1]", "[2001:db8::5]"),
+        ("[2600::1]", "[2001:db8::5]"),
+    ] {
+        for port in [22, 80, 81, 443, 5432, 8080, 40000] {
+            out.push(format!("ingress tcp {peer}:40000 > {own}:{port}"));
+            out.push(format!("egress tcp {own}:40000 > {peer}:{port}"));
+        }
+        out.push(format!("ingress udp {peer}:40000 > {own}:53"));
+        out.push(format!("ingress gre {peer} > {own}"));
+    }
+    out.iter().map(|p| p.parse().unwrap_or_else(|e| panic!("{p}: {e}"))).collect()
+}
+
+fn groups(f: &Firewall) -> Vec<String> {
+    let inventory: &Inventory = f.native.as_ref().unwrap().downcast_ref().unwrap();
+    inventory.groups.iter().map(|g| g.id.clone()).collect()
+}
+
+fn verdicts(f: &Firewall, groups: &[String], packets: &[Packet]) -> Vec<Verdict> {
+    let of = |g: &String| packets.iter().map(|p| trace(f, Some(&[g]), p).verdict).collect::<Vec<_>>();
+    groups.iter().flat_map(of).chain(packets.iter().map(|p| trace(f, None, p).verdict)).collect()
+}
+
+// Every way to a place in a document.
+fn places(v: &Value) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut work = vec![(String::new(), v)];
+    while let Some((path, v)) = work.pop() {
+        let children: Vec<(String, &Value)> = match v {
+            Value::Object(o) => o.iter().map(|(k, v)| (k.replace('~', "~0").replace('/', "~1"), v)).collect(),
+            Value::Array(a) => a.iter().enumerate().map(|(i, v)| (i.to_string(), v)).collect(),
+            _ => Vec::new(),
+        };
+        for (step, child) in children {
+            let path = format!("{path}/{step}");
+            out.push(path.clone());
+            work.push((path, child));
+        }
+    }
+    out
+}
+
+// The document with a key of another name.
+fn renamed(v: &Value, place: &str) -> Option<Value> {
+    let (parent, key) = place.rsplit_once('/')?;
+    let mut out = v.clone();
+    let object = out.pointer_mut(parent)?.as_object_mut()?;
+    let key = key.replace("~1", "/").replace("~0", "~");
+    let value = object.remove(&key)?;
+    object.insert(format!("{key}_of_2031"), value);
+    Some(out)
+}
+
+fn with_more(v: &Value, place: &str, more: Value) -> Option<Value> {
+    let mut out = v.clone();
+    out.pointer_mut(place)?.as_object_mut()?.insert("from_2031".to_owned(), more);
+    Some(out)
+}
+
+fn with_word(v: &Value, place: &str) -> Option<Value> {
+    let mut out = v.clone();
+    let at = out.pointer_mut(place)?;
+    *at = at.is_string().then(|| Value::from("word-of-2031"))?;
+    Some(out)
+}
+
+#[test]
+fn what_nobody_knows_changes_no_certain_answer_into_another() {
+    let packets = packets();
+    let mut tried = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in fixtures("json").into_iter().filter(|(_, t)| t.contains("terraform_version")) {
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let before = read(&[&text]);
+        let groups = groups(&before);
+        let certain = verdicts(&before, &groups, &packets);
+        for place in places(&document) {
+            let changed = [
+                ("renamed", renamed(&document, &place)),
+                ("a flag more", with_more(&document, &place, Value::from(true))),
+                ("a list more", with_more(&document, &place, serde_json::json!(["0.0.0.0/0"]))),
+                ("another word", with_word(&document, &place)),
+            ];
+            for (how, changed) in changed.into_iter().filter_map(|(h, c)| Some((h, c?))) {
+                let changed = changed.to_string();
+                // What is no longer recognised is an error, not an answer.
+                if Aws.detect(changed.as_bytes()).is_none() {
+                    continue;
+                }
+                tried += 1;
+                let after = verdicts(&read(&[&changed]), &groups, &packets);
+                let flips = certain
+                    .iter()
+                    .zip(&after)
+                    .filter(|(a, b)| a != b && **a != Verdict::Undecided && **b != Verdict::Undecided);
+                let n = flips.count();
+                if n > 0 {
+                    wrong.push(format!("{path}: {place} {how}: {n} flips"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tried > 2000, "{tried}");
+}
