@@ -1,8 +1,6 @@
 //! Every folder of `fixtures/aws/cases` against the expectation that stands in it.
 
-#[path = "aws/common.rs"]
-mod common;
-
+use crate::common;
 use havenlint::analysis::{Environment, Verdict};
 use havenlint::dialect::ReadOptions;
 use havenlint::dialect::load::load;

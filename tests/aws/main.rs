@@ -12,3 +12,4 @@ mod loading;
 mod real_client;
 mod semantics;
 mod suggest;
+mod terraform;

@@ -190,9 +190,12 @@ impl<'s> Module<'s> {
                 let value = b.body.get_attribute("value");
                 value.is_some_and(|a| self.outputs.insert(name, (file, &a.value)).is_some())
             }
-            ("locals", []) => b.body.attributes().fold(false, |seen, a| {
-                self.locals.insert(a.key.as_str(), (file, &a.value)).is_some() || seen
-            }),
+            ("locals", []) => {
+                let twice = |a: &&'s hcl_edit::structure::Attribute| {
+                    self.locals.insert(a.key.as_str(), (file, &a.value)).is_some()
+                };
+                b.body.attributes().filter(twice).count() > 0
+            }
             // What they do has no say in rules: where providers are, what moved, what is asserted.
             (
                 "terraform" | "provider" | "moved" | "removed" | "import" | "check" | "ephemeral" | "action",

@@ -1,9 +1,6 @@
 //! Terraform: what a reader does not know changes no certain answer into another, in states, plans and configurations.
 
-#[path = "aws/common.rs"]
-mod common;
-
-use common::{read, trace};
+use crate::common::{read, trace};
 use havenlint::analysis::Verdict;
 use havenlint::dialect::Dialect;
 use havenlint::dialect::aws::Aws;
