@@ -42,6 +42,17 @@ pub struct Point<'a> {
     pub environment: &'a Environment,
 }
 
+/// Whether a packet's way has to be looked up again when the base chain is done with it: routing comes after all rules of the hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Moved {
+    /// It has the destination with which it arrived, or has been looked up.
+    No,
+    /// It has another destination.
+    Elsewhere,
+    /// It goes to this box, whatever its address.
+    Here,
+}
+
 /// What happens to a packet, or to a set of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -194,6 +194,18 @@ impl Builder {
         }))
     }
 
+    /// "The field has one of these values from here on." `None` = nobody knows which. This is the one way to say that a rule writes a field:
+    ///
+    /// * `tcp dport set 22` → `rewrite(Field::Dport, Some(single(22)))`
+    /// * `ip saddr set numgen random map @pool` → `rewrite(Field::Src, Some(pool))`
+    /// * a payload write whose value is not known → `rewrite(field, None)` for each field that it may touch
+    ///
+    /// Later rules then see the new value: exactly, where it is one; undecided where several are possible.
+    pub fn rewrite(&mut self, field: Field, to: Option<IntervalSet>) -> Effect {
+        let to = self.set(to.unwrap_or_else(|| field.all()));
+        Effect::Rewrite { field, to }
+    }
+
     /// A translation, for [`Action::Translate`].
     pub fn translation(&mut self, translation: Translation) -> TranslationId {
         self.firewall.translations.push(translation);

@@ -54,7 +54,11 @@ fn action(f: &Firewall, action: Action) -> String {
     match action {
         Action::Jump(c) => format!("jump {}", chain_name(f, c)),
         Action::Goto(c) => format!("goto {}", chain_name(f, c)),
-        Action::Translate(t) => format!("{:?}", f.translations[t.index()]),
+        Action::Translate(t) => {
+            let t = f.translations[t.index()];
+            let pool = t.one_of.map(|id| f.sets.get(id));
+            format!("{:?} {pool:?}", Translation { one_of: None, ..t })
+        }
         Action::Unknown(c) => format!("unknown {}", condition(f, c)),
         other => format!("{other:?}").to_lowercase(),
     }
@@ -63,6 +67,7 @@ fn action(f: &Firewall, action: Action) -> String {
 fn effect(f: &Firewall, effect: &Effect) -> String {
     match effect {
         Effect::Forget(r, c) => format!("forget {r:?} {}", condition(f, *c)),
+        Effect::Rewrite { field, to } => format!("rewrite {field:?} {:?}", f.sets.get(*to)),
         other => format!("{other:?}"),
     }
 }
@@ -100,6 +105,7 @@ fn term(f: &Firewall, term: &Term) -> String {
             format!("{}{field:?} type {:#x}", not(negated), types.0)
         }
         Term::Label(l) => format!("label {}", f.labels[l.index()]),
+        Term::Original(field, id) => format!("original {field:?} {:?}", f.sets.get(*id)),
     }
 }
 

@@ -395,6 +395,10 @@ pub enum Term {
     },
     /// The enforcement point carries the label.
     Label(LabelId),
+    /// The field was in the set when the packet arrived, whatever was translated since (`--ctorigdst`, `ct original`): the record that the
+    /// connection tracker makes of a packet that opens a connection. Of other packets, and of those that lo brings back, the dialect
+    /// has to ask otherwise.
+    Original(Field, SetId),
 }
 
 id! {
@@ -411,11 +415,27 @@ pub enum Register {
     ConnMark,
     /// A tag that rules set and test (pf); 0 = none.
     Tag,
+    /// 1 once a translation gave the connection another destination (`IPS_DST_NAT`), 0 before. A translation to what the packet has anyway
+    /// leaves no trace (`nf_nat_setup_info`). Not known for packets of a connection that exists. [`Action::Translate`] writes it; rules only
+    /// test it, and have to ask for themselves whether the packet has a connection at all.
+    DstNat,
+    /// The same of the source (`IPS_SRC_NAT`).
+    SrcNat,
 }
 
 impl Register {
     /// All registers.
-    pub const ALL: [Register; 3] = [Register::Mark, Register::ConnMark, Register::Tag];
+    pub const ALL: [Register; Register::COUNT] =
+        [Register::Mark, Register::ConnMark, Register::Tag, Register::DstNat, Register::SrcNat];
+
+    /// Number of registers.
+    pub const COUNT: usize = 5;
+
+    /// What the registers hold when a packet arrives with a mark; `opens`: it opens a connection.
+    pub const fn on_arrival(mark: u32, opens: bool) -> [Option<u32>; Register::COUNT] {
+        let of_connection = if opens { Some(0) } else { None };
+        [Some(mark), of_connection, Some(0), of_connection, of_connection]
+    }
 }
 
 /// Kinds of addresses (`-m addrtype`, `fib … type`), a set of bits.
@@ -466,6 +486,19 @@ pub enum Effect {
     },
     /// The register's value is not known from here on, because of a condition.
     Forget(Register, ConditionId),
+    /// The field has one of the values of the set from here on: a constant where the set has one value, unknown where it has all
+    /// ([`Builder::rewrite`] makes each). A packet without the field stays as it is; of addresses only those of the packet's family count. A
+    /// protocol that is written makes ports, ICMP type and TCP flags unknown; a destination that is written before routing sends the packet
+    /// where its new value belongs.
+    Rewrite {
+        /// Which.
+        field: Field,
+        /// New values.
+        to: SetId,
+    },
+    /// Before routing: the packet is delivered to this box, whatever its destination says (a transparent proxy's socket; the kernel
+    /// forwards no packet that has one: `ip_forward`).
+    Deliver,
     /// The packet is not tracked: its state is untracked.
     Untrack,
 }
@@ -483,6 +516,11 @@ pub struct Translation {
     pub port_from: Option<(u16, u16)>,
     /// The new address is one of the box's own (redirect, masquerade).
     pub own: bool,
+    /// The new address is one of these (a table, a map, a pool); instead of `address`.
+    pub one_of: Option<SetId>,
+    /// Address and port may become anything, or stay what they are (a load balancer, an address that is learnt). Whether the rule translates at
+    /// all is not said here: where that is not known either, the rule has an opaque term too.
+    pub unknown: bool,
     /// Nothing is changed, and no later rule of the kind is consulted (`no rdr`, `-j ACCEPT` needs no translation).
     pub identity: bool,
     /// The new address keeps the host bits: prefix translation (NETMAP, NPt, 1:1); `address` is the prefix.
@@ -492,7 +530,17 @@ pub struct Translation {
 impl Translation {
     /// A translation of an end that changes nothing yet.
     pub const fn of(end: TranslatedEnd) -> Self {
-        Self { end, address: None, port: None, port_from: None, own: false, identity: false, netmap: false }
+        Self {
+            end,
+            address: None,
+            port: None,
+            port_from: None,
+            own: false,
+            one_of: None,
+            unknown: false,
+            identity: false,
+            netmap: false,
+        }
     }
 
     /// The host bits that a prefix translation keeps; `None` if it is none, or its addresses are no prefix.

@@ -39,8 +39,21 @@ impl<'a> Sides<'a> {
         x.len() == y.len()
             && x.iter().zip(y).all(|(x, y)| match (*x, *y) {
                 (Effect::Forget(r, x), Effect::Forget(s, y)) => r == s && self.condition(x, y),
+                (Effect::Rewrite { field: r, to: x }, Effect::Rewrite { field: s, to: y }) => {
+                    r == s && self.set(x, y)
+                }
                 (x, y) => x == y,
             })
+    }
+
+    /// Whether two translations do the same.
+    pub fn translation(&self, a: TranslationId, b: TranslationId) -> bool {
+        let (a, b) = (self.first.translations[a.index()], self.second.translations[b.index()]);
+        let pools = match (a.one_of, b.one_of) {
+            (Some(x), Some(y)) => self.set(x, y),
+            (x, y) => x.is_none() && y.is_none(),
+        };
+        pools && Translation { one_of: None, ..a } == Translation { one_of: None, ..b }
     }
 
     /// Whether two lists of terms ask the same, in the same order.
@@ -53,7 +66,9 @@ impl<'a> Sides<'a> {
         let (f, g) = (self.first, self.second);
         match (*a, *b) {
             (Term::Range { .. }, _) | (Term::AddressType { .. }, _) => a == b,
-            (Term::In(x, s), Term::In(y, t)) => x == y && self.set(s, t),
+            (Term::In(x, s), Term::In(y, t)) | (Term::Original(x, s), Term::Original(y, t)) => {
+                x == y && self.set(s, t)
+            }
             (Term::Opaque { condition: x, negated: n }, Term::Opaque { condition: y, negated: m }) => {
                 n == m && self.condition(x, y)
             }

@@ -54,6 +54,9 @@ impl Field {
         Field::Mac,
     ];
 
+    /// Fields that only some protocols have.
+    pub const CARRIED: [Field; 4] = [Field::Sport, Field::Dport, Field::Icmp, Field::TcpFlags];
+
     /// The highest value of the field.
     pub const fn max(self) -> Value {
         match self {

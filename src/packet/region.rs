@@ -102,9 +102,6 @@ const CUT_ORDER: [Field; Field::COUNT] = [
     Field::Mac,
 ];
 
-/// Fields that only some protocols have.
-const CARRIED: [Field; 4] = [Field::Sport, Field::Dport, Field::Icmp, Field::TcpFlags];
-
 impl Region {
     /// The same packets as disjoint regions in normal form: a field that is restricted is one that every protocol
     /// of the region has. Only on such regions does field-wise algebra say what it says about packets: two regions
@@ -116,7 +113,7 @@ impl Region {
         let mut done: Vec<Region> = Vec::new();
         let mut work = vec![self.clone()];
         while let Some(mut r) = work.pop() {
-            let split = CARRIED.into_iter().find_map(|f| {
+            let split = Field::CARRIED.into_iter().find_map(|f| {
                 let with = shared_carriers(f)?;
                 let free = *r.get(f) == f.all();
                 (!free && !with.covers(r.get(Field::Proto))).then_some((f, with))

@@ -199,9 +199,7 @@ impl Walk<'_> {
         let action = match (a.action, b.action) {
             (Action::Jump(x), Action::Jump(y)) | (Action::Goto(x), Action::Goto(y)) => self.pair(x, y),
             (Action::Unknown(x), Action::Unknown(y)) => self.same.condition(x, y),
-            (Action::Translate(x), Action::Translate(y)) => {
-                self.old.translations[x.index()] == self.new.translations[y.index()]
-            }
+            (Action::Translate(x), Action::Translate(y)) => self.same.translation(x, y),
             (x, y) => x == y,
         };
         action && self.same.terms(a.terms, b.terms) && self.same.effects(a, b)

@@ -1,7 +1,8 @@
 //! What a walk carries through the chains: a set of packets and all that the rules so far did to them.
 
 use super::join::Joinable;
-use crate::model::ConditionId;
+use crate::analysis::Moved;
+use crate::model::{ConditionId, Register};
 use crate::packet::{Field, IntervalSet, Path, Region, Value};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,10 +38,30 @@ pub(super) enum View {
     Same,
     /// This value on every packet.
     One(Value),
-    /// Some value of the set; which one is not known.
-    Among(Arc<IntervalSet>),
+    /// Some value of a set; which one is not known.
+    Among {
+        /// What the rule that wrote it says.
+        of: Arc<IntervalSet>,
+        /// What later rules have left of that, on this way.
+        left: Arc<IntervalSet>,
+    },
     /// The arriving value plus this (wrapping).
     Shift(Value),
+    /// Nobody knows the value, nor whether the packet has the field at all.
+    Unknown,
+}
+
+impl View {
+    /// One of a set's values.
+    pub fn among(set: IntervalSet) -> Self {
+        match set.ranges() {
+            [(lo, hi)] if lo == hi => View::One(*lo),
+            _ => {
+                let of = Arc::new(set);
+                View::Among { left: Arc::clone(&of), of }
+            }
+        }
+    }
 }
 
 /// An unknown fact that has one truth value per packet, whenever it is asked for.
@@ -57,9 +78,13 @@ pub(super) enum Fact {
 pub(super) struct State {
     pub path: Path,
     pub views: [View; Field::COUNT],
-    pub registers: [Option<u32>; 3],
+    pub registers: [Option<u32>; Register::COUNT],
     /// Destination and source translated.
     pub translated: [bool; 2],
+    /// Fields that rules wrote, other than by translation: bits by `Field::index`.
+    pub written: u16,
+    /// Whether routing has to be asked again.
+    pub moved: Moved,
     /// Facts that were decided by following both ways.
     pub known: Vec<(Fact, bool)>,
 }

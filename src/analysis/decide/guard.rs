@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
                     Seen::Same => lo <= hi && overlaps(cell.region.get(field), range),
                     Seen::One(v) => (range.0..=range.1).contains(&v),
                     Seen::Among(s) => overlaps(s, range),
-                    Seen::Shift(_) => true,
+                    Seen::Shift(_) | Seen::Unknown => true,
                 }
             }
             Term::In(field, set) => match seen(field, &state.views[field.index()], here.sees) {
@@ -150,6 +150,7 @@ impl<'a> Walk<'a> {
                 self.field(here, asker, field, (&set, Lives::Briefly), cell)
             }
             Term::In(field, id) => self.field(here, asker, field, (here.f.sets.get(id), Lives::On), cell),
+            Term::Original(field, id) => self.original(here, asker, field, here.f.sets.get(id), cell),
             Term::Any(id) => self.alternatives(here, asker, id, cell),
             Term::Register { register, negated, test } => {
                 let (value, mask) = here.f.sets.mask(test);
@@ -335,24 +336,18 @@ impl<'a> Walk<'a> {
         asker: Asker<'_>,
         field: Field,
         by: (&IntervalSet, Lives),
-        mut cell: Cell,
+        cell: Cell,
     ) -> Pieces {
         let set = by.0;
         let mut out = Pieces::default();
-        if let Some(with) = shared_carriers(field) {
-            let (inside, outside) = self.cut(Arc::clone(cell.region.shared(Field::Proto)), (with, Lives::On));
-            if let Some(o) = outside {
-                out.no.push(replaced(&cell, Field::Proto, o));
-            }
-            match inside {
-                None => return out,
-                Some(i) => cell.region.set(Field::Proto, i),
-            }
+        if self.state(cell.state).views[field.index()] == View::Unknown {
+            return self.unknown(here, asker, Why::Among(field), cell);
         }
+        let Some(cell) = self.carrying(field, cell, &mut out) else { return out };
         let known = match seen(field, &self.state(cell.state).views[field.index()], here.sees) {
             Seen::One(v) => Some((set.contains(v), true)),
             Seen::Among(among) => Some((set.intersects(among), set.covers(among))),
-            Seen::Same => None,
+            Seen::Same | Seen::Unknown => None,
             Seen::Shift(d) => {
                 let before = shifted(set, d.wrapping_neg());
                 self.cut_cell(cell, field, (&before, Lives::Briefly), &mut out);
@@ -364,9 +359,68 @@ impl<'a> Walk<'a> {
             Some((false, _)) => out.no.push(cell),
             Some((true, true)) => out.yes.push(cell),
             Some((true, false)) => {
-                let p = self.unknown(here, asker, Why::Among(field), cell);
+                let p = self.one_of_several(here, asker, field, set, cell);
+                out.forked |= p.forked;
+                out.yes.extend(p.yes);
                 out.maybe.extend(p.maybe);
+                out.no.extend(p.no);
             }
+        }
+        out
+    }
+
+    // The packets of a cell that have a field; the others do not satisfy a term about it.
+    fn carrying(&mut self, field: Field, mut cell: Cell, out: &mut Pieces) -> Option<Cell> {
+        let Some(with) = shared_carriers(field) else { return Some(cell) };
+        let (inside, outside) = self.cut(Arc::clone(cell.region.shared(Field::Proto)), (with, Lives::On));
+        if let Some(o) = outside {
+            out.no.push(replaced(&cell, Field::Proto, o));
+        }
+        cell.region.set(Field::Proto, inside?);
+        Some(cell)
+    }
+
+    // The field has one of several values: both ways are followed, each with what is left of them.
+    fn one_of_several(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        field: Field,
+        set: &IntervalSet,
+        cell: Cell,
+    ) -> Pieces {
+        let View::Among { of, left } = self.state(cell.state).views[field.index()].clone() else {
+            return self.unknown(here, asker, Why::Among(field), cell);
+        };
+        if self.forks >= MAX_FORKS {
+            return self.unknown(here, asker, Why::Among(field), cell);
+        }
+        self.forks += 1;
+        let why = self.reason(here.firewall, Why::Among(field), asker.rule.origin);
+        let with = |left: IntervalSet| View::Among { of: Arc::clone(&of), left: Arc::new(left) };
+        let mut holds = self.restated(&cell, |s| s.views[field.index()] = with(left.intersect(set)));
+        holds.extra = true;
+        holds.because = add(&cell.because, why);
+        let fails = self.restated(&cell, |s| s.views[field.index()] = with(left.minus(set)));
+        Pieces { yes: vec![holds], no: vec![fails], maybe: Vec::new(), forked: true }
+    }
+
+    // The field as it arrived.
+    fn original(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        field: Field,
+        set: &IntervalSet,
+        cell: Cell,
+    ) -> Pieces {
+        let mut out = Pieces::default();
+        let Some(cell) = self.carrying(field, cell, &mut out) else { return out };
+        if self.state(cell.state).written & 1 << field.index() != 0 {
+            let p = self.unknown(here, asker, Why::Original(field), cell);
+            out.maybe.extend(p.maybe);
+        } else {
+            self.cut_cell(cell, field, (set, Lives::On), &mut out);
         }
         out
     }
@@ -444,11 +498,14 @@ pub(super) fn shifted(set: &IntervalSet, delta: Value) -> IntervalSet {
 pub(super) fn seen_region(region: &Region, state: &super::cell::State) -> Region {
     let mut out = region.clone();
     for f in Field::ALL {
-        let set = match seen(f, &state.views[f.index()], (true, true)) {
+        let view = &state.views[f.index()];
+        let set = match seen(f, view, (true, true)) {
             Seen::Same => continue,
+            _ if let View::Among { of, .. } = view => Arc::clone(of),
             Seen::One(v) => Arc::new(IntervalSet::single(v)),
             Seen::Among(s) => Arc::clone(s),
             Seen::Shift(d) => Arc::new(shifted(region.get(f), d)),
+            Seen::Unknown => Arc::new(f.all()),
         };
         out.set(f, set);
     }

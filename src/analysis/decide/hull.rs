@@ -15,8 +15,9 @@ pub(super) fn seen<'a>(field: Field, view: &'a View, sees: Sees) -> Seen<'a> {
         (Field::Oif, _) if !sees.1 => Seen::One(0),
         (_, View::Same) => Seen::Same,
         (_, View::One(v)) => Seen::One(*v),
-        (_, View::Among(s)) => Seen::Among(s),
+        (_, View::Among { left, .. }) => Seen::Among(left),
         (_, View::Shift(d)) => Seen::Shift(*d),
+        (_, View::Unknown) => Seen::Unknown,
     }
 }
 
@@ -26,6 +27,7 @@ pub(super) enum Seen<'a> {
     One(Value),
     Among(&'a Arc<IntervalSet>),
     Shift(Value),
+    Unknown,
 }
 
 /// Bounds of all values that rules may see of some cells, by field.
@@ -47,6 +49,7 @@ impl Hull {
                 Seen::Same => of(region.get(f)),
                 Seen::One(v) => (v, v),
                 Seen::Among(s) => of(s),
+                Seen::Unknown => (0, f.max()),
                 // Wrapped-around values are rare enough to give up the bound.
                 Seen::Shift(d) => match of(region.get(f)) {
                     (lo, hi) if lo.wrapping_add(d) <= hi.wrapping_add(d) => {

@@ -16,6 +16,7 @@ mod pitfalls;
 #[cfg(test)]
 mod tests;
 
+pub(super) use reason::{field_name, register_name};
 pub use witness::{replayed, witness};
 
 use super::Point;

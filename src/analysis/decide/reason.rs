@@ -15,6 +15,7 @@ pub(super) enum Why {
     Label(LabelId),
     Register(Register),
     Among(Field),
+    Original(Field),
     Loop(ChainId),
     Budget,
 }
@@ -50,9 +51,12 @@ impl<'a> Walk<'a> {
                 (format!("wears {}", f.labels[l.index()]), "what is attached here is not declared")
             }
             Why::Register(r) => (register_name(r).to_owned(), "its value depends on what happened before"),
-            Why::Among(field) => (
-                format!("{} after translation", field_name(field)),
-                "the translation chooses among several values",
+            Why::Among(field) => {
+                (format!("{} after a rule changed it", field_name(field)), "its new value is not known")
+            }
+            Why::Original(field) => (
+                format!("{} before any translation", field_name(field)),
+                "a rule changed it before the connection was recorded",
             ),
             Why::Loop(c) => {
                 (format!("chain {} comes back to itself", f.chain(c).name), "no kernel loads such a loop")
@@ -105,7 +109,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A field in words, as reasons name it.
-fn field_name(field: Field) -> &'static str {
+pub(in crate::analysis) fn field_name(field: Field) -> &'static str {
     match field {
         Field::Iif => "input interface",
         Field::Oif => "output interface",
@@ -121,10 +125,13 @@ fn field_name(field: Field) -> &'static str {
     }
 }
 
-fn register_name(register: Register) -> &'static str {
+/// A register in words.
+pub(in crate::analysis) fn register_name(register: Register) -> &'static str {
     match register {
         Register::Mark => "packet mark",
         Register::ConnMark => "connection mark",
         Register::Tag => "tag",
+        Register::DstNat => "translation of the connection's destination",
+        Register::SrcNat => "translation of the connection's source",
     }
 }

@@ -144,9 +144,9 @@ impl<'a> Walk<'a> {
             View::Same => cell.region = cell.region.cut(Field::Dst, wanted),
             View::Shift(d) => cell.region = cell.region.cut(Field::Dst, &shifted(wanted, d.wrapping_neg())),
             View::One(v) => return wanted.contains(*v),
-            View::Among(s) if wanted.covers(s) => {}
-            View::Among(s) if !wanted.intersects(s) => return false,
-            View::Among(_) => {
+            View::Among { left, .. } if wanted.covers(left) => {}
+            View::Among { left, .. } if !wanted.intersects(left) => return false,
+            View::Among { .. } | View::Unknown => {
                 let first = cell.decided.as_ref().and_then(|l| l.first()).map(|d| self.deciders[*d as usize]);
                 let (firewall, origin) = first.map_or_else(Default::default, |d| (d.firewall, d.origin));
                 let why = self.reason(firewall, Why::Among(Field::Dst), origin);

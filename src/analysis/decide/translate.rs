@@ -4,6 +4,7 @@ use super::cell::{Cell, Fact, State, View, add};
 use super::guard::{Lives, shifted};
 use super::reason::Why;
 use super::walk::{Here, Walk};
+use crate::analysis::Moved;
 use crate::model::*;
 use crate::packet::{Family, Field, IntervalSet, Path, Value, addr};
 use crate::source::Origin;
@@ -14,54 +15,68 @@ const MAX_BLOCKS: u128 = 64;
 
 impl<'a> Walk<'a> {
     /// Applies a translation to a cell.
-    pub(super) fn translate(
-        &mut self,
-        here: &Here<'a>,
-        cell: Cell,
-        t: &Translation,
-        origin: Origin,
-    ) -> Vec<Cell> {
-        let (end, address, port) = match t.end {
-            TranslatedEnd::Destination => (0, Field::Dst, Field::Dport),
-            TranslatedEnd::Source => (1, Field::Src, Field::Sport),
+    pub(super) fn translate(&mut self, here: &Here<'a>, cell: Cell, t: &Translation) -> Vec<Cell> {
+        let (end, address, port, status) = match t.end {
+            TranslatedEnd::Destination => (0, Field::Dst, Field::Dport, Register::DstNat),
+            TranslatedEnd::Source => (1, Field::Src, Field::Sport, Register::SrcNat),
         };
         let cell = self.restated(&cell, |s| s.translated[end] = true);
         if t.identity {
             return vec![cell];
         }
         let mut out = Vec::new();
-        for moved in self.new_address(here, cell, t, address) {
-            for c in self.new_port(moved.0, t, port) {
-                let reroutes = moved.1
-                    && t.end == TranslatedEnd::Destination
-                    && matches!(here.base.hook, Hook::Prerouting | Hook::Output);
-                if reroutes { self.reroute(here, c, t, origin, &mut out) } else { out.push(c) }
+        for (cell, new_address) in self.new_address(here, cell, t, address) {
+            let cell = match (t.end, new_address) {
+                (TranslatedEnd::Source, _) | (_, Some(false)) => cell,
+                _ if t.own => self.restated(&cell, |s| s.moved = Moved::Here),
+                _ => self.restated(&cell, |s| s.moved = Moved::Elsewhere),
+            };
+            for (cell, new_port) in self.new_port(cell, t, port) {
+                let changed = match (new_address, new_port) {
+                    (Some(true), _) | (_, Some(true)) => Some(1),
+                    (Some(false), Some(false)) => {
+                        out.push(cell);
+                        continue;
+                    }
+                    _ => None,
+                };
+                out.push(self.restated(&cell, |s| {
+                    let register = &mut s.registers[status as usize];
+                    *register = if *register == Some(1) { Some(1) } else { changed };
+                }));
             }
         }
         out
     }
 
-    // Cells with their new address, and whether it is another one than before.
+    // Cells with their new address, and whether it certainly is another one than before, or certainly is not.
     fn new_address(
         &mut self,
         here: &Here<'a>,
         cell: Cell,
         t: &Translation,
         field: Field,
-    ) -> Vec<(Cell, bool)> {
-        if t.own {
-            let own = self.own_addresses(here.base.hook, &cell);
-            return vec![(self.viewed(&cell, field, among(own)), true)];
-        }
+    ) -> Vec<(Cell, Option<bool>)> {
+        let family = self.family.all();
+        let several = match (t.unknown, t.one_of, t.own) {
+            (true, ..) => family,
+            (_, Some(pool), _) => here.f.sets.get(pool).intersect(&family),
+            (_, _, true) => self.own_addresses(here.base.hook),
+            _ => return self.told_address(cell, t, field),
+        };
+        self.one_of(cell, field, several)
+    }
+
+    fn told_address(&mut self, cell: Cell, t: &Translation, field: Field) -> Vec<(Cell, Option<bool>)> {
         let Some((lo, hi)) = t.address else {
-            return vec![(cell, false)];
+            return vec![(cell, Some(false))];
         };
         let before = self.state(cell.state).views[field.index()].clone();
         if let Some(mask) = t.host_mask() {
             match before {
                 View::One(v) => {
                     let new = lo | (v & mask);
-                    return vec![(self.viewed(&cell, field, View::One(new)), new != v)];
+                    return vec![(self.viewed(&cell, field, View::One(new)), Some(new != v))];
                 }
                 View::Same => {
                     if let Some(cells) = self.netmap(&cell, field, lo, mask) {
@@ -71,44 +86,86 @@ impl<'a> Walk<'a> {
                 _ => {}
             }
         }
-        let new = among(IntervalSet::range(lo, hi));
-        let stays = before == View::Same && (t.host_mask().is_some() || lo == hi);
-        if stays {
-            // Packets that have the address already are not moved.
-            let kept = IntervalSet::range(lo, hi);
-            let (same, other) = self.cut(Arc::clone(cell.region.shared(field)), (&kept, Lives::Briefly));
-            let mut out = Vec::new();
-            for (set, moved) in [(same, false), (other, true)] {
-                if let Some(set) = set {
-                    let view = if moved { new.clone() } else { View::Same };
-                    let mut c = self.viewed(&cell, field, view);
-                    c.region.set(field, set);
-                    out.push((c, moved));
-                }
-            }
-            return out;
+        let new = IntervalSet::range(lo, hi);
+        if before != View::Same || t.host_mask().is_none() {
+            return self.one_of(cell, field, new);
         }
-        let moved = before != new;
-        vec![(self.viewed(&cell, field, new), moved)]
+        // Packets that have an address of the prefix already keep it.
+        self.parted(&cell, field, &new, View::Same, View::among(new.clone()))
+            .into_iter()
+            .map(|(cell, inside)| (cell, Some(!inside)))
+            .collect()
+    }
+
+    // The field becomes one of several values.
+    fn one_of(&mut self, cell: Cell, field: Field, new: IntervalSet) -> Vec<(Cell, Option<bool>)> {
+        let view = View::among(new.clone());
+        match &self.state(cell.state).views[field.index()] {
+            View::Same => {
+                // A single value is a change for certain, or none; of several one may be the old one.
+                let single = matches!(view, View::One(_));
+                let stays = if single { View::Same } else { view.clone() };
+                let parts = self.parted(&cell, field, &new, stays, view);
+                parts
+                    .into_iter()
+                    .map(|(c, inside)| (c, if inside { single.then_some(false) } else { Some(true) }))
+                    .collect()
+            }
+            View::One(v) => {
+                let changed = match &view {
+                    View::One(new) => Some(new != v),
+                    _ => (!new.contains(*v)).then_some(true),
+                };
+                vec![(self.viewed(&cell, field, view), changed)]
+            }
+            View::Among { left, .. } => {
+                let changed = (!left.intersects(&new)).then_some(true);
+                vec![(self.viewed(&cell, field, view), changed)]
+            }
+            View::Shift(_) | View::Unknown => vec![(self.viewed(&cell, field, view), None)],
+        }
+    }
+
+    // A cell by whether its packets arrived with a value of a set (each with a view of its own).
+    fn parted(
+        &mut self,
+        cell: &Cell,
+        field: Field,
+        set: &IntervalSet,
+        inside: View,
+        outside: View,
+    ) -> Vec<(Cell, bool)> {
+        let halves = self.cut(Arc::clone(cell.region.shared(field)), (set, Lives::Briefly));
+        let mut out = Vec::new();
+        for (part, view, is_inside) in [(halves.0, inside, true), (halves.1, outside, false)] {
+            if let Some(part) = part {
+                let mut c = self.viewed(cell, field, view);
+                c.region.set(field, part);
+                out.push((c, is_inside));
+            }
+        }
+        out
     }
 
     // Redirection of the box's own packets goes to the loopback address (nf_nat_redirect.c).
-    fn own_addresses(&self, hook: Hook, cell: &Cell) -> IntervalSet {
-        let family = match cell.region.get(Field::Dst).first().map(addr::family) {
-            Some(Family::V6) => Family::V6,
-            _ => Family::V4,
-        };
+    fn own_addresses(&self, hook: Hook) -> IntervalSet {
         if hook == Hook::Output {
-            return IntervalSet::single(match family {
+            return IntervalSet::single(match self.family {
                 Family::V4 => addr::v4(0x7f00_0001),
                 Family::V6 => 1,
             });
         }
-        let all = family.all();
+        let all = self.family.all();
         self.local.as_ref().map(|l| l.intersect(&all)).filter(|l| !l.is_empty()).unwrap_or(all)
     }
 
-    fn netmap(&mut self, cell: &Cell, field: Field, lo: Value, mask: Value) -> Option<Vec<(Cell, bool)>> {
+    fn netmap(
+        &mut self,
+        cell: &Cell,
+        field: Field,
+        lo: Value,
+        mask: Value,
+    ) -> Option<Vec<(Cell, Option<bool>)>> {
         let set = cell.region.get(field);
         let blocks: u128 = set.ranges().iter().try_fold(0u128, |n, (a, b)| {
             n.checked_add((b & !mask).abs_diff(a & !mask) / mask.checked_add(1)? + 1)
@@ -136,54 +193,70 @@ impl<'a> Walk<'a> {
             let view = if delta == 0 { View::Same } else { View::Shift(delta) };
             let mut c = self.viewed(cell, field, view);
             c.region = c.region.cut(field, &block);
-            out.push((c, delta != 0));
+            out.push((c, Some(delta != 0)));
         }
         Some(out)
     }
 
-    fn new_port(&mut self, cell: Cell, t: &Translation, field: Field) -> Vec<Cell> {
-        let Some((lo, hi)) = t.port else {
-            return vec![cell];
+    // Cells with their new port, and whether it certainly is another one than before, or certainly is not.
+    fn new_port(&mut self, cell: Cell, t: &Translation, field: Field) -> Vec<(Cell, Option<bool>)> {
+        let range = if t.unknown { Some((0, u16::MAX)) } else { t.port };
+        let Some((lo, hi)) = range else {
+            return vec![(cell, Some(false))];
         };
         let (lo, hi) = (Value::from(lo), Value::from(hi));
-        let any = among(IntervalSet::range(lo, hi));
-        let Some((a, b)) = t.port_from.map(|(a, b)| (Value::from(a), Value::from(b))) else {
-            return vec![self.viewed(&cell, field, any)];
-        };
+        let any = IntervalSet::range(lo, hi);
+        let mut out = Vec::new();
+        for (region, carries) in with_and_without(&cell, field) {
+            let cell = Cell { region, ..cell.clone() };
+            let unknown = self.state(cell.state).views[field.index()] == View::Unknown;
+            match t.port_from.map(|(a, b)| (Value::from(a), Value::from(b))) {
+                _ if !carries => out.push((cell, Some(false))),
+                _ if unknown => out.push((cell, None)),
+                Some(from) if !t.unknown => {
+                    out.extend(self.shifted_port(cell, field, from, (lo, any.clone())))
+                }
+                _ => out.extend(self.one_of(cell, field, any.clone())),
+            }
+        }
+        out
+    }
+
+    // Ports from `a` to `b` are mapped one to one on those from `lo` on, but no port beyond the last one; others become any of `any`.
+    fn shifted_port(
+        &mut self,
+        cell: Cell,
+        field: Field,
+        (a, b): (Value, Value),
+        (lo, any): (Value, IntervalSet),
+    ) -> Vec<(Cell, Option<bool>)> {
         match self.state(cell.state).views[field.index()] {
             View::One(v) if (a..=b).contains(&v) => {
-                vec![self.viewed(&cell, field, View::One((lo + v - a).min(0xffff)))]
+                let new = (lo + v - a).min(0xffff);
+                vec![(self.viewed(&cell, field, View::One(new)), Some(new != v))]
             }
             View::Same => {
-                // One to one, but no port beyond the last one.
                 let last = a + (0xffff - lo);
-                let parts = [
-                    (IntervalSet::range(a, b.min(last)), View::Shift(lo.wrapping_sub(a))),
-                    (IntervalSet::range(a.max(last.saturating_add(1)), b), View::One(0xffff)),
-                    (field.complement(&IntervalSet::range(a, b)), any),
-                ];
+                let delta = lo.wrapping_sub(a);
+                let view = if delta == 0 { View::Same } else { View::Shift(delta) };
+                let beyond = (a.max(last.saturating_add(1)), b);
                 let mut out = Vec::new();
-                for region in with_and_without(&cell, field) {
-                    let Some(region) = region else { continue };
-                    let carries = crate::packet::shared_carriers(field)
-                        .is_none_or(|c| c.covers(region.get(Field::Proto)));
-                    let cell = Cell { region, ..cell.clone() };
-                    if !carries {
-                        out.push(cell);
-                        continue;
-                    }
-                    for (set, view) in &parts {
-                        let view = if *view == View::Shift(0) { View::Same } else { view.clone() };
-                        let mut c = self.viewed(&cell, field, view);
-                        c.region = c.region.cut(field, set);
-                        if !c.region.is_empty() {
-                            out.push(c);
-                        }
-                    }
+                let part = |set: &IntervalSet| {
+                    let region = cell.region.cut(field, set);
+                    (!region.is_empty()).then(|| Cell { region, ..cell.clone() })
+                };
+                if let Some(c) = part(&IntervalSet::range(a, b.min(last))) {
+                    out.push((self.viewed(&c, field, view), Some(delta != 0)));
+                }
+                if let Some(c) = part(&IntervalSet::range(beyond.0, beyond.1)) {
+                    out.extend(self.one_of(c, field, IntervalSet::single(0xffffu16)));
+                }
+                if let Some(c) = part(&field.complement(&IntervalSet::range(a, b))) {
+                    out.extend(self.one_of(c, field, any));
                 }
                 out
             }
-            _ => vec![self.viewed(&cell, field, any)],
+            _ => self.one_of(cell, field, any),
         }
     }
 
@@ -191,25 +264,36 @@ impl<'a> Walk<'a> {
         self.restated(cell, |s| s.views[field.index()] = view)
     }
 
-    // A new destination may turn packets for the box into forwarded ones, and the other way round.
-    fn reroute(&mut self, here: &Here<'a>, cell: Cell, t: &Translation, origin: Origin, out: &mut Vec<Cell>) {
-        if here.base.hook == Hook::Output {
-            let any = View::Among(Arc::new(Field::Oif.all()));
-            out.push(self.viewed(&cell, Field::Oif, any));
-            return;
+    /// The base chain is done with a cell. A new destination may turn packets for the box into forwarded ones, and the other way round.
+    pub(super) fn rerouted(&mut self, here: &Here<'a>, cell: Cell, origin: Origin) -> Vec<Cell> {
+        let moved = self.state(cell.state).moved;
+        if moved == Moved::No {
+            return vec![cell];
         }
-        if t.own {
-            out.push(self.sent(&cell, Path::Input));
-            return;
+        let cell = self.restated(&cell, |s| s.moved = Moved::No);
+        match (here.base.hook, moved) {
+            (Hook::Prerouting, Moved::Here) => vec![self.sent(&cell, Path::Input)],
+            (Hook::Prerouting, _) => self.routed(here, cell, origin),
+            (Hook::Output, _) => {
+                let any = View::among(Field::Oif.all());
+                vec![self.viewed(&cell, Field::Oif, any)]
+            }
+            _ => vec![cell],
         }
+    }
+
+    fn routed(&mut self, here: &Here<'a>, cell: Cell, origin: Origin) -> Vec<Cell> {
+        let mut out = Vec::new();
         let state = self.state(cell.state);
         let (view, path) = (state.views[Field::Dst.index()].clone(), state.path);
         match (self.local.clone(), &view) {
             (Some(l), View::One(v)) => {
                 out.push(self.sent(&cell, if l.contains(*v) { Path::Input } else { Path::Forward }));
             }
-            (Some(l), View::Among(s)) if l.covers(s) => out.push(self.sent(&cell, Path::Input)),
-            (Some(l), View::Among(s)) if !l.intersects(s) => out.push(self.sent(&cell, Path::Forward)),
+            (Some(l), View::Among { left, .. }) if l.covers(left) => out.push(self.sent(&cell, Path::Input)),
+            (Some(l), View::Among { left, .. }) if !l.intersects(left) => {
+                out.push(self.sent(&cell, Path::Forward))
+            }
             (Some(l), View::Shift(d)) => {
                 let before = shifted(&l, d.wrapping_neg());
                 let halves = self.cut(Arc::clone(cell.region.shared(Field::Dst)), (&before, Lives::Briefly));
@@ -237,6 +321,7 @@ impl<'a> Walk<'a> {
                 out.push(self.sent(&goes, Path::Forward));
             }
         }
+        out
     }
 
     fn learnt(&mut self, cell: &Cell, fact: &Fact, truth: bool) -> Cell {
@@ -253,7 +338,7 @@ impl<'a> Walk<'a> {
             if s.path != path {
                 s.path = path;
                 s.views[Field::Oif.index()] = match path {
-                    Path::Forward => View::Among(Arc::new(Field::Oif.complement(&IntervalSet::single(0u8)))),
+                    Path::Forward => View::among(Field::Oif.complement(&IntervalSet::single(0u8))),
                     _ => View::One(0),
                 };
             }
@@ -261,19 +346,34 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn among(set: IntervalSet) -> View {
-    match set.ranges() {
-        [(lo, hi)] if lo == hi => View::One(*lo),
-        _ => View::Among(Arc::new(set)),
+/// A rule writes a field.
+pub(super) fn rewrite(s: &mut State, field: Field, to: &IntervalSet, family: Family) {
+    s.written |= 1 << field.index();
+    let view = &mut s.views[field.index()];
+    if *view == View::Unknown {
+        return;
+    }
+    let new = View::among(match field {
+        Field::Src | Field::Dst => to.intersect(&family.all()),
+        _ => to.clone(),
+    });
+    if field == Field::Dst && new != *view {
+        s.moved = Moved::Elsewhere;
+    }
+    *view = new;
+    if field == Field::Proto {
+        for carried in Field::CARRIED {
+            s.views[carried.index()] = View::Unknown;
+        }
     }
 }
 
 // A cell's packets that have the field, and those that do not.
-fn with_and_without(cell: &Cell, field: Field) -> [Option<crate::packet::Region>; 2] {
+fn with_and_without(cell: &Cell, field: Field) -> Vec<(crate::packet::Region, bool)> {
     let Some(with) = crate::packet::shared_carriers(field) else {
-        return [Some(cell.region.clone()), None];
+        return vec![(cell.region.clone(), true)];
     };
     let inside = cell.region.cut(Field::Proto, with);
     let outside = cell.region.with(Field::Proto, cell.region.get(Field::Proto).minus(with));
-    [inside, outside].map(|r| (!r.is_empty()).then_some(r))
+    [(inside, true), (outside, false)].into_iter().filter(|(r, _)| !r.is_empty()).collect()
 }

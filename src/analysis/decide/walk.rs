@@ -11,9 +11,10 @@ use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
 use super::reason::Why;
+use super::translate::rewrite;
 use super::worn::Worn;
-use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider, way};
+use crate::analysis::{Moved, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value};
 use rustc_hash::FxHashMap;
@@ -41,6 +42,7 @@ pub(super) struct End {
 /// A walk through all base chains.
 pub(super) struct Walk<'a> {
     pub question: &'a Question<'a>,
+    pub family: Family,
     ways: Vec<Vec<(usize, &'a BaseChain)>>,
     pub local: Option<IntervalSet>,
     states: Vec<State>,
@@ -113,6 +115,7 @@ impl<'a> Walk<'a> {
         }
         Walk {
             question,
+            family,
             ways: Path::ALL.iter().map(|p| way(point, *p, family)).collect(),
             local,
             states: Vec::new(),
@@ -157,8 +160,15 @@ impl<'a> Walk<'a> {
                 self.entry.widen(f);
             }
         }
-        if firewalls.iter().any(|f| !f.effects.is_empty()) {
-            self.entry.widen(Field::State);
+        for effect in firewalls.iter().flat_map(|f| f.effects.iter().flatten()) {
+            match *effect {
+                Effect::Untrack => self.entry.widen(Field::State),
+                Effect::Rewrite { field: Field::Proto, .. } => {
+                    Field::CARRIED.into_iter().chain([Field::Proto]).for_each(|f| self.entry.widen(f));
+                }
+                Effect::Rewrite { field, .. } => self.entry.widen(field),
+                _ => {}
+            }
         }
         self.next[self.question.path as usize] = cells;
         let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
@@ -180,18 +190,17 @@ impl<'a> Walk<'a> {
         for region in regions {
             let opens = region.cut(Field::State, &new);
             let others = region.cut(Field::State, &Field::State.complement(&new));
-            // The mark of a connection that exists is not known.
-            let parts = if registers_matter {
-                vec![(opens, Some(0)), (others, None)]
-            } else {
-                vec![(region, Some(0))]
-            };
-            for (region, conn_mark) in parts.into_iter().filter(|p| !p.0.is_empty()) {
+            // What is kept of a connection that exists is not known.
+            let parts =
+                if registers_matter { vec![(opens, true), (others, false)] } else { vec![(region, true)] };
+            for (region, opens) in parts.into_iter().filter(|p| !p.0.is_empty()) {
                 let state = self.intern(State {
                     path: self.question.path,
                     views: [const { View::Same }; Field::COUNT],
-                    registers: [Some(self.question.mark), conn_mark, Some(0)],
+                    registers: Register::on_arrival(self.question.mark, opens),
                     translated: [false; 2],
+                    written: 0,
+                    moved: Moved::No,
                     known: Vec::new(),
                 });
                 cells.push(Cell { region, state, extra: false, decided: None, because: None, assumed: None });
@@ -301,11 +310,14 @@ impl<'a> Walk<'a> {
                 cell.decided = Some(Rc::from([d]));
             }
         }
-        let path = self.state(cell.state).path;
-        if here.at + 1 >= self.ways[path as usize].len() {
-            self.end(cell, Verdict::Accept);
-        } else {
-            self.next[path as usize].push(cell);
+        let origin = decider.map_or(here.base.policy_origin, |d| self.deciders[d as usize].origin);
+        for cell in self.rerouted(here, cell, origin) {
+            let path = self.state(cell.state).path;
+            if here.at + 1 >= self.ways[path as usize].len() {
+                self.end(cell, Verdict::Accept);
+            } else {
+                self.next[path as usize].push(cell);
+            }
         }
     }
 
@@ -464,7 +476,7 @@ impl<'a> Walk<'a> {
         self.assume(&here, rule, &mut taken);
         if rule.effects.is_some() {
             for c in &mut taken {
-                c.state = self.effects(c.state, here.f.effects(rule));
+                c.state = self.effects(&here, c.state, here.f.effects(rule));
             }
         }
         match rule.action {
@@ -493,7 +505,7 @@ impl<'a> Walk<'a> {
             Action::Translate(t) => {
                 let d = self.rule_decider(&here, chain, index, Verdict::Accept);
                 for c in taken {
-                    for c in self.translate(&here, c, &here.f.translations[t.index()], rule.origin) {
+                    for c in self.translate(&here, c, &here.f.translations[t.index()]) {
                         self.accept(&here, c, Some(d));
                     }
                 }
@@ -529,13 +541,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn effects(&mut self, state: u32, effects: &[Effect]) -> u32 {
+    fn effects(&mut self, here: &Here<'a>, state: u32, effects: &[Effect]) -> u32 {
         let mut s = self.state(state).clone();
         let blurred = self.states.len() > MAX_STATES;
         for effect in effects {
             match *effect {
                 Effect::Untrack => s.views[Field::State.index()] = View::One(ConnState::Untracked.value()),
                 Effect::Forget(register, _) => s.registers[register as usize] = None,
+                Effect::Rewrite { field, to } => rewrite(&mut s, field, here.f.sets.get(to), self.family),
+                Effect::Deliver => s.moved = Moved::Here,
                 Effect::Write { register, .. } | Effect::Copy { to: register, .. } if blurred => {
                     s.registers[register as usize] = None;
                 }

@@ -1,7 +1,7 @@
 //! Which labels the point of a question may carry, settled once: a cloud has thousands of groups, and a point wears a few.
 
 use super::Question;
-use crate::model::{Firewall, Hook, LabelId, Term, TermRange};
+use crate::model::{Effect, Firewall, Hook, LabelId, Term, TermRange};
 use crate::packet::{Field, Path, Region};
 
 /// Of one firewall: the labels that the point may carry.
@@ -22,7 +22,7 @@ impl Worn {
         let possible = match &question.point.environment.labels {
             Some(worn) => f.labels.iter().map(|l| worn.contains(l)).collect(),
             // An address on the way may be another one than at first.
-            None if !f.translations.is_empty() => Vec::new(),
+            None if !f.translations.is_empty() || f.effects.iter().flatten().any(is_rewrite) => Vec::new(),
             None => by_address(f, Firewall::own_address(hook), &question.region),
         };
         Self { possible }
@@ -33,6 +33,10 @@ impl Worn {
         self.possible.is_empty()
             || !matches!(f.terms(terms).first(), Some(Term::Label(LabelId(l))) if !self.possible[*l as usize])
     }
+}
+
+fn is_rewrite(effect: &Effect) -> bool {
+    matches!(effect, Effect::Rewrite { .. })
 }
 
 // Where the files tell the labels of all the question's own addresses, those that one of them may carry.

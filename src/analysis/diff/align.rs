@@ -410,9 +410,7 @@ impl Aligner<'_> {
                 self.partner.get(&x) == Some(&y)
             }
             (Action::Drop | Action::Reject, Action::Drop | Action::Reject) => true,
-            (Action::Translate(x), Action::Translate(y)) => {
-                self.sides[OLD].translations[x.index()] == self.sides[NEW].translations[y.index()]
-            }
+            (Action::Translate(x), Action::Translate(y)) => self.same.translation(x, y),
             (Action::Unknown(x), Action::Unknown(y)) => self.same.condition(x, y),
             (Action::Jump(_) | Action::Goto(_) | Action::Translate(_) | Action::Unknown(_), _) => false,
             (a, b) => a == b,
@@ -444,7 +442,7 @@ impl Aligner<'_> {
     fn hash_terms(&self, f: &Firewall, terms: TermRange, h: &mut FxHasher) {
         for term in f.terms(terms) {
             match *term {
-                Term::In(field, set) => {
+                Term::In(field, set) | Term::Original(field, set) => {
                     let r = f.sets.get(set).ranges();
                     (1, field, r.len(), r.first(), r.get(r.len() / 2), r.last()).hash(h);
                 }

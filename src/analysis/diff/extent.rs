@@ -61,8 +61,11 @@ impl<'a> Extents<'a> {
 
     // The paths whose packets may come to a hook, and whether they may only after a translation sent them elsewhere.
     fn paths_of(&self, hook: Hook) -> Vec<(Path, bool)> {
-        let turns =
-            self.sides.iter().any(|f| f.translations.iter().any(|t| t.end == TranslatedEnd::Destination));
+        let moves = |e: &Effect| matches!(e, Effect::Rewrite { field: Field::Dst, .. } | Effect::Deliver);
+        let turns = self.sides.iter().any(|f| {
+            f.translations.iter().any(|t| t.end == TranslatedEnd::Destination)
+                || f.effects.iter().flatten().any(moves)
+        });
         let turned = |p: Path| turns && matches!(p, Path::Input | Path::Forward);
         let of = |p: &Path| {
             let straight = Hook::on(*p).contains(&hook);
@@ -118,7 +121,9 @@ impl Seen<'_> {
                 continue;
             }
             let Some((field, set)) = self.f.field_set(term) else { continue };
-            if let Some(with) = shared_carriers(field) {
+            if let Some(with) = shared_carriers(field)
+                && !self.free.contains(&Field::Proto)
+            {
                 region = region.cut(Field::Proto, with);
             }
             let hidden = (field == Field::Iif && !self.sees.0) || (field == Field::Oif && !self.sees.1);
@@ -142,8 +147,16 @@ fn hull(a: &Region, b: &Region) -> Region {
 // Base chains stand in the order in which packets meet them, hooks too, so what stands before may have rewritten a packet.
 fn moved(f: &Firewall, reached: &[Vec<bool>]) -> Vec<Vec<Field>> {
     let mut fields: BTreeSet<Field> = BTreeSet::new();
-    if f.effects.iter().flatten().any(|e| *e == Effect::Untrack) {
-        fields.insert(Field::State);
+    for effect in f.effects.iter().flatten() {
+        match *effect {
+            Effect::Untrack => _ = fields.insert(Field::State),
+            Effect::Rewrite { field: Field::Dst, .. } => fields.extend([Field::Dst, Field::Oif]),
+            Effect::Rewrite { field: Field::Proto, .. } => {
+                fields.extend(Field::CARRIED.into_iter().chain([Field::Proto]));
+            }
+            Effect::Rewrite { field, .. } => _ = fields.insert(field),
+            _ => {}
+        }
     }
     let ends = |base: usize| {
         let chains = f.chains.iter().enumerate().filter(move |(c, _)| reached[base][*c]);

@@ -2,13 +2,16 @@
 
 use super::Evaluator;
 use super::state::{Fact, State, Story, Val, push};
+use crate::analysis::Moved;
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Value, addr};
 use std::rc::Rc;
 
 impl Evaluator<'_> {
-    pub(super) fn effect(&self, s: &mut State, effect: Effect) {
+    pub(super) fn effect(&self, s: &mut State, f: &Firewall, effect: Effect) {
         match effect {
+            Effect::Rewrite { field, to } => self.rewrite(s, field, f.sets.get(to)),
+            Effect::Deliver => s.moved = Moved::Here,
             Effect::Write { register, mask, value } => {
                 let r = &mut s.registers[register as usize];
                 *r = if mask == u32::MAX { Some(value) } else { r.map(|old| (old & !mask) ^ value) };
@@ -26,20 +29,76 @@ impl Evaluator<'_> {
         }
     }
 
-    pub(super) fn translate(&self, s: &mut State, hook: Hook, t: &Translation) {
-        let (end, address, port) = match t.end {
-            TranslatedEnd::Destination => (0, Field::Dst, Field::Dport),
-            TranslatedEnd::Source => (1, Field::Src, Field::Sport),
+    // A rule writes a field.
+    fn rewrite(&self, s: &mut State, field: Field, to: &IntervalSet) {
+        s.written |= 1 << field.index();
+        let value = &mut s.values[field.index()];
+        if matches!(value, Val::Absent | Val::Unknown) {
+            return;
+        }
+        let new = Val::among(match field {
+            Field::Src | Field::Dst => to.intersect(&self.family.all()),
+            _ => to.clone(),
+        });
+        if field == Field::Dst && new != *value {
+            s.moved = Moved::Elsewhere;
+        }
+        *value = new;
+        if field == Field::Proto {
+            for carried in Field::CARRIED {
+                s.values[carried.index()] = Val::Unknown;
+            }
+        }
+    }
+
+    pub(super) fn translate(&self, s: &mut State, f: &Firewall, hook: Hook, t: &Translation) {
+        let (end, address, port, status) = match t.end {
+            TranslatedEnd::Destination => (0, Field::Dst, Field::Dport, Register::DstNat),
+            TranslatedEnd::Source => (1, Field::Src, Field::Sport, Register::SrcNat),
         };
         s.translated[end] = true;
         if t.identity {
             return;
         }
-        let among = |set: IntervalSet| match set.ranges() {
-            [(lo, hi)] if lo == hi => Val::One(*lo),
-            _ => Val::Among(Rc::new(set)),
-        };
-        if t.own {
+        let before = [address, port].map(|field| s.values[field.index()].clone());
+        self.new_ends(s, f, hook, t, [address, port]);
+        if t.end == TranslatedEnd::Destination {
+            s.moved = match () {
+                () if t.own => Moved::Here,
+                () if s.values[address.index()] != before[0] => Moved::Elsewhere,
+                () => s.moved,
+            };
+        }
+        let ends = [address, port].into_iter().zip(&before);
+        let changed: Vec<_> = ends.map(|(field, old)| differ(old, &s.values[field.index()])).collect();
+        let register = &mut s.registers[status as usize];
+        if changed.contains(&Some(true)) {
+            *register = Some(1);
+        } else if changed.contains(&None) && *register != Some(1) {
+            *register = None;
+        }
+    }
+
+    fn new_ends(
+        &self,
+        s: &mut State,
+        f: &Firewall,
+        hook: Hook,
+        t: &Translation,
+        [address, port]: [Field; 2],
+    ) {
+        let among = Val::among;
+        let family = self.family.all();
+        if t.unknown {
+            s.values[address.index()] = among(family);
+            if !matches!(s.values[port.index()], Val::Absent | Val::Unknown) {
+                s.values[port.index()] = among(port.all());
+            }
+            return;
+        }
+        if let Some(pool) = t.one_of {
+            s.values[address.index()] = among(f.sets.get(pool).intersect(&family));
+        } else if t.own {
             // Redirection of the box's own packets goes to the loopback address (nf_nat_redirect.c).
             let own = if hook == Hook::Output {
                 IntervalSet::single(match self.family {
@@ -47,7 +106,6 @@ impl Evaluator<'_> {
                     Family::V6 => 1,
                 })
             } else {
-                let family = self.family.all();
                 self.local.as_ref().map(|l| l.intersect(&family)).filter(|l| !l.is_empty()).unwrap_or(family)
             };
             s.values[address.index()] = among(own);
@@ -58,7 +116,7 @@ impl Evaluator<'_> {
             };
         }
         if let Some((lo, hi)) = t.port
-            && s.values[port.index()] != Val::Absent
+            && !matches!(s.values[port.index()], Val::Absent | Val::Unknown)
         {
             s.values[port.index()] = match (&s.values[port.index()], t.port_from) {
                 (Val::One(v), Some((a, b))) if (Value::from(a)..=Value::from(b)).contains(v) => {
@@ -72,40 +130,29 @@ impl Evaluator<'_> {
     // A new destination may turn a packet for the box into one that is forwarded, and the other way round.
     pub(super) fn reroute(
         &self,
-        before: &State,
         s: &mut State,
         story: &mut Story,
         work: &mut Vec<(State, Story)>,
-        hook: Hook,
-        t: &Translation,
+        firewall: usize,
+        base: &BaseChain,
     ) {
         let dst = Field::Dst.index();
-        let moved = t.end == TranslatedEnd::Destination
-            && !t.identity
-            && (t.own || before.values[dst] != s.values[dst]);
-        if !moved || (hook != Hook::Prerouting && hook != Hook::Output) {
-            return;
-        }
-        if hook == Hook::Output {
-            s.values[Field::Oif.index()] = Val::Among(Rc::new(Field::Oif.all()));
-            return;
+        let moved = std::mem::replace(&mut s.moved, Moved::No);
+        match base.hook {
+            _ if moved == Moved::No => return,
+            Hook::Prerouting => {}
+            Hook::Output => {
+                s.values[Field::Oif.index()] = Val::Among(Rc::new(Field::Oif.all()));
+                return;
+            }
+            _ => return,
         }
         let is_local = match (&s.values[dst], &self.local) {
-            _ if t.own => Some(true),
+            _ if moved == Moved::Here => Some(true),
             (Val::One(v), Some(l)) => Some(l.contains(*v)),
             (Val::Among(set), Some(l)) if l.covers(set) => Some(true),
             (Val::Among(set), Some(l)) if !l.intersects(set) => Some(false),
             _ => None,
-        };
-        let go = |s: &mut State, path: Path| {
-            if s.path == path {
-                return;
-            }
-            s.path = path;
-            s.values[Field::Oif.index()] = match path {
-                Path::Forward => Val::Among(Rc::new(Field::Oif.complement(&IntervalSet::single(0u8)))),
-                _ => Val::One(0),
-            };
         };
         match is_local {
             Some(true) => go(s, Path::Input),
@@ -114,7 +161,6 @@ impl Evaluator<'_> {
             None if s.path == Path::Forward && self.local.is_none() => {}
             None => {
                 let fact = Fact::AddressType(s.values[dst].clone(), AddressTypes::LOCAL.0);
-                let firewall = self.base(before).map_or(0, |b| b.0);
                 let origin = story.decider.map_or_else(Default::default, |d| d.origin);
                 push(&mut story.because, self.because(firewall, &fact, origin));
                 let mut other = s.clone();
@@ -125,5 +171,29 @@ impl Evaluator<'_> {
                 go(s, Path::Forward);
             }
         }
+    }
+}
+
+// Routing takes another way.
+fn go(s: &mut State, path: Path) {
+    if s.path == path {
+        return;
+    }
+    s.path = path;
+    s.values[Field::Oif.index()] = match path {
+        Path::Forward => Val::Among(Rc::new(Field::Oif.complement(&IntervalSet::single(0u8)))),
+        _ => Val::One(0),
+    };
+}
+
+// Whether two values certainly differ, or certainly do not.
+fn differ(a: &Val, b: &Val) -> Option<bool> {
+    match (a, b) {
+        (Val::One(a), Val::One(b)) => Some(a != b),
+        (Val::Absent, Val::Absent) => Some(false),
+        (Val::One(v), Val::Among(set)) | (Val::Among(set), Val::One(v)) if !set.contains(*v) => Some(true),
+        (Val::Among(a), Val::Among(b)) if !a.intersects(b) => Some(true),
+        (Val::Among(a), Val::Among(b)) if Rc::ptr_eq(a, b) => Some(false),
+        _ => None,
     }
 }

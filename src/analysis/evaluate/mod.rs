@@ -10,7 +10,8 @@ mod terms;
 
 pub use address_types::{address_type_sets, type_names};
 
-use super::{Point, Verdict};
+use super::decide::{field_name, register_name};
+use super::{Moved, Point, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Packet, Path, addr};
 use rustc_hash::FxHashSet;
@@ -109,7 +110,7 @@ pub struct Step {
 
 /// Follows a packet through all firewalls of a point.
 pub fn evaluate(point: Point<'_>, packet: &Packet) -> Trace {
-    Evaluator::new(point, packet).run(packet)
+    Evaluator::new(point, packet).run()
 }
 
 // At most this many states are looked at: 2^14 ways through unknown conditions of a short ruleset.
@@ -119,12 +120,13 @@ struct Evaluator<'a> {
     point: Point<'a>,
     family: Family,
     local: Option<IntervalSet>,
+    arrived: &'a Packet,
     // Base chains of each path, as (firewall, base chain), in order.
     ways: Vec<Vec<(usize, &'a BaseChain)>>,
 }
 
 impl<'a> Evaluator<'a> {
-    fn new(point: Point<'a>, packet: &Packet) -> Self {
+    fn new(point: Point<'a>, packet: &'a Packet) -> Self {
         let family = packet.family();
         let ways = Path::ALL.map(|path| way(point, path, family)).into_iter().collect();
         let mut local = point.environment.local.clone();
@@ -133,22 +135,24 @@ impl<'a> Evaluator<'a> {
                 local = Some(local.map_or_else(|| l.clone(), |a| a.union(l)));
             }
         }
-        Self { point, family, local, ways }
+        Self { point, family, local, arrived: packet, ways }
     }
 
     fn base(&self, s: &State) -> Option<(usize, &'a BaseChain)> {
         self.ways[s.path as usize].get(s.at).copied()
     }
 
-    fn run(&self, packet: &Packet) -> Trace {
+    fn run(&self) -> Trace {
+        let packet = self.arrived;
         let values = Field::ALL.map(|f| packet.get(f).map_or(Val::Absent, Val::One));
-        let conn_mark = (packet.state() == ConnState::New).then_some(0);
         let start = State {
             path: packet.path,
             at: 0,
             stack: Vec::new(),
             values,
-            registers: [Some(packet.mark), conn_mark, Some(0)],
+            registers: Register::on_arrival(packet.mark, packet.state() == ConnState::New),
+            written: 0,
+            moved: Moved::No,
             translated: [false; 2],
             known: Vec::new(),
         };
@@ -232,7 +236,7 @@ impl<'a> Evaluator<'a> {
             match &state.values[f.index()] {
                 Val::One(v) => out.set(f, *v),
                 Val::Absent => {}
-                Val::Among(_) => return None,
+                Val::Among(_) | Val::Unknown => return None,
             }
         }
         Some(out)
@@ -295,8 +299,8 @@ impl<'a> Evaluator<'a> {
                 story.changed();
                 push(&mut story.because, self.because(firewall, &fact, here.rule.origin));
                 let mut other = s.clone();
-                other.known.push((fact.clone(), false));
-                s.known.push((fact, true));
+                learn(&mut other, &fact, false);
+                learn(s, &fact, true);
                 work.push((other, story.clone()));
                 Next::Forked
             }
@@ -320,7 +324,7 @@ impl<'a> Evaluator<'a> {
             Fact::AddressType(..) => true,
             // A label guards a chain that only accepts, and the drop behind all of them: asked again, it can give no other verdict, and
             // to remember thousands of them would make as many ways as there are sets of them.
-            Fact::Label(..) | Fact::Register(..) | Fact::Among(_) => false,
+            Fact::Label(..) | Fact::Register(..) | Fact::Among(..) | Fact::Original(..) => false,
         }
     }
 
@@ -353,18 +357,16 @@ impl<'a> Evaluator<'a> {
                 format!("wears {}", self.point.firewalls[*f].labels[l.index()]),
                 "what is attached here is not declared".to_owned(),
             ),
-            Fact::Register(r, _) => (
-                match r {
-                    Register::Mark => "packet mark",
-                    Register::ConnMark => "connection mark",
-                    Register::Tag => "tag",
-                }
-                .to_owned(),
-                "its value depends on what happened before".to_owned(),
+            Fact::Register(r, _) => {
+                (register_name(*r).to_owned(), "its value depends on what happened before".to_owned())
+            }
+            Fact::Among(field, _) => (
+                format!("{} after a rule changed it", field_name(*field)),
+                "its new value is not known".to_owned(),
             ),
-            Fact::Among(field) => (
-                format!("{field:?} after translation"),
-                "the translation chooses among several values".to_owned(),
+            Fact::Original(field, _) => (
+                format!("{} before any translation", field_name(*field)),
+                "a rule changed it before the connection was recorded".to_owned(),
             ),
         }
     }
@@ -396,7 +398,7 @@ impl<'a> Evaluator<'a> {
         match base.policy {
             Policy::Accept => {
                 push(&mut story.steps, step("policy accept"));
-                self.accepted(s, story, base, decider(Verdict::Accept));
+                self.accepted(s, story, work, (firewall, base), decider(Verdict::Accept));
                 Next::On
             }
             Policy::Drop => {
@@ -409,7 +411,7 @@ impl<'a> Evaluator<'a> {
                 let because = self.because(firewall, &Fact::Condition(firewall, c), base.policy_origin);
                 push(&mut story.because, because);
                 let (mut other, mut other_story) = (s.clone(), story.clone());
-                self.accepted(&mut other, &mut other_story, base, decider(Verdict::Accept));
+                self.accepted(&mut other, &mut other_story, work, (firewall, base), decider(Verdict::Accept));
                 work.push((other, other_story));
                 story.decider = Some(decider(Verdict::Drop));
                 Next::End(Verdict::Drop)
@@ -418,7 +420,14 @@ impl<'a> Evaluator<'a> {
     }
 
     // This base chain is done with the packet.
-    fn accepted(&self, s: &mut State, story: &mut Story, base: &BaseChain, decider: Decider) {
+    fn accepted(
+        &self,
+        s: &mut State,
+        story: &mut Story,
+        work: &mut Vec<(State, Story)>,
+        (firewall, base): (usize, &BaseChain),
+        decider: Decider,
+    ) {
         if story.decider.is_none_or(|old| decider.outranks(&old, base.kind))
             && (base.kind == ChainKind::Filter || decider.rule.is_some())
         {
@@ -426,6 +435,7 @@ impl<'a> Evaluator<'a> {
         }
         s.stack.clear();
         s.at += 1;
+        self.reroute(s, story, work, firewall, base);
     }
 
     fn apply(
@@ -446,9 +456,9 @@ impl<'a> Evaluator<'a> {
                 push(&mut story.assumed, self.because(firewall, &fact, rule.origin));
             }
         }
-        for effect in f.effects(rule) {
+        if rule.effects.is_some() {
             story.changed();
-            self.effect(s, *effect);
+            f.effects(rule).iter().for_each(|effect| self.effect(s, f, *effect));
         }
         let mut step = |result: String| {
             push(&mut story.steps, Step { firewall, hook: base.hook, chain, origin: rule.origin, result });
@@ -465,7 +475,7 @@ impl<'a> Evaluator<'a> {
         match rule.action {
             Action::Accept => {
                 step("accept".to_owned());
-                self.accepted(s, story, base, decider(Verdict::Accept));
+                self.accepted(s, story, work, (firewall, base), decider(Verdict::Accept));
                 Next::On
             }
             Action::Drop | Action::Reject => {
@@ -517,17 +527,15 @@ impl<'a> Evaluator<'a> {
             Action::Translate(t) => {
                 step("translate".to_owned());
                 let t = f.translations[t.index()];
-                let before = s.clone();
-                self.translate(s, base.hook, &t);
-                self.accepted(s, story, base, decider(Verdict::Accept));
-                self.reroute(&before, s, story, work, base.hook, &t);
+                self.translate(s, f, base.hook, &t);
+                self.accepted(s, story, work, (firewall, base), decider(Verdict::Accept));
                 Next::On
             }
             Action::Unknown(c) => {
                 step("unknown".to_owned());
                 push(&mut story.because, self.because(firewall, &Fact::Condition(firewall, c), rule.origin));
                 let (mut taken, mut taken_story) = (s.clone(), story.clone());
-                self.accepted(&mut taken, &mut taken_story, base, decider(Verdict::Accept));
+                self.accepted(&mut taken, &mut taken_story, work, (firewall, base), decider(Verdict::Accept));
                 work.push((taken, taken_story));
                 let mut on = s.clone();
                 self.advance(&mut on);
@@ -537,6 +545,18 @@ impl<'a> Evaluator<'a> {
             }
         }
     }
+}
+
+// Takes a fact for true or false. Of a field that is one of several values, the others are left.
+fn learn(s: &mut State, fact: &Fact, truth: bool) {
+    if let Fact::Among(field, set) = fact {
+        let value = &mut s.values[field.index()];
+        if let Val::Among(among) = value {
+            *value = Val::among(if truth { among.intersect(set) } else { among.minus(set) });
+            return;
+        }
+    }
+    s.known.push((fact.clone(), truth));
 }
 
 #[derive(Clone, Copy)]

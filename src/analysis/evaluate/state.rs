@@ -1,17 +1,28 @@
 //! A packet on its way: where it is, what it has become, and what has been told of it.
 
 use super::{Because, Decider, Step};
+use crate::analysis::Moved;
 use crate::model::*;
 use crate::packet::{Field, IntervalSet, Path, Value};
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
-// A field's value on the way: known, one of several, or absent.
+// A field's value on the way: known, one of several, absent; or nobody knows even whether the packet has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Val {
     Absent,
     One(Value),
     Among(Rc<IntervalSet>),
+    Unknown,
+}
+
+impl Val {
+    pub(super) fn among(set: IntervalSet) -> Self {
+        match set.ranges() {
+            [(lo, hi)] if lo == hi => Val::One(*lo),
+            _ => Val::Among(Rc::new(set)),
+        }
+    }
 }
 
 // A fact that is not known. Facts of the first three kinds are the same whenever asked.
@@ -21,7 +32,10 @@ pub(super) enum Fact {
     AddressType(Val, u8),
     Label(usize, LabelId),
     Register(Register, MaskId),
-    Among(Field),
+    // The field, one of several values, is in the set.
+    Among(Field, Rc<IntervalSet>),
+    // The field as it arrived, which was written over before the connection's record was made, is in the set.
+    Original(Field, SetId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +51,10 @@ pub(super) struct State {
     pub(super) at: usize,
     pub(super) stack: Vec<Frame>,
     pub(super) values: [Val; Field::COUNT],
-    pub(super) registers: [Option<u32>; 3],
+    pub(super) registers: [Option<u32>; Register::COUNT],
+    // Fields that rules wrote, other than by translation: bits by `Field::index`.
+    pub(super) written: u16,
+    pub(super) moved: Moved,
     pub(super) translated: [bool; 2],
     pub(super) known: Vec<(Fact, bool)>,
 }

@@ -5,6 +5,7 @@ use super::state::{Fact, State, Truth, Val};
 use super::{Evaluator, Here};
 use crate::model::*;
 use crate::packet::{Field, IntervalSet, Value};
+use std::rc::Rc;
 
 impl Evaluator<'_> {
     // The fields as rules of this base chain see them, in the numbers of `Term::Range`.
@@ -16,7 +17,7 @@ impl Evaluator<'_> {
                 (Field::Oif, _) if !sees.1 => 0,
                 (_, Val::One(v)) => *v,
                 (_, Val::Absent) => return NOTHING,
-                (_, Val::Among(_)) => return (0, u32::MAX),
+                (_, Val::Among(_) | Val::Unknown) => return (0, u32::MAX),
             };
             let base = Term::base(field);
             let short = value.checked_sub(base).and_then(|v| u32::try_from(v).ok());
@@ -55,27 +56,20 @@ impl Evaluator<'_> {
         }
     }
 
-    pub(super) fn within(
-        &self,
-        s: &State,
-        here: &Here<'_>,
-        field: Field,
-        set: &dyn Fn(&IntervalSet) -> (bool, bool),
-    ) -> Truth {
+    pub(super) fn within(&self, s: &State, here: &Here<'_>, field: Field, set: &IntervalSet) -> Truth {
         let value = match field {
             Field::Iif if !here.base.hook.sees(s.path).0 => &Val::One(0),
             Field::Oif if !here.base.hook.sees(s.path).1 => &Val::One(0),
             _ => &s.values[field.index()],
         };
-        let (some, all) = match value {
-            Val::Absent => return Truth::No,
-            Val::One(v) => set(&IntervalSet::single(*v)),
-            Val::Among(among) => set(among),
-        };
-        match (some, all) {
-            (_, true) => Truth::Yes,
-            (false, _) => Truth::No,
-            _ => self.fact(s, Fact::Among(field), false),
+        match value {
+            Val::Absent => Truth::No,
+            Val::One(v) if set.contains(*v) => Truth::Yes,
+            Val::One(_) => Truth::No,
+            Val::Among(among) if set.covers(among) => Truth::Yes,
+            Val::Among(among) if !set.intersects(among) => Truth::No,
+            Val::Among(among) => self.fact(s, Fact::Among(field, Rc::new(set.intersect(among))), false),
+            Val::Unknown => self.fact(s, Fact::Among(field, Rc::new(set.clone())), false),
         }
     }
 
@@ -100,16 +94,23 @@ impl Evaluator<'_> {
                 if let Some(v) = self.one(s, here, field) {
                     return if lo <= v && v <= hi { Truth::Yes } else { Truth::No };
                 }
-                let range = IntervalSet::range(lo, hi);
-                self.within(s, here, field, &|v| (range.intersects(v), range.covers(v)))
+                self.within(s, here, field, &IntervalSet::range(lo, hi))
             }
             Term::In(field, id) => {
                 let set = f.sets.get(id);
                 if let Some(v) = self.one(s, here, field) {
                     return if set.contains(v) { Truth::Yes } else { Truth::No };
                 }
-                self.within(s, here, field, &|v| (set.intersects(v), set.covers(v)))
+                self.within(s, here, field, set)
             }
+            Term::Original(field, id) => match self.arrived.get(field) {
+                None => Truth::No,
+                Some(_) if s.written & 1 << field.index() != 0 => {
+                    self.fact(s, Fact::Original(field, id), false)
+                }
+                Some(v) if f.sets.get(id).contains(v) => Truth::Yes,
+                Some(_) => Truth::No,
+            },
             Term::Opaque { condition, negated } => {
                 let truth = match &f.condition(condition).kind {
                     ConditionKind::Rate { unthrottled } if !self.point.environment.throttled => {
@@ -150,7 +151,7 @@ impl Evaluator<'_> {
                 let truth = match &s.values[field.index()] {
                     Val::One(v) => address_type(&IntervalSet::single(*v), types, self.local.as_ref()),
                     Val::Among(set) => address_type(set, types, self.local.as_ref()),
-                    Val::Absent => None,
+                    Val::Absent | Val::Unknown => None,
                 };
                 match truth {
                     Some(t) if t != negated => Truth::Yes,

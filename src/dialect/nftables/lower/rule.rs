@@ -91,6 +91,9 @@ impl<'a> Lower<'a> {
             | Effect::Copy { to: register, .. }
             | Effect::Forget(register, _) => state.conj.tests(&self.b, *register),
             Effect::Untrack => state.conj.tests_state(),
+            // What is written may have been tested.
+            Effect::Rewrite { .. } => true,
+            Effect::Deliver => false,
         });
         if affected {
             // What the rule tested is no longer so: the rest of it gets a chain of its own.

@@ -1,260 +1,13 @@
-//! JSON (RFC 8259) with places: a compact tree in which every value knows its byte range.
-//!
-//! Made for configurations of many megabytes, often on one line, sometimes cut or edited by hand. It never recurses, reports every
-//! problem with its place, and goes on where that is possible: a container that the text leaves open holds what was read of it and
-//! says so ([`Value::is_cut`]); what is no JSON value is [`Kind::Invalid`].
+//! From text to the tree.
 
-use super::{Diagnostic, Origin};
+use super::{Document, Kind, MAX_DEPTH, MAX_PROBLEMS, Node, Problem, unread};
 use memchr::memchr2;
 use rustc_hash::FxHasher;
 use std::borrow::Cow;
 use std::hash::Hasher;
 use std::ops::Range;
 
-/// Containers nested deeper than this are refused.
-pub const MAX_DEPTH: usize = 512;
-
-// More problems than this are not worth reading.
-const MAX_PROBLEMS: usize = 100;
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Bool,
-    /// A number.
-    Number,
-    /// A string.
-    String,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-    /// Something that is no JSON value; a problem says so.
-    Invalid,
-}
-
-impl Kind {
-    /// In words, with an article: `a number`.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Kind::Null => "null",
-            Kind::Bool => "true or false",
-            Kind::Number => "a number",
-            Kind::String => "a string",
-            Kind::Array => "a list",
-            Kind::Object => "an object",
-            Kind::Invalid => "no JSON value",
-        }
-    }
-}
-
-// One value or key. Values stand in the order of the text (a key before its value), so that a subtree is one slice.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    start: u32,
-    end: u32,
-    // Index after the last node of the subtree.
-    next: u32,
-    kind: Kind,
-    // A string with a backslash; a container that the text leaves open.
-    flag: bool,
-}
-
-/// What is wrong at a place of the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong, one sentence without a full stop.
-    pub message: String,
-    /// What to do; may be empty.
-    pub help: String,
-    /// Where, in bytes.
-    pub span: Range<usize>,
-}
-
-impl Problem {
-    /// As a diagnostic of file number `file`.
-    pub fn diagnostic(&self, file: usize) -> Diagnostic {
-        Diagnostic::error(Origin::new(file, self.span.start, self.span.end), &self.message).help(&self.help)
-    }
-}
-
-/// A text as a tree of values.
-#[derive(Debug)]
-pub struct Document<'t> {
-    text: &'t [u8],
-    nodes: Vec<Node>,
-    problems: Vec<Problem>,
-    duplicates: Vec<Range<usize>>,
-}
-
-/// A value of a document.
-#[derive(Clone, Copy)]
-pub struct Value<'d> {
-    document: &'d Document<'d>,
-    at: u32,
-}
-
-impl<'t> Document<'t> {
-    /// Reads one value; anything behind it is a problem.
-    pub fn parse(text: &'t [u8]) -> Self {
-        Parser::new(text).run(false)
-    }
-
-    /// Reads one value after the other, as tools that print pages write them.
-    pub fn parse_stream(text: &'t [u8]) -> Self {
-        Parser::new(text).run(true)
-    }
-
-    /// The first value; `None` if the text holds none.
-    pub fn root(&'t self) -> Option<Value<'t>> {
-        self.roots().next()
-    }
-
-    /// All values at the top, in order.
-    pub fn roots(&'t self) -> impl Iterator<Item = Value<'t>> {
-        Siblings { document: self, at: 0, end: self.nodes.len() as u32 }
-    }
-
-    /// What is wrong with the text, in order of place; at most a hundred problems.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-
-    /// The places of keys that stand in their object for a second time, in order of place.
-    pub fn duplicates(&self) -> &[Range<usize>] {
-        &self.duplicates
-    }
-}
-
-struct Siblings<'d> {
-    document: &'d Document<'d>,
-    at: u32,
-    end: u32,
-}
-
-impl<'d> Iterator for Siblings<'d> {
-    type Item = Value<'d>;
-    fn next(&mut self) -> Option<Value<'d>> {
-        if self.at >= self.end {
-            return None;
-        }
-        let value = Value { document: self.document, at: self.at };
-        self.at = value.node().next;
-        Some(value)
-    }
-}
-
-impl<'d> Value<'d> {
-    fn node(&self) -> &'d Node {
-        &self.document.nodes[self.at as usize]
-    }
-
-    /// What it is.
-    pub fn kind(&self) -> Kind {
-        self.node().kind
-    }
-
-    /// Its place in bytes, with quotes or brackets.
-    pub fn span(&self) -> Range<usize> {
-        let n = self.node();
-        n.start as usize..n.end as usize
-    }
-
-    /// Its place in file number `file`.
-    pub fn origin(&self, file: usize) -> Origin {
-        let span = self.span();
-        Origin::new(file, span.start, span.end)
-    }
-
-    /// The text ends, or breaks, before the container does: members may be missing.
-    pub fn is_cut(&self) -> bool {
-        matches!(self.kind(), Kind::Array | Kind::Object) && self.node().flag
-    }
-
-    /// Its text as written.
-    pub fn raw(&self) -> Cow<'d, str> {
-        String::from_utf8_lossy(&self.document.text[self.span()])
-    }
-
-    /// Its bytes as written.
-    pub fn bytes(&self) -> &'d [u8] {
-        &self.document.text[self.span()]
-    }
-
-    /// `null`.
-    pub fn is_null(&self) -> bool {
-        self.kind() == Kind::Null
-    }
-
-    /// The string without quotes and escapes; bytes that are no UTF-8 show as U+FFFD. `None` if it is no string.
-    pub fn str(&self) -> Option<Cow<'d, str>> {
-        let n = self.node();
-        if n.kind != Kind::String {
-            return None;
-        }
-        let inner = &self.document.text[n.start as usize + 1..(n.end as usize - 1).max(n.start as usize + 1)];
-        Some(if n.flag { Cow::Owned(unescape(inner)) } else { String::from_utf8_lossy(inner) })
-    }
-
-    /// `true` or `false`.
-    pub fn bool(&self) -> Option<bool> {
-        (self.kind() == Kind::Bool).then(|| self.document.text[self.node().start as usize] == b't')
-    }
-
-    /// A number without fraction and exponent that fits.
-    pub fn int(&self) -> Option<i64> {
-        if self.kind() != Kind::Number {
-            return None;
-        }
-        std::str::from_utf8(&self.document.text[self.span()]).ok()?.parse().ok()
-    }
-
-    /// The values of an array; nothing if it is none.
-    pub fn items(&self) -> impl Iterator<Item = Value<'d>> + use<'d> {
-        self.inside(Kind::Array)
-    }
-
-    /// The members of an object as (key, value), in order, duplicates too; nothing if it is none.
-    pub fn members(&self) -> impl Iterator<Item = (Value<'d>, Value<'d>)> + use<'d> {
-        let mut inside = self.inside(Kind::Object);
-        std::iter::from_fn(move || Some((inside.next()?, inside.next()?)))
-    }
-
-    fn inside(&self, kind: Kind) -> Siblings<'d> {
-        let n = self.node();
-        let end = if n.kind == kind { n.next } else { self.at };
-        Siblings { document: self.document, at: self.at + 1, end }
-    }
-
-    /// The member of an object; the last one of several, as most readers take it.
-    pub fn get(&self, key: &str) -> Option<Value<'d>> {
-        self.members().filter(|(k, _)| k.is(key)).last().map(|(_, v)| v)
-    }
-
-    /// Whether it is the string `text`.
-    pub fn is(&self, text: &str) -> bool {
-        let n = self.node();
-        match (n.kind, n.flag) {
-            (Kind::String, false) => {
-                n.end - n.start == text.len() as u32 + 2
-                    && &self.document.text[n.start as usize + 1..n.end as usize - 1] == text.as_bytes()
-            }
-            (Kind::String, true) => self.str().is_some_and(|s| s == text),
-            _ => false,
-        }
-    }
-}
-
-impl std::fmt::Debug for Value<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} at {:?}", self.kind(), self.span())
-    }
-}
-
-fn unescape(inner: &[u8]) -> String {
+pub(super) fn unescape(inner: &[u8]) -> String {
     let text = String::from_utf8_lossy(inner);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -291,6 +44,23 @@ fn unescape(inner: &[u8]) -> String {
     out
 }
 
+/// Writes a string of JSON; whether it needed escapes.
+pub(super) fn escape(text: &str, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    out.push(b'"');
+    for b in text.bytes() {
+        match b {
+            b'"' | b'\\' => out.extend([b'\\', b]),
+            b'\n' => out.extend(b"\\n"),
+            b'\t' => out.extend(b"\\t"),
+            0..0x20 => out.extend(format!("\\u{b:04x}").bytes()),
+            _ => out.push(b),
+        }
+    }
+    out.push(b'"');
+    out.len() - before != text.len() + 2
+}
+
 fn hex4(text: &str) -> Option<u32> {
     let digits = text.get(..4)?;
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
@@ -315,7 +85,7 @@ enum Expect {
     CommaOrEnd,
 }
 
-struct Parser<'t> {
+pub(super) struct Parser<'t> {
     text: &'t [u8],
     at: usize,
     nodes: Vec<Node>,
@@ -330,7 +100,7 @@ struct Parser<'t> {
 struct Stop;
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t [u8]) -> Self {
+    pub(super) fn new(text: &'t [u8]) -> Self {
         let at = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         Self {
             text,
@@ -343,7 +113,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn run(mut self, stream: bool) -> Document<'t> {
+    pub(super) fn run(mut self, stream: bool) -> Document<'t> {
         loop {
             self.blank();
             let first = self.nodes.is_empty();
@@ -365,7 +135,14 @@ impl<'t> Parser<'t> {
         self.abandon();
         self.problems.sort_by_key(|p| p.span.start);
         self.duplicates.sort_by_key(|s| s.start);
-        Document { text: self.text, nodes: self.nodes, problems: self.problems, duplicates: self.duplicates }
+        Document {
+            text: Cow::Borrowed(self.text),
+            notes: unread::notes(self.nodes.len()),
+            nodes: self.nodes,
+            places: None,
+            problems: self.problems,
+            duplicates: self.duplicates,
+        }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -686,7 +463,7 @@ impl<'t> Parser<'t> {
 }
 
 // Length of the number at the beginning by the grammar of RFC 8259, section 6; 0 if it is none.
-fn number(text: &[u8]) -> usize {
+pub(super) fn number(text: &[u8]) -> usize {
     let digits = |from: usize| text[from.min(text.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut at = usize::from(text.first() == Some(&b'-'));
     let whole = digits(at);
@@ -710,149 +487,4 @@ fn number(text: &[u8]) -> usize {
         at += 1 + sign + exponent;
     }
     at
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn problems(text: &str) -> Vec<(String, usize)> {
-        let d = Document::parse(text.as_bytes());
-        d.problems().iter().map(|p| (p.message.clone(), p.span.start)).collect()
-    }
-
-    #[test]
-    fn values_know_their_places() {
-        let text = " {\"a\": [1, -2.5e3, true, null], \"b\\u00e9\\ud83d\\ude00\\n\": \"x\\\"y\"}\n";
-        let d = Document::parse(text.as_bytes());
-        assert!(d.problems().is_empty(), "{:?}", d.problems());
-        let root = d.root().unwrap();
-        let items: Vec<_> =
-            root.get("a").unwrap().items().map(|v| (v.kind(), v.raw().into_owned())).collect();
-        assert_eq!(
-            items,
-            [
-                (Kind::Number, "1".to_owned()),
-                (Kind::Number, "-2.5e3".to_owned()),
-                (Kind::Bool, "true".to_owned()),
-                (Kind::Null, "null".to_owned())
-            ]
-        );
-        assert_eq!(root.get("bé😀\n").unwrap().str().unwrap(), "x\"y");
-        assert_eq!(&text[root.get("a").unwrap().span()], "[1, -2.5e3, true, null]");
-        assert_eq!(&text[root.span()], text.trim());
-        assert!(!root.is_cut());
-        assert_eq!(root.get("a").unwrap().items().next().unwrap().int(), Some(1));
-        assert_eq!(root.get("absent").map(|v| v.kind()), None);
-    }
-
-    #[test]
-    fn problems_have_a_place_and_the_rest_is_read() {
-        for (text, message, at, read) in [
-            ("", "the file is empty", 0, 0),
-            ("[1,2", "the file ends inside the list that begins on line 1", 4, 2),
-            ("[1,2,]", "a `,` before a closing bracket", 4, 2),
-            ("[1 2]", "a `,` is missing before this", 3, 2),
-            ("[1, NaN, 3]", "`NaN` is no JSON value", 4, 3),
-            ("[1, 007, 3]", "`007` is no JSON value", 4, 3),
-            ("[1, 1., 3]", "`1.` is no JSON value", 4, 3),
-            ("[1, 2] x", "there is text behind the end of the JSON value", 7, 2),
-            ("[1, \"abc", "a string begins here and does not end", 4, 1),
-            ("[1, 2}", "`}` closes nothing that is open here", 5, 2),
-            ("[\"\\x\", 2]", "an escape that JSON does not have", 2, 2),
-        ] {
-            let d = Document::parse(text.as_bytes());
-            let first = d.problems().first().unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((first.message.as_str(), first.span.start), (message, at), "{text}");
-            assert_eq!(d.root().map_or(0, |r| r.items().count()), read, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_cut_object_holds_what_was_read() {
-        for text in [
-            "{\"a\": 1, \"b\": {\"c\": 2",
-            "{\"a\": 1, \"b\": {\"c\": 2, \"d\"",
-            "{\"a\": 1, \"b\": {\"c\": 2, \"d\":",
-        ] {
-            let d = Document::parse(text.as_bytes());
-            let root = d.root().unwrap();
-            assert!(root.is_cut(), "{text}");
-            assert_eq!(root.get("a").unwrap().int(), Some(1));
-            assert_eq!(root.get("b").unwrap().get("c").unwrap().int(), Some(2));
-            assert_eq!(d.problems().len(), 1, "{text}");
-        }
-    }
-
-    #[test]
-    fn keys_that_stand_twice_are_reported() {
-        assert_eq!(
-            problems("{\"a\":1,\"\\u0061\":2,\"b\":{\"a\":1}}"),
-            [("the key \"\\u0061\" stands twice in this object".to_owned(), 7)]
-        );
-        let many: Vec<String> = (0..60).map(|i| format!("\"k{}\":{i}", i % 59)).collect();
-        let text = format!("{{{}}}", many.join(","));
-        assert_eq!(problems(&text).len(), 1);
-        assert_eq!(Document::parse(text.as_bytes()).root().unwrap().get("k0").unwrap().int(), Some(59));
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        let deep = "[".repeat(1_000_000);
-        let d = Document::parse(deep.as_bytes());
-        assert_eq!(d.problems()[0].message, "JSON nested deeper than 512 levels is not read");
-        assert_eq!(d.problems()[0].span.start, MAX_DEPTH);
-        let fine = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
-        assert!(problems(&fine).is_empty());
-    }
-
-    #[test]
-    fn pages_one_after_the_other() {
-        let d = Document::parse_stream(b"{\"a\":1}\n{\"a\":2} ");
-        assert!(d.problems().is_empty());
-        assert_eq!(d.roots().map(|r| r.get("a").unwrap().int().unwrap()).collect::<Vec<_>>(), [1, 2]);
-        let none = Document::parse_stream(b" ");
-        assert_eq!(none.problems().len(), 1);
-        assert!(none.root().is_none());
-    }
-
-    fn same(ours: Value<'_>, theirs: &serde_json::Value) -> bool {
-        match theirs {
-            serde_json::Value::Null => ours.is_null(),
-            serde_json::Value::Bool(b) => ours.bool() == Some(*b),
-            serde_json::Value::Number(n) => n.as_i64().is_none() || ours.int() == n.as_i64(),
-            serde_json::Value::String(s) => ours.str().as_deref() == Some(s),
-            serde_json::Value::Array(a) => {
-                ours.items().count() == a.len() && ours.items().zip(a).all(|(x, y)| same(x, y))
-            }
-            serde_json::Value::Object(o) => o.iter().all(|(k, v)| ours.get(k).is_some_and(|x| same(x, v))),
-        }
-    }
-
-    proptest! {
-        // serde_json is the reference: what it reads, we read alike; what it refuses has a problem.
-        #[test]
-        fn agrees_with_another_reader(text in r#"[\[\]{},:"a1\\ntrue0.e -]{0,40}"#) {
-            let d = Document::parse(text.as_bytes());
-            let _ = d.roots().count();
-            match serde_json::from_str::<serde_json::Value>(&text) {
-                Ok(v) => {
-                    let only_duplicates = d.problems().len() == d.duplicates().len();
-                    prop_assert!(only_duplicates, "{:?}", d.problems());
-                    prop_assert!(same(d.root().unwrap(), &v));
-                }
-                // Control characters in strings and numbers too large to hold are the only liberties taken.
-                Err(e) => prop_assert!(!d.problems().is_empty() || e.to_string().contains("out of range")),
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let d = Document::parse_stream(&bytes);
-            for v in d.roots() {
-                let _ = (v.members().count(), v.items().count(), v.str(), v.raw());
-            }
-        }
-    }
 }
