@@ -64,7 +64,7 @@ impl Subject {
             self.firewalls.iter().flat_map(|f| &f.base_chains).any(|b| hooks.contains(&b.hook))
         };
         let cloud = has(&[Hook::Ingress, Hook::Egress]);
-        let own = has(&[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]);
+        let own = Hook::ALL.into_iter().any(|h| !matches!(h, Hook::Ingress | Hook::Egress) && has(&[h]));
         match path {
             Path::Input if cloud && !own => Path::Ingress,
             Path::Output if cloud && !own => Path::Egress,

@@ -23,7 +23,9 @@
 //! * **iptables**: one base chain for each built-in chain, priorities as the kernel registers them (raw −300, mangle −150, nat −100/100,
 //!   filter 0, security 50); user chains as they are. IPv4 and IPv6 dumps are two firewalls of one box, each with its [`Firewall::families`].
 //! * **nftables**: base chains with their own hook, priority, policy and families; a set is one pooled interval set; a map of verdicts is a
-//!   synthetic chain of one rule an element, reached by jump and left by goto. `netdev` and `bridge` are not modelled.
+//!   synthetic chain of one rule an element, reached by jump and left by goto. A chain of a device is a base chain at
+//!   [`Hook::DeviceIngress`] or [`Hook::DeviceEgress`] whose first rule accepts what is not of its devices. `bridge` chains that drop, and
+//!   whatever else stands before IP, are conditional drops there.
 //! * **pf** (pfSense): filter rules form two base chains, at prerouting (`in`) and postrouting (`out`); last match wins,
 //!   so quick rules come first in their order and the others follow in reverse order, then the default, all as first match (a quick rule below a
 //!   non-quick one keeps its precedence because both lists are complete). Translations are nat chains before them. `keep state` is an implicit first
@@ -102,6 +104,9 @@ rare_id! {
 /// A point on a packet's way where base chains are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hook {
+    /// Where a device hands frames over, before connection tracking and before fragments are joined (nftables: `ingress`). Sees the
+    /// input interface.
+    DeviceIngress,
     /// Everything that comes from a wire, before routing. Sees the input interface.
     Prerouting,
     /// For this box. Sees the input interface.
@@ -113,6 +118,8 @@ pub enum Hook {
     /// Everything that leaves by a wire, after routing. Sees the output interface, and the input interface of
     /// what is forwarded.
     Postrouting,
+    /// Where packets are handed to a device, after all else (nftables: `egress`). Sees the output interface.
+    DeviceEgress,
     /// Into a network interface in a cloud.
     Ingress,
     /// Out of a network interface in a cloud.
@@ -121,12 +128,14 @@ pub enum Hook {
 
 impl Hook {
     /// All hooks, in the order of their values.
-    pub const ALL: [Hook; 7] = [
+    pub const ALL: [Hook; 9] = [
+        Hook::DeviceIngress,
         Hook::Prerouting,
         Hook::Input,
         Hook::Forward,
         Hook::Output,
         Hook::Postrouting,
+        Hook::DeviceEgress,
         Hook::Ingress,
         Hook::Egress,
     ];
@@ -139,8 +148,8 @@ impl Hook {
             Hook::Forward => "forward",
             Hook::Output => "output",
             Hook::Postrouting => "postrouting",
-            Hook::Ingress => "ingress",
-            Hook::Egress => "egress",
+            Hook::DeviceIngress | Hook::Ingress => "ingress",
+            Hook::DeviceEgress | Hook::Egress => "egress",
         }
     }
 
@@ -148,21 +157,36 @@ impl Hook {
     pub const fn on(path: crate::packet::Path) -> &'static [Hook] {
         use crate::packet::Path;
         match path {
-            Path::Input => &[Hook::Prerouting, Hook::Input],
-            Path::Output => &[Hook::Output, Hook::Postrouting],
-            Path::Forward => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Path::Input => &[Hook::DeviceIngress, Hook::Prerouting, Hook::Input],
+            Path::Output => &[Hook::Output, Hook::Postrouting, Hook::DeviceEgress],
+            Path::Forward => &[
+                Hook::DeviceIngress,
+                Hook::Prerouting,
+                Hook::Forward,
+                Hook::Postrouting,
+                Hook::DeviceEgress,
+            ],
             Path::Ingress => &[Hook::Ingress],
             Path::Egress => &[Hook::Egress],
         }
+    }
+
+    /// Whether rules here are about what the box as a whole lets in, on or out, and so what a reader looks for first: not those around
+    /// them, at which most packets pass.
+    pub const fn filters(self) -> bool {
+        !matches!(
+            self,
+            Hook::DeviceIngress | Hook::Prerouting | Hook::Postrouting | Hook::DeviceEgress
+        )
     }
 
     /// Which interfaces a chain sees here, as (input, output). The other one is "none" to it.
     pub const fn sees(self, path: crate::packet::Path) -> (bool, bool) {
         use crate::packet::Path;
         match self {
-            Hook::Prerouting | Hook::Input | Hook::Ingress => (true, false),
+            Hook::DeviceIngress | Hook::Prerouting | Hook::Input | Hook::Ingress => (true, false),
             Hook::Forward => (true, true),
-            Hook::Output | Hook::Egress => (false, true),
+            Hook::Output | Hook::DeviceEgress | Hook::Egress => (false, true),
             Hook::Postrouting => (matches!(path, Path::Forward), true),
         }
     }

@@ -64,8 +64,10 @@ impl Decider {
     /// A rule says more than a policy, a filter more than a translation, and the hooks at which people filter more than those
     /// before and after routing.
     pub fn outranks(&self, earlier: &Decider, kind: ChainKind) -> bool {
-        let filters = |d: &Decider| !matches!(d.hook, Hook::Prerouting | Hook::Postrouting);
-        let nothing_yet = earlier.rule.is_none();
+        let filters = |d: &Decider| d.hook.filters();
+        // To be let in by a device says least.
+        let nothing_yet = earlier.rule.is_none()
+            || earlier.hook == Hook::DeviceIngress && self.hook != Hook::DeviceIngress;
         // What somebody wrote says more than what a product adds by itself.
         if !nothing_yet && earlier.note.is_none() && self.note.is_some() {
             return false;

@@ -65,7 +65,7 @@ impl TableFamily {
 
     /// Whether its chains see IP packets at the hooks of the model.
     pub(super) const fn sees_ip(self) -> bool {
-        matches!(self, Self::Ip | Self::Ip6 | Self::Inet)
+        matches!(self, Self::Ip | Self::Ip6 | Self::Inet | Self::Netdev)
     }
 }
 
@@ -90,6 +90,7 @@ pub(super) struct Table<'d> {
     pub(super) dormant: bool,
     pub(super) chains: Vec<Chain<'d>>,
     pub(super) sets: Vec<SetDeclaration<'d>>,
+    pub(super) flowtables: Vec<Flowtable>,
     /// Named limits and quotas: whether they are `over`, by kind and name.
     pub(super) objects: FxHashMap<(&'static str, String), bool>,
     chain_index: FxHashMap<String, usize>,
@@ -106,6 +107,8 @@ pub(super) struct Chain<'d> {
     pub(super) name: String,
     pub(super) at: Origin,
     pub(super) base: Option<Base>,
+    /// The devices that it is bound to, at `ingress` and `egress`.
+    pub(super) devices: Devices,
     /// Every statement of a policy: whether it is drop, and where.
     pub(super) policies: Vec<(bool, Origin)>,
     pub(super) rules: VecDeque<Source<'d>>,
@@ -122,6 +125,25 @@ pub(super) struct Base {
     pub(super) hook: String,
     pub(super) priority: i32,
     pub(super) at: Origin,
+}
+
+/// Devices that a base chain or a flowtable is bound to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Devices {
+    /// Their names; `eth*` stands for several.
+    pub(super) names: Vec<String>,
+    /// There may be others, which the ruleset does not tell.
+    pub(super) unknown: bool,
+}
+
+/// A flowtable: connections that a rule adds to it pass by everything that stands between the device and the device.
+#[derive(Debug, Clone)]
+pub(super) struct Flowtable {
+    pub(super) name: String,
+    pub(super) at: Origin,
+    /// Among the chains at `ingress`; `None` = not told.
+    pub(super) priority: Option<i32>,
+    pub(super) devices: Devices,
 }
 
 /// What a set's keys or a map's values are.
@@ -155,6 +177,18 @@ pub(super) struct SetDeclaration<'d> {
     pub(super) changes: Vec<(bool, Source<'d>)>,
 }
 
+impl Devices {
+    /// Adds others.
+    pub(super) fn add(&mut self, more: Devices) {
+        self.unknown |= more.unknown;
+        for name in more.names {
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+    }
+}
+
 impl<'d> Ruleset<'d> {
     /// The table, made if it is not there.
     pub(super) fn table(&mut self, family: TableFamily, name: &str, at: Origin) -> &mut Table<'d> {
@@ -174,6 +208,7 @@ impl<'d> Ruleset<'d> {
             dormant: false,
             chains: Vec::new(),
             sets: Vec::new(),
+            flowtables: Vec::new(),
             objects: FxHashMap::default(),
             chain_index: FxHashMap::default(),
             set_index: FxHashMap::default(),
@@ -222,6 +257,7 @@ impl<'d> Table<'d> {
             name: name.to_owned(),
             at,
             base: None,
+            devices: Devices::default(),
             policies: Vec::new(),
             rules: VecDeque::new(),
             born,
@@ -290,6 +326,17 @@ impl<'d> Table<'d> {
         self.objects.insert((kind, name.to_owned()), over);
     }
 
+    /// Declares a flowtable, or adds devices to it.
+    pub(super) fn declare_flowtable(&mut self, new: Flowtable) {
+        match self.flowtables.iter_mut().find(|f| f.name == new.name) {
+            None => self.flowtables.push(new),
+            Some(old) => {
+                old.priority = new.priority.or(old.priority);
+                old.devices.add(new.devices);
+            }
+        }
+    }
+
     /// Removes a set; false if it is not there.
     pub(super) fn remove_set(&mut self, name: &str) -> bool {
         let Some(i) = self.set(name) else {
@@ -301,7 +348,7 @@ impl<'d> Table<'d> {
     }
 }
 
-/// The number of a priority's name (nft(8), "Chains"; bridge tables have their own).
+/// The number of a priority's name (nft(8), "Chains"; bridge tables have their own, and netdev and arp tables only one).
 pub(super) fn priority_named(word: &str, family: TableFamily) -> Option<i32> {
     if family == TableFamily::Bridge {
         return Some(match word {
@@ -311,6 +358,9 @@ pub(super) fn priority_named(word: &str, family: TableFamily) -> Option<i32> {
             "srcnat" => 300,
             _ => return None,
         });
+    }
+    if matches!(family, TableFamily::Netdev | TableFamily::Arp) {
+        return (word == "filter").then_some(0);
     }
     Some(match word {
         "raw" => -300,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dialect::nftables::load::priority_of;
-use crate::dialect::nftables::ruleset::{Base, Ruleset, Source, TableFamily, TypeSpec};
+use crate::dialect::nftables::ruleset::{Base, Devices, Flowtable, Ruleset, Source, TableFamily, TypeSpec};
 use crate::source::Diagnostic;
 use crate::source::json::{Document, Kind};
 
@@ -126,7 +126,15 @@ impl<'d> Loader<'d> {
                 self.ruleset.tables[t].declare_object(kind, &text(v, "name")?, over);
                 Ok(())
             }
-            "flowtable" | "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
+            "flowtable" => {
+                let t = self.table_of(v, "table")?;
+                let priority = v.get("prio").and_then(|p| p.int()).and_then(|p| i32::try_from(p).ok());
+                let (name, devices) = (text(v, "name")?, devices(v.get("dev")));
+                let at = v.origin(0);
+                self.ruleset.tables[t].declare_flowtable(Flowtable { name, at, priority, devices });
+                Ok(())
+            }
+            "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
             | "synproxy" | "tunnel" => self.table_of(v, "table").map(|_| ()),
             other => Err(wrong(v, format!("`{other}` is not known"))),
         }
@@ -152,6 +160,7 @@ impl<'d> Loader<'d> {
         };
         let chain = &mut self.ruleset.tables[t].chains[c];
         chain.base = Some(base);
+        chain.devices.add(devices(v.get("dev")));
         if let Some(policy) = v.get("policy") {
             chain.policies.push((policy.is("drop"), policy.origin(0)));
         }
@@ -235,6 +244,17 @@ impl<'d> Loader<'d> {
         }
         Ok(())
     }
+}
+
+// `"eth0"`, `["eth0", "eth1"]`.
+fn devices(v: Option<Value<'_>>) -> Devices {
+    let Some(v) = v else { return Devices::default() };
+    let names: Vec<String> = match v.str() {
+        Some(name) => vec![name.into_owned()],
+        None => v.items().filter_map(|i| i.str()).map(|s| s.into_owned()).collect(),
+    };
+    let told = if v.kind() == Kind::Array { v.items().count() } else { 1 };
+    Devices { unknown: names.len() != told, names }
 }
 
 // `"ipv4_addr"`, `["ipv4_addr", "inet_service"]`, `{"typeof": …}`.

@@ -99,7 +99,16 @@ impl Loader {
                 cursor.advance();
                 self.name(cursor, scope, "a comment")?;
             }
-            "flowtable" | "counter" | "quota" | "limit" | "secmark" | "synproxy" | "tunnel" | "ct" => {
+            "flowtable" => {
+                cursor.advance();
+                let (name, at) = self.name(cursor, scope, "the name of a flowtable")?;
+                cursor.skip_newlines_before(Kind::OpenBrace);
+                if let Some(open) = self.flowtable_block(cursor, t, (&name, at), scope) {
+                    return Err(SyntaxError::new(open, "a block that is never closed")
+                        .help("a `}` is missing before the end of the text"));
+                }
+            }
+            "counter" | "quota" | "limit" | "secmark" | "synproxy" | "tunnel" | "ct" => {
                 cursor.advance();
                 if word == "ct" {
                     self.name(cursor, scope, "`helper`, `timeout` or `expectation`")?;
@@ -165,7 +174,8 @@ impl Loader {
                     this.name(cursor, scope, "`offload`").map(|_| ())
                 }
                 "devices" | "device" => {
-                    cursor.skim(&mut |_| {});
+                    let devices = this.devices(cursor, scope);
+                    this.ruleset.tables[t].chains[c].devices.add(devices);
                     Ok(())
                 }
                 "comment" => {
@@ -243,17 +253,8 @@ impl Loader {
             return Err(SyntaxError::new(hook_at, format!("`{hook}` is no hook")).help(HOOKS.join(", ")));
         }
         while cursor.at_word("device") || cursor.at_word("devices") {
-            cursor.advance();
-            cursor.eat(Kind::Assign);
-            let mut over = false;
-            match cursor.kind() {
-                Kind::OpenBrace => {
-                    self.skim_block(cursor, &mut over);
-                }
-                _ => {
-                    self.name(cursor, scope, "the name of a device").ok();
-                }
-            }
+            let devices = self.devices(cursor, scope);
+            self.ruleset.tables[t].chains[c].devices.add(devices);
         }
         if !cursor.eat_word("priority") {
             return Err(cursor.expected("`priority`"));
@@ -274,7 +275,7 @@ impl Loader {
         Ok(())
     }
 
-    fn priority(&self, cursor: &mut Cursor<'_>, t: usize, scope: ScopeId) -> Result<i32, SyntaxError> {
+    pub(super) fn priority(&self, cursor: &mut Cursor<'_>, t: usize, scope: ScopeId) -> Result<i32, SyntaxError> {
         let start = cursor.token.start;
         let mut text = String::new();
         loop {

@@ -204,9 +204,15 @@ impl Loader {
                 }
             }
             Verb::Delete => {
-                table.remove_chain(&name);
-                // `delete chain … { }` may repeat the declaration.
-                cursor.skim(&mut |_| {});
+                // `delete chain … { }` repeats the declaration, or names the devices from which the chain is taken.
+                let mut devices = false;
+                cursor.skim(&mut |c| devices |= c.at_word("device") || c.at_word("devices"));
+                match table.chain(&name) {
+                    Some(c) if devices => table.chains[c].devices.unknown = true,
+                    _ => {
+                        table.remove_chain(&name);
+                    }
+                }
             }
             _ => return Err(SyntaxError::new(at, "this verb does not go with a chain")),
         }
@@ -331,12 +337,24 @@ impl Loader {
         if !matches!(cursor.kind(), Kind::Word | Kind::Quoted | Kind::Dollar) {
             return Ok(());
         }
-        let (name, _) = self.name(cursor, scope, "a name")?;
+        let (name, name_at) = self.name(cursor, scope, "a name")?;
         let mut over = false;
-        self.skim_block(cursor, &mut over);
-        if verb == Verb::Add {
-            let table = self.ruleset.table(family, &table, at);
-            table.declare_object(kind, &name, over);
+        match (verb, kind) {
+            (Verb::Add, "flowtable") => {
+                let t = self.ruleset.table_index(family, &table, at);
+                self.flowtable_block(cursor, t, (&name, name_at), scope);
+            }
+            (Verb::Add, _) => {
+                self.skim_block(cursor, &mut over);
+                self.ruleset.table(family, &table, at).declare_object(kind, &name, over);
+            }
+            _ => {
+                let whole = cursor.kind() != Kind::OpenBrace;
+                self.skim_block(cursor, &mut over);
+                if let ("flowtable", true, Some(t)) = (kind, whole, self.ruleset.find(family, &table)) {
+                    self.ruleset.tables[t].flowtables.retain(|f| f.name != name);
+                }
+            }
         }
         Ok(())
     }

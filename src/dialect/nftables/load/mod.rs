@@ -2,6 +2,7 @@
 
 mod blocks;
 mod commands;
+mod devices;
 mod include;
 
 use super::cursor::{Cursor, SyntaxError};

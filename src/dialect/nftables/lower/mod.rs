@@ -1,8 +1,10 @@
 //! From a ruleset to the model.
 
+mod around;
 mod assign;
 mod conjunction;
 mod constrain;
+mod device;
 mod graph;
 mod lints;
 mod lost;
@@ -75,13 +77,16 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
         facts: Facts::default(),
+        lost: input.lost,
     };
     l.run();
+    l.around();
     l.finish_facts(complete);
+    let lost = l.lost;
     l.b.firewall_mut().ledger = l.ledger;
     graph::break_cycles(&mut l.b);
     quirks::nat_without_tracking(&mut l.b);
-    if let Some(at) = input.lost {
+    if let Some(at) = lost {
         lost::anything(&mut l.b, at);
     }
     l.b.finish()
@@ -107,6 +112,8 @@ struct Lower<'a> {
     // Chains that nobody named.
     synthetic: usize,
     facts: Facts,
+    // Where more than a rule or element could not be read.
+    lost: Option<Origin>,
 }
 
 impl Lower<'_> {
@@ -154,19 +161,24 @@ fn families_of(family: TableFamily) -> &'static [Family] {
 
 fn when(hook: Hook, priority: i32) -> When {
     match hook {
+        Hook::DeviceIngress => When::Before,
         Hook::Prerouting | Hook::Output if priority < -200 => When::Before,
         Hook::Prerouting | Hook::Output if priority == -200 => When::Unclear,
         _ => When::Tracked,
     }
 }
 
-fn hook_of(name: &str) -> Option<Hook> {
-    Some(match name {
-        "prerouting" => Hook::Prerouting,
-        "input" => Hook::Input,
-        "forward" => Hook::Forward,
-        "output" => Hook::Output,
-        "postrouting" => Hook::Postrouting,
+// The hook of the model; `None`: nft refuses a chain there.
+fn hook_of(family: TableFamily, name: &str) -> Option<Hook> {
+    Some(match (family, name) {
+        (TableFamily::Netdev | TableFamily::Inet, "ingress") => Hook::DeviceIngress,
+        (TableFamily::Netdev, "egress") => Hook::DeviceEgress,
+        (TableFamily::Netdev, _) => return None,
+        (_, "prerouting") => Hook::Prerouting,
+        (_, "input") => Hook::Input,
+        (_, "forward") => Hook::Forward,
+        (_, "output") => Hook::Output,
+        (_, "postrouting") => Hook::Postrouting,
         _ => return None,
     })
 }
@@ -219,7 +231,7 @@ impl<'a> Lower<'a> {
             let (what, help) = match table.family {
                 TableFamily::Arp => ("it sees ARP, not IP", ""),
                 _ => (
-                    "it sees frames before and after IP does, and is not modelled",
+                    "it sees frames before IP does, and after, and is not modelled",
                     "what is accepted here is accepted unless that table drops it",
                 ),
             };
@@ -252,16 +264,18 @@ impl<'a> Lower<'a> {
         let table = &self.ruleset.tables[t];
         let chain = &table.chains[c];
         let base = chain.base.as_ref()?;
-        let Some(hook) = hook_of(&base.hook) else {
-            let message = format!(
-                "chain {} at hook {} sees packets of a device, and is not modelled",
-                chain.name, base.hook
-            );
-            let help = "what is accepted here is accepted unless that chain drops it";
-            self.note(base.at, message, help);
+        let Some(hook) = hook_of(table.family, &base.hook) else {
+            let message = format!("tables of family {} have no hook {}", table.family.name(), base.hook);
+            let at = self.place(base.at);
+            self.b.diagnose(Diagnostic::error(at, message).help("nft refuses such a chain"));
+            self.lost.get_or_insert(at);
             return None;
         };
         let id = self.chain_for(t, c, when(hook, base.priority));
+        if matches!(hook, Hook::DeviceIngress | Hook::DeviceEgress) {
+            let at = self.place(base.at);
+            self.bind(id, hook, &chain.devices, at);
+        }
         let stated = chain.policies.last();
         let policy = if stated.is_some_and(|p| p.0) { Policy::Drop } else { Policy::Accept };
         let note = stated.is_none().then(|| self.b.note("a base chain without a policy accepts"));
