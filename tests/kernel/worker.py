@@ -5,13 +5,14 @@ gone when this process ends. Requests and answers are lines of JSON on standard 
 
     {"op": "setup", "interfaces": {"eth0": ["10.9.0.1/32", ...], ...}, "locals": [...]}
     {"op": "load", "loads": [{"tool": "nft", "text": "..."}]}              -> {"ok": true} or {"ok": false, "error": "..."}
+    {"op": "egress", "on": true}           lets packets through to the device: only so `egress` sees them
     {"op": "send", "packets": [{"in": "eth0", "frame": "hex"}, {"out": "eth0", "mark": 0, "to": "...", "packet": "hex"}],
      "connections": [...]}                                                 -> {"seen": {"4 pre first": [[id, iif, oif], ...]}}
 
 How a verdict is learnt: a table of this bench has a chain at the very first and at the very last place of every hook, which
 notes the identification of each packet (IPv4: `id`, IPv6: flow label) with its interfaces. Noted first and not last: the
 ruleset dropped it. The last chains of input and postrouting drop, so that the connection tracker confirms nothing and
-nothing is answered.
+nothing is answered; where `egress` is asked about, it is the last chain there that drops.
 
 How a packet gets its way: a write to a TAP device is received synchronously. The traffic class chooses the routing table: one that
 makes every destination local, and one for each outgoing interface. What this box sends comes from raw sockets bound to a device.
@@ -34,6 +35,8 @@ IPV6_HDRINCL = 36
 PRIORITY = 0x7A11  # marks what this bench sends itself
 LOCAL_CLASS = 4  # traffic class of "for this box"; the n-th interface has 8 + 4n
 HOOKS = {"pre": "prerouting", "in": "input", "fwd": "forward", "out": "output", "post": "postrouting"}
+DEVICE_HOOKS = {"ing": "ingress", "egr": "egress"}
+NETDEV = 5
 FAMILIES = {"ip": ("4", "ip id", socket.AF_INET), "ip6": ("6", "ip6 flowlabel", socket.AF_INET6)}
 SENTINEL = 0xFFFF
 
@@ -74,6 +77,28 @@ def bench():
                     out.append("  drop")
                 out.append(" }")
         out.append("}")
+    return "\n".join(out) + "\n"
+
+
+def device_bench(devices):
+    """What notes packets where devices hand them over: `ing_first_4`, …."""
+    out = ["table netdev hvbench {"]
+    for short, hook in DEVICE_HOOKS.items():
+        for place, priority in (("first", -2147483647), ("last", 2147483646)):
+            name = f"{short}_{place}"
+            add = []
+            for digit, ident, _ in FAMILIES.values():
+                key = f"{ident} . meta iif . meta oif"
+                out.append(f" set {name}_{digit} {{ typeof {key}; size 65535; flags dynamic; }}")
+                add.append(f"  add @{name}_{digit} {{ {key} }}")
+            names = ", ".join(devices)
+            out.append(f" chain c_{name} {{")
+            out.append(f"  type filter hook {hook} devices = {{ {names} }} priority {priority}; policy accept;")
+            out += add
+            if name == "egr_last":
+                out.append("  drop")
+            out.append(" }")
+    out.append("}")
     return "\n".join(out) + "\n"
 
 
@@ -197,7 +222,13 @@ class Worker:
         self.legacy = set()
         self.forget = "".join(
             f"flush set {f} hvbench {s}_{p}\n" for f in FAMILIES for s in HOOKS for p in ("first", "last")
+        ) + "".join(
+            f"flush set netdev hvbench {s}_{p}_{digit}\n"
+            for s in DEVICE_HOOKS
+            for p in ("first", "last")
+            for digit, _, _ in FAMILIES.values()
         )
+        self.through = False
         # One processor: what is sent over lo is then received in the order in which it was sent.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
@@ -247,7 +278,19 @@ class Worker:
         self.index[0] = ""
         self.lo = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.lo.bind(("lo", 0))
-        must(["nft", "-f", "-"], bench())
+        must(["nft", "-f", "-"], bench() + device_bench([*names, "lo"]))
+        return {"ok": True}
+
+    def egress(self, request):
+        if self.through != request["on"]:
+            self.through = request["on"]
+            lines = []
+            for family, (_, ident, _) in FAMILIES.items():
+                chain = f"{family} hvbench c_post_last"
+                lines += [f"flush chain {chain}", f"add rule {chain} add @post_last {{ {ident} . meta iif . meta oif }}"]
+                if not self.through:
+                    lines.append(f"add rule {chain} drop")
+            must(["nft", "-f", "-"], "\n".join(lines) + "\n")
         return {"ok": True}
 
     def clear(self):
@@ -326,17 +369,20 @@ class Worker:
         if used_lo:
             self.settle()
         seen = {}
-        for family, (digit, _, number) in FAMILIES.items():
-            for short in HOOKS:
-                for place in ("first", "last"):
+        for digit, _, number in FAMILIES.values():
+            for place in ("first", "last"):
+                for short in [*HOOKS, *DEVICE_HOOKS]:
+                    if short == "egr" and not self.through:
+                        continue
+                    name = f"{short}_{place}" + (f"_{digit}" if short in DEVICE_HOOKS else "")
                     notes = []
-                    for key in self.netlink.elements(number, "hvbench", f"{short}_{place}"):
+                    for key in self.netlink.elements(NETDEV if short in DEVICE_HOOKS else number, "hvbench", name):
                         ident = int.from_bytes(key[:2] if digit == "4" else key[:3], "big")
                         iif, oif = struct.unpack_from("=II", key, 4)
                         notes.append([ident, self.index.get(iif, "?"), self.index.get(oif, "?")])
                     if notes:
                         seen[f"{digit} {short} {place}"] = notes
-        if connections:
+        if connections or self.through:
             self.netlink.forget_connections()
         return {"seen": seen, "errors": errors}
 

@@ -35,6 +35,8 @@ pub struct Bench {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
+    // Packets go on to the device that they leave by.
+    egress: bool,
 }
 
 /// A tool and what it is to load.
@@ -61,7 +63,7 @@ impl Bench {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the worker has no pipes".to_owned());
         };
-        let mut bench = Bench { child, to, from: BufReader::new(from) };
+        let mut bench = Bench { child, to, from: BufReader::new(from), egress: false };
         let interfaces: serde_json::Map<String, Value> =
             INTERFACES.iter().map(|(n, a)| ((*n).to_owned(), json!(a))).collect();
         bench.ask(&json!({"op": "setup", "interfaces": interfaces, "locals": LOCALS}))?;
@@ -87,6 +89,8 @@ impl Bench {
     pub fn load(&mut self, loads: &[Load]) -> Result<(), String> {
         let loads: Vec<_> = loads.iter().map(|(tool, text)| json!({"tool": tool, "text": text})).collect();
         let answer = self.ask(&json!({"op": "load", "loads": loads})).expect("the bench works");
+        self.egress = loads_egress(&loads);
+        self.ask(&json!({"op": "egress", "on": self.egress})).expect("the bench works");
         match answer["ok"].as_bool() {
             Some(true) => Ok(()),
             _ => Err(answer["error"].to_string()),
@@ -114,13 +118,17 @@ impl Bench {
         let notes = notes(&self.ask(&request).expect("the bench works")["seen"]);
         let one = |(n, p)| {
             if belongs(p) {
-                verdict(p, n as u64 + 1, &notes)
+                verdict(p, n as u64 + 1, &notes, self.egress)
             } else {
                 Kernel::Nothing("its connection has another state".to_owned())
             }
         };
         packets.iter().enumerate().map(one).collect()
     }
+}
+
+fn loads_egress(loads: &[Value]) -> bool {
+    loads.iter().any(|l| l["text"].as_str().is_some_and(|t| t.contains("hook egress")))
 }
 
 // What identifies a packet's connection in its direction.
@@ -156,17 +164,22 @@ fn notes(seen: &Value) -> Notes {
     out
 }
 
-fn verdict(packet: &Packet, id: u64, notes: &Notes) -> Kernel {
+fn verdict(packet: &Packet, id: u64, notes: &Notes, egress: bool) -> Kernel {
     let digit = packet.family().number();
     let name = |f| interface_name(packet.get(f).unwrap_or(0));
     let (iif, oif) = (name(Field::Iif), name(Field::Oif));
     let none = String::new;
-    let way: &[(&str, String, String)] = &match packet.path {
-        Path::Input => vec![("pre", iif.clone(), none()), ("in", iif, none())],
-        Path::Output => vec![("out", none(), oif.clone()), ("post", none(), oif)],
-        _ => vec![("pre", iif.clone(), none()), ("fwd", iif.clone(), oif.clone()), ("post", iif, oif)],
+    let in_ = |hook| (hook, iif.clone(), none());
+    let out = |hook| (hook, none(), oif.clone());
+    let mut way = match packet.path {
+        Path::Input => vec![in_("ing"), in_("pre"), in_("in")],
+        Path::Output => vec![out("out"), out("post")],
+        _ => vec![in_("ing"), in_("pre"), ("fwd", iif.clone(), oif.clone()), ("post", iif.clone(), oif.clone())],
     };
-    for (hook, iif, oif) in way {
+    if egress && packet.path != Path::Input {
+        way.push(out("egr"));
+    }
+    for (hook, iif, oif) in &way {
         for (place, missing) in [("first", None), ("last", Some(Kernel::Drop))] {
             let key = format!("{digit} {hook} {place}");
             match notes.get(&key).and_then(|n| n.get(&id)) {
