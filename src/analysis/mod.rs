@@ -5,7 +5,7 @@ pub mod diff;
 pub mod evaluate;
 pub mod flow;
 
-use crate::model::{ConditionId, Firewall};
+use crate::model::{ConditionId, ConditionKind, Firewall};
 use crate::packet::{Field, IntervalSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ pub struct Environment {
     pub labels: Option<Vec<String>>,
     /// Rate limits may or may not be exceeded; otherwise they are assumed not to be.
     pub throttled: bool,
+    /// Source addresses may be forged; otherwise there is assumed to be a way back to each.
+    pub forged: bool,
     /// Host names that stand for the packet's address: conditions of kind `HostName` on that field and name hold.
     pub names: BTreeSet<(Field, String)>,
     /// What is taken for true or false, to ask what would be if. Only [`decide`] asks for it.
@@ -66,6 +68,15 @@ pub enum Verdict {
 }
 
 impl Environment {
+    /// The truth value that a condition is assumed to have.
+    pub fn assumed(&self, kind: &ConditionKind) -> Option<bool> {
+        match kind {
+            ConditionKind::Rate { unthrottled } if !self.throttled => Some(*unthrottled),
+            ConditionKind::ReversePath { unforged } if !self.forged => Some(*unforged),
+            _ => None,
+        }
+    }
+
     /// The addresses known to be the box's own: declared, or told by the firewall's own files; `None` = not known.
     pub fn local_of(&self, firewall: &Firewall) -> Option<IntervalSet> {
         match (&self.local, &firewall.local) {

@@ -15,7 +15,7 @@ mod trace;
 
 use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
-use crate::dialect::{Dialect, ReadOptions};
+use crate::dialect::{Dialect, Includes, ReadOptions};
 use crate::packet::{IntervalSet, addr};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -105,12 +105,22 @@ pub struct Reading {
     /// Judge schedules at this local time of the box, as 2026-03-31T12:00.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Assumptions: `throttled` = rate limits may be exceeded; `complete` = what the files do not mention does not exist.
-    #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "complete"])]
+    /// Assumptions: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so that reverse-path checks
+    /// stop packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read
+    /// hold nothing.
+    #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "forged", "reverse-path", "complete", "includes-empty"])]
     pub assume: Vec<String>,
+    /// The folder that holds the box's files: absolute names that a ruleset includes are looked up in it.
+    #[arg(long, value_name = "DIR")]
+    pub include_root: Option<PathBuf>,
 }
 
 impl Reading {
+    /// Whether something is to be assumed.
+    pub fn assumes(&self, what: &str) -> bool {
+        self.assume.iter().any(|a| a == what)
+    }
+
     /// How to read, and the dialect asked for.
     ///
     /// # Errors
@@ -124,7 +134,11 @@ impl Reading {
         let options = ReadOptions {
             variant: forced.map(|f| f.1),
             at,
-            complete: self.assume.iter().any(|a| a == "complete"),
+            complete: self.assumes("complete"),
+            includes: Includes {
+                root: self.include_root.clone(),
+                assumed_empty: self.assumes("includes-empty"),
+            },
             ..ReadOptions::default()
         };
         Ok((options, forced.map(|f| f.0)))
@@ -155,7 +169,8 @@ impl Reading {
         }
         Ok(Environment {
             local,
-            throttled: self.assume.iter().any(|a| a == "throttled"),
+            throttled: self.assumes("throttled"),
+            forged: self.assumes("forged"),
             ..Environment::default()
         })
     }

@@ -45,6 +45,11 @@ impl Subject {
             }
             return Err(code);
         }
+        if loaded.firewalls.iter().any(Firewall::asks_reverse_path) && !inputs.reading.assumes("forged") {
+            say(
+                "assuming that there is a way back to the source of every packet; `--assume forged` for the other case",
+            );
+        }
         Ok(Self { firewalls: loaded.firewalls, status: code })
     }
 

@@ -2,6 +2,7 @@
 
 use super::path::{EnforcementPoint, EnforcementPoints, environment};
 use super::requirement::rows;
+use crate::analysis::Environment;
 use crate::catalogue::resolve::resolve;
 use crate::catalogue::{Catalogue, Example, Requirement};
 use crate::deployment::{Options, from_options};
@@ -32,7 +33,11 @@ pub fn run(catalogue: &Catalogue, requirement: &Requirement, example: &Example) 
         return Err(format!("line {} of the file: {}", at.line, d.message));
     }
     let points = EnforcementPoints {
-        nodes: vec![EnforcementPoint::new(&example.role, &[&firewall], environment(&deployment, 0, false))],
+        nodes: vec![EnforcementPoint::new(
+            &example.role,
+            &[&firewall],
+            environment(&deployment, 0, &Environment::default()),
+        )],
         gateways: Vec::new(),
     };
     let flows: Vec<_> = resolve(catalogue, &deployment)

@@ -220,14 +220,13 @@ impl<'a> EnforcementPoints<'a> {
     }
 }
 
-/// The environment of a node.
-pub fn environment(deployment: &Deployment, node: usize, throttled: bool) -> Environment {
+/// The environment of a node: what the deployment tells, and what is assumed.
+pub fn environment(deployment: &Deployment, node: usize, assumed: &Environment) -> Environment {
     let n = &deployment.nodes[node];
     Environment {
         local: n.all(),
         labels: Some(n.security_groups.clone()).filter(|g| !g.is_empty()),
-        throttled,
-        ..Environment::default()
+        ..assumed.clone()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::source::discover::Edited;
 use crate::source::{Origin, SourceFile};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A configuration language.
@@ -164,6 +165,17 @@ pub struct ReadOptions {
     pub complete: bool,
     /// Files that are read with other content than they have.
     pub edited: Arc<Edited>,
+    /// What is known of files that rulesets include.
+    pub includes: Includes,
+}
+
+/// What is known of included files that do not lie below the ruleset's own folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Includes {
+    /// The folder that stands for the root of the box's file system: absolute names are looked up in it.
+    pub root: Option<PathBuf>,
+    /// Those that are not read are taken to hold nothing.
+    pub assumed_empty: bool,
 }
 
 /// All dialects, in the order in which content is tried.

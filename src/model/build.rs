@@ -135,10 +135,13 @@ impl Builder {
         Term::Any(id)
     }
 
-    /// A condition that is not known. Pure conditions and host names with equal texts are one; each rate limit and volatile condition is
+    /// A condition that is not known. Pure conditions, ways back and host names with equal texts are one; each rate limit and volatile condition is
     /// its own.
     pub fn condition(&mut self, text: &str, why: &str, kind: ConditionKind, origin: Origin) -> ConditionId {
-        let shared = matches!(kind, ConditionKind::Pure | ConditionKind::HostName { .. });
+        let shared = matches!(
+            kind,
+            ConditionKind::Pure | ConditionKind::ReversePath { .. } | ConditionKind::HostName { .. }
+        );
         if shared
             && let Some(id) = self.conditions.get(text)
             && self.firewall.conditions[id.index()].kind == kind

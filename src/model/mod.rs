@@ -159,13 +159,9 @@ impl Hook {
         match path {
             Path::Input => &[Hook::DeviceIngress, Hook::Prerouting, Hook::Input],
             Path::Output => &[Hook::Output, Hook::Postrouting, Hook::DeviceEgress],
-            Path::Forward => &[
-                Hook::DeviceIngress,
-                Hook::Prerouting,
-                Hook::Forward,
-                Hook::Postrouting,
-                Hook::DeviceEgress,
-            ],
+            Path::Forward => {
+                &[Hook::DeviceIngress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::DeviceEgress]
+            }
             Path::Ingress => &[Hook::Ingress],
             Path::Egress => &[Hook::Egress],
         }
@@ -174,10 +170,7 @@ impl Hook {
     /// Whether rules here are about what the box as a whole lets in, on or out, and so what a reader looks for first: not those around
     /// them, at which most packets pass.
     pub const fn filters(self) -> bool {
-        !matches!(
-            self,
-            Hook::DeviceIngress | Hook::Prerouting | Hook::Postrouting | Hook::DeviceEgress
-        )
+        !matches!(self, Hook::DeviceIngress | Hook::Prerouting | Hook::Postrouting | Hook::DeviceEgress)
     }
 
     /// Which interfaces a chain sees here, as (input, output). The other one is "none" to it.
@@ -611,6 +604,12 @@ pub enum ConditionKind {
         /// Truth while under the limit: `--limit 5/s` holds, `--hashlimit-above` does not.
         unthrottled: bool,
     },
+    /// Whether there is a way back to the source, as routing has it (`fib saddr . iif oif`, `-m rpfilter`). Has the given truth value
+    /// for packets whose source address is not forged.
+    ReversePath {
+        /// Truth for such packets: `rpfilter` holds, `oif missing` does not.
+        unforged: bool,
+    },
     /// The field's address is one that the host name resolves to.
     HostName {
         /// [`Field::Src`] or [`Field::Dst`].
@@ -759,6 +758,11 @@ impl Firewall {
     /// Whether the files speak for a family.
     pub fn covers(&self, family: Family) -> bool {
         self.families.contains(&family)
+    }
+
+    /// Whether any rule asks if there is a way back to a packet's source.
+    pub fn asks_reverse_path(&self) -> bool {
+        self.conditions.iter().any(|c| matches!(c.kind, ConditionKind::ReversePath { .. }))
     }
 
     /// Number of rules in all chains.

@@ -268,6 +268,9 @@ pub fn assumption(word: &str) -> &str {
     match word {
         "not-throttled" => "assuming rate limits are not exceeded",
         "throttled" => "assuming rate limits may be exceeded",
+        "reverse-path" => "assuming that there is a way back to the source of every packet",
+        "forged" => "assuming that source addresses may be forged",
+        "includes-empty" => "assuming that included files that are not read hold nothing",
         "complete" => "assuming that what the files do not mention does not exist",
         other => other,
     }

@@ -29,7 +29,7 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
             sha256: catalogue.sha256.clone(),
         },
         phase: opened.deployment.phase.clone(),
-        assumptions: assumptions(options),
+        assumptions: assumptions(options, loaded),
         inputs: inputs(loaded.firewalls()),
         summary: Summary::of(&triaged.requirements, &triaged.findings),
         requirements: triaged.requirements,
@@ -43,10 +43,16 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
     }
 }
 
-fn assumptions(options: &Options) -> Vec<String> {
+fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     let mut out = vec![if options.throttled { "throttled" } else { "not-throttled" }.to_owned()];
+    if loaded.firewalls().any(Firewall::asks_reverse_path) {
+        out.push(if options.forged { "forged" } else { "reverse-path" }.to_owned());
+    }
     if options.read.complete {
         out.push("complete".to_owned());
+    }
+    if options.read.includes.assumed_empty {
+        out.push("includes-empty".to_owned());
     }
     out
 }

@@ -56,14 +56,14 @@ fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enforce
     let deployment = &opened.deployment;
     let mut points = EnforcementPoints::default();
     for (n, declared) in deployment.nodes.iter().enumerate() {
-        let environment = environment(deployment, n, options.throttled);
+        let environment = environment(deployment, n, &options.assumed());
         let mut node = EnforcementPoint::new(&declared.name, &loaded.of_part(Part::Node(n)), environment);
         node.site = declared.site;
         node.interfaces = declared.interfaces.keys().cloned().collect();
         points.nodes.push(node);
     }
     for (i, g) in deployment.gateways.iter().enumerate() {
-        let environment = Environment { throttled: options.throttled, ..Environment::default() };
+        let environment = options.assumed();
         points.gateways.push(EnforcementPoint::gateway(g, &loaded.of_part(Part::Gateway(i)), environment));
     }
     points
@@ -75,7 +75,7 @@ fn alone<'a>(options: &Options, opened: &Opened, firewall: &'a Firewall) -> Worl
     for n in &mut deployment.nodes {
         n.name = firewall.path().to_owned();
     }
-    let mut environment = environment(&deployment, 0, options.throttled);
+    let mut environment = environment(&deployment, 0, &options.assumed());
     environment.local = options.local.clone().or(environment.local);
     let nodes = vec![EnforcementPoint::new(firewall.path(), &[firewall], environment)];
     (resolve(&opened.catalogue, &deployment), EnforcementPoints { nodes, gateways: Vec::new() })
@@ -115,8 +115,7 @@ fn hygiene(
     loaded: &Loaded,
     points: &EnforcementPoints<'_>,
 ) -> Vec<Finding> {
-    let known =
-        &Environment { local: options.local.clone(), throttled: options.throttled, ..Environment::default() };
+    let known = &Environment { local: options.local.clone(), ..options.assumed() };
     let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
     let deployed = opened.deployed;
     let subjects: Vec<(String, &Environment, Vec<&Firewall>, &Firewall)> = loaded

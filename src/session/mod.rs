@@ -16,6 +16,7 @@ mod triaged;
 
 pub use assemble::all_rules;
 
+use crate::analysis::Environment;
 use crate::dialect::{Dialect, ReadOptions};
 use crate::finding::{Problem, Report, Severity};
 use crate::model::Firewall;
@@ -56,6 +57,8 @@ pub struct Options {
     pub ignore: Vec<String>,
     /// Rate limits may be exceeded.
     pub throttled: bool,
+    /// Source addresses may be forged.
+    pub forged: bool,
     /// How files are read.
     pub read: ReadOptions,
     /// Read named files as this dialect.
@@ -64,6 +67,13 @@ pub struct Options {
     pub local: Option<IntervalSet>,
     /// Today, for waivers.
     pub today: Option<jiff::civil::Date>,
+}
+
+impl Options {
+    /// What is assumed, and nothing else.
+    pub fn assumed(&self) -> Environment {
+        Environment { throttled: self.throttled, forged: self.forged, ..Environment::default() }
+    }
 }
 
 /// What came of a run.

@@ -228,6 +228,9 @@ impl<'a> Walk<'a> {
                 }
                 return Pieces::no(cell);
             }
+            ConditionKind::ReversePath { unforged } if !environment.forged => {
+                return if *unforged != negated { Pieces::yes(cell) } else { Pieces::no(cell) };
+            }
             ConditionKind::HostName { field, name }
                 if environment.names.contains(&(*field, name.clone())) =>
             {

@@ -99,11 +99,8 @@ fn unknowns(
     }
     for term in f.terms(terms) {
         match *term {
-            Term::Opaque { condition: c, .. } => {
-                let limit = matches!(f.condition(c).kind, ConditionKind::Rate { .. });
-                if environment.throttled || !limit {
-                    tell(condition(c));
-                }
+            Term::Opaque { condition: c, .. } if environment.assumed(&f.condition(c).kind).is_none() => {
+                tell(condition(c));
             }
             Term::AddressType { field, types, .. } if environment.local_of(f).is_none() => {
                 let text = format!("address type: {}", type_names(types));

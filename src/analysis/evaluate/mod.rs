@@ -66,8 +66,8 @@ impl Decider {
     pub fn outranks(&self, earlier: &Decider, kind: ChainKind) -> bool {
         let filters = |d: &Decider| d.hook.filters();
         // To be let in by a device says least.
-        let nothing_yet = earlier.rule.is_none()
-            || earlier.hook == Hook::DeviceIngress && self.hook != Hook::DeviceIngress;
+        let nothing_yet =
+            earlier.rule.is_none() || earlier.hook == Hook::DeviceIngress && self.hook != Hook::DeviceIngress;
         // What somebody wrote says more than what a product adds by itself.
         if !nothing_yet && earlier.note.is_none() && self.note.is_some() {
             return false;

@@ -113,8 +113,8 @@ impl Evaluator<'_> {
             },
             Term::Opaque { condition, negated } => {
                 let truth = match &f.condition(condition).kind {
-                    ConditionKind::Rate { unthrottled } if !self.point.environment.throttled => {
-                        Some(*unthrottled)
+                    kind @ (ConditionKind::Rate { .. } | ConditionKind::ReversePath { .. }) => {
+                        self.point.environment.assumed(kind)
                     }
                     ConditionKind::HostName { field, name } => {
                         self.point.environment.names.contains(&(*field, name.clone())).then_some(true)

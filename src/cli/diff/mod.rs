@@ -8,6 +8,7 @@ use super::{Reading, print, say, status, style};
 use crate::analysis::diff::{Change, Difference, Fate, Kind, May, diff};
 use crate::analysis::flow::{Flow, flow};
 use crate::analysis::{Environment, Verdict};
+use crate::dialect::load::Loaded;
 use crate::finding::Reason;
 use crate::model::Firewall;
 use crate::packet::{Packet, Path};
@@ -162,7 +163,8 @@ pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
     let pairs = pairs::pair(&args.old, &old.firewalls, &args.new, &new.firewalls);
     let compared: Vec<(PairTold, bool)> = pairs.par_iter().map(|p| compare(p, &environment)).collect();
     let agreed = compared.iter().all(|(_, a)| *a);
-    let told = Told::of(compared.into_iter().map(|(p, _)| p).collect(), environment.throttled);
+    let told =
+        Told::of(compared.into_iter().map(|(p, _)| p).collect(), &environment, asks_reverse_path(&old, &new));
     let printed = print(|out| {
         if args.format == "json" {
             return write_document(&told, out);
@@ -237,8 +239,12 @@ fn is_certain(c: &Change) -> bool {
     c.kind != Kind::Undecided || shown
 }
 
+fn asks_reverse_path(old: &Loaded, new: &Loaded) -> bool {
+    old.firewalls.iter().chain(&new.firewalls).any(Firewall::asks_reverse_path)
+}
+
 impl Told {
-    fn of(pairs: Vec<PairTold>, throttled: bool) -> Self {
+    fn of(pairs: Vec<PairTold>, environment: &Environment, reverse_path: bool) -> Self {
         let count = |state: &str| pairs.iter().filter(|p| p.state == state).count();
         let summary = Summary {
             equal: count("equal"),
@@ -247,7 +253,10 @@ impl Told {
             exposures: pairs.iter().flat_map(|p| &p.changes).filter(|c| c.exposure).count(),
         };
         let tool = Tool { name: "havenlint", version: env!("CARGO_PKG_VERSION") };
-        let assumptions = vec![if throttled { "throttled" } else { "not-throttled" }];
+        let mut assumptions = vec![if environment.throttled { "throttled" } else { "not-throttled" }];
+        if reverse_path {
+            assumptions.push(if environment.forged { "forged" } else { "reverse-path" });
+        }
         Self { schema: 1, tool, assumptions, pairs, summary }
     }
 }

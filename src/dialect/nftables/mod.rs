@@ -31,7 +31,6 @@ mod v4;
 
 use super::{Dialect, Missing, ReadOptions, Role, Suggestion, WholeLines};
 use crate::model::{Builder, Firewall};
-use crate::source::discover::Edited;
 use crate::source::json::Document;
 use crate::source::{Origin, SourceFile};
 use std::cell::Cell;
@@ -57,7 +56,7 @@ impl Dialect for Nftables {
             Some(variant) => variant == "nftables-json",
             None => is_json(file.bytes()),
         };
-        if json { read_json(file) } else { read_text(file, &options.edited) }
+        if json { read_json(file) } else { read_text(file, options) }
     }
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {
@@ -70,8 +69,8 @@ impl Dialect for Nftables {
     }
 }
 
-fn read_text(file: &Arc<SourceFile>, edited: &Arc<Edited>) -> Firewall {
-    let loaded = load::load(file, edited);
+fn read_text(file: &Arc<SourceFile>, options: &ReadOptions) -> Firewall {
+    let loaded = load::load(file, &options.edited, &options.includes);
     let expansions = Cell::new(0);
     let snippets = json::Snippets::default();
     let files = loaded.files.clone();
@@ -112,21 +111,57 @@ fn is_json(content: &[u8]) -> bool {
 // The first words of a file of nft text: an interpreter line that names nft, or a command with its object.
 fn is_text(content: &[u8]) -> bool {
     let head = String::from_utf8_lossy(&content[..content.len().min(65_536)]);
-    if head.starts_with("#!") {
-        return head.lines().next().is_some_and(|l| l.split(['/', ' ']).any(|w| w == "nft"));
+    if let Some(interpreter) = head.strip_prefix("#!") {
+        let line = interpreter.lines().next().unwrap_or_default();
+        if line.split(['/', ' ', '\t', '\r']).any(|w| w == "nft") {
+            return true;
+        }
     }
-    let mut words =
-        head.lines().map(|l| l.split('#').next().unwrap_or_default()).flat_map(str::split_whitespace).take(4);
-    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let third = words.next().unwrap_or_default();
+    let words = head.lines().map(|l| l.split('#').next().unwrap_or_default());
+    let words = words.flat_map(|l| l.split([' ', '\t', '\r', ';'])).filter(|w| !w.is_empty());
+    let [first, second, third] = first_three(words);
     const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
-    const OBJECTS: [&str; 9] =
-        ["table", "chain", "rule", "set", "map", "element", "ruleset", "counter", "flowtable"];
+    const OBJECTS: [&str; 10] =
+        ["table", "chain", "rule", "set", "map", "element", "ruleset", "counter", "flowtable", "quota"];
     match first {
         "table" => FAMILIES.contains(&second) || third.starts_with('{') || second.ends_with('{'),
         "flush" | "add" | "create" | "insert" | "delete" | "destroy" | "list" => OBJECTS.contains(&second),
-        "define" => third.starts_with('=') || second.ends_with('='),
+        "define" | "redefine" => third.starts_with('=') || second.contains('='),
         "include" => second.starts_with('"'),
         _ => false,
+    }
+}
+
+fn first_three<'a>(mut words: impl Iterator<Item = &'a str>) -> [&'a str; 3] {
+    [(); 3].map(|()| words.next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_text;
+
+    #[test]
+    fn nft_text_is_recognised() {
+        for text in [
+            "flush ruleset;\n\ntable inet filter {\n}\n",
+            "flush ruleset ; table inet filter { }",
+            "flush ruleset\r\n",
+            "#!/usr/sbin/nft -f\n",
+            "#! /sbin/nft -f\n",
+            "#!/usr/bin/env -S nft -f\n",
+            "#!\t/usr/sbin/nft\t-f\n",
+            "#!nft -f\n",
+            "#!/bin/cat\ntable ip x {\n",
+            "define wan=eth0\n",
+            "# by hand\n\n\tadd table inet x; add chain inet x y\n",
+            "table x {\n",
+        ] {
+            assert!(is_text(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["#!/bin/sh\nnft add table x\n", "table of contents\n", "flush the pipes\n", "*filter\n", ""]
+        {
+            assert!(!is_text(text.as_bytes()), "{text}");
+        }
     }
 }

@@ -169,6 +169,10 @@ pub(super) struct SetDeclaration<'d> {
     pub(super) dynamic: bool,
     /// Elements expire unless they say otherwise.
     pub(super) expires: bool,
+    /// Holds intervals (`flags interval`).
+    pub(super) interval: bool,
+    /// Intervals that overlap become one (`auto-merge`).
+    pub(super) merges: bool,
     /// A part of it could not be read.
     pub(super) broken: bool,
     /// Elements may carry a time.
@@ -305,6 +309,8 @@ impl<'d> Table<'d> {
                     value: None,
                     dynamic: false,
                     expires: false,
+                    interval: false,
+                    merges: false,
                     broken: false,
                     timeouts: false,
                     changes: Vec::new(),

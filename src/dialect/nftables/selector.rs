@@ -27,6 +27,8 @@ pub(super) struct Selector<'a> {
     pub(super) volatile: bool,
     /// A generator gives values below this; 0 = no generator.
     pub(super) modulus: u128,
+    /// Above this, which is the first of them.
+    pub(super) offset: u128,
 }
 
 /// What a selector is in the model.
@@ -69,6 +71,16 @@ impl<'a> Selector<'a> {
             optional: true,
             volatile: false,
             modulus: 0,
+            offset: 0,
+        }
+    }
+
+    /// All values that it can have, lowest and highest.
+    pub(super) fn bounds(&self) -> (u128, u128) {
+        match self.modulus {
+            0 if self.text == "meta day" => (0, 6),
+            0 => (0, self.ty.max()),
+            n => (self.offset, self.offset.saturating_add(n - 1)),
         }
     }
 
@@ -439,6 +451,9 @@ pub(super) fn ct<'a>(direction: Option<&str>, family: Option<Family>, key: &str)
 
 /// `fib FLAGS RESULT`.
 pub(super) fn fib<'a>(flags: &[&str], result: &str) -> Option<Selector<'a>> {
+    if !flags.iter().all(|f| matches!(*f, "saddr" | "daddr" | "mark" | "iif" | "oif")) {
+        return None;
+    }
     let text = format!("fib {} {result}", flags.join(" . "));
     Some(match result {
         "type" => {
@@ -574,8 +589,8 @@ pub(super) fn ipsec<'a>(direction: &str, spnum: &str, family: Option<Family>, ke
 }
 
 /// A number generator or hash: `text` in canonical words.
-pub(super) fn generator<'a>(text: String, kind: &str, modulus: u128) -> Selector<'a> {
-    let s = Selector { modulus, ..Selector::opaque(text, Type::Number(32)).present() };
+pub(super) fn generator<'a>(text: String, kind: &str, modulus: u128, offset: u128) -> Selector<'a> {
+    let s = Selector { modulus, offset, ..Selector::opaque(text, Type::Number(32)).present() };
     if kind == "numgen" { s.volatile() } else { s }
 }
 

@@ -36,6 +36,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, v: Value<'a>) -> Parsed<Expr<'a>> {
         let (key, inner) = self.only(v)?;
+        keys::check(inner, self.file as usize, keys::of_expression(&key))?;
         let kind = match &*key {
             "set" => ExprKind::Set(self.elements(inner)?),
             "concat" => ExprKind::Concat(inner.items().map(|i| self.expression(i)).collect::<Parsed<_>>()?),
@@ -119,6 +120,8 @@ impl<'a> Reader<'a> {
             }
             Some(inner) => inner,
         };
+        keys::check(e, self.file as usize, keys::of_expression("elem"))?;
+        self.only(v)?;
         let mut out = Element {
             key: self.expression(self.member(e, "val")?)?,
             value: None,
@@ -260,18 +263,20 @@ impl<'a> Reader<'a> {
             let keys = self.expression(e)?;
             text = format!("{text} {}", show::expr(&keys));
         }
-        let mut modulus = 0;
+        let (mut modulus, mut first) = (0, 0);
         for option in ["mod", "seed", "offset"] {
             let Some(n) = v.get(option).and_then(|n| self.word(n).ok()).and_then(|w| number(&w)) else {
                 continue;
             };
-            if option == "mod" {
-                modulus = n;
+            match option {
+                "mod" => modulus = n,
+                "offset" => first = n,
+                _ => {}
             }
             if !(option == "offset" && n == 0) {
                 text = format!("{text} {option} {n}");
             }
         }
-        Ok(selector::generator(text, kind, modulus))
+        Ok(selector::generator(text, kind, modulus, first))
     }
 }

@@ -54,6 +54,17 @@ fn text(v: Value<'_>, key: &str) -> Parsed<String> {
     }
 }
 
+/// A string, or a list of strings, that holds only words that are known.
+fn known_words(v: Option<Value<'_>>, known: &[&str]) -> Parsed<()> {
+    let Some(v) = v else { return Ok(()) };
+    let list = if v.kind() == Kind::Array { v.items().collect() } else { vec![v] };
+    match list.into_iter().find(|w| !known.iter().any(|k| w.is(k))) {
+        None => Ok(()),
+        Some(word) => Err(wrong(word, format!("`{}` is not known here", word.raw()))
+            .help(format!("known are {}", known.join(", ")))),
+    }
+}
+
 /// Whether a string, or a list of strings, holds a word.
 fn has(v: Option<Value<'_>>, word: &str) -> bool {
     v.is_some_and(|v| v.is(word) || v.items().any(|i| i.is(word)))
@@ -99,9 +110,11 @@ impl<'d> Loader<'d> {
     }
 
     fn object(&mut self, kind: &str, v: Value<'d>) -> Parsed<()> {
+        keys::check(v, 0, keys::of_object(kind))?;
         match kind {
             "table" => {
                 let t = self.table_of(v, "name")?;
+                known_words(v.get("flags"), &["dormant", "owner", "persist"])?;
                 self.ruleset.tables[t].dormant |= has(v.get("flags"), "dormant");
                 Ok(())
             }
@@ -134,8 +147,9 @@ impl<'d> Loader<'d> {
                 self.ruleset.tables[t].declare_flowtable(Flowtable { name, at, priority, devices });
                 Ok(())
             }
-            "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
-            | "synproxy" | "tunnel" => self.table_of(v, "table").map(|_| ()),
+            "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" | "synproxy" | "tunnel" => {
+                self.table_of(v, "table").map(|_| ())
+            }
             other => Err(wrong(v, format!("`{other}` is not known"))),
         }
     }
@@ -152,12 +166,11 @@ impl<'d> Loader<'d> {
         let written = prio.str().unwrap_or_else(|| prio.raw());
         let priority = priority_of(&written, family)
             .ok_or_else(|| wrong(prio, format!("`{written}` is no priority")))?;
-        let base = Base {
-            kind: text(v, "type")?,
-            hook: hook.str().unwrap_or_default().into_owned(),
-            priority,
-            at: v.origin(0),
-        };
+        let kind = text(v, "type")?;
+        known_words(v.get("type"), &["filter", "nat", "route"])?;
+        known_words(v.get("policy"), &["accept", "drop"])?;
+        let base =
+            Base { kind, hook: hook.str().unwrap_or_default().into_owned(), priority, at: v.origin(0) };
         let chain = &mut self.ruleset.tables[t].chains[c];
         chain.base = Some(base);
         chain.devices.add(devices(v.get("dev")));
@@ -232,10 +245,13 @@ impl<'d> Loader<'d> {
 
     fn set(&mut self, v: Value<'d>, is_map: bool) -> Parsed<()> {
         let t = self.table_of(v, "table")?;
+        known_words(v.get("flags"), &["constant", "interval", "timeout", "dynamic"])?;
         let set = self.ruleset.tables[t].declare_set(&text(v, "name")?, is_map, v.origin(0));
+        set.merges = v.get("auto-merge").is_some_and(|m| m.bool() == Some(true));
         set.key = v.get("type").map(type_spec);
         set.value = v.get("map").map(type_spec);
         let flags = v.get("flags");
+        set.interval = has(flags, "interval");
         set.dynamic = has(flags, "dynamic");
         set.timeouts = has(flags, "timeout");
         set.expires = v.get("timeout").is_some();

@@ -4,6 +4,7 @@
 //! the parser of text reads them.
 
 mod expression;
+mod keys;
 mod load;
 mod statement;
 
@@ -108,7 +109,11 @@ impl<'a> Reader<'a> {
 
     /// The only member of an object.
     fn only(&self, v: Value<'a>) -> Parsed<(Text<'a>, Value<'a>)> {
-        let (k, inner) = v.members().next().ok_or_else(|| self.wrong(v, "an object with one member"))?;
+        let mut members = v.members();
+        let (k, inner) = members.next().ok_or_else(|| self.wrong(v, "an object with one member"))?;
+        if let Some((more, _)) = members.next() {
+            return Err(self.wrong(more, "the end of the object"));
+        }
         Ok((k.str().unwrap_or_default(), inner))
     }
 

@@ -31,6 +31,7 @@ impl<'a> Reader<'a> {
         v: Value<'a>,
         whole: Value<'a>,
     ) -> Parsed<Statement<'a>> {
+        keys::check(v, self.file as usize, keys::of_statement(key))?;
         if let Some(verdict) = self.verdict(key, v)? {
             return Ok(Statement::Verdict(verdict));
         }
@@ -185,14 +186,31 @@ impl<'a> Reader<'a> {
         let family = match v.get("family").and_then(|f| f.str()).as_deref() {
             Some("ip") => Some(Family::V4),
             Some("ip6") => Some(Family::V6),
-            _ => None,
+            None => None,
+            Some(other) => {
+                return Err(SyntaxError::new(self.at(v), format!("`{other}` is no family of a translation")));
+            }
         };
         let mut optional = |name: &str| match v.get(name) {
             Some(m) => self.expression(m).map(Some),
             None => Ok(None),
         };
         let (address, port) = (optional("addr")?, optional("port")?);
-        let prefix = v.get("type_flags").is_some_and(|f| f.is("prefix") || f.items().any(|i| i.is("prefix")));
+        let prefix = match v.get("type_flags") {
+            None => false,
+            Some(flags) => {
+                let words: Vec<_> =
+                    flags.str().into_iter().chain(flags.items().filter_map(|i| i.str())).collect();
+                if let Some(other) = words.iter().find(|w| !matches!(&***w, "interval" | "prefix" | "concat"))
+                {
+                    return Err(SyntaxError::new(
+                        self.at(flags),
+                        format!("`{other}` is no way to translate"),
+                    ));
+                }
+                words.iter().any(|w| w == "prefix")
+            }
+        };
         Ok(Statement::Nat(Box::new(Nat {
             source: matches!(key, "snat" | "masquerade"),
             own: matches!(key, "masquerade" | "redirect"),

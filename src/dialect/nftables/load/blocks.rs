@@ -275,7 +275,12 @@ impl Loader {
         Ok(())
     }
 
-    pub(super) fn priority(&self, cursor: &mut Cursor<'_>, t: usize, scope: ScopeId) -> Result<i32, SyntaxError> {
+    pub(super) fn priority(
+        &self,
+        cursor: &mut Cursor<'_>,
+        t: usize,
+        scope: ScopeId,
+    ) -> Result<i32, SyntaxError> {
         let start = cursor.token.start;
         let mut text = String::new();
         loop {
@@ -341,7 +346,8 @@ impl Loader {
                     match &*flag {
                         "dynamic" => set.dynamic = true,
                         "timeout" => set.timeouts = true,
-                        "constant" | "interval" => {}
+                        "interval" => set.interval = true,
+                        "constant" => {}
                         _ => return Err(SyntaxError::new(at, format!("sets have no flag `{flag}`"))),
                     }
                     if !cursor.eat(Kind::Comma) {
@@ -365,8 +371,12 @@ impl Loader {
                 let set = self.ruleset.tables[t].declare_set(name, false, at);
                 set.changes.push((true, Source::Text(body)));
             }
-            "size" | "policy" | "gc-interval" | "comment" | "auto-merge" | "counter" | "limit" | "quota"
-            | "last" | "ct" => {
+            "auto-merge" => {
+                let at = cursor.here();
+                cursor.advance();
+                self.ruleset.tables[t].declare_set(name, false, at).merges = true;
+            }
+            "size" | "policy" | "gc-interval" | "comment" | "counter" | "limit" | "quota" | "last" | "ct" => {
                 cursor.skim(&mut |_| {});
             }
             _ => return Err(cursor.expected("`type`, `flags`, `elements` or another part of a set")),

@@ -6,18 +6,28 @@ use std::path::{Component, Path, PathBuf};
 
 // nft's limit (`MAX_INCLUDE_DEPTH`).
 const MAX_DEPTH: usize = 16;
+// Files that one ruleset may include in all, and bytes in them: five includes in each of sixteen levels would be 10^11.
+const MAX_FILES: usize = 1024;
+const MAX_BYTES: usize = 256 << 20;
 
-/// The folder of the input: nothing outside of it is read.
+/// The folder of the input: nothing outside of it is read, unless a folder stands for the root of the box's files.
 pub(super) struct Folder {
     // Real path, and the name under which files of it are shown. `None`: the input is no file.
     real: Option<PathBuf>,
     shown: String,
+    // What stands for `/`: real path, and as it was given.
+    box_root: Option<(PathBuf, PathBuf)>,
+    // What lies outside is taken to hold nothing.
+    assumed_empty: bool,
     // The files that are open, outermost first.
     open: Vec<PathBuf>,
+    // Files and bytes that were included so far.
+    files: usize,
+    bytes: usize,
 }
 
 impl Folder {
-    pub(super) fn of(input: &str) -> Self {
+    pub(super) fn of(input: &str, includes: &Includes) -> Self {
         let path = Path::new(input);
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let real = path.is_file().then(|| parent.canonicalize().ok()).flatten();
@@ -26,7 +36,22 @@ impl Folder {
             None => String::new(),
         };
         let open = path.canonicalize().into_iter().collect();
-        Self { real, shown, open }
+        let box_root =
+            includes.root.as_ref().map(|r| (r.canonicalize().unwrap_or_else(|_| r.clone()), r.clone()));
+        let assumed_empty = includes.assumed_empty;
+        Self { real, shown, box_root, assumed_empty, open, files: 0, bytes: 0 }
+    }
+
+    // The files that an absolute name stands for below the folder that stands for the root.
+    fn find_in_box(&self, name: &Path, is_pattern: bool) -> Option<Vec<(PathBuf, String)>> {
+        let (real, given) = self.box_root.as_ref().filter(|_| name.is_absolute())?;
+        let found = expand(real, name, is_pattern).into_iter().filter_map(|f| f.canonicalize().ok());
+        let named = |f: PathBuf| {
+            let below = f.strip_prefix(real).ok()?;
+            let shown = given.join(below).to_string_lossy().replace('\\', "/");
+            Some((f, shown))
+        };
+        Some(found.filter_map(named).collect())
     }
 
     // The files that a name stands for, with the names to show; `Err` says why there are none.
@@ -38,6 +63,13 @@ impl Folder {
             ));
         };
         let is_pattern = name.contains(['*', '?', '[']);
+        if let Some(found) = self.find_in_box(Path::new(name), is_pattern) {
+            if found.is_empty() && !is_pattern && !self.assumed_empty {
+                let help = "copy the file there, or take the include out".to_owned();
+                return Err((format!("the file `{name}` is not below the folder of --include-root"), help));
+            }
+            return Ok(found);
+        }
         let mut bases = Vec::new();
         if Path::new(name).is_absolute() {
             bases.push(PathBuf::from("/"));
@@ -62,10 +94,14 @@ impl Folder {
                 return Ok(found.into_iter().map(named).collect());
             }
         }
+        if self.assumed_empty {
+            return Ok(Vec::new());
+        }
         if outside || Path::new(name).is_absolute() && !Path::new(name).starts_with(root) {
             return Err((
                 format!("`{name}` is outside the folder of the input and is not read"),
-                "its rules are missing from the result: lint the output of `nft list ruleset`, or copy the file beside the input"
+                "its rules are missing from the result: name the folder that holds the box's files with --include-root, lint the output of \
+                 `nft list ruleset`, or say `--assume includes-empty`"
                     .to_owned(),
             ));
         }
@@ -131,6 +167,18 @@ impl Loader {
                 ));
                 return;
             }
+            if self.folder.files >= MAX_FILES || self.folder.bytes >= MAX_BYTES {
+                // Said once: what is left out is lost all the same.
+                if self.folder.files != usize::MAX {
+                    let message = format!(
+                        "more than {MAX_FILES} files, or {} megabytes, are included",
+                        MAX_BYTES >> 20
+                    );
+                    self.lose(SyntaxError::new(at, message).help("what stands in the others is not read"));
+                }
+                self.folder.files = usize::MAX;
+                return;
+            }
             let read = || self.edited.get(&real).map_or_else(|| std::fs::read(&real), |b| Ok(b.to_vec()));
             let bytes = match read() {
                 Ok(b) if b.len() <= crate::source::MAX_BYTES => b,
@@ -143,6 +191,8 @@ impl Loader {
                     continue;
                 }
             };
+            self.folder.files += 1;
+            self.folder.bytes = self.folder.bytes.saturating_add(bytes.len());
             self.files.push(SourceFile::new(shown, bytes));
             let index = self.files.len() - 1;
             self.carriage_return(index);

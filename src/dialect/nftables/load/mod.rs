@@ -5,6 +5,7 @@ mod commands;
 mod devices;
 mod include;
 
+use super::super::Includes;
 use super::cursor::{Cursor, SyntaxError};
 use super::lexer::{Kind, Token};
 use super::ruleset::Ruleset;
@@ -30,9 +31,9 @@ pub(super) struct Loaded {
 }
 
 /// Reads a file and all that it includes.
-pub(super) fn load(file: &Arc<SourceFile>, edited: &Arc<Edited>) -> Loaded {
+pub(super) fn load(file: &Arc<SourceFile>, edited: &Arc<Edited>, includes: &Includes) -> Loaded {
     let mut loader = Loader {
-        folder: Folder::of(&file.path),
+        folder: Folder::of(&file.path, includes),
         edited: Arc::clone(edited),
         files: vec![Arc::clone(file)],
         scopes: Scopes::new(),
@@ -84,7 +85,27 @@ impl Loader {
         }
     }
 
+    // A rule of which old versions of nft print a comment only: `# xt_recent …` on a line of its own.
+    fn hidden_rule(&mut self, index: usize) {
+        let file = Arc::clone(&self.files[index]);
+        let text = file.bytes();
+        for at in memchr::memmem::find_iter(text, b"xt_") {
+            let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |i| i + 1);
+            let before: Vec<u8> =
+                text[start..at].iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+            if before == b"#" {
+                let at = Origin::new(index, at, at + 3);
+                self.lost.get_or_insert(at);
+                let message = "nft prints this rule of iptables as a comment: what it does is not told";
+                let help = "lint the output of iptables-save of the same host";
+                self.diagnostics.push(Diagnostic::warning(at, message).help(help));
+                return;
+            }
+        }
+    }
+
     fn file(&mut self, index: usize, scope: ScopeId) {
+        self.hidden_rule(index);
         let file = Arc::clone(&self.files[index]);
         let mut cursor = Cursor::new(file.bytes(), Origin::new(index, 0, file.bytes().len()));
         loop {

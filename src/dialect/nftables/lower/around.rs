@@ -39,7 +39,8 @@ impl<'a> Lower<'a> {
                 _ => &[Hook::DeviceIngress, Hook::DeviceEgress],
             };
             let text = format!("table bridge {}, chain {}, drops the frame", table.name, chain.name);
-            let why = "frames of a bridge meet that table before IP sees them or after, and it is not modelled";
+            let why =
+                "frames of a bridge meet that table before IP sees them or after, and it is not modelled";
             for hook in hooks {
                 let at = self.place(chain_place(chain));
                 self.may_be_dropped(*hook, &text, why, at);
@@ -146,7 +147,8 @@ fn mentioned(text: &[u8]) -> Option<(usize, usize)> {
             let found = PROGRAMS.iter().find_map(|p| {
                 let i = memchr::memmem::find(&words, p.as_bytes())?;
                 let alone = |b: Option<&u8>| b.is_none_or(|b| !(b.is_ascii_alphanumeric() || *b == b'_'));
-                let whole = alone(i.checked_sub(1).and_then(|i| words.get(i))) && alone(words.get(i + p.len()));
+                let whole =
+                    alone(i.checked_sub(1).and_then(|i| words.get(i))) && alone(words.get(i + p.len()));
                 whole.then_some((start + from + i, start + from + i + p.len()))
             });
             if found.is_some() {

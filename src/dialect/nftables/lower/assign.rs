@@ -56,6 +56,11 @@ impl<'a> Lower<'a> {
         if let ExprKind::Map(key, map) = &value.kind {
             return self.assign_from_map(state, register, key, map);
         }
+        // What the value is taken from has to be there.
+        if Subject::of(value).is_some() {
+            self.settle(state);
+            self.implied_by(state, value);
+        }
         let effects = self.register_effects(state, register, value)?;
         state.effects.extend(effects);
         Ok(Flow::On)

@@ -18,7 +18,13 @@ pub(super) enum Wanted {
 
 impl<'a> Lower<'a> {
     /// What a selector implies, positive even under a negation.
-    pub(super) fn implied(&mut self, conj: &mut Conjunction, s: &Selector<'a>) {
+    pub(super) fn implied(&mut self, rule: &RuleState, conj: &mut Conjunction, s: &Selector<'a>) {
+        // Without a record of the connection there is nothing to compare, and the rule ends (nft_ct_get_eval, nft_ct.c).
+        if s.text.starts_with("ct ") && s.meaning != Meaning::State {
+            let recorded = [ConnState::New, ConnState::Established, ConnState::Related];
+            let set = recorded.map(ConnState::value).into_iter().collect();
+            self.state_term(rule, conj, set, &|| "a connection is recorded".to_owned());
+        }
         if let Some(f) = s.family {
             conj.of_family(f);
         }
@@ -77,6 +83,10 @@ impl<'a> Lower<'a> {
                 let codes: Vec<Value> = (0..=255u128).filter(|c| test(*c)).collect();
                 let set = (0..=255u128).flat_map(|t| codes.iter().map(move |c| t << 8 | c)).collect();
                 conj.field(&self.b, Field::Icmp, FieldSet::Owned(set));
+            }
+            // In tables of devices it is the number of that family.
+            Meaning::NfProto if self.ruleset.tables[rule.table].family == TableFamily::Netdev => {
+                families(conj, test(5), test(5));
             }
             Meaning::NfProto => families(conj, test(2), test(10)),
             // A tag of a virtual network may have been taken off the packet, or not.
@@ -235,8 +245,14 @@ impl<'a> Lower<'a> {
         text: &dyn Fn() -> String,
     ) -> Parsed<()> {
         if register == Register::ConnMark && rule.when == When::Before {
-            // Without a connection there is no mark to compare.
-            conj.refuse();
+            // What lo brings back has the mark that it got on its way out.
+            self.volatile_term(
+                rule,
+                conj,
+                &text(),
+                "only what this box sent to itself has a mark here",
+                false,
+            );
             return Ok(());
         }
         let full = Value::from(u32::MAX);

@@ -51,7 +51,8 @@ impl Lower<'_> {
         let note = format!("the chain sees packets of {} only", words(devices));
         if !possible.is_empty() {
             let text = format!("its frames pass device {}", words(devices));
-            let passes = self.b.opaque(&text, "which device they pass is not told by the interface", true, at);
+            let passes =
+                self.b.opaque(&text, "which device they pass is not told by the interface", true, at);
             let guard = self.b.field(field, possible);
             let rule = self.b.implicit(at, &[guard, passes], Action::Accept, &note);
             self.b.push(chain, rule);

@@ -57,7 +57,7 @@ impl<'a> Lower<'a> {
     fn implied_by_all(&mut self, state: &mut RuleState, subjects: &[Subject<'a>]) {
         let mut conj = std::mem::take(&mut state.conj);
         for s in subjects {
-            self.implied(&mut conj, &s.selector);
+            self.implied(state, &mut conj, &s.selector);
         }
         state.conj = conj;
     }
@@ -88,7 +88,7 @@ impl<'a> Lower<'a> {
             return Ok(self.unknown(state, "return or goto", why));
         }
         for row in leaving {
-            self.map_rule(state, &mapping, row, false)?;
+            self.map_rule(state, &mapping, row, false, false)?;
         }
         if !own.is_empty() {
             let chain = self.synthetic_chain(state.table, &mapping.name, state.at);
@@ -101,9 +101,12 @@ impl<'a> Lower<'a> {
             // `*` last: it is for whatever no other element took.
             let (rest, listed): (Vec<&Row<'a>>, Vec<_>) =
                 own.into_iter().partition(|r| r.keys.iter().all(|k| *k == Key::All));
+            let last =
+                if complete(&mapping) && listed.len() == mapping.rows.len() { listed.len() } else { 0 };
             let mut done = Ok(());
-            for row in listed.into_iter().chain(rest) {
-                done = done.and_then(|()| self.map_rule(state, &mapping, row, true));
+            for (n, row) in listed.into_iter().chain(rest).enumerate() {
+                let unasked = n + 1 == last;
+                done = done.and_then(|()| self.map_rule(state, &mapping, row, true, unasked));
             }
             state.chain = outer;
             state.conj = conj;
@@ -159,17 +162,20 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    // One rule for a row. In the map's own chain `*` needs no exclusion, and jumps are gotos.
+    // One rule for a row. In the map's own chain `*` needs no exclusion, and jumps are gotos. `unasked`: no row is left but this.
     fn map_rule(
         &mut self,
         state: &RuleState,
         mapping: &Mapping<'a>,
         row: &Row<'a>,
         own_chain: bool,
+        unasked: bool,
     ) -> Parsed<()> {
         let mut conj = state.conj.clone();
         let is_rest = row.keys.iter().all(|k| *k == Key::All);
-        if !(own_chain && is_rest && !row.timed && row.guard.is_none() && mapping.unknown.is_none()) {
+        if unasked {
+            // Rules above took every other number of the generator.
+        } else if !(own_chain && is_rest && !row.timed && row.guard.is_none() && mapping.unknown.is_none()) {
             self.row_terms(state, mapping, row, &mut conj)?;
         } else if let Some(continuing) = self.continuing(state, mapping)? {
             conj = continuing;
@@ -218,18 +224,7 @@ impl<'a> Lower<'a> {
     ) -> Parsed<Mapping<'a>> {
         let mapping = self.mapping(state, key, map)?;
         self.implied_by_all(state, &mapping.subjects);
-        let modulus = mapping.subjects.first().map_or(0, |s| s.selector.modulus);
-        let covered: IntervalSet = IntervalSet::from_ranges(
-            mapping
-                .rows
-                .iter()
-                .filter_map(|r| match &r.keys[..] {
-                    [Key::Set(s)] => Some(s.ranges().to_vec()),
-                    _ => None,
-                })
-                .flatten(),
-        );
-        let complete = modulus > 0 && covered.covers(&IntervalSet::range(0u8, modulus - 1));
+        let complete = complete(&mapping);
         let last = mapping.rows.len().saturating_sub(1);
         for (i, row) in mapping.rows.iter().enumerate() {
             let Some(MapValue::Expr(value)) = &row.value else {
@@ -271,4 +266,19 @@ impl<'a> Lower<'a> {
         }
         Ok(())
     }
+}
+
+// Whether the rows of a map take every number that its generator can give.
+fn complete(mapping: &Mapping<'_>) -> bool {
+    let Some(s) = mapping.subjects.first().map(|s| &s.selector).filter(|s| s.modulus > 0) else {
+        return false;
+    };
+    let plain = |r: &Row<'_>| !r.timed && r.guard.is_none();
+    let covered = mapping.rows.iter().filter(|r| plain(r)).filter_map(|r| match &r.keys[..] {
+        [Key::Set(s)] => Some(s.ranges()),
+        _ => None,
+    });
+    let (lo, hi) = s.bounds();
+    mapping.unknown.is_none()
+        && IntervalSet::from_ranges(covered.flatten().copied()).covers(&IntervalSet::range(lo, hi))
 }

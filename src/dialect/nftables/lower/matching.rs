@@ -45,7 +45,7 @@ impl<'a> Lower<'a> {
         let inferred = with_family(subject, right);
         let subject = inferred.as_ref().unwrap_or(subject);
         let ty = subject.selector.ty;
-        self.implied(conj, &subject.selector);
+        self.implied(rule, conj, &subject.selector);
         let negated = op == Op::NotEqual;
         match &right.kind {
             ExprKind::Named(name) => {
@@ -121,9 +121,26 @@ impl<'a> Lower<'a> {
             && op == Op::Implicit
             && (lo, hi) == (DNAT, DNAT)
             && self.tells_dnat()
+            && rule.when != When::Before
         {
             self.translated_term(rule, conj);
             return Ok(());
+        }
+        let equality = matches!(op, Op::Implicit | Op::Equal | Op::NotEqual);
+        if equality && subject.operations.is_empty() && subject.strange.is_none() {
+            let negated = op == Op::NotEqual;
+            if lo == hi && self.route_term(rule, conj, &subject.selector, lo, negated) {
+                return Ok(());
+            }
+            if super::certain::whole_day(subject, (lo, hi)) {
+                if negated {
+                    conj.refuse();
+                }
+                return Ok(());
+            }
+            if !ty.is_flags() && self.settled(conj, subject, &IntervalSet::range(lo, hi), negated) {
+                return Ok(());
+            }
         }
         let masked_left = subject.operations.iter().any(|(o, _)| *o == BitOp::And);
         let max = ty.max();
@@ -167,15 +184,15 @@ impl<'a> Lower<'a> {
                 return self.constrain(rule, conj, subject, Wanted::Test(test), &text);
             }
         };
+        if self.settled(conj, subject, &bounds, false) {
+            return Ok(());
+        }
         let text = || constant_text(subject, &format!("{} ", op.sign()), ty, lo, hi);
         self.constrain(rule, conj, subject, Wanted::Set(bounds), &text)
     }
 
     // `ct status dnat`: rules that translate tag what they translate; of a connection that was opened earlier it is not known.
     fn translated_term(&mut self, rule: &RuleState, conj: &mut Conjunction) {
-        if rule.when == When::Before {
-            return conj.refuse();
-        }
         self.unclear = true;
         let tagged = self.b.register(Register::Tag, TRANSLATED, TRANSLATED, false);
         let open: IntervalSet =

@@ -55,6 +55,17 @@ impl<'a> Lower<'a> {
             let mut parts: Vec<String> = Vec::new();
             let stored = contents.stored.map(|id| self.b.firewall().sets.get(id).clone());
             let all = stored.unwrap_or_default().union(&certain);
+            let told = contents.unknown.is_none() && names.is_empty();
+            if told && contents.rows.iter().all(|r| !r.timed && r.guard.is_none()) {
+                let route = all.first().filter(|_| all.count() == 1);
+                if route.is_some_and(|v| {
+                    subject.operations.is_empty()
+                        && self.route_term(rule, conj, &subject.selector, v, negated)
+                }) || self.settled(conj, subject, &all, negated)
+                {
+                    return Ok(());
+                }
+            }
             parts.extend(set_text(ty, &all));
             parts.extend(names.iter().filter_map(|r| match r.keys.first() {
                 Some(Key::Name(n)) => Some(n.clone()),
@@ -135,7 +146,7 @@ impl<'a> Lower<'a> {
         self.fix(rule.table, &mut subjects, parts, right)?;
         let types: Vec<Type> = subjects.iter().map(|s| s.selector.ty).collect();
         for s in &subjects {
-            self.implied(conj, &s.selector);
+            self.implied(rule, conj, &s.selector);
         }
         let negated = op == Op::NotEqual;
         let mut unknown = None;
@@ -294,6 +305,21 @@ impl<'a> Lower<'a> {
             Key::Name(name) => {
                 let op = if negated { Op::NotEqual } else { Op::Implicit };
                 self.match_name(rule, conj, subject, op, name, rule.at)
+            }
+            Key::Set(set) if opaque && self.settled(conj, subject, set, negated) => Ok(()),
+            Key::Set(set)
+                if opaque
+                    && subject.operations.is_empty()
+                    && set.count() == 1
+                    && self.route_term(
+                        rule,
+                        conj,
+                        &subject.selector,
+                        set.first().unwrap_or_default(),
+                        negated,
+                    ) =>
+            {
+                Ok(())
             }
             Key::Set(set) if opaque => {
                 let words = braces(&set_text(subject.selector.ty, set));

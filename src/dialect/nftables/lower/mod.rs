@@ -2,6 +2,8 @@
 
 mod around;
 mod assign;
+mod certain;
+mod conflicts;
 mod conjunction;
 mod constrain;
 mod device;
@@ -168,6 +170,13 @@ fn when(hook: Hook, priority: i32) -> When {
     }
 }
 
+// What old versions of nft print instead of what iptables rules compare: `# xt_recent`, and the rest of the rule behind it.
+fn extension_note(text: &[u8], end: usize) -> Option<&str> {
+    let line = text.get(end..)?.split(|b| *b == b'\n').next()?;
+    let note = line.trim_ascii_start().strip_prefix(b"#")?.trim_ascii();
+    std::str::from_utf8(note).ok().filter(|n| n.starts_with("xt_"))
+}
+
 // The hook of the model; `None`: nft refuses a chain there.
 fn hook_of(family: TableFamily, name: &str) -> Option<Hook> {
     Some(match (family, name) {
@@ -319,7 +328,14 @@ impl<'a> Lower<'a> {
 
     fn parse(&self, source: &Source<'a>) -> Parsed<Rule<'a>> {
         match source {
-            Source::Text(body) => Parser::new(self.context, *body).rule(),
+            Source::Text(body) => {
+                let mut rule = Parser::new(self.context, *body).rule()?;
+                let file = self.context.files.get(body.at.file as usize);
+                if let Some(note) = file.and_then(|f| extension_note(f.bytes(), body.at.end as usize)) {
+                    rule.statements.push(show::extension("note", note));
+                }
+                Ok(rule)
+            }
             Source::Json(v, file) => json::rule(self.context, self.snippets, *v, *file),
         }
     }

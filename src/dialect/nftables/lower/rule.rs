@@ -312,7 +312,7 @@ impl<'a> Lower<'a> {
         match &e.kind {
             ExprKind::Selector(s) => {
                 let mut conj = std::mem::take(&mut state.conj);
-                self.implied(&mut conj, s);
+                self.implied(state, &mut conj, s);
                 state.conj = conj;
             }
             ExprKind::Concat(parts) => parts.iter().for_each(|p| self.implied_by(state, p)),

@@ -145,6 +145,7 @@ impl<'a> Lower<'a> {
         if own.len() > 1 {
             let own: Vec<&Row<'a>> = own.into_iter().map(|i| &out[i]).collect();
             self.note_covered_rows(None, &own);
+            self.conflicting_rows(None, &own);
         }
         Ok(())
     }
@@ -308,6 +309,17 @@ impl<'a> Lower<'a> {
             let rows: Vec<&Row<'a>> = contents.rows.iter().collect();
             self.note_covered_rows(Some(&set.name), &rows);
         }
+        if set.changes.len() == 1 && (types.len() > 1 || set.is_map) {
+            let rows: Vec<&Row<'a>> = contents.rows.iter().collect();
+            self.conflicting_rows(Some(&set.name), &rows);
+        }
+        if !set.interval && !set.broken && set.key.is_some() {
+            let wide = |k: &Key| matches!(k, Key::Set(s) if s.count() > 1);
+            let found = contents.rows.iter().find(|r| r.keys.iter().any(wide)).map(|r| r.at);
+            if let Some(at) = found.or_else(|| plain.widest().then_some(set.at)) {
+                self.undeclared_interval(set, at);
+            }
+        }
         if types.len() == 1 && !set.is_map {
             contents.rows.retain(|r| match (&r.keys[..], r.timed, &r.guard) {
                 ([Key::Set(s)], false, None) => {
@@ -318,8 +330,12 @@ impl<'a> Lower<'a> {
             });
             let ty = types[0];
             let (values, overlaps) = plain.finish();
-            if overlaps {
+            if overlaps.covered {
                 self.look_for_covered(ty, set);
+            }
+            if overlaps.conflict && !set.merges && set.changes.len() == 1 {
+                let spans = self.spans_of(ty, set);
+                self.conflicting_spans(set, spans);
             }
             let values = typed(ty, values);
             contents.stored = Some(self.b.set(values));
@@ -333,6 +349,12 @@ impl<'a> Lower<'a> {
         if set.changes.iter().any(|(added, _)| !added) {
             return;
         }
+        let spans = self.spans_of(ty, set);
+        self.note_covered(Some(&set.name), spans);
+    }
+
+    // The elements of a named set of one component, with their places.
+    fn spans_of(&mut self, ty: Type, set: &SetDeclaration<'a>) -> Vec<Span> {
         let mut spans = Vec::new();
         for (_, source) in &set.changes {
             let mut rest = Vec::new();
@@ -356,7 +378,7 @@ impl<'a> Lower<'a> {
             }
             spans.extend(rows.iter().filter_map(super::lints::span));
         }
-        self.note_covered(Some(&set.name), spans);
+        spans
     }
 
     // Elements of one source: simple ones as values, the others as rows.
@@ -421,6 +443,15 @@ fn remove(plain: &mut Ranges, rows: &mut Vec<Row<'_>>, removed: Vec<Row<'_>>) {
     left.ranges().iter().for_each(|r| plain.push(*r));
 }
 
+/// How the elements of a plain set overlap.
+#[derive(Debug, Clone, Copy, Default)]
+struct Overlaps {
+    /// An element lies within another one.
+    covered: bool,
+    /// Elements overlap that are not equal.
+    conflict: bool,
+}
+
 /// Values of a plain set as they are read. IPv4 addresses stand apart, four times smaller: the longest lists are theirs.
 #[derive(Debug, Default)]
 struct Ranges {
@@ -437,11 +468,20 @@ impl Ranges {
         }
     }
 
-    /// All as a set, and whether some interval lies within another one.
-    fn finish(mut self) -> (IntervalSet, bool) {
+    /// Whether some is no single value.
+    fn widest(&self) -> bool {
+        self.v4.iter().any(|s| s.lo() < s.hi()) || self.others.iter().any(|(lo, hi)| lo < hi)
+    }
+
+    /// All as a set, and how they overlap.
+    fn finish(mut self) -> (IntervalSet, Overlaps) {
         self.v4.sort_unstable();
-        // Of a sorted list the first interval that lies within an earlier one lies within the one before it.
-        let mut overlaps = self.v4.windows(2).any(|w| w[1].hi() <= w[0].hi() || w[1].lo() == w[0].lo());
+        // Of a sorted list the first interval that lies within an earlier one lies within the one before it, and the first that meets
+        // an earlier one meets that.
+        let mut overlaps = Overlaps {
+            covered: self.v4.windows(2).any(|w| w[1].hi() <= w[0].hi() || w[1].lo() == w[0].lo()),
+            conflict: self.v4.windows(2).any(|w| w[1].lo() <= w[0].hi() && w[1] != w[0]),
+        };
         // Joined while they are small.
         self.v4.dedup_by(|next, last| {
             let meets = next.lo() <= last.hi().saturating_add(1);
@@ -455,7 +495,8 @@ impl Ranges {
             return (v4, overlaps);
         }
         self.others.sort_unstable();
-        overlaps |= self.others.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
+        overlaps.covered |= self.others.windows(2).any(|w| w[1].1 <= w[0].1 || w[1].0 == w[0].0);
+        overlaps.conflict |= self.others.windows(2).any(|w| w[1].0 <= w[0].1 && w[1] != w[0]);
         (IntervalSet::from_ranges(self.others).union(&v4), overlaps)
     }
 }
@@ -516,8 +557,9 @@ mod tests {
         assert_eq!(ranges.v4.len(), 3);
         let (set, overlaps) = ranges.finish();
         assert_eq!(set, IntervalSet::from_ranges([(7, 8), (v4(1), v4(5)), (v4(9), v4(9))]));
-        assert!(!overlaps);
+        assert!(!overlaps.covered && !overlaps.conflict);
         let again = Ranges { v4: vec![Span4::new(1, 5), Span4::new(2, 3)], others: Vec::new() };
-        assert!(again.finish().1);
+        let overlaps = again.finish().1;
+        assert!(overlaps.covered && overlaps.conflict);
     }
 }

@@ -292,7 +292,7 @@ impl<'a> Parser<'a> {
     fn generator(&mut self) -> Parsed<Selector<'a>> {
         let kind = self.take();
         let mut text = kind.clone().into_owned();
-        let mut modulus = 0;
+        let (mut modulus, mut first) = (0, 0);
         match &*kind {
             "numgen" => text = format!("{text} {}", self.name("`inc` or `random`")?.0),
             "jhash" => {
@@ -306,14 +306,16 @@ impl<'a> Parser<'a> {
             let (value, at) = self.name("a number")?;
             let n = super::super::datatype::number(&value)
                 .ok_or_else(|| SyntaxError::new(at, format!("`{value}` is no number")))?;
-            if option == "mod" {
-                modulus = n;
+            match option {
+                "mod" => modulus = n,
+                "offset" => first = n,
+                _ => {}
             }
             // An offset of nothing is not printed.
             if !(option == "offset" && n == 0) {
                 text = format!("{text} {option} {n}");
             }
         }
-        Ok(selector::generator(text, &kind, modulus))
+        Ok(selector::generator(text, &kind, modulus, first))
     }
 }
