@@ -138,10 +138,7 @@ impl Builder {
     /// A condition that is not known. Pure conditions, ways back and host names with equal texts are one; each rate limit and volatile condition is
     /// its own.
     pub fn condition(&mut self, text: &str, why: &str, kind: ConditionKind, origin: Origin) -> ConditionId {
-        let shared = matches!(
-            kind,
-            ConditionKind::Pure | ConditionKind::ReversePath { .. } | ConditionKind::HostName { .. }
-        );
+        let shared = kind.is_pure();
         if shared
             && let Some(id) = self.conditions.get(text)
             && self.firewall.conditions[id.index()].kind == kind

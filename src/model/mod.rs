@@ -619,6 +619,16 @@ pub enum ConditionKind {
     },
 }
 
+impl ConditionKind {
+    /// Whether it has one truth value per packet, whenever it is asked for.
+    pub const fn is_pure(&self) -> bool {
+        matches!(
+            self,
+            ConditionKind::Pure | ConditionKind::ReversePath { .. } | ConditionKind::HostName { .. }
+        )
+    }
+}
+
 impl Firewall {
     /// Place of an origin.
     pub fn locate(&self, origin: Origin) -> Location {

@@ -371,10 +371,15 @@ fn dormant_tables_and_other_families_are_said() {
     let f = clean(
         "table ip t {\n flags dormant\n chain in {\n type filter hook input priority 0; policy drop;\n }\n}\n\
          table netdev n {\n chain i {\n type filter hook ingress device eth0 priority 0;\n drop\n }\n}\n\
-         table inet i {\n chain early {\n type filter hook ingress device eth0 priority 0;\n drop\n }\n}\n",
+         table inet i {\n chain early {\n type filter hook ingress device eth1 priority 0;\n drop\n }\n}\n\
+         table bridge b {\n chain c {\n type filter hook input priority 0;\n tcp dport 23 drop\n }\n}\n",
     );
-    assert_eq!(verdict(&f, "input eth0 tcp 10.0.0.1:1 > 10.0.0.2:22"), Accept);
-    assert_eq!(f.diagnostics.len(), 3);
+    // Chains of devices are on the way; a bridge may be.
+    assert_eq!(verdict(&f, "input eth0 tcp 10.0.0.1:1 > 10.0.0.2:22"), Drop);
+    assert_eq!(verdict(&f, "input eth1 tcp 10.0.0.1:1 > 10.0.0.2:22"), Drop);
+    assert_eq!(verdict(&f, "input eth2 tcp 10.0.0.1:1 > 10.0.0.2:22"), Undecided);
+    assert_eq!(verdict(&f, "input lo tcp 10.0.0.1:1 > 10.0.0.2:22"), Accept);
+    assert_eq!(f.diagnostics.len(), 2);
 }
 
 fn errors(text: &str) -> Vec<(u32, u32, String)> {

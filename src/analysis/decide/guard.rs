@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
             }
             _ => {}
         }
-        let lasting = c.uses > 1 && matches!(c.kind, ConditionKind::Pure | ConditionKind::HostName { .. });
+        let lasting = c.uses > 1 && c.kind.is_pure();
         if lasting {
             self.fork(here, asker, Fact::Condition(here.firewall, condition), !negated, cell)
         } else {

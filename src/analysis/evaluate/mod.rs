@@ -321,7 +321,7 @@ impl<'a> Evaluator<'a> {
         match fact {
             Fact::Condition(f, c) => {
                 let c = self.point.firewalls[*f].condition(*c);
-                c.uses > 1 && matches!(c.kind, ConditionKind::Pure | ConditionKind::HostName { .. })
+                c.uses > 1 && c.kind.is_pure()
             }
             Fact::AddressType(..) => true,
             // A label guards a chain that only accepts, and the drop behind all of them: asked again, it can give no other verdict, and

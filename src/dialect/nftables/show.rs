@@ -97,15 +97,11 @@ pub(super) fn flow<'a>(table: &str) -> Statement<'a> {
     }
 }
 
-/// `dup` goes on; `tproxy` goes on if a socket takes the packet; `fwd` takes it away.
+/// `dup` goes on; `tproxy` goes on if a socket takes the packet; `fwd` takes the packet away.
 pub(super) fn copy_or_forward<'a>(word: &str) -> Statement<'a> {
     match word {
         "dup" => Statement::Inert,
-        "tproxy" => Statement::Opaque {
-            text: "tproxy".to_owned(),
-            why: "it goes on only if a local socket takes the packet",
-            shared: false,
-        },
+        "tproxy" => Statement::Transparent,
         _ => Statement::Unknown { text: "fwd".to_owned(), why: "it sends the packet out of another device" },
     }
 }

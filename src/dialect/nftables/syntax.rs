@@ -188,6 +188,8 @@ pub(super) enum Statement<'a> {
     Reject(RejectWith),
     Nat(Box<Nat<'a>>),
     Notrack,
+    /// `tproxy`: a local socket takes the packet, whatever its destination.
+    Transparent,
     /// `add @set { key … }`: goes on if the set takes the element.
     Update {
         text: String,

@@ -1,10 +1,11 @@
-//! `selector set value`: marks are followed; what the model does not hold is passed over; other changes of the packet are unknown.
+//! `selector set value`: marks and fields are followed; what the model does not hold is passed over.
 
 use super::rule::Flow;
 use super::subject::Subject;
 use super::values::Constant;
 use super::*;
-use crate::dialect::nftables::selector::Meaning;
+use crate::dialect::nftables::selector::{Meaning, Selector};
+use crate::packet::IntervalSet;
 
 impl<'a> Lower<'a> {
     pub(super) fn assign(
@@ -18,10 +19,25 @@ impl<'a> Lower<'a> {
         };
         match selector.meaning {
             Meaning::Register(register) => self.assign_register(state, register, value),
-            Meaning::Opaque | Meaning::Mac => {
+            Meaning::Field(_)
+            | Meaning::AnyPort(_)
+            | Meaning::Mac
+            | Meaning::IcmpType
+            | Meaning::IcmpCode => {
                 self.settle(state);
                 self.implied_by(state, target);
+                self.write(state, selector, value)
+            }
+            Meaning::Opaque => {
+                self.settle(state);
+                // What is set of a connection is not compared: without one nothing happens.
+                if !selector.text.starts_with("ct ") {
+                    self.implied_by(state, target);
+                }
                 self.lookup(state, value)?;
+                let touched = touched(&selector.text);
+                state.effects.extend(touched.iter().map(|f| self.b.rewrite(*f, None)));
+                self.unclear |= !touched.is_empty();
                 Ok(Flow::On)
             }
             _ => {
@@ -34,6 +50,55 @@ impl<'a> Lower<'a> {
                 let text = format!("{} set {set_to}", selector.text);
                 Ok(self.unknown(state, &text, "the packet is changed in a way that is not modelled"))
             }
+        }
+    }
+
+    // `ip saddr set 10.1.0.5`, `tcp dport set tcp dport map { … }`: what later rules see.
+    fn write(&mut self, state: &mut RuleState, selector: &Selector<'a>, value: &Expr<'a>) -> Parsed<Flow> {
+        let values = match &value.kind {
+            ExprKind::Map(key, map) => {
+                self.implied_by(state, key);
+                let mapping = self.mapping(state, key, map)?;
+                self.hit(state, &mapping)?;
+                let known = mapping.unknown.is_none();
+                let each = mapping.rows.iter().map(|r| match &r.value {
+                    Some(MapValue::Expr(v)) if known => self.written(selector, v),
+                    _ => None,
+                });
+                each.collect::<Option<Vec<_>>>().map(|sets| {
+                    IntervalSet::from_ranges(sets.iter().flat_map(|s| s.ranges().iter().copied()))
+                })
+            }
+            _ => {
+                self.implied_by(state, value);
+                self.written(selector, value)
+            }
+        };
+        self.unclear |= values.as_ref().is_none_or(|v| v.count() > 1);
+        let effect = match selector.meaning {
+            Meaning::Field(field) | Meaning::AnyPort(field) => self.b.rewrite(field, values),
+            Meaning::Mac => self.b.rewrite(Field::Mac, values),
+            // The other half of the field stays what it is.
+            Meaning::IcmpType => {
+                let types = values.map(|v| {
+                    IntervalSet::from_ranges(v.ranges().iter().map(|(lo, hi)| (lo << 8, hi << 8 | 0xff)))
+                });
+                self.b.rewrite(Field::Icmp, types)
+            }
+            _ => self.b.rewrite(Field::Icmp, None),
+        };
+        state.effects.push(effect);
+        Ok(Flow::On)
+    }
+
+    // The values that an expression may give; `None` if they are not known.
+    fn written(&self, selector: &Selector<'a>, value: &Expr<'a>) -> Option<IntervalSet> {
+        if Subject::of(value).is_some() {
+            return None;
+        }
+        match self.constant(selector.ty, value) {
+            Ok(Constant::Values(lo, hi)) => Some(IntervalSet::range(lo, hi)),
+            _ => None,
         }
     }
 
@@ -140,6 +205,56 @@ impl<'a> Lower<'a> {
         }
         Ok(Flow::On)
     }
+}
+
+/// The fields of the model that a write to something else may change.
+fn touched(text: &str) -> Vec<Field> {
+    const CARRIED: [Field; 4] = Field::CARRIED;
+    let number = |word: Option<&str>| word.and_then(|w| w.parse::<u32>().ok());
+    let mut words = text.strip_prefix('@').unwrap_or_default().split(',');
+    match (words.next().unwrap_or_default(), number(words.next()), number(words.next())) {
+        ("ll", Some(offset), Some(bits)) if offset < 96 && offset + bits > 48 => vec![Field::Mac],
+        ("ll", ..) => Vec::new(),
+        // Of the header of either family.
+        ("nh", Some(offset), Some(bits)) => header_fields(offset, bits),
+        ("nh", ..) => header_fields(0, 320),
+        // Behind sequence numbers and flags nothing is looked at.
+        ("th", Some(offset), _) if offset >= 112 => Vec::new(),
+        ("th", ..) => CARRIED.to_vec(),
+        ("ih", ..) => Vec::new(),
+        _ => match text {
+            // Where the next header begins, and which it is.
+            "ip version" | "ip hdrlength" | "ip frag-off" | "ip6 version" | "ip6 length" | "ip length"
+            | "frag nexthdr" | "hbh nexthdr" | "dst nexthdr" | "rt nexthdr" => {
+                [Field::Proto].into_iter().chain(CARRIED).collect()
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+// Fields of the model that lie in some bits of a network header, of whichever family it is.
+fn header_fields(offset: u32, bits: u32) -> Vec<Field> {
+    const PLACES: [(u32, u32, Field); 6] = [
+        (72, 8, Field::Proto),
+        (48, 8, Field::Proto),
+        (96, 32, Field::Src),
+        (64, 128, Field::Src),
+        (128, 32, Field::Dst),
+        (192, 128, Field::Dst),
+    ];
+    let mut out: Vec<Field> = PLACES
+        .iter()
+        .filter(|(start, length, _)| *start < offset.saturating_add(bits) && offset < start + length)
+        .map(|(_, _, field)| *field)
+        .collect();
+    // Lengths say where the next header begins.
+    if offset < 8 || offset < 64 && offset.saturating_add(bits) > 32 {
+        out.extend(Field::CARRIED);
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 fn tests_itself(e: &Expr<'_>, register: Register) -> bool {

@@ -99,6 +99,27 @@ impl Conjunction {
         within(builder.firewall(), &self.terms, register)
     }
 
+    /// Whether it tests a field.
+    pub(super) fn tests_field(&self, builder: &Builder, field: Field) -> bool {
+        fn within(f: &crate::model::Firewall, terms: &[Term], field: Field) -> bool {
+            terms.iter().any(|t| match t {
+                Term::Any(a) => {
+                    f.alternatives[a.index()].iter().any(|range| within(f, f.terms(*range), field))
+                }
+                Term::AddressType { field: asked, .. } => *asked == field,
+                _ => f.field_set(t).is_some_and(|(asked, _)| asked == field),
+            })
+        }
+        self.fields.iter().any(|(f, _)| *f == field)
+            || self.any_ports.iter().any(|(f, ..)| *f == field)
+            || within(builder.firewall(), &self.terms, field)
+    }
+
+    /// Takes back what was asked of a field.
+    pub(super) fn forget(&mut self, field: Field) {
+        self.fields.retain(|(f, _)| *f != field);
+    }
+
     /// Whether it tests the connection state.
     pub(super) fn tests_state(&self) -> bool {
         self.fields.iter().any(|(f, _)| *f == Field::State)

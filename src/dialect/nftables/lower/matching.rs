@@ -7,10 +7,7 @@ use super::*;
 use crate::dialect::nftables::datatype::Type;
 use crate::dialect::nftables::selector::Meaning;
 use crate::model::Term;
-use crate::packet::{ConnState, IntervalSet, Value};
-
-// The bit of `ct status dnat` (`IPS_DST_NAT`).
-const DNAT: Value = 0x20;
+use crate::packet::{IntervalSet, Value};
 
 impl<'a> Lower<'a> {
     /// A whole match statement.
@@ -117,13 +114,7 @@ impl<'a> Lower<'a> {
             None => subject,
         };
         let ty = subject.selector.ty;
-        if subject.text() == "ct status"
-            && op == Op::Implicit
-            && (lo, hi) == (DNAT, DNAT)
-            && self.tells_dnat()
-            && rule.when != When::Before
-        {
-            self.translated_term(rule, conj);
+        if rule.when == When::Tracked && self.record_term(rule, conj, subject, op, (lo, hi)) {
             return Ok(());
         }
         let equality = matches!(op, Op::Implicit | Op::Equal | Op::NotEqual);
@@ -189,19 +180,6 @@ impl<'a> Lower<'a> {
         }
         let text = || constant_text(subject, &format!("{} ", op.sign()), ty, lo, hi);
         self.constrain(rule, conj, subject, Wanted::Set(bounds), &text)
-    }
-
-    // `ct status dnat`: rules that translate tag what they translate; of a connection that was opened earlier it is not known.
-    fn translated_term(&mut self, rule: &RuleState, conj: &mut Conjunction) {
-        self.unclear = true;
-        let tagged = self.b.register(Register::Tag, TRANSLATED, TRANSLATED, false);
-        let open: IntervalSet =
-            [ConnState::Established, ConnState::Related].map(ConnState::value).into_iter().collect();
-        let open = self.b.field(Field::State, open);
-        let why = "whether the connection was translated was decided when it opened";
-        let earlier = self.b.opaque("ct status dnat", why, false, rule.at);
-        let any = self.b.any(vec![vec![tagged], vec![open, earlier]]);
-        conj.term(any);
     }
 
     // Compared with a name whose value is not known.

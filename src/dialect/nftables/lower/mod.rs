@@ -15,6 +15,7 @@ mod matching;
 mod membership;
 mod nat;
 mod quirks;
+mod record;
 mod rule;
 mod subject;
 mod values;
@@ -74,7 +75,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         chains: FxHashMap::default(),
         waiting: Vec::new(),
         untracks: OnceCell::new(),
-        tells_dnat: OnceCell::new(),
+        tells_status: OnceCell::new(),
         unclear: false,
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
@@ -94,9 +95,6 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     l.b.finish()
 }
 
-/// The bit of [`Register::Tag`] that says that the destination was translated.
-const TRANSLATED: u32 = 1;
-
 struct Lower<'a> {
     b: Builder,
     ruleset: &'a Ruleset<'a>,
@@ -107,7 +105,7 @@ struct Lower<'a> {
     chains: FxHashMap<(usize, usize, When), ChainId>,
     waiting: Vec<(usize, usize, When, ChainId)>,
     untracks: OnceCell<bool>,
-    tells_dnat: OnceCell<bool>,
+    tells_status: OnceCell<bool>,
     // The current rule has a part that is not exact.
     unclear: bool,
     ledger: crate::model::Ledger,
@@ -124,9 +122,9 @@ impl Lower<'_> {
         *self.untracks.get_or_init(|| self.mentions(b"notrack"))
     }
 
-    // Whether some rule may ask if a packet's destination was translated.
-    fn tells_dnat(&self) -> bool {
-        *self.tells_dnat.get_or_init(|| self.mentions(b"status"))
+    // Whether some rule may ask if a packet was translated.
+    fn tells_status(&self) -> bool {
+        *self.tells_status.get_or_init(|| self.mentions(b"status"))
     }
 
     fn mentions(&self, word: &[u8]) -> bool {

@@ -90,12 +90,8 @@ impl<'a> Lower<'a> {
 
     fn emit_translation(&mut self, state: &RuleState, conj: Conjunction, t: Translation, at: Origin) {
         let id = self.b.translation(t);
-        let mut effects = Vec::new();
-        if self.tells_dnat() && t.end == TranslatedEnd::Destination {
-            effects.push(Effect::Write { register: Register::Tag, mask: TRANSLATED, value: TRANSLATED });
-        }
-        let tagging = RuleState { effects, conj: Conjunction::default(), ..*state };
-        self.emit_with(&tagging, conj, Action::Translate(id), at);
+        let bare = RuleState { effects: Vec::new(), conj: Conjunction::default(), ..*state };
+        self.emit_with(&bare, conj, Action::Translate(id), at);
     }
 
     // The new address; `None` if it is not known.

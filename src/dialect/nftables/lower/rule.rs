@@ -91,8 +91,7 @@ impl<'a> Lower<'a> {
             | Effect::Copy { to: register, .. }
             | Effect::Forget(register, _) => state.conj.tests(&self.b, *register),
             Effect::Untrack => state.conj.tests_state(),
-            // What is written may have been tested.
-            Effect::Rewrite { .. } => true,
+            Effect::Rewrite { field, .. } => state.conj.tests_field(&self.b, *field),
             Effect::Deliver => false,
         });
         if affected {
@@ -112,7 +111,10 @@ impl<'a> Lower<'a> {
             state.effects = effects;
         }
         self.emit(state, Action::Continue);
-        state.effects.clear();
+        let rewrites = |e: &Effect| matches!(e, Effect::Rewrite { field: Field::Proto, .. });
+        if state.effects.drain(..).any(|e| rewrites(&e)) {
+            state.conj.forget(Field::Proto);
+        }
     }
 
     fn statement(&mut self, state: &mut RuleState, s: &Statement<'a>) -> Parsed<Flow> {
@@ -158,6 +160,14 @@ impl<'a> Lower<'a> {
             }
             Statement::Nat(nat) => return self.nat(state, nat),
             Statement::Notrack => state.effects.push(Effect::Untrack),
+            Statement::Transparent => {
+                self.settle(state);
+                self.unclear = true;
+                let why = "it goes on only if a local socket takes the packet";
+                let c = self.b.condition("tproxy", why, ConditionKind::Volatile, state.at);
+                state.conj.term(Term::opaque(c, false));
+                state.effects.push(Effect::Deliver);
+            }
             Statement::Update { text, key, removes, guards } => {
                 self.settle(state);
                 self.update(state, text, key, *removes, guards);
@@ -180,9 +190,9 @@ impl<'a> Lower<'a> {
     pub(super) fn unknown(&mut self, state: &mut RuleState, text: &str, why: &str) -> Flow {
         self.unclear = true;
         let c = self.b.condition(text, why, ConditionKind::Volatile, state.at);
-        if self.tells_dnat() {
+        if self.tells_status() {
             // It may translate as well.
-            state.effects.push(Effect::Forget(Register::Tag, c));
+            state.effects.extend([Register::DstNat, Register::SrcNat].map(|r| Effect::Forget(r, c)));
         }
         self.emit(state, Action::Unknown(c));
         Flow::Ends
