@@ -174,7 +174,12 @@ fn verdict(packet: &Packet, id: u64, notes: &Notes, egress: bool) -> Kernel {
     let mut way = match packet.path {
         Path::Input => vec![in_("ing"), in_("pre"), in_("in")],
         Path::Output => vec![out("out"), out("post")],
-        _ => vec![in_("ing"), in_("pre"), ("fwd", iif.clone(), oif.clone()), ("post", iif.clone(), oif.clone())],
+        _ => vec![
+            in_("ing"),
+            in_("pre"),
+            ("fwd", iif.clone(), oif.clone()),
+            ("post", iif.clone(), oif.clone()),
+        ],
     };
     if egress && packet.path != Path::Input {
         way.push(out("egr"));
