@@ -277,6 +277,13 @@ impl Catalogue {
         self.diagnostics.iter().all(|d| d.severity != crate::source::Severity::Error)
     }
 
+    /// Other names of requirements, each with the id that it stands for.
+    pub fn aliases(&self) -> Vec<(String, String)> {
+        let of =
+            |r: &super::Requirement| r.aliases.iter().map(|a| (a.clone(), r.id.clone())).collect::<Vec<_>>();
+        self.requirements.iter().flat_map(of).collect()
+    }
+
     /// A requirement by its id or one of its aliases.
     pub fn requirement(&self, id: &str) -> Option<&super::Requirement> {
         self.requirements.iter().find(|r| r.id == id || r.aliases.iter().any(|a| a == id))

@@ -66,6 +66,9 @@ pub struct Check {
     /// Not these rules.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     ignore: Vec<String>,
+    /// Fail (status 2) if a file looks like a firewall and was not read.
+    #[arg(long)]
+    require_all: bool,
     /// Findings only, no tables.
     #[arg(long, short)]
     quiet: bool,
@@ -94,6 +97,12 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     let outcome = args.judged.run(&options);
     let missing = !outcome.found && outcome.report.problems.is_empty();
     if missing {
+        for u in &outcome.report.unread {
+            say(&format!(
+                "note: {} looks like a firewall and was not read: {}; {}",
+                u.path, u.reason, u.help
+            ));
+        }
         say("error: no firewall file found: name one, or a folder that holds some");
         return status::NOTHING;
     }
@@ -135,6 +144,7 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         no_baseline: args.no_baseline,
         select: args.select.clone(),
         ignore: args.ignore.clone(),
+        require_all: args.require_all,
         ..args.judged.options()?
     };
     let mut targets = Vec::new();
@@ -172,6 +182,7 @@ impl Judged {
         }
         Ok(Options {
             paths: self.inputs.paths.clone(),
+            same_box: self.inputs.same_box,
             catalogue: self.catalogue.clone(),
             role: self.role.clone(),
             phase: self.phase.clone(),

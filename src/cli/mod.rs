@@ -88,6 +88,10 @@ pub struct Inputs {
     /// Firewall files, or folders to look for them in; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub paths: Vec<PathBuf>,
+    /// All files are of one box. Without this, and without a deployment file, each file is a box of its own; an IPv4 and an IPv6
+    /// dump whose names differ only in the family are taken for one.
+    #[arg(long)]
+    pub same_box: bool,
     /// How they are read.
     #[command(flatten)]
     pub reading: Reading,

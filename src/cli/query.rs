@@ -1,6 +1,6 @@
 //! `havenlint query`: what part of a flow is let through.
 
-use super::subject::{Subject, place};
+use super::subject::{Subject, Subjects, place};
 use super::{Inputs, print, say, status, style};
 use crate::analysis::decide::{Answer, Part, Question, decide, witness};
 use crate::analysis::evaluate::Because;
@@ -21,7 +21,7 @@ use std::io;
 
 /// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
 ///
-/// What is left out means any. All files together are one box.
+/// What is left out means any. Each file is a box of its own and answers for itself (see --same-box).
 #[derive(Debug, Args)]
 pub struct Query {
     #[command(flatten)]
@@ -90,6 +90,9 @@ struct Witnesses {
 // The answer as it is printed.
 #[derive(Debug, Serialize)]
 struct Told {
+    // The box that answers, where there are several.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     state: &'static str,
     accepted: Vec<Flow>,
     denied: Vec<Flow>,
@@ -104,35 +107,55 @@ struct Told {
 
 /// Runs the command.
 pub fn execute(args: &Query, color: ColorChoice) -> u8 {
-    let subject = match Subject::open(&args.inputs) {
+    let subjects = match Subjects::open(&args.inputs) {
         Ok(s) => s,
         Err(code) => return code,
     };
-    let (told, agreed) = match ask(args, &subject) {
-        Ok(t) => t,
+    let (answers, agreed) = match all(args, &subjects) {
+        Ok(a) => a,
         Err(e) => {
             say(&format!("error: {e}"));
             return status::TROUBLE;
         }
     };
     let paint = Paint { color: style(color, false).color };
-    let printed =
-        print(
-            |out| {
-                if args.format == "json" { write_document(&told, out) } else { human(&told, paint, out) }
-            },
-        );
+    let printed = print(|out| match (args.format == "json", answers.as_slice()) {
+        (true, [one]) if one.name.is_none() => write_document(one, out),
+        (true, several) => write_document(&serde_json::json!({ "boxes": several }), out),
+        (false, several) => several.iter().try_for_each(|told| human(told, paint, out)),
+    });
     if !agreed {
         say(
             "internal error: a packet shown here was decided otherwise when it was replayed; please report this",
         );
         return status::INTERNAL;
     }
-    if printed == status::CLEAN { subject.status } else { printed }
+    if printed == status::CLEAN { subjects.status } else { printed }
 }
 
+// The answer of every box that speaks for what is asked, and whether all witnesses hold.
+fn all(args: &Query, subjects: &Subjects) -> Result<(Vec<Told>, bool), String> {
+    let mut answers = Vec::new();
+    let mut agreed = true;
+    let mut silent = String::new();
+    for subject in &subjects.boxes {
+        match ask(args, subject)? {
+            Ok((mut told, holds)) => {
+                told.name = (subjects.boxes.len() > 1).then(|| subject.name.clone());
+                agreed &= holds;
+                answers.push(told);
+            }
+            Err(why) => silent = why,
+        }
+    }
+    if answers.is_empty() { Err(silent) } else { Ok((answers, agreed)) }
+}
+
+// Why a box has nothing to say: its files speak for none of the families.
+type Silent = String;
+
 // The answer, and whether its witnesses hold.
-fn ask(args: &Query, subject: &Subject) -> Result<(Told, bool), String> {
+fn ask(args: &Query, subject: &Subject) -> Result<Result<(Told, bool), Silent>, String> {
     let path = subject.path(args.dir.parse::<Path>().map_err(|e| e.to_string())?);
     let mut environment: Environment = args.inputs.reading.environment()?;
     if !args.group.is_empty() {
@@ -143,7 +166,10 @@ fn ask(args: &Query, subject: &Subject) -> Result<(Told, bool), String> {
     }
     let firewalls = subject.all();
     let point = Point { firewalls: &firewalls, environment: &environment };
-    let regions = regions(args, subject, path)?;
+    let regions = match regions(args, subject, path)? {
+        Ok(r) => r,
+        Err(silent) => return Ok(Err(silent)),
+    };
     let answers: Vec<(Question<'_>, Answer)> = regions
         .into_iter()
         .map(|region| {
@@ -152,11 +178,11 @@ fn ask(args: &Query, subject: &Subject) -> Result<(Told, bool), String> {
             (question, answer)
         })
         .collect();
-    Ok(tell(subject, path, &answers))
+    Ok(Ok(tell(subject, path, &answers)))
 }
 
 // The regions asked for, by family.
-fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, String> {
+fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Result<Vec<Region>, Silent>, String> {
     let names = names(args, subject)?;
     let from = addresses("--from", &args.from, &names)?;
     let to = addresses("--to", &args.to, &names)?;
@@ -174,9 +200,9 @@ fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Vec<Region>, S
         }
     }
     match silent {
-        Some(f) if out.is_empty() => Err(format!("no file speaks for IPv{}", f.number())),
+        Some(f) if out.is_empty() => Ok(Err(format!("no file speaks for IPv{}", f.number()))),
         None if out.is_empty() => Err("no packet goes from one family of addresses to the other".to_owned()),
-        _ => Ok(out),
+        _ => Ok(Ok(out)),
     }
 }
 
@@ -338,6 +364,7 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (T
         }
     }
     let told = Told {
+        name: None,
         state,
         accepted,
         denied,
@@ -403,7 +430,8 @@ fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
         "undecided" => (Ink::Yellow, "the files do not decide the flow"),
         _ => (Ink::Yellow, "parts of the flow have different fates"),
     };
-    writeln!(out, "{}: {words}", paint.ink(ink, t.state))?;
+    let at = t.name.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();
+    writeln!(out, "{}: {words}{at}", paint.ink(ink, t.state))?;
     let flows = |list: &[Flow]| list.iter().map(Flow::to_string).collect::<Vec<_>>();
     let open: Vec<String> = t.undecided.iter().map(|u| u.flow.to_string()).collect();
     for (title, list, example) in [

@@ -3,16 +3,25 @@
 use super::{Inputs, say, status};
 use crate::analysis::evaluate::Because;
 use crate::dialect::load::Loaded;
+use crate::dialect::same_box;
 use crate::finding::Reason;
 use crate::model::{Firewall, Hook};
 use crate::packet::{Family, Path};
 use crate::source::{Location, Severity};
 use std::collections::BTreeSet;
 
-/// The firewalls of one box, and the exit status if all else goes well.
+/// The firewalls of one box.
 pub(crate) struct Subject {
+    /// Its file, or its files.
+    pub name: String,
     /// The firewalls.
     pub firewalls: Vec<Firewall>,
+}
+
+/// The boxes whose files are given, and the exit status if all else goes well.
+pub(crate) struct Subjects {
+    /// Each box.
+    pub boxes: Vec<Subject>,
     /// Clean, or trouble if a file is malformed.
     pub status: u8,
 }
@@ -20,7 +29,7 @@ pub(crate) struct Subject {
 // More problems of one file than this are counted, not shown.
 const MAX_SHOWN: usize = 20;
 
-impl Subject {
+impl Subjects {
     /// Reads the files; says on standard error what is wrong with them.
     ///
     /// # Errors
@@ -46,13 +55,42 @@ impl Subject {
             return Err(code);
         }
         if loaded.firewalls.iter().any(Firewall::asks_reverse_path) && !inputs.reading.assumes("forged") {
-            say(
-                "assuming that there is a way back to the source of every packet; `--assume forged` for the other case",
-            );
+            say("note: assuming a route back to the source of every packet; `--assume forged` for the other case");
         }
-        Ok(Self { firewalls: loaded.firewalls, status: code })
+        for u in &loaded.passed_over {
+            say(&format!("note: {} looks like a firewall and was not read: {}", u.path, u.message));
+        }
+        Ok(Self { boxes: split(loaded.firewalls, inputs.same_box), status: code })
     }
 
+    /// The boxes that can be asked about packets of these families: those whose files speak for one of them, or all where none does.
+    pub fn speaking(&self, families: &[Family]) -> Vec<&Subject> {
+        let speaks = |b: &&Subject| families.iter().any(|f| b.covers(*f));
+        match self.boxes.iter().any(|b| speaks(&b)) {
+            true => self.boxes.iter().filter(speaks).collect(),
+            false => self.boxes.iter().collect(),
+        }
+    }
+}
+
+// One subject a box. What was joined by its name is said.
+fn split(firewalls: Vec<Firewall>, one: bool) -> Vec<Subject> {
+    let boxes = same_box::boxes(&firewalls.iter().collect::<Vec<_>>(), one);
+    let mut left: Vec<Option<Firewall>> = firewalls.into_iter().map(Some).collect();
+    boxes
+        .into_iter()
+        .map(|b| {
+            let firewalls: Vec<Firewall> = b.members.iter().filter_map(|m| left[*m].take()).collect();
+            let name = same_box::name(&firewalls.iter().collect::<Vec<_>>());
+            if b.by_name {
+                say(&format!("note: taken for one box because of their names: {name}"));
+            }
+            Subject { name, firewalls }
+        })
+        .collect()
+}
+
+impl Subject {
     /// The firewalls as a point.
     pub fn all(&self) -> Vec<&Firewall> {
         self.firewalls.iter().collect()

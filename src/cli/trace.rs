@@ -1,6 +1,6 @@
 //! `havenlint trace`: what happens to single packets.
 
-use super::subject::{Subject, place};
+use super::subject::{Subject, Subjects, place};
 use super::{Inputs, print, say, status, style};
 use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Show what happens to packets: verdict, deciding rule, every step through chains.
 ///
-/// All files together are one box. Exit status 2 if a packet is refused or a file is malformed.
+/// Each file is a box of its own and answers for itself (see --same-box). Exit status 2 if a packet is refused or a file is malformed.
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["packet", "packets"])]
 pub struct Trace {
@@ -58,6 +58,9 @@ struct Step {
 // What is printed of a packet.
 #[derive(Debug, Serialize)]
 struct Told {
+    // The box that answers, where there are several.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     verdict: Verdict,
     decided_by: Option<By>,
     because: Vec<Reason>,
@@ -77,7 +80,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
         say("error: files and packets cannot both come from standard input");
         return status::TROUBLE;
     }
-    let subject = match Subject::open(&args.inputs) {
+    let subjects = match Subjects::open(&args.inputs) {
         Ok(s) => s,
         Err(code) => return code,
     };
@@ -101,7 +104,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     };
     let json = args.format == "json";
     let paint = Paint { color: !json && style(color, false).color };
-    let run = Run { subject: &subject, environment: &environment, json, paint };
+    let run = Run { subjects: &subjects, environment: &environment, json, paint };
     let mut refused = false;
     let printed = print(|out| {
         let words: Vec<_> = args.packet.iter().map(|t| t.parse().map_err(shown)).collect();
@@ -117,7 +120,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     match () {
         () if printed != status::CLEAN => printed,
         () if refused => status::TROUBLE,
-        () => subject.status,
+        () => subjects.status,
     }
 }
 
@@ -148,7 +151,7 @@ fn read_batch(source: &mut dyn BufRead) -> io::Result<Vec<Asked>> {
 }
 
 struct Run<'a> {
-    subject: &'a Subject,
+    subjects: &'a Subjects,
     environment: &'a Environment,
     json: bool,
     paint: Paint,
@@ -166,8 +169,22 @@ impl Run<'_> {
         Ok(refused)
     }
 
+    // What every box says to a packet.
     fn one(&self, asked: &Asked) -> (String, bool) {
-        let told = asked.clone().and_then(|p| self.told(p));
+        let packet = match asked {
+            Ok(p) => p,
+            Err(e) => return self.line(Err(e.clone())),
+        };
+        let mut out = (String::new(), false);
+        for subject in self.subjects.speaking(&[packet.family()]) {
+            let (text, refused) = self.line(self.told(subject, packet.clone()));
+            out.0 += &text;
+            out.1 |= refused;
+        }
+        out
+    }
+
+    fn line(&self, told: Result<(Packet, Told), String>) -> (String, bool) {
         match (told, self.json) {
             (Ok((_, told)), true) => (line(&told), false),
             (Ok((packet, told)), false) => (self.human(&packet, &told), false),
@@ -176,8 +193,7 @@ impl Run<'_> {
         }
     }
 
-    fn told(&self, mut packet: Packet) -> Result<(Packet, Told), String> {
-        let subject = self.subject;
+    fn told(&self, subject: &Subject, mut packet: Packet) -> Result<(Packet, Told), String> {
         packet.path = subject.path(packet.path);
         for field in [Field::Iif, Field::Oif] {
             let written = packet.get(field).filter(|v| *v != 0).map(interface_name);
@@ -198,12 +214,13 @@ impl Run<'_> {
         }
         let firewalls = subject.all();
         let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
-        let told = self.tell(&trace);
+        let mut told = Self::tell(subject, &trace);
+        told.name = (self.subjects.boxes.len() > 1).then(|| subject.name.clone());
         Ok((packet, told))
     }
 
-    fn tell(&self, t: &Traced) -> Told {
-        let firewalls = &self.subject.firewalls;
+    fn tell(subject: &Subject, t: &Traced) -> Told {
+        let firewalls = &subject.firewalls;
         let by = |d: &Decider| {
             let f = &firewalls[d.firewall];
             By { location: f.locate(d.origin), note: d.note.map(|n| f.notes[n.index()].clone()) }
@@ -223,10 +240,11 @@ impl Run<'_> {
             }
         });
         Told {
+            name: None,
             verdict: t.verdict,
             decided_by: t.decided_by.as_ref().map(by),
-            because: self.subject.reasons(&t.because),
-            assumed: if t.verdict == Verdict::Accept { self.subject.reasons(&t.assumed) } else { Vec::new() },
+            because: subject.reasons(&t.because),
+            assumed: if t.verdict == Verdict::Accept { subject.reasons(&t.assumed) } else { Vec::new() },
             steps: steps.collect(),
         }
     }
@@ -237,7 +255,8 @@ impl Run<'_> {
             Verdict::Drop => self.paint.ink(Ink::Red, "drop"),
             Verdict::Undecided => self.paint.ink(Ink::Yellow, "undecided"),
         };
-        let mut out = format!("{word}  {packet} ({})\n", packet.path);
+        let at = t.name.as_ref().map(|n| format!(" at {}", clean(n))).unwrap_or_default();
+        let mut out = format!("{word}  {packet} ({}){at}\n", packet.path);
         match &t.decided_by {
             Some(by) => {
                 let note = by.note.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();

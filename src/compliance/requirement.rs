@@ -4,7 +4,7 @@ use super::conversation::{Case, Conversation, Judged, judge};
 use super::path::{EnforcementPoints, Hop};
 use super::row::Row;
 use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
-use crate::catalogue::{Breach, Catalogue, Requirement as Wanted};
+use crate::catalogue::{Breach, Catalogue, Declared, Requirement as Wanted};
 use crate::finding::{Reason, State};
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ pub fn rows<'a>(
         }
         for family in families {
             if wanted.kind.wants_passage() {
-                passage(wanted, flow, family, points, &mut out);
+                passage(catalogue, wanted, flow, family, points, &mut out);
             } else {
                 out.push(barrier(wanted, flow, family, points));
             }
@@ -57,6 +57,7 @@ fn families(flow: &ResolvedFlow, points: &EnforcementPoints<'_>) -> Vec<Family> 
 
 // A flow that must pass: one row for each point on its path.
 fn passage<'a>(
+    catalogue: &Catalogue,
     wanted: &'a Wanted,
     flow: &'a ResolvedFlow,
     family: Family,
@@ -82,6 +83,13 @@ fn passage<'a>(
     for end in [&flow.source, &flow.destination] {
         if let Some(b) = points.unguarded(end) {
             let why = format!("no firewall file of {} was given", b.name);
+            out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
+        }
+        // Nodes of a role that nobody declared have firewalls of their own; roles that a deployment gives as networks or
+        // servers are people and services.
+        let host = |name: &str| catalogue.roles.get(name).is_some_and(|r| r.declared == Declared::Node);
+        if let (None, Some(role)) = (end.node, end.role.as_ref().filter(|r| host(r))) {
+            let why = format!("no firewall file of any {role} was given");
             out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
         }
     }

@@ -1,5 +1,6 @@
 //! From paths to firewalls: reading, detection, grouping.
 
+use super::unread::suspicion;
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
 use crate::model::Firewall;
 use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
@@ -17,6 +18,15 @@ pub struct Loaded {
     pub firewalls: Vec<Firewall>,
     /// Files that could not be read or recognised.
     pub unreadable: Vec<Unreadable>,
+    /// Files found in folders that look like firewall configurations, or may be, and were not read.
+    pub passed_over: Vec<Unreadable>,
+}
+
+impl Loaded {
+    /// Whether nothing was found at all.
+    pub fn is_empty(&self) -> bool {
+        self.firewalls.is_empty() && self.unreadable.is_empty() && self.passed_over.is_empty()
+    }
 }
 
 /// A file that could not be read or recognised.
@@ -49,21 +59,78 @@ impl Member {
 ///
 /// A named file that is of no dialect is reported; a walked one is passed over.
 pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Loaded {
-    let (candidates, failed) = discover(paths);
-    let mut unreadable: Vec<Unreadable> = failed.into_iter().map(|(p, e)| cannot_read(&p, &e)).collect();
-    let results: Vec<_> = candidates.par_iter().filter_map(|c| member(c, forced, &options.edited)).collect();
+    let found = discover(paths);
+    let mut unreadable: Vec<Unreadable> = found.failed.iter().map(|(p, e)| cannot_read(p, e)).collect();
+    let mut passed_over: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
+    let results: Vec<_> = found.files.par_iter().map(|c| member(c, forced, &options.edited)).collect();
     let mut members = Vec::new();
-    for r in results {
+    for (c, r) in found.files.iter().zip(results) {
         match r {
-            Ok(m) => members.push(m),
-            Err(u) => unreadable.push(u),
+            Some(Ok(m)) => members.push(m),
+            Some(Err(u)) => unreadable.push(u),
+            None => passed_over.extend(suspect(&c.path)),
         }
     }
+    let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
     add_companions(&mut members, &options.edited);
     let mut firewalls = build(members, options);
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
+    passed_over.extend(idle(&walked, &firewalls));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
-    Loaded { firewalls, unreadable }
+    passed_over.sort_by(|a, b| a.path.cmp(&b.path));
+    Loaded { firewalls, unreadable, passed_over }
+}
+
+/// The files below a folder that look like firewall configurations, without those that `read` tells to be read.
+pub fn survey(folder: &Path, read: &dyn Fn(&Path) -> bool, why: &str, help: &str) -> Vec<Unreadable> {
+    let found = discover(&[folder.to_owned()]);
+    let mut out: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
+    for c in found.files.iter().filter(|c| !read(&c.path)) {
+        match head(&c.path).ok().and_then(|h| detect(&h)) {
+            Some((_, Role::Rules)) => {
+                out.push(Unreadable { path: shown(&c.path), message: why.to_owned(), help: help.to_owned() })
+            }
+            _ => out.extend(suspect(&c.path)),
+        }
+    }
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    out
+}
+
+// A file found by walking that no dialect takes, if it may be a firewall's.
+fn suspect(path: &Path) -> Option<Unreadable> {
+    let said = |message: &str, help: &str| Unreadable {
+        path: shown(path),
+        message: message.to_owned(),
+        help: help.to_owned(),
+    };
+    match head(path) {
+        Ok(h) => suspicion(path, &h).map(|(why, help)| said(why, help)),
+        Err(e) => Some(said(&format!("it cannot be read: {e}"), "make it readable, or leave it out")),
+    }
+}
+
+// A symbolic link to something that is, or looks like, a firewall.
+fn link(path: &Path) -> Option<Unreadable> {
+    let start = head(path).ok()?;
+    (detect(&start).is_some() || suspicion(path, &start).is_some()).then(|| Unreadable {
+        path: shown(path),
+        message: "it is a symbolic link, and links are not followed".to_owned(),
+        help: "name the file itself".to_owned(),
+    })
+}
+
+// Files that were recognised and are part of no firewall.
+fn idle(walked: &[PathBuf], firewalls: &[Firewall]) -> Vec<Unreadable> {
+    let used: BTreeSet<&str> = firewalls.iter().flat_map(|f| &f.files).map(|s| s.path.as_str()).collect();
+    let paths = walked.iter().map(|p| shown(p)).filter(|p| !used.contains(p.as_str()));
+    paths
+        .map(|path| Unreadable {
+            path,
+            message: "it holds what rules refer to, and no ruleset here was read with it".to_owned(),
+            help: "name it together with the ruleset that it belongs to".to_owned(),
+        })
+        .collect()
 }
 
 /// Reads one firewall from a stream (standard input), shown as `<stdin>`.
@@ -75,6 +142,7 @@ pub fn load_stream(
     let mut bytes = Vec::new();
     let wrong = |message: &str, help: &str| Loaded {
         firewalls: Vec::new(),
+        passed_over: Vec::new(),
         unreadable: vec![Unreadable {
             path: "<stdin>".to_owned(),
             message: message.to_owned(),
@@ -85,10 +153,10 @@ pub fn load_stream(
         return wrong(&format!("cannot read standard input: {e}"), "");
     }
     let Some(dialect) = forced.or_else(|| detect(&bytes).map(|(d, _)| d)) else {
-        return wrong("standard input is of no dialect that havenlint knows", &known());
+        return wrong("standard input: unrecognised file format", &known());
     };
     let firewall = dialect.read(&[SourceFile::new("<stdin>", bytes)], options);
-    Loaded { firewalls: vec![firewall], unreadable: Vec::new() }
+    Loaded { firewalls: vec![firewall], ..Loaded::default() }
 }
 
 /// Finds a dialect by the name given on a command line.
@@ -142,7 +210,7 @@ fn member(
             let message = match start.as_slice() {
                 [] => "the file is empty: it holds no firewall",
                 s if s.contains(&0) => "this is a binary file, not a firewall configuration",
-                _ => "this is of no dialect that havenlint knows",
+                _ => "unrecognised file format",
             };
             Err(Unreadable { path: shown(&c.path), message: message.to_owned(), help: known() })
         });

@@ -6,6 +6,8 @@ pub mod iptables;
 pub mod load;
 pub mod nftables;
 pub mod pfsense;
+pub mod same_box;
+pub mod unread;
 
 use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};

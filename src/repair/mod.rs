@@ -25,7 +25,7 @@ use crate::model::Firewall;
 use crate::session::{Options, Outcome, run};
 use crate::source::discover::Edited;
 use crate::source::{Location, SourceFile};
-use crate::triage::selection::chosen;
+use crate::triage::selection::Selection;
 use regress::{Standing, alike, told, word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -93,9 +93,13 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
         return Err("standard input cannot be repaired: name the file".to_owned());
     }
     // The proof is about everything, whatever is to be repaired.
-    let all = Options { select: Vec::new(), ignore: Vec::new(), ..options.clone() };
+    let all = Options { report_all: true, ..options.clone() };
     let now = run(&all);
-    let mut attempt = Search { options, all: &all, refused: Vec::new(), trials: 0 };
+    if now.selection.is_broken() {
+        let wrong = now.report.problems.iter().find(|p| p.level == Severity::Error);
+        return Err(wrong.map_or_else(String::new, |p| format!("{}; {}", p.message, p.help)));
+    }
+    let mut attempt = Search { selection: now.selection.clone(), all: &all, refused: Vec::new(), trials: 0 };
     let mut state = Draft { outcome: None, edited: Edited::default(), contents: BTreeMap::new() };
     let mut proven = attempt.search(&now, &mut state);
     let after = state.outcome.as_ref().unwrap_or(&now);
@@ -113,7 +117,7 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     let mut refused = attempt.refused;
     // Another repair may have mended it too.
     refused.retain(|r| after.report.findings.iter().any(|f| alike(f, &r.finding)));
-    let chosen = after.report.findings.iter().filter(|f| chosen(&options.select, &options.ignore, &f.rule));
+    let chosen = after.report.findings.iter().filter(|f| now.selection.takes(&f.rule));
     let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
     let (elsewhere, left) = (elsewhere.collect(), chosen.cloned().collect());
     let files = state
@@ -136,7 +140,7 @@ struct Draft {
 }
 
 struct Search<'o> {
-    options: &'o Options,
+    selection: Selection,
     all: &'o Options,
     refused: Vec<Refused>,
     trials: usize,
@@ -171,9 +175,7 @@ impl Search<'_> {
 
     fn wanted(&self, f: &Finding) -> bool {
         let known = self.refused.iter().any(|r| alike(&r.finding, f));
-        f.fix.as_ref().is_some_and(|x| !x.elsewhere)
-            && chosen(&self.options.select, &self.options.ignore, &f.rule)
-            && !known
+        f.fix.as_ref().is_some_and(|x| !x.elsewhere) && self.selection.takes(&f.rule) && !known
     }
 
     // Applies the repairs of some findings on top of what stands, with all that they bring to light, and proves them.
@@ -240,7 +242,7 @@ impl Search<'_> {
         }
         // Who is locked out by a repair should have asked for it.
         let closes = |f: &&Finding| f.fix.as_ref().is_some_and(|x| !x.purpose.closes.is_empty());
-        if self.options.select.is_empty()
+        if !self.selection.is_explicit()
             && let Some(f) = findings.iter().find(closes)
         {
             return Err(format!("it stops packets that pass today: choose it with `--select {}`", f.rule));

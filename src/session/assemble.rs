@@ -6,6 +6,7 @@ use super::members::members;
 use super::open::Opened;
 use super::triaged::Triaged;
 use crate::catalogue::Catalogue;
+use crate::dialect::same_box;
 use crate::finding::{CatalogueId, Input, Report, RuleDoc, Summary, Tool};
 use crate::lint::registry;
 use crate::model::Firewall;
@@ -36,13 +37,14 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
         findings: triaged.findings,
         waived: triaged.waived,
         problems,
-        unread: Vec::new(),
         members: if opened.deployed { members(&opened.deployment) } else { Vec::new() },
+        unread: loaded.unread.clone(),
         sources: triaged.sources,
         rules: all_rules(catalogue),
     }
 }
 
+// What is taken to be so without proof; programs know the first word.
 fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     let mut out = vec![if options.throttled { "throttled" } else { "not-throttled" }.to_owned()];
     if loaded.firewalls().any(Firewall::asks_reverse_path) {
@@ -53,6 +55,11 @@ fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     }
     if options.read.includes.assumed_empty {
         out.push("includes-empty".to_owned());
+    }
+    let all: Vec<&Firewall> = loaded.firewalls().collect();
+    for b in loaded.boxes.iter().filter(|b| b.by_name || options.same_box && b.members.len() > 1) {
+        let own: Vec<&Firewall> = b.members.iter().map(|m| all[*m]).collect();
+        out.push(format!("same-box: {}", same_box::name(&own)));
     }
     out
 }

@@ -9,10 +9,12 @@ use crate::compliance::explanation;
 use crate::compliance::path::{EnforcementPoint, EnforcementPoints, environment};
 use crate::compliance::requirement::rows;
 use crate::compliance::row::Row;
+use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Requirement};
 use crate::lint::registry;
 use crate::model::Firewall;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// A deployment to judge: its flows, and the enforcement points that they pass.
 type World<'a> = (Vec<ResolvedFlow>, EnforcementPoints<'a>);
@@ -40,7 +42,9 @@ impl<'a> Checked<'a> {
         } else if options.role.is_none() {
             this.not_checked = Some("no deployment file and no --role: no requirements checked".to_owned());
         } else if opened.sound && !opened.deployment.nodes.is_empty() {
-            this.worlds.extend(loaded.firewalls().map(|f| alone(options, opened, f)));
+            let all: Vec<&Firewall> = loaded.firewalls().collect();
+            let own = |b: &SameBox| b.members.iter().map(|m| all[*m]).collect::<Vec<_>>();
+            this.worlds.extend(loaded.boxes.iter().map(|b| alone(options, opened, &own(b))));
         }
         this
     }
@@ -69,15 +73,16 @@ fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enforce
     points
 }
 
-// One firewall that nothing but the options describes.
-fn alone<'a>(options: &Options, opened: &Opened, firewall: &'a Firewall) -> World<'a> {
+// One box that nothing but the options describes.
+fn alone<'a>(options: &Options, opened: &Opened, own: &[&'a Firewall]) -> World<'a> {
+    let name = same_box::name(own);
     let mut deployment = opened.deployment.clone();
     for n in &mut deployment.nodes {
-        n.name = firewall.path().to_owned();
+        n.name = name.clone();
     }
     let mut environment = environment(&deployment, 0, &options.assumed());
     environment.local = options.local.clone().or(environment.local);
-    let nodes = vec![EnforcementPoint::new(firewall.path(), &[firewall], environment)];
+    let nodes = vec![EnforcementPoint::new(&name, own, environment)];
     (resolve(&opened.catalogue, &deployment), EnforcementPoints { nodes, gateways: Vec::new() })
 }
 
@@ -117,6 +122,12 @@ fn hygiene(
 ) -> Vec<Finding> {
     let known = &Environment { local: options.local.clone(), ..options.assumed() };
     let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
+    let of: BTreeMap<&str, &SameBox> =
+        loaded.boxes.iter().flat_map(|b| b.members.iter().map(move |m| (all[*m].path(), b))).collect();
+    let same = |f: &Firewall| -> Vec<&Firewall> {
+        of.get(f.path()).map_or_else(Vec::new, |b| b.members.iter().map(|m| all[*m]).collect())
+    };
+    let same = &same;
     let deployed = opened.deployed;
     let subjects: Vec<(String, &Environment, Vec<&Firewall>, &Firewall)> = loaded
         .groups
@@ -130,8 +141,7 @@ fn hygiene(
                     None => None,
                 };
                 let name = b.map_or_else(|| f.path().to_owned(), |b| b.name.clone());
-                // Without a deployment nothing tells which files are of one box: all of the run are taken to be.
-                let beside = if b.is_none() && !deployed { all.to_vec() } else { own.clone() };
+                let beside = if b.is_none() && !deployed { same(f) } else { own.clone() };
                 (name, b.map_or(known, |b| &b.environment), beside, f)
             })
         })

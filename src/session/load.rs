@@ -5,7 +5,8 @@ use super::{Options, problems_of, trouble};
 use crate::deployment::Deployment;
 use crate::dialect::ReadOptions;
 use crate::dialect::load::{self, load, load_stream};
-use crate::finding::{Problem, Severity};
+use crate::dialect::same_box::{SameBox, boxes};
+use crate::finding::{Problem, Severity, UnreadFile};
 use crate::model::Firewall;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
@@ -30,6 +31,10 @@ pub struct Loaded {
     pub groups: Vec<(Option<Part>, load::Loaded)>,
     /// What could not be read, and what is wrong in what was.
     pub problems: Vec<Problem>,
+    /// Files that look like firewall configurations and were not read.
+    pub unread: Vec<UnreadFile>,
+    /// Without a deployment file: which firewalls are of one box, by their numbers in [`Loaded::firewalls`].
+    pub boxes: Vec<SameBox>,
 }
 
 impl Loaded {
@@ -51,9 +56,18 @@ impl Loaded {
         for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
             problems.push(trouble(&u.path, u.message.clone(), &u.help));
         }
-        let this = Self { groups, problems };
-        let told = this.firewalls().flat_map(|f| problems_of(&f.diagnostics, &f.files)).collect::<Vec<_>>();
-        Self { problems: this.problems.into_iter().chain(told).collect(), groups: this.groups }
+        let unread = unread(opened, &groups);
+        if options.require_all {
+            problems.extend(unread.iter().map(required));
+        }
+        let mut this = Self { groups, problems, unread, boxes: Vec::new() };
+        let said: Vec<Problem> =
+            this.firewalls().flat_map(|f| problems_of(&f.diagnostics, &f.files)).collect();
+        this.problems.extend(said);
+        if !opened.deployed {
+            this.boxes = boxes(&this.firewalls().collect::<Vec<_>>(), options.same_box);
+        }
+        this
     }
 
     /// All firewalls, in an order that depends on nothing but their files' names and the deployment.
@@ -70,6 +84,37 @@ impl Loaded {
     pub fn into_firewalls(self) -> Vec<Firewall> {
         self.groups.into_iter().flat_map(|(_, l)| l.firewalls).collect()
     }
+}
+
+// Files that look like firewalls and were not read: those passed over in folders that were walked; where only the deployment file
+// says what to read, those beside it that it does not name.
+fn unread(opened: &Opened, groups: &[(Option<Part>, load::Loaded)]) -> Vec<UnreadFile> {
+    let mut passed: Vec<load::Unreadable> =
+        groups.iter().flat_map(|(_, l)| &l.passed_over).cloned().collect();
+    if opened.deployed && groups.iter().all(|(part, l)| part.is_some() || l.is_empty()) {
+        let read: BTreeSet<PathBuf> = groups
+            .iter()
+            .flat_map(|(_, l)| l.firewalls.iter().flat_map(|f| &f.files))
+            .filter_map(|s| Path::new(&s.path).canonicalize().ok())
+            .collect();
+        let folder = &opened.deployment.folder;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        passed.extend(load::survey(
+            folder,
+            &|p| p.canonicalize().is_ok_and(|p| read.contains(&p)),
+            "no node or gateway of the deployment file names it",
+            "add it to a node's `firewall`, or move it elsewhere",
+        ));
+    }
+    let mut out: Vec<UnreadFile> =
+        passed.into_iter().map(|u| UnreadFile { path: u.path, reason: u.message, help: u.help }).collect();
+    out.sort();
+    out.dedup_by(|a, b| a.path == b.path);
+    out
+}
+
+fn required(u: &UnreadFile) -> Problem {
+    trouble(&u.path, format!("not read: {}", u.reason), &u.help)
 }
 
 // A member of the deployment and its files.

@@ -22,6 +22,7 @@ use crate::finding::{Problem, Report, Severity};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
+use crate::triage::selection::Selection;
 use judge::{Checked, Judged};
 use load::Loaded;
 use open::Opened;
@@ -51,10 +52,16 @@ pub struct Options {
     pub baseline: Option<PathBuf>,
     /// Use no baseline.
     pub no_baseline: bool,
-    /// Only these rules: ids or prefixes.
+    /// Only these rules: ids, their beginnings, or aliases, in any case.
     pub select: Vec<String>,
     /// Not these rules.
     pub ignore: Vec<String>,
+    /// Report all rules; what was selected is only told in [`Outcome::selection`].
+    pub report_all: bool,
+    /// Without a deployment file: all files are of one box.
+    pub same_box: bool,
+    /// A file that looks like a firewall and was not read is an error.
+    pub require_all: bool,
     /// Rate limits may be exceeded.
     pub throttled: bool,
     /// Source addresses may be forged.
@@ -86,6 +93,8 @@ pub struct Outcome {
     pub not_checked: Option<String>,
     /// Where the baseline stands, or would.
     pub baseline: PathBuf,
+    /// The rules that were selected.
+    pub selection: Selection,
     /// The firewalls that were judged, in an order that depends on nothing but their files' names and the deployment.
     pub firewalls: Vec<Firewall>,
 }
@@ -98,17 +107,19 @@ pub const DEPLOYMENT_FILE: &str = "havenlint.toml";
 
 /// Runs.
 pub fn run(options: &Options) -> Outcome {
-    let opened = Opened::of(options);
+    let mut opened = Opened::of(options);
+    let selection = opened.selection(options);
     let loaded = Loaded::of(options, &opened);
+    let reported = if options.report_all { Selection::default() } else { selection.clone() };
     let (report, not_checked, baseline) = {
         let checked = Checked::of(options, &opened, &loaded);
         let judged = Judged::of(options, &opened, &loaded, &checked);
-        let triaged = triaged::triage(options, &opened, &loaded, judged);
+        let triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
         let baseline = triaged.baseline.clone();
         (assemble::report(options, &opened, &loaded, triaged), checked.not_checked, baseline)
     };
     let found = loaded.firewalls().next().is_some();
-    Outcome { report, found, not_checked, baseline, firewalls: loaded.into_firewalls() }
+    Outcome { report, found, not_checked, baseline, selection, firewalls: loaded.into_firewalls() }
 }
 
 // What a reader said, as the report has it.

@@ -1,12 +1,13 @@
 //! What a run goes by: the catalogue, and the deployment of its file or of the options.
 
-use super::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE, Options, problems_of, trouble};
+use super::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE, Options, all_rules, problems_of, trouble};
 use crate::catalogue::{self, Catalogue};
 use crate::deployment::{self, Deployment};
 use crate::finding::{Problem, Severity};
 use crate::lint::registry;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
+use crate::triage::selection::Selection;
 use crate::triage::waiver;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +49,15 @@ impl Opened {
         let sound =
             catalogue.is_sound() && deployment.diagnostics.iter().all(|d| d.severity != Severity::Error);
         Self { catalogue, deployment, deployed, sound, problems }
+    }
+
+    /// The rules that the options select; what they name wrongly becomes a problem.
+    pub fn selection(&mut self, options: &Options) -> Selection {
+        let rules = all_rules(&self.catalogue);
+        let (selection, errors) =
+            Selection::new(&options.select, &options.ignore, &rules, &self.catalogue.aliases());
+        self.problems.extend(errors.into_iter().map(|(e, help)| trouble("(command line)", e, &help)));
+        selection
     }
 
     /// The files that were opened for it.

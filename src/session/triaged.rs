@@ -8,7 +8,7 @@ use crate::finding::{Finding, Flow, Problem, Requirement, Waived};
 use crate::source::SourceFile;
 use crate::source::discover::shown;
 use crate::triage::baseline::{BASELINE_FILE, Baseline};
-use crate::triage::selection::chosen;
+use crate::triage::selection::Selection;
 use crate::triage::{fingerprint, names, waiver};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,13 +31,19 @@ pub struct Triaged {
 }
 
 /// Sorts out what was judged.
-pub fn triage(options: &Options, opened: &Opened, loaded: &Loaded, judged: Judged) -> Triaged {
+pub fn triage(
+    options: &Options,
+    opened: &Opened,
+    loaded: &Loaded,
+    judged: Judged,
+    selection: &Selection,
+) -> Triaged {
     let Judged { requirements, mut findings } = judged;
     let sources = sources(opened, loaded);
-    findings.retain(|f| chosen(&options.select, &options.ignore, &f.rule));
+    findings.retain(|f| selection.takes(&f.rule));
     sort(&mut findings);
     findings.dedup_by(|a, b| a.rule == b.rule && a.location == b.location && a.message == b.message);
-    let requirements = selected(options, requirements);
+    let requirements = selected(selection, requirements);
     let flow_of = |f: &Finding| -> Vec<Flow> {
         let about = requirements.iter().filter(|r| r.id == f.rule && r.subject == f.subject);
         about.flat_map(|r| r.remainder.clone()).collect()
@@ -74,8 +80,8 @@ fn sources(opened: &Opened, loaded: &Loaded) -> Vec<Arc<SourceFile>> {
 }
 
 // Each requirement once, in an order of its own.
-fn selected(options: &Options, mut requirements: Vec<Requirement>) -> Vec<Requirement> {
-    requirements.retain(|r| chosen(&options.select, &options.ignore, &r.id));
+fn selected(selection: &Selection, mut requirements: Vec<Requirement>) -> Vec<Requirement> {
+    requirements.retain(|r| selection.takes(&r.id));
     requirements.sort_by(|a, b| {
         (&a.id, &a.subject, &a.at, &a.flow, a.state).cmp(&(&b.id, &b.subject, &b.at, &b.flow, b.state))
     });

@@ -20,11 +20,22 @@ pub struct Candidate {
 /// How much of a walked file is looked at before it is read whole, in bytes.
 const HEAD: usize = 64 * 1024;
 
-/// All files below the paths, each once, sorted; a path that is a file is `named`. Version control, build output and hidden
-/// folders are left out. Paths that cannot be walked come back as errors with the path.
-pub fn discover(paths: &[PathBuf]) -> (Vec<Candidate>, Vec<(PathBuf, io::Error)>) {
+/// What walking found.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    /// The files, each once, sorted.
+    pub files: Vec<Candidate>,
+    /// What cannot be walked, with the reason.
+    pub failed: Vec<(PathBuf, io::Error)>,
+    /// Symbolic links to files, sorted: they are not followed.
+    pub links: Vec<PathBuf>,
+}
+
+/// All files below the paths; a path that is a file is `named`. Version control, build output and hidden folders are left out.
+pub fn discover(paths: &[PathBuf]) -> Discovered {
     let mut found = Vec::new();
     let mut failed = Vec::new();
+    let mut links = Vec::new();
     for path in paths {
         match fs::metadata(path) {
             Err(e) => failed.push((path.clone(), e)),
@@ -35,7 +46,7 @@ pub fn discover(paths: &[PathBuf]) -> (Vec<Candidate>, Vec<(PathBuf, io::Error)>
                         Ok(e) if e.file_type().is_file() => {
                             found.push(Candidate { path: e.into_path(), named: false });
                         }
-                        Ok(_) => {}
+                        Ok(e) => links.extend(Some(e.into_path()).filter(|p| p.is_symlink() && p.is_file())),
                         Err(e) => {
                             let at = e.path().unwrap_or(path).to_owned();
                             failed.push((at, e.into()));
@@ -48,7 +59,8 @@ pub fn discover(paths: &[PathBuf]) -> (Vec<Candidate>, Vec<(PathBuf, io::Error)>
     // A file both named and walked counts as named.
     found.sort_by(|a, b| a.path.cmp(&b.path).then(b.named.cmp(&a.named)));
     found.dedup_by(|a, b| a.path == b.path);
-    (found, failed)
+    links.sort();
+    Discovered { files: found, failed, links }
 }
 
 fn wanted(entry: &DirEntry) -> bool {
@@ -161,7 +173,7 @@ mod tests {
             fs::create_dir_all(p.parent().unwrap()).unwrap();
             fs::write(p, "x").unwrap();
         }
-        let (found, failed) =
+        let Discovered { files: found, failed, .. } =
             discover(&[dir.path().to_owned(), dir.path().join("b.rules"), dir.path().join("none")]);
         let names: Vec<_> =
             found.iter().map(|c| (shown(c.path.strip_prefix(dir.path()).unwrap()), c.named)).collect();

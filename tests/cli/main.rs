@@ -1,5 +1,6 @@
 //! The commands as people call them.
 
 mod commands;
+mod looked_at;
 mod readme;
 mod trace_query;
