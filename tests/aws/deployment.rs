@@ -1,42 +1,16 @@
 //! What the deployment file says about groups, and what the files leave open: requirements are then undecided, with the reason.
 
+use crate::support::deployment::Deployment;
 use havenlint::finding::{Report, State};
 
 /// One node in the cloud, with a peer elsewhere; the groups that it wears are put in.
 fn deployment(groups: &str) -> String {
-    format!(
-        r#"catalogue = "safehaven-4"
-phase = "operation"
-[networks]
-admin = ["10.0.9.0/24"]
-[[site]]
-name = "cloud"
-type = "manual"
-[[site]]
-name = "east"
-type = "manual"
-[[node]]
-name = "srn-cloud"
-role = "srn"
-site = "cloud"
-service = ["10.4.0.11"]
-local = ["10.4.0.11"]
-replication = ["10.4.0.11"]
-firewall = ["aws/*.json"]
-{groups}
-[[node]]
-name = "srn-east"
-role = "srn"
-site = "east"
-service = ["10.1.0.11"]
-replication = ["10.1.0.11"]
-[[node]]
-name = "shop"
-role = "protected-server"
-site = "cloud"
-local = ["10.4.8.61"]
-"#
-    )
+    let own = ["service", "local", "replication"].map(|net| format!("{net} = [\"10.4.0.11\"]\n")).concat();
+    Deployment::of_sites(&["cloud", "east"])
+        .node("srn-cloud", "srn", "cloud", &format!("{own}firewall = [\"aws/*.json\"]\n{groups}"))
+        .node("srn-east", "srn", "east", "service = [\"10.1.0.11\"]\nreplication = [\"10.1.0.11\"]")
+        .node("shop", "protected-server", "cloud", "local = [\"10.4.8.61\"]")
+        .text()
 }
 
 /// tcp/22 from everywhere, nothing else; http from the members of another group.

@@ -1,5 +1,6 @@
 //! What to add to let a flow through: applied to the files, it makes the requirement hold.
 
+use crate::support::deployment::Deployment;
 use havenlint::finding::{Fix, Report, State};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -7,37 +8,14 @@ use std::collections::BTreeMap;
 const ID: &str = "SH4-SRN-CLUSTER";
 
 fn deployment(group: &str) -> String {
-    format!(
-        r#"catalogue = "safehaven-4"
-phase = "operation"
-[networks]
-admin = ["10.0.9.0/24"]
-[[site]]
-name = "cloud"
-type = "manual"
-[[site]]
-name = "east"
-type = "manual"
-[[node]]
-name = "srn-cloud"
-role = "srn"
-site = "cloud"
-service = ["10.4.0.11", "2001:db8:4::11"]
-firewall = ["aws/*.json"]
-security-groups = ["{group}"]
-[[node]]
-name = "srn-east"
-role = "srn"
-site = "east"
-service = ["10.1.0.11", "2001:db8:1::11"]
-[[node]]
-name = "cms"
-role = "cms"
-site = "east"
-client = ["10.1.0.10"]
-service = ["10.1.0.10"]
-"#
-    )
+    let cloud = format!(
+        "service = [\"10.4.0.11\", \"2001:db8:4::11\"]\nfirewall = [\"aws/*.json\"]\nsecurity-groups = [\"{group}\"]"
+    );
+    Deployment::of_sites(&["cloud", "east"])
+        .node("srn-cloud", "srn", "cloud", &cloud)
+        .node("srn-east", "srn", "east", "service = [\"10.1.0.11\", \"2001:db8:1::11\"]")
+        .node("cms", "cms", "east", "client = [\"10.1.0.10\"]\nservice = [\"10.1.0.10\"]")
+        .text()
 }
 
 fn report(group: &str, files: &[(&str, String)]) -> Report {

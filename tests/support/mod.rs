@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod deployment;
 pub mod iptables;
 pub mod nft;
 pub mod pool;
