@@ -55,7 +55,9 @@ impl Subjects {
             return Err(code);
         }
         if loaded.firewalls.iter().any(Firewall::asks_reverse_path) && !inputs.reading.assumes("forged") {
-            say("note: assuming a route back to the source of every packet; `--assume forged` for the other case");
+            say(
+                "note: assuming a route back to the source of every packet; `--assume forged` for the other case",
+            );
         }
         for u in &loaded.passed_over {
             say(&format!("note: {} looks like a firewall and was not read: {}", u.path, u.message));

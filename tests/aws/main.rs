@@ -12,4 +12,6 @@ mod loading;
 mod real_client;
 mod semantics;
 mod suggest;
+#[path = "../support/mod.rs"]
+mod support;
 mod terraform;
