@@ -56,7 +56,9 @@ impl Catalogue {
             let reason = p.reason.split_whitespace().collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "* **parameter** `{name}` = {}: {reason}", port_text(&p.ports));
         }
-        let _ = writeln!(out, "\n## Why\n\n{}", r.rationale);
+        if !r.rationale.is_empty() {
+            let _ = writeln!(out, "\n## Why\n\n{}", r.rationale);
+        }
         for example in &r.examples {
             let state =
                 format!("{:?}", example.expect).to_lowercase().replace("notapplicable", "not applicable");
@@ -67,11 +69,13 @@ impl Catalogue {
             );
             let _ = writeln!(out, "```text\n{}\n```", example.file.trim());
         }
-        let _ = write!(out, "\n## Reference\n\n{}", r.reference);
-        if !r.reference_url.is_empty() {
-            let _ = write!(out, ": <{}>", r.reference_url);
+        if !r.reference.is_empty() {
+            let _ = write!(out, "\n## Reference\n\n{}", r.reference);
+            if !r.reference_url.is_empty() {
+                let _ = write!(out, ": <{}>", r.reference_url);
+            }
+            out.push('\n');
         }
-        out.push('\n');
         out
     }
 

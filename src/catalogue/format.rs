@@ -150,19 +150,19 @@ pub struct RequirementEntry {
     /// Its id, in capitals with hyphens: `EX1-WEB-HTTPS`. Findings carry it.
     #[schemars(with = "String", length(min = 1))]
     pub id: Spanned<String>,
-    /// A short name in PascalCase.
-    #[schemars(with = "String", length(min = 1))]
-    pub name: Spanned<String>,
+    /// A short name in PascalCase. Left out: made from the id.
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Spanned<String>>,
     /// What must (not) be so: one sentence without a full stop.
     #[schemars(length(min = 1))]
     pub title: String,
-    /// What the flow is for, or what may come in by it: one clause.
-    #[schemars(length(min = 1))]
-    pub summary: String,
+    /// What the flow is for, or what may come in by it: one clause. Left out: the title.
+    pub summary: Option<String>,
     /// Why, in Markdown.
-    #[schemars(length(min = 1))]
+    #[serde(default)]
     pub rationale: String,
     /// Section of the source document.
+    #[serde(default)]
     pub section: String,
     /// How binding it is, and whether the flow is to pass or to be kept out.
     pub kind: Kind,

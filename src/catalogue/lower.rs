@@ -35,6 +35,15 @@ pub fn port_range(entry: &PortEntry) -> Option<IntervalSet> {
     }
 }
 
+/// A name in PascalCase for an id: `WebHttps` for `WEB-HTTPS`.
+fn name_of(id: &str) -> String {
+    let word = |w: &str| {
+        let mut chars = w.chars();
+        chars.next().map(|first| first.to_string() + &chars.as_str().to_lowercase()).unwrap_or_default()
+    };
+    id.split('-').map(word).collect()
+}
+
 impl Lowering<'_> {
     fn error(&mut self, span: Range<usize>, message: String, help: impl Into<String>) {
         self.found.push(Diagnostic::error(origin(span), message).help(help));
@@ -60,13 +69,10 @@ impl Lowering<'_> {
             let help = "ids are written in capitals, digits and hyphens, as EX1-WEB-HTTPS";
             self.error(entry.id.span(), format!("`{id}` is no id"), help);
         }
-        let name = entry.name.get_ref();
-        if !name.starts_with(|c: char| c.is_ascii_uppercase())
-            || !name.chars().all(|c| c.is_ascii_alphanumeric())
-        {
-            let help = "write the words together, each with a capital, as WebServerHttps";
-            self.error(entry.name.span(), format!("`{name}` is not in PascalCase"), help);
-        }
+        let name = match &entry.name {
+            Some(name) => self.name(name),
+            None => name_of(&id),
+        };
         let at = origin(entry.id.span());
         let kind = entry.kind;
         if kind.wants_passage() && (entry.breach != Breach::default() || entry.except_wanted) {
@@ -94,9 +100,9 @@ impl Lowering<'_> {
         let examples = entry.examples.into_iter().map(|e| self.example(e)).collect();
         Requirement {
             id,
-            name: entry.name.into_inner(),
+            name,
+            summary: entry.summary.unwrap_or_else(|| entry.title.clone()),
             title: entry.title,
-            summary: entry.summary,
             rationale: entry.rationale.trim().to_owned(),
             reference,
             reference_url: self.source.map(|s| s.url.clone()).unwrap_or_default(),
@@ -117,6 +123,17 @@ impl Lowering<'_> {
             examples,
             origin: at,
         }
+    }
+
+    fn name(&mut self, name: &Spanned<String>) -> String {
+        let text = name.get_ref();
+        if !text.starts_with(|c: char| c.is_ascii_uppercase())
+            || !text.chars().all(|c| c.is_ascii_alphanumeric())
+        {
+            let help = "write the words together, each with a capital, as WebServerHttps";
+            self.error(name.span(), format!("`{text}` is not in PascalCase"), help);
+        }
+        text.clone()
     }
 
     fn ends(&mut self, entries: &[Spanned<EndEntry>]) -> Vec<End> {

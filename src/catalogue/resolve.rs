@@ -410,8 +410,8 @@ impl Resolver<'_> {
         (wanted && declared(&flow.source) && declared(&flow.destination)).then(|| Exempt {
             requirement: flow.requirement,
             nodes: (flow.source.node, flow.destination.node),
-            source: flow.source.addresses.clone(),
-            destination: flow.destination.addresses.clone(),
+            source: as_kept_out(&flow.source.addresses),
+            destination: as_kept_out(&flow.destination.addresses),
             protocol: flow.protocol,
             ports: flow.ports.clone(),
         })
@@ -440,6 +440,16 @@ impl Resolver<'_> {
             except: Vec::new(),
             applies: Applies::No(format!("no two ends of it are declared ({})", roles.join(", "))),
         }
+    }
+}
+
+// "The Internet" of a flow that is to pass, as a flow that is to be kept out has it: with the blocks for documentation.
+fn as_kept_out(addresses: &Addresses) -> Addresses {
+    match addresses {
+        Addresses::Known(set) if set == public::internet() => {
+            Addresses::Known(public::with_documentation().clone())
+        }
+        other => other.clone(),
     }
 }
 

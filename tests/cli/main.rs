@@ -2,5 +2,4 @@
 
 mod commands;
 mod looked_at;
-mod readme;
 mod trace_query;
