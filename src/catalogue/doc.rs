@@ -35,19 +35,19 @@ impl Catalogue {
     fn markdown(&self, r: &Requirement) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{}.\n\n## What is asked\n", r.title);
+        let _ = writeln!(out, "{}.\n\n## Requirement\n", r.title);
         let _ = writeln!(out, "* **flow**: {}", self.flow_words(r));
         let _ = writeln!(out, "* **kind**: {}", r.kind.name());
         let _ = writeln!(out, "* **applies**: {}", applies_words(r));
         if r.tls {
-            let _ = writeln!(out, "* **encrypted**: the source says TLS; a packet filter cannot check that");
+            let _ = writeln!(out, "* **encrypted**: the source requires TLS; a packet filter cannot check that");
         }
         if r.breach == Breach::Whole {
             let _ =
-                writeln!(out, "* **breach**: only where all of the flow is let through, in IPv4 or in IPv6");
+                writeln!(out, "* **breach**: only if the whole flow is let through, over IPv4 or over IPv6");
         }
         if r.except_wanted {
-            let _ = writeln!(out, "* **left out**: what a required or recommended flow needs");
+            let _ = writeln!(out, "* **exempt**: what a required or recommended flow needs");
         }
         if !r.aliases.is_empty() {
             let _ = writeln!(out, "* **also listed as**: {}", r.aliases.join(", "));
@@ -84,7 +84,7 @@ impl Catalogue {
         let ends = |ends: &[End]| ends.iter().map(end_words).collect::<Vec<_>>().join(", ");
         let services = match &r.services {
             Services::These(list) => list.iter().map(service_words).collect::<Vec<_>>().join(", "),
-            Services::OfDestination => "every service that the destination has".to_owned(),
+            Services::OfDestination => "every service of the destination".to_owned(),
         };
         format!("{} → {}, {services}", ends(&r.from), ends(&r.to))
     }
@@ -127,7 +127,7 @@ fn applies_words(r: &Requirement) -> String {
         parts.push(format!("at sites of type {}", r.when.site_types.join(" or ")));
     }
     if !r.when.site_exists.is_empty() {
-        parts.push(format!("if there is a site of type {}", r.when.site_exists.join(" or ")));
+        parts.push(format!("if a site of type {} exists", r.when.site_exists.join(" or ")));
     }
     if parts.is_empty() { "always".to_owned() } else { parts.join(", ") }
 }

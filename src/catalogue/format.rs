@@ -320,12 +320,12 @@ impl<'de> Deserialize<'de> for PortEntry {
         impl de::Visitor<'_> for Visitor {
             type Value = PortEntry;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a port, a range as \"5000-5010\", or the name of a parameter")
+                f.write_str("a port, a range such as \"5000-5010\", or the name of a parameter")
             }
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<PortEntry, E> {
                 u16::try_from(n)
                     .map(PortEntry::Number)
-                    .map_err(|_| E::custom(format!("{n} is no port: they go from 0 to 65535")))
+                    .map_err(|_| E::custom(format!("{n} is not a port: use 0 to 65535")))
             }
             fn visit_str<E: de::Error>(self, s: &str) -> Result<PortEntry, E> {
                 Ok(PortEntry::Text(s.to_owned()))
@@ -342,7 +342,7 @@ impl JsonSchema for PortEntry {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A port, a range of ports as \"5000-5010\", or the name of a parameter.",
+            "description": "A port, a range of ports such as \"5000-5010\", or the name of a parameter.",
             "anyOf": [
                 { "type": "integer", "minimum": 0, "maximum": 65535 },
                 { "type": "string", "minLength": 1 }

@@ -52,7 +52,7 @@ fn fetch(spec: &str, folder: &Path) -> (Result<Arc<SourceFile>, String>, PathBuf
         Err(e) => {
             let names = BUILT_IN.iter().map(|b| b.0);
             let hint = advice(spec, names);
-            Err(format!("cannot read the catalogue {shown}: {e}; of the built-in ones {hint}"))
+            Err(format!("cannot read the catalogue {shown}: {e}; for a built-in catalogue, {hint}"))
         }
     };
     (file, base)
@@ -113,7 +113,7 @@ fn extend(
             return;
         }
         Ok(f) if seen.contains(&f.path) => {
-            let message = format!("the catalogues extend each other in a circle: {}", seen.join(" → "));
+            let message = format!("these catalogues extend each other in a circle: {}", seen.join(" → "));
             catalogue.diagnostics.push(Diagnostic::error(at, message));
             return;
         }
@@ -147,7 +147,7 @@ fn parameters(entry: &CatalogueFile, errors: &mut Vec<Diagnostic>) -> Parameters
             match super::lower::port_range(entry.get_ref()) {
                 Some(set) => ports = ports.union(&set),
                 None => errors.push(
-                    Diagnostic::error(origin(entry.span()), "this is no port and no range of ports")
+                    Diagnostic::error(origin(entry.span()), "this is not a port or a range of ports")
                         .help("write 443 or \"5000-5010\""),
                 ),
             }
@@ -192,7 +192,7 @@ fn apply(catalogue: &mut Catalogue, entry: CatalogueFile) {
         let networks: Vec<Named> = role.networks.into_iter().map(named).collect();
         for n in networks.iter().filter(|n| NODE_KEYS.contains(&n.name.as_str())) {
             let message =
-                format!("the network `{}` of role `{name}` has the name of another key of a node", n.name);
+                format!("the network `{}` of role `{name}` is named like another key of `[[node]]`", n.name);
             errors.push(Diagnostic::error(Origin::default(), message).help("give it another name"));
         }
         catalogue.roles.insert(name, Role { summary: role.summary, networks, declared });
@@ -203,7 +203,7 @@ fn apply(catalogue: &mut Catalogue, entry: CatalogueFile) {
             match addr::parse(text.get_ref()) {
                 Some(s) => all = all.union(&s),
                 None => errors.push(
-                    Diagnostic::error(origin(text.span()), format!("`{}` is no address", text.get_ref()))
+                    Diagnostic::error(origin(text.span()), format!("`{}` is not an address", text.get_ref()))
                         .help("write 10.0.0.1, 10.0.0.0/24 or 10.0.0.1-10.0.0.9"),
                 ),
             }
@@ -226,7 +226,7 @@ fn apply(catalogue: &mut Catalogue, entry: CatalogueFile) {
 }
 
 fn unknown(word: &Spanned<String>, what: &str) -> Diagnostic {
-    Diagnostic::error(origin(word.span()), format!("there is no {what} `{}`", word.get_ref()))
+    Diagnostic::error(origin(word.span()), format!("unknown {what} `{}`", word.get_ref()))
 }
 
 fn requirements(
@@ -242,7 +242,7 @@ fn requirements(
         let entry = entry.into_inner();
         for id in std::iter::once(&entry.id).chain(&entry.aliases) {
             if !seen.insert(id.get_ref().clone()) {
-                let message = format!("the id `{}` is given twice", id.get_ref());
+                let message = format!("the id `{}` appears twice", id.get_ref());
                 found.push(Diagnostic::error(origin(id.span()), message).help("an id names one requirement"));
             }
         }

@@ -58,7 +58,7 @@ impl Lowering<'_> {
     ) {
         if !names.clone().into_iter().any(|n| n == word.get_ref()) {
             let help = advice(word.get_ref(), names);
-            self.error(word.span(), format!("there is no {what} `{}`", word.get_ref()), help);
+            self.error(word.span(), format!("{what} `{}`", word.get_ref()), help);
         }
     }
 
@@ -66,8 +66,8 @@ impl Lowering<'_> {
     pub fn requirement(&mut self, entry: RequirementEntry, span: Range<usize>) -> Requirement {
         let id = entry.id.get_ref().clone();
         if !id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-') {
-            let help = "ids are written in capitals, digits and hyphens, as EX1-WEB-HTTPS";
-            self.error(entry.id.span(), format!("`{id}` is no id"), help);
+            let help = "write capitals, digits and hyphens, such as EX1-WEB-HTTPS";
+            self.error(entry.id.span(), format!("`{id}` is not an id"), help);
         }
         let name = match &entry.name {
             Some(name) => self.name(name),
@@ -76,8 +76,8 @@ impl Lowering<'_> {
         let at = origin(entry.id.span());
         let kind = entry.kind;
         if kind.wants_passage() && (entry.breach != Breach::default() || entry.except_wanted) {
-            let message = format!("`breach` and `except-wanted` say nothing about a {} flow", kind.name());
-            self.error(entry.id.span(), message, "they are for flows that are forbidden or advised against");
+            let message = format!("`breach` and `except-wanted` do not apply to a {} flow", kind.name());
+            self.error(entry.id.span(), message, "they are for forbidden flows and flows that are advised against");
         }
         let from = self.ends(&entry.from);
         let to = self.ends(&entry.to);
@@ -130,7 +130,7 @@ impl Lowering<'_> {
         if !text.starts_with(|c: char| c.is_ascii_uppercase())
             || !text.chars().all(|c| c.is_ascii_alphanumeric())
         {
-            let help = "write the words together, each with a capital, as WebServerHttps";
+            let help = "write the words together, each with a capital, such as WebServerHttps";
             self.error(name.span(), format!("`{text}` is not in PascalCase"), help);
         }
         text.clone()
@@ -144,9 +144,9 @@ impl Lowering<'_> {
         let help = "give one of `role`, `host` and `set`";
         match (&entry.role, &entry.host, &entry.set) {
             (Some(role), None, None) => {
-                self.known(role, "role", self.catalogue.roles.keys().map(String::as_str));
+                self.known(role, "unknown role", self.catalogue.roles.keys().map(String::as_str));
                 if let (Some(network), Some(r)) = (&entry.network, self.catalogue.roles.get(role.get_ref())) {
-                    let what = format!("network of role `{}` called", role.get_ref());
+                    let what = format!("role `{}` has no network", role.get_ref());
                     self.known(network, &what, r.networks.iter().map(|n| n.name.as_str()));
                 }
                 let network = entry.network.as_ref().map(|n| n.get_ref().clone());
@@ -156,8 +156,8 @@ impl Lowering<'_> {
                 let what = host.as_ref().or(set.as_ref()).map_or("nothing", |s| s.get_ref());
                 self.error(
                     span,
-                    format!("`network` and `place` say nothing about `{what}`"),
-                    "they go with a `role`",
+                    format!("`network` and `place` do not apply to `{what}`"),
+                    "they belong to a `role`",
                 );
                 None
             }
@@ -167,21 +167,21 @@ impl Lowering<'_> {
                 let fits = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_';
                 if plain.is_empty() || !plain.chars().all(fits) {
                     let help = "write api.example.net, or *.example.net for all names under it";
-                    self.error(host.span(), format!("`{name}` is no host name"), help);
+                    self.error(host.span(), format!("`{name}` is not a host name"), help);
                 }
                 Some(End::Host(name))
             }
             (None, None, Some(set)) => {
                 let names = self.catalogue.sets.keys().map(String::as_str).chain([INTERNET, EVERYWHERE]);
-                self.known(set, "address set", names);
+                self.known(set, "unknown address set", names);
                 Some(End::Set(set.get_ref().clone()))
             }
             (None, None, None) => {
-                self.error(span, "this end of a flow says nothing".to_owned(), help);
+                self.error(span, "this end of a flow is empty".to_owned(), help);
                 None
             }
             _ => {
-                self.error(span, "this end of a flow is more than one thing".to_owned(), help);
+                self.error(span, "this end of a flow names more than one thing".to_owned(), help);
                 None
             }
         }
@@ -198,7 +198,7 @@ impl Lowering<'_> {
                 );
             }
             if !to.iter().all(|e| matches!(e, End::Role { .. })) {
-                let message = "services of a destination that is no role are not known".to_owned();
+                let message = "`services` needs roles as destination".to_owned();
                 self.error(services.span(), message, "name roles in `to`, or give `protocols` and `ports`");
             }
             return Services::OfDestination;
@@ -220,7 +220,7 @@ impl Lowering<'_> {
             let number = if name == "any" && entry.protocols.len() == 1 { None } else { proto::parse(name) };
             if number.is_none() && name != "any" {
                 let names = ["tcp", "udp", "icmp", "icmpv6", "sctp", "esp", "gre", "any"];
-                self.error(p.span(), format!("there is no protocol `{name}`"), advice(name, names));
+                self.error(p.span(), format!("unknown protocol `{name}`"), advice(name, names));
             } else if number.is_none() && entry.protocols.len() > 1 {
                 self.error(p.span(), "`any` stands for every protocol".to_owned(), "leave out the others");
             }
@@ -243,21 +243,21 @@ impl Lowering<'_> {
             return p.ports.clone();
         }
         let help = if name.starts_with(|c: char| c.is_ascii_digit()) {
-            "ports go from 0 to 65535, a range from the lower to the higher".to_owned()
+            "ports are 0 to 65535; write the lower end of a range first".to_owned()
         } else {
             advice(name, self.catalogue.parameters.keys().map(String::as_str))
         };
-        self.error(entry.span(), format!("`{name}` is no port, no range of ports and no parameter"), help);
+        self.error(entry.span(), format!("`{name}` is not a port, a range of ports, or a parameter"), help);
         IntervalSet::EMPTY
     }
 
     fn when(&mut self, entry: &WhenEntry) -> When {
         let catalogue = self.catalogue;
         for phase in &entry.phase {
-            self.known(phase, "phase", catalogue.phases.iter().map(|p| p.name.as_str()));
+            self.known(phase, "unknown phase", catalogue.phases.iter().map(|p| p.name.as_str()));
         }
         for t in entry.site_type.iter().chain(&entry.site_exists) {
-            self.known(t, "site type", catalogue.site_types.keys().map(String::as_str));
+            self.known(t, "unknown site type", catalogue.site_types.keys().map(String::as_str));
         }
         let words = |list: &[Spanned<String>]| list.iter().map(|w| w.get_ref().clone()).collect();
         When {
@@ -271,12 +271,12 @@ impl Lowering<'_> {
         let at = origin(entry.span());
         let entry = entry.into_inner();
         let catalogue = self.catalogue;
-        self.known(&entry.role, "role", catalogue.roles.keys().map(String::as_str));
+        self.known(&entry.role, "unknown role", catalogue.roles.keys().map(String::as_str));
         if let Some(phase) = &entry.phase {
-            self.known(phase, "phase", catalogue.phases.iter().map(|p| p.name.as_str()));
+            self.known(phase, "unknown phase", catalogue.phases.iter().map(|p| p.name.as_str()));
         }
         if let Some(t) = &entry.site_type {
-            self.known(t, "site type", catalogue.site_types.keys().map(String::as_str));
+            self.known(t, "unknown site type", catalogue.site_types.keys().map(String::as_str));
         }
         Example {
             title: entry.title,

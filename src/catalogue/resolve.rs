@@ -396,7 +396,7 @@ impl Resolver<'_> {
                 kinds(&when.site_types)
             )),
             None => Applies::No(format!(
-                "the site of {name} is not known to be of type {}",
+                "the site of {name} is not declared as type {}",
                 kinds(&when.site_types)
             )),
         }
@@ -438,7 +438,7 @@ impl Resolver<'_> {
             protocol: None,
             ports: Field::Dport.all(),
             except: Vec::new(),
-            applies: Applies::No(format!("no two ends of it are declared ({})", roles.join(", "))),
+            applies: Applies::No(format!("no machine or network is declared for its ends ({})", roles.join(", "))),
         }
     }
 }

@@ -188,51 +188,51 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
     for (lines, expected) in [
         (
             "from = [{ set = 'internet' }]\nto = [{ role = 'wep' }]\nprotocols = ['tcp']",
-            "23:16 there is no role `wep` (did you mean `web`?)",
+            "23:16 unknown role `wep` (did you mean `web`?)",
         ),
         (
             "from = [{ set = 'internet' }]\nto = [{ role = 'web', network = 'frnt' }]\nprotocols = ['tcp']",
-            "23:33 there is no network of role `web` called `frnt` (did you mean `front`?)",
+            "23:33 role `web` has no network `frnt` (did you mean `front`?)",
         ),
         (
             "from = [{ set = 'intenet' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
-            "22:17 there is no address set `intenet` (did you mean `internet`?)",
+            "22:17 unknown address set `intenet` (did you mean `internet`?)",
         ),
         (
             "from = [{}]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
-            "22:9 this end of a flow says nothing (give one of `role`, `host` and `set`)",
+            "22:9 this end of a flow is empty (give one of `role`, `host` and `set`)",
         ),
         (
             "from = [{ host = 'a.example', set = 'internet' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
-            "22:9 this end of a flow is more than one thing (give one of `role`, `host` and `set`)",
+            "22:9 this end of a flow names more than one thing (give one of `role`, `host` and `set`)",
         ),
         (
             "from = [{ host = 'a b' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
-            "22:18 `a b` is no host name (write api.example.net, or *.example.net for all names under it)",
+            "22:18 `a b` is not a host name (write api.example.net, or *.example.net for all names under it)",
         ),
         (
             "from = [{ host = 'a.example', place = 'same-site' }]\nto = [{ role = 'web' }]\nprotocols = ['tcp']",
-            "22:9 `network` and `place` say nothing about `a.example` (they go with a `role`)",
+            "22:9 `network` and `place` do not apply to `a.example` (they belong to a `role`)",
         ),
     ] {
         assert_eq!(problems(&small(lines)), [expected], "{lines}");
     }
     for (lines, expected) in [
-        ("protocols = ['tpc']", "24:14 there is no protocol `tpc` (did you mean `tcp`?)"),
+        ("protocols = ['tpc']", "24:14 unknown protocol `tpc` (did you mean `tcp`?)"),
         ("protocols = ['any', 'tcp']", "24:14 `any` stands for every protocol (leave out the others)"),
         ("protocols = ['icmp']\nports = [8]", "25:10 protocol icmp has no ports (leave out `ports`)"),
         (
             "protocols = ['tcp']\nports = ['tls-prt']",
-            "25:10 `tls-prt` is no port, no range of ports and no parameter (did you mean `tls-port`?)",
+            "25:10 `tls-prt` is not a port, a range of ports, or a parameter (did you mean `tls-port`?)",
         ),
         (
             "protocols = ['tcp']\nports = ['90-80']",
-            "25:10 `90-80` is no port, no range of ports and no parameter (ports go from 0 to 65535, a range from the lower to the higher)",
+            "25:10 `90-80` is not a port, a range of ports, or a parameter (ports are 0 to 65535; write the lower end of a range first)",
         ),
-        ("protocols = ['tcp']\nports = [70000]", "25:10 `ports` is out of range (it goes from 0 to 65535)"),
+        ("protocols = ['tcp']\nports = [70000]", "25:10 `ports` is out of range (use 0 to 65535)"),
         (
             "protocols = ['tcp']\nlevel = 'fatal'",
-            "25:9 `level` cannot be `fatal` (there is `note`, `warning`, `error`)",
+            "25:9 `level` cannot be `fatal` (use one of `note`, `warning`, `error`)",
         ),
         (
             "protocols = ['tcp']\nbreech = 'some'",
@@ -240,24 +240,24 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         ),
         (
             "protocols = ['tcp']\nbreach = 'whole'",
-            "15:6 `breach` and `except-wanted` say nothing about a required flow (they are for flows that are forbidden or advised against)",
+            "15:6 `breach` and `except-wanted` do not apply to a required flow (they are for forbidden flows and flows that are advised against)",
         ),
         (
             "protocols = ['tcp']\nwhen = { phase = ['night'] }",
-            "25:19 there is no phase `night` (there is `day`)",
+            "25:19 unknown phase `night` (use `day`)",
         ),
         (
             "protocols = ['tcp']\nwhen = { site-type = ['hil'] }",
-            "25:23 there is no site type `hil` (did you mean `hill`?)",
+            "25:23 unknown site type `hil` (did you mean `hill`?)",
         ),
         (
             "protocols = ['tcp']\nservices = 'of-destination'",
             "24:14 `services` and `protocols` exclude each other (keep one of them)",
         ),
-        ("protocols = ['tcp']\ntls = 'yes'", "25:7 `tls` is a text, where true or false is needed ()"),
+        ("protocols = ['tcp']\ntls = 'yes'", "25:7 `tls` must be a boolean, not a string ()"),
         (
             "protocols = ['tcp']\n[[requirement.example]]\ntitle = 'e'\nrole = 'wbe'\nfile = ''\nexpect = 'met'",
-            "27:8 there is no role `wbe` (did you mean `web`?)",
+            "27:8 unknown role `wbe` (did you mean `web`?)",
         ),
         (
             "protocols = ['tcp']\n[[requirement.example]]\ntitle = 'e'\nrole = 'web'\nfile = ''\nexpect = 'mett'",
@@ -267,6 +267,19 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         assert_eq!(problems(&small(&format!("{flow}{lines}"))), [expected], "{lines}");
     }
     assert_eq!(problems(&small(flow)), ["14:1 `X1-WEB` has no protocol (add `protocols = [\"tcp\"]`)"]);
+}
+
+#[test]
+fn a_short_requirement_has_names_of_its_own() {
+    let text = "format = 1\nid = 'x-1'\nversion = '1'\ntitle = 'x'\nroles.web = { summary = 's' }\n[[requirement]]\nid = 'WEB-HTTPS'\n\
+        kind = 'required'\ntitle = 'Everybody can reach the web servers'\nfrom = [{ set = 'everywhere' }]\nto = [{ role = 'web' }]\n\
+        protocols = ['tcp']\nports = [443]\n";
+    let c = read(SourceFile::new("c.toml", text), Path::new("."));
+    assert_eq!(shown(&c), [""; 0]);
+    let r = &c.requirements[0];
+    assert_eq!((&*r.name, &*r.summary, &*r.reference), ("WebHttps", "Everybody can reach the web servers", ""));
+    let page = c.doc(r).documentation;
+    assert!(!page.contains("## Why") && !page.contains("## Reference"), "{page}");
 }
 
 #[test]
@@ -365,7 +378,7 @@ fn extending_goes_wrong() {
     };
     assert_eq!(
         with("SH4-NET-OPEN-INSTALL", "SH4-NET-OPEN"),
-        ["7:11 there is no requirement of the extended catalogue `SH4-NET-OPEN` (there is `SH4-CMS-S"]
+        ["7:11 unknown requirement of the extended catalogue `SH4-NET-OPEN` (use one of `SH4-CMS-SSH"]
     );
     let missing = with("extends = \"safehaven-4\"", "extends = \"safehaven-3\"");
     assert!(missing[0].starts_with("6:11 cannot read the catalogue ./safehaven-3: "), "{missing:?}");
@@ -564,6 +577,23 @@ local = ["10.1.8.51"]
         assert_eq!(c.requirements[wanted[0].requirement].id, "SH4-CMS-SSH");
     }
 
+    // The Internet of a flow that is to pass has no documentation addresses, that of a flow to be kept out has: what is wanted from the Internet
+    // is exempt all the same, wherever it comes from.
+    #[test]
+    fn what_the_internet_needs_is_exempt_for_all_of_it() {
+        let text = "format = 1\nid = 'x-1'\nversion = '1'\ntitle = 'x'\nroles.web = { summary = 's' }\n\
+            [[requirement]]\nid = 'WEB-HTTPS'\nkind = 'required'\ntitle = 't'\nfrom = [{ set = 'internet' }]\nto = [{ role = 'web' }]\n\
+            protocols = ['tcp']\nports = [443]\n\
+            [[requirement]]\nid = 'WEB-CLOSED'\nkind = 'forbidden'\ntitle = 't'\nfrom = [{ set = 'internet' }]\nto = [{ role = 'web' }]\n\
+            protocols = ['tcp']\nexcept-wanted = true\n";
+        let c = read(SourceFile::new("c.toml", text), Path::new("."));
+        let d = deployment("[[node]]\nname = 'web-1'\nrole = 'web'\naddress = ['10.0.20.11']\n", &c);
+        let all = resolve(&c, &d);
+        let closed = all.iter().find(|f| c.requirements[f.requirement].id == "WEB-CLOSED").unwrap();
+        assert_eq!(closed.except.len(), 1);
+        assert_eq!(closed.except[0].source, closed.source.addresses);
+    }
+
     #[test]
     fn egress_leaves_out_what_is_wanted() {
         let c = open("safehaven-4", Path::new("."));
@@ -600,8 +630,8 @@ local = ["10.1.8.51"]
             ["cms = ? → srn = ?", "srn = ? → srn = ?", "srn = ? → srn = ?"],
             "from the CMS, to a peer, from a peer"
         );
-        assert_eq!(flows("SH4-CMS-SSH", &c, &d), ["cms: no two ends of it are declared (admin, cms)"]);
-        assert_eq!(flows("SH4-API-CLC", &c, &d), ["srn: the site of srn is not known to be of type clc"]);
+        assert_eq!(flows("SH4-CMS-SSH", &c, &d), ["cms: no machine or network is declared for its ends (admin, cms)"]);
+        assert_eq!(flows("SH4-API-CLC", &c, &d), ["srn: the site of srn is not declared as type clc"]);
         let d = options("srn", &[("srn.service", "10.2.0.0/24"), ("cms", "10.1.0.10")]);
         assert_eq!(
             flows("SH4-SRN-CLUSTER", &c, &d),
@@ -615,7 +645,7 @@ local = ["10.1.8.51"]
         assert_eq!(flows("SH4-CMS-CLUSTER", &c, &d), ["srn = ? → cms = 10.1.0.10"]);
         assert_eq!(
             flows("SH4-SRN-HTTP", &c, &d),
-            ["srn: no two ends of it are declared (protected-server, srn)"]
+            ["srn: no machine or network is declared for its ends (protected-server, srn)"]
         );
     }
 }

@@ -4,12 +4,14 @@ use super::check::Judged;
 use super::{say, status};
 use crate::finding::Severity;
 use crate::session::{Options, Outcome};
+use crate::report::text::count as counted;
 use crate::source::discover::shown;
 use crate::triage::baseline::Baseline;
 use clap::{Args, Subcommand};
 
 /// Accept today's findings, so that `check` fails on new ones only.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::BASELINE)]
 pub struct BaselineArgs {
     #[command(subcommand)]
     action: Action,
@@ -17,9 +19,9 @@ pub struct BaselineArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write all findings of today into the baseline.
+    /// Accept all of today's findings.
     Write(Judged),
-    /// Take findings out of the baseline that are not there any more.
+    /// Drop findings that are gone from the baseline.
     Prune(Judged),
 }
 
@@ -34,7 +36,7 @@ pub fn execute(args: &BaselineArgs) -> u8 {
         }
     };
     if !outcome.found && outcome.report.problems.is_empty() {
-        say("error: no firewall file found: name one, or a folder that holds some");
+        say("error: no firewall file found: name a file, or a folder that contains some");
         return status::NOTHING;
     }
     let errors: Vec<_> = outcome.report.problems.iter().filter(|p| p.level == Severity::Error).collect();
@@ -42,7 +44,7 @@ pub fn execute(args: &BaselineArgs) -> u8 {
         let place = format!("{}:{}:{}", first.location.path, first.location.line, first.location.column);
         say(&format!("error: {place}: {}", first.message));
         say(
-            "the baseline is left as it is: what cannot be read hides findings; `havenlint check` lists all problems",
+            "the baseline is unchanged: a file that cannot be read hides findings; `havenlint check` lists all problems",
         );
         return status::TROUBLE;
     }
@@ -50,13 +52,14 @@ pub fn execute(args: &BaselineArgs) -> u8 {
         Action::Write(_) => {
             let baseline = Baseline::of(&outcome.report.findings);
             let count = baseline.findings.len();
-            store(&outcome, &baseline, &format!("{count} findings are accepted"))
+            store(&outcome, &baseline, &format!("accepted {}", counted(count, "finding")))
         }
         Action::Prune(_) => match Baseline::read(&outcome.baseline) {
             Ok(mut baseline) => {
                 let gone = baseline.prune(&outcome.report.findings);
                 let kept = baseline.findings.len();
-                store(&outcome, &baseline, &format!("{gone} findings are gone, {kept} are still accepted"))
+                let done = format!("dropped {}, {kept} still accepted", counted(gone, "finding"));
+                store(&outcome, &baseline, &done)
             }
             Err((line, column, message)) => {
                 say(&format!("error: {}:{line}:{column}: {message}", shown(&outcome.baseline)));

@@ -9,8 +9,9 @@ use clap::{Args, ColorChoice, Subcommand};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
+/// Check a catalogue, run its examples, or print the format's JSON schema.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::CATALOGUE)]
 pub struct CatalogueArgs {
     /// What to do.
     #[command(subcommand)]
@@ -19,7 +20,7 @@ pub struct CatalogueArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read catalogues and say what is wrong with them.
+    /// Report what is wrong with catalogues.
     Lint {
         /// Catalogue files, or names of built-in catalogues.
         #[arg(required = true, value_name = "FILE|NAME")]
@@ -27,12 +28,12 @@ enum Command {
     },
     /// Print the JSON schema of catalogue files.
     Schema,
-    /// Run the examples in catalogues: each must have the state that it states.
+    /// Run the examples in catalogues: each must have its expected state.
     Test {
-        /// Catalogue files, or names of built-in catalogues; all built-in ones if none is given.
+        /// Catalogue files, or names of built-in catalogues. Left out: all built-in ones.
         #[arg(value_name = "FILE|NAME")]
         catalogues: Vec<String>,
-        /// Say only what fails.
+        /// Print only what fails.
         #[arg(long, short)]
         quiet: bool,
     },
@@ -103,7 +104,7 @@ fn test(spec: &str, quiet: bool, color: ColorChoice) -> u8 {
                 line(&catalogue, r, e, outcome, quiet, out)?;
             }
         }
-        writeln!(out, "{spec}: {passed} examples hold, {failed} do not")
+        writeln!(out, "{spec}: {passed} examples passed, {failed} failed")
     });
     if failed > 0 { status::FINDINGS } else { printed }
 }

@@ -11,71 +11,76 @@ use std::path::PathBuf;
 
 /// What is judged, and by what.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
 pub struct Judged {
     #[command(flatten)]
     inputs: Inputs,
-    /// Catalogue: a built-in name, or a file.
+    /// The catalogue: a built-in name, or a file. Overrides the deployment file.
     #[arg(long, value_name = "NAME|FILE")]
     catalogue: Option<String>,
-    /// Role of the boxes whose files are given (no deployment file is used then).
+    /// Role of the machine whose files are given; no deployment file is used then.
     #[arg(long)]
     role: Option<String>,
-    /// Phase of the cluster.
+    /// Phase of the deployment, one of the catalogue's.
     #[arg(long)]
     phase: Option<String>,
-    /// Type of the box's site.
+    /// Type of the machine's site.
     #[arg(long, value_name = "TYPE")]
     site_type: Option<String>,
-    /// Addresses of a role, a role's network or a named network: srn.service=10.1.0.0/24.
+    /// Addresses of a role, of a role's network, or of a host name: srn.service=10.1.0.0/24.
     #[arg(long, value_name = "NAME=CIDR[,CIDR…]")]
     set: Vec<String>,
-    /// The deployment file; otherwise havenlint.toml of a given folder, or of this folder or one above.
+    /// The deployment file. Left out: havenlint.toml of the named folder, or of this folder or one above.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["no_config", "role"])]
     config: Option<PathBuf>,
-    /// Use no deployment file.
+    /// Do not use a deployment file.
     #[arg(long)]
     no_config: bool,
-    /// The baseline; otherwise havenlint-baseline.json beside the deployment file, or in this folder.
+    /// The baseline. Left out: havenlint-baseline.json beside the deployment file, or in this folder.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// How many files are read and judged at a time; 0 = one for each processor.
-    #[arg(long, short, default_value_t = 0)]
+    /// How many files are read and checked at a time; 0 = one per processor.
+    #[arg(long, short, default_value_t = 0, value_name = "N", help_heading = "Input")]
     jobs: usize,
-    /// Date for reports that carry one, and for waivers, as 2026-03-31.
+    /// Today's date, for waivers and for reports that carry a date, such as 2026-03-31.
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
 }
 
-/// Find firewall files, apply the catalogue and the hygiene checks, report.
+/// Check firewalls against the catalogue, and for mistakes of their own.
+///
+/// Without FILE: the deployment of havenlint.toml. With FILE and no deployment file: checks of each firewall, and, with --role, the
+/// catalogue's requirements for a machine of that role.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output", after_help = super::help::CHECK)]
 pub struct Check {
     #[command(flatten)]
     judged: Judged,
     /// Count accepted findings too: use no baseline.
-    #[arg(long, conflicts_with = "baseline")]
+    #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
-    /// How to report, and where; may be given several times: human, concise, json, sarif, github, junit, markdown, html.
+    /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html.
     #[arg(long, value_name = "FORMAT[=FILE]")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
     #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"])]
     fail_on: String,
-    /// Only these rules: ids or prefixes.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// Only these rules: ids or prefixes, such as HL-AWS or SH4-NET.
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     select: Vec<String>,
-    /// Not these rules.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// All but these rules.
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
-    /// Fail (status 2) if a file looks like a firewall and was not read.
-    #[arg(long)]
+    /// Fail with status 2 if a file looks like a firewall configuration and was not read.
+    #[arg(long, help_heading = "Input")]
     require_all: bool,
-    /// Findings only, no tables.
+    /// Print findings only, no tables.
     #[arg(long, short)]
     quiet: bool,
-    /// Counts by rule at the end.
+    /// Print the number of findings per rule at the end.
     #[arg(long)]
     statistics: bool,
-    /// Category of this run, for code scanning with several runs on one commit.
+    /// Name of this run, for code scanning with several runs per commit.
     #[arg(long, value_name = "NAME", default_value = "")]
     category: String,
 }
@@ -99,11 +104,11 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     if missing {
         for u in &outcome.report.unread {
             say(&format!(
-                "note: {} looks like a firewall and was not read: {}; {}",
+                "note: {} looks like a firewall configuration and was not read: {}; {}",
                 u.path, u.reason, u.help
             ));
         }
-        say("error: no firewall file found: name one, or a folder that holds some");
+        say("error: no firewall file found: name a file, or a folder that contains some");
         return status::NOTHING;
     }
     if let Some(why) = &outcome.not_checked
@@ -152,7 +157,7 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
         let write = FORMATS.iter().find(|(n, _)| *n == name).map(|(_, w)| *w).ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
-            format!("--format {name}: there are {}", known.join(", "))
+            format!("--format {name}: unknown format; use one of {}", known.join(", "))
         })?;
         targets.push(Target { write, file: file.map(PathBuf::from) });
     }
@@ -171,7 +176,7 @@ impl Judged {
         let (read, forced) = self.inputs.reading.options()?;
         let today = match &self.date {
             None => None,
-            Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write 2026-03-31"))?),
+            Some(d) => Some(d.parse().map_err(|e| format!("--date {d}: {e}; write it as 2026-03-31"))?),
         };
         let mut sets = Vec::new();
         for spec in &self.set {

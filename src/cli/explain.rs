@@ -8,12 +8,13 @@ use crate::session::{DEFAULT_CATALOGUE, all_rules};
 use clap::{Args, ColorChoice};
 use std::path::Path;
 
-/// Show what a rule means.
+/// Show what a rule means: what it does, why it matters, an example, what to use instead.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::EXPLAIN)]
 pub struct Explain {
     /// The rule's id.
     id: String,
-    /// Catalogue that the id is looked up in.
+    /// The catalogue in which to look up the id.
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
     catalogue: String,
 }
@@ -21,10 +22,10 @@ pub struct Explain {
 /// List all rules.
 #[derive(Debug, Args)]
 pub struct Rules {
-    /// Catalogue whose requirements are listed.
+    /// The catalogue whose requirements to list.
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
     catalogue: String,
-    /// How to print them.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
     format: String,
 }
@@ -32,7 +33,7 @@ pub struct Rules {
 fn docs(name: &str) -> Result<Vec<RuleDoc>, String> {
     let catalogue = catalogue::open(name, Path::new(""));
     if !catalogue.is_sound() {
-        return Err(format!("the catalogue `{name}` cannot be used: see `havenlint catalogue lint {name}`"));
+        return Err(format!("the catalogue `{name}` has errors: run `havenlint catalogue lint {name}`"));
     }
     Ok(all_rules(&catalogue))
 }
@@ -52,7 +53,7 @@ pub fn explain(args: &Explain, color: ColorChoice) -> u8 {
             likeness(a).total_cmp(&likeness(b))
         });
         let hint = near.map(|d| format!("; did you mean {}?", d.id)).unwrap_or_default();
-        say(&format!("error: there is no rule {}{hint} (`havenlint rules` lists all)", args.id));
+        say(&format!("error: unknown rule {}{hint} (`havenlint rules` lists all rules)", args.id));
         return status::TROUBLE;
     };
     print(|out| write(doc, &style(color, false), out))

@@ -11,28 +11,26 @@ use crate::session::Options;
 use clap::Args;
 use std::io::{self, Write};
 
-/// Repair what can be proven to be repaired: show the edits as a diff, or make them.
+/// Show repairs that are proven, as a diff, or make them.
 ///
-/// A repair is offered only if, with it, its requirement is met, no other requirement is worse, there is no new finding of level warning or
-/// above, and every packet outside the required flow has the verdict that it has now. Everything is judged for that, whatever is selected.
-///
-/// Exit status: 0 = nothing to repair, or all repairs were made; 1 = there are repairs that were only shown, commands to run included;
-/// 2 = the job could not be done; 3 = no firewall file found.
+/// A repair is offered only if it is proven: its requirement is met afterwards, no other requirement gets worse, there is no new finding of level
+/// warning or above, and every packet outside the required flow keeps its verdict. Everything is checked for this, whatever is selected.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output", after_help = super::help::FIX)]
 pub struct Fix {
     #[command(flatten)]
     judged: Judged,
-    /// Write the repaired files. Without this nothing is written.
+    /// Write the repaired files. Without this option nothing is written.
     #[arg(long)]
     apply: bool,
     /// Repair accepted findings too: use no baseline.
-    #[arg(long, conflicts_with = "baseline")]
+    #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
-    /// Repair findings of these rules only: ids or prefixes.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// Repair findings of these rules only: ids or prefixes, such as HL-DUPLICATE or SH4-SRN.
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     select: Vec<String>,
-    /// Not those of these rules.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// Do not repair findings of these rules.
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
 }
 
@@ -55,7 +53,7 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
         }
     };
     if !found.now.found && found.now.report.problems.is_empty() {
-        say("error: no firewall file found: name one, or a folder that holds some");
+        say("error: no firewall file found: name a file, or a folder that contains some");
         return status::NOTHING;
     }
     let style = super::style(color, false);
@@ -94,7 +92,7 @@ fn show(found: &Repairs, diffs: bool, style: &Style, out: &mut dyn Write) -> io:
         }
         for (finding, fix) in &found.elsewhere {
             heading(finding, paint, out)?;
-            writeln!(out, "#   not for this file, not proven: {}", clean(&fix.description))?;
+            writeln!(out, "#   outside this file, not proven: {}", clean(&fix.description))?;
             for line in fix.text.lines() {
                 writeln!(out, "{}", paint.ink(Ink::Green, &clean(line)))?;
             }
@@ -123,14 +121,14 @@ fn effect(p: &Proven) -> String {
     let lines: u32 = delete.iter().map(|l| l.to_line - l.from_line + 1).sum();
     let does = match (text.is_empty(), lines) {
         (false, 0) => format!("adds {}", count(text.lines().count(), "line")),
-        (true, n) => format!("takes away {}", count(n as usize, "line")),
+        (true, n) => format!("removes {}", count(n as usize, "line")),
         (false, n) => format!("rewrites {}", count(n as usize, "line")),
     };
     let told = |texts: &[String], what| {
         let texts = clean(&texts.join(", ")).into_owned();
         (!texts.is_empty()).then(|| format!("only {texts} is {what}"))
     };
-    let changes = [told(&p.opens, "newly let through"), told(&p.closes, "let through no more")];
+    let changes = [told(&p.opens, "newly let through"), told(&p.closes, "newly stopped")];
     match changes.into_iter().flatten().collect::<Vec<_>>().as_slice() {
         [] => format!("{does}; proven: every packet keeps its verdict"),
         some => {
@@ -147,7 +145,7 @@ fn store_all(found: &Repairs) -> u8 {
         match store(file) {
             Ok(()) => say(&format!("wrote {}", file.old.path)),
             Err(e) => {
-                say(&format!("error: {} is left as it is: {e}", file.old.path));
+                say(&format!("error: {} is unchanged: {e}", file.old.path));
                 code = status::TROUBLE;
             }
         }
@@ -160,17 +158,19 @@ fn conclude(found: &Repairs, applied: bool) {
         (0, _) if found.refused.is_empty() && found.elsewhere.is_empty() => "nothing to repair".to_owned(),
         (0, _) => "nothing repaired".to_owned(),
         (n, true) => format!("{} made", count(n, "repair")),
-        (n, false) => format!("{} proven, nothing written: `--apply` does", count(n, "repair")),
+        (n, false) => format!("{} proven, nothing written: --apply writes them", count(n, "repair")),
     };
     let mut text = vec![done];
     if !found.refused.is_empty() {
         text.push(format!(
-            "{} not repaired because it cannot be proven",
+            "{} not repaired, because no repair could be proven",
             count(found.refused.len(), "finding")
         ));
     }
     if !found.elsewhere.is_empty() {
-        text.push(format!("{} to be mended elsewhere", count(found.elsewhere.len(), "finding")));
+        let verb = if found.elsewhere.len() == 1 { "needs" } else { "need" };
+        let findings = count(found.elsewhere.len(), "finding");
+        text.push(format!("{findings} {verb} a change outside these files"));
     }
     let by = |level| found.left.iter().filter(|f| f.level == level).count();
     let left = [Severity::Error, Severity::Warning, Severity::Note].map(|l| count(by(l), l.name()));

@@ -14,13 +14,14 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Write a first havenlint.toml from the firewall files that a folder holds.
+/// Write a first havenlint.toml from the firewall files in a folder.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::INIT)]
 pub struct Init {
-    /// The folder.
+    /// The folder to search and to write to.
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// Catalogue that the file names.
+    /// The catalogue that the file names.
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
     catalogue: String,
 }
@@ -31,7 +32,7 @@ pub fn execute(args: &Init) -> u8 {
     let catalogue = catalogue::open(&args.catalogue, &args.folder);
     if !catalogue.is_sound() {
         say(&format!(
-            "error: the catalogue `{0}` cannot be used: see `havenlint catalogue lint {0}`",
+            "error: the catalogue `{0}` has errors: run `havenlint catalogue lint {0}`",
             args.catalogue
         ));
         return status::TROUBLE;
@@ -54,14 +55,14 @@ pub fn execute(args: &Init) -> u8 {
     match written {
         Ok(()) => {
             say(&format!(
-                "wrote {}: complete it, then run `havenlint check {}`",
+                "wrote {}: review it and fill in the blanks, then run `havenlint check {}`",
                 shown(&path),
                 shown(&args.folder)
             ));
             status::CLEAN
         }
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            say(&format!("error: {} is there already and is left as it is", shown(&path)));
+            say(&format!("error: {} already exists and is unchanged", shown(&path)));
             status::TROUBLE
         }
         Err(e) => {

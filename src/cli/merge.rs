@@ -13,13 +13,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Join the JSON reports of shards.
+/// Join the JSON reports of several runs.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output", after_help = super::help::MERGE)]
 pub struct Merge {
-    /// Reports, as `check --format json` writes them.
+    /// Reports written by `check --format json`.
     #[arg(value_name = "REPORT", required = true)]
     reports: Vec<PathBuf>,
-    /// How to report, and where; may be given several times. The formats are those of `check`.
+    /// Format of the report, and the file for it; repeatable. The formats are those of `check`.
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
@@ -51,7 +52,7 @@ fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
         let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
         let Some((_, write)) = FORMATS.iter().find(|(n, _)| *n == name) else {
             let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
-            return Err(format!("--format {name}: there are {}", known.join(", ")));
+            return Err(format!("--format {name}: unknown format; use one of {}", known.join(", ")));
         };
         match put(*write, &report, &style(color, file.is_some()), file) {
             Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
@@ -75,10 +76,10 @@ fn put(write: crate::report::Write, report: &Report, style: &Style, file: Option
 fn read(path: &Path) -> Result<Report, String> {
     let text = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let report: Report = serde_json::from_slice(&text)
-        .map_err(|e| format!("{}: no report of `check --format json`: {e}", path.display()))?;
+        .map_err(|e| format!("{}: this is not a report of `check --format json`: {e}", path.display()))?;
     if report.schema != 1 {
         return Err(format!(
-            "{}: version {} of the format; this program reads version 1",
+            "{}: this report has schema {}; this version of havenlint reads schema 1",
             path.display(),
             report.schema
         ));

@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod explain;
 mod fix;
+mod help;
 mod init;
 mod merge;
 mod query;
@@ -24,11 +25,11 @@ pub(crate) use terminal::{print, print_exact, say, style};
 
 /// Exit statuses, the same for every command and format.
 pub mod status {
-    /// Nothing at or above the level asked for.
+    /// Nothing at or above the chosen level.
     pub const CLEAN: u8 = 0;
     /// Findings.
     pub const FINDINGS: u8 = 1;
-    /// The job could not be done: usage, configuration, unreadable or malformed input.
+    /// havenlint could not do all of its job: usage, configuration, unreadable or malformed input.
     pub const TROUBLE: u8 = 2;
     /// No firewall file found.
     pub const NOTHING: u8 = 3;
@@ -36,28 +37,38 @@ pub mod status {
     pub const INTERNAL: u8 = 70;
 }
 
-/// Prove what firewalls let through, and hold it against a catalogue of required and forbidden flows.
+/// Decide exactly what firewalls let through, and check it against a catalogue of required and forbidden flows.
+///
+/// Reads iptables-save and ip6tables-save dumps, nftables rulesets, pfSense and OPNsense config.xml, and AWS security groups. Opens no network
+/// connection.
 #[derive(Debug, Parser)]
-#[command(name = "havenlint", version, about, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "havenlint",
+    version,
+    about,
+    max_term_width = 100,
+    propagate_version = true,
+    after_help = help::TOP
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
     /// When to use colours.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub color: clap::ColorChoice,
 }
 
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find firewall files, apply the catalogue and the hygiene checks, report.
+    /// Check firewalls against the catalogue, and for mistakes of their own.
     Check(Box<check::Check>),
-    /// Show what happens to packets: verdict, deciding rule, every step through chains.
+    /// Show what happens to a packet: verdict, deciding rule, every step through chains.
     Trace(Box<trace::Trace>),
-    /// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
+    /// Show which part of a flow is accepted, denied or undecided, exactly.
     Query(Box<query::Query>),
-    /// Repair what can be proven to be repaired: show the edits as a diff, or make them.
+    /// Show repairs that are proven, as a diff, or make them.
     Fix(Box<fix::Fix>),
     /// Show what a change newly lets through and newly stops.
     Diff(Box<diff::Diff>),
@@ -65,13 +76,13 @@ pub enum Command {
     Explain(explain::Explain),
     /// List all rules.
     Rules(explain::Rules),
-    /// Write a first havenlint.toml from the firewall files that a folder holds.
+    /// Write a first havenlint.toml from the firewall files in a folder.
     Init(init::Init),
     /// Accept today's findings, so that `check` fails on new ones only.
     Baseline(Box<baseline::BaselineArgs>),
-    /// Check a catalogue, print the format's JSON schema, run a catalogue's own examples.
+    /// Check a catalogue, run its examples, or print the format's JSON schema.
     Catalogue(catalogue::CatalogueArgs),
-    /// Join the JSON reports of shards.
+    /// Join the JSON reports of several runs.
     Merge(merge::Merge),
     /// Print the manual page.
     Man,
@@ -85,12 +96,12 @@ pub enum Command {
 /// The files a command reads, and how.
 #[derive(Debug, Clone, Args)]
 pub struct Inputs {
-    /// Firewall files, or folders to look for them in; `-` reads standard input.
+    /// Firewall files, or folders to search for them; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub paths: Vec<PathBuf>,
-    /// All files are of one box. Without this, and without a deployment file, each file is a box of its own; an IPv4 and an IPv6
-    /// dump whose names differ only in the family are taken for one.
-    #[arg(long)]
+    /// All files belong to one machine. Left out, and without a deployment file: each file is a machine of its own; an IPv4 and an IPv6
+    /// dump whose names differ only in the family are joined.
+    #[arg(long, help_heading = "Input")]
     pub same_box: bool,
     /// How they are read.
     #[command(flatten)]
@@ -99,22 +110,22 @@ pub struct Inputs {
 
 /// How files are read, and what is known beside them.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Input")]
 pub struct Reading {
-    /// Read named files as this dialect instead of judging by their content.
+    /// Read the named files as this dialect, instead of detecting it from their content.
     #[arg(long, value_name = "DIALECT")]
     pub dialect: Option<String>,
-    /// The box's own addresses, for tests of local addresses.
+    /// The machine's own addresses, for rules that test whether an address is local.
     #[arg(long, value_name = "ADDR[,ADDR…]", value_delimiter = ',')]
     pub local: Vec<String>,
-    /// Judge schedules at this local time of the box, as 2026-03-31T12:00.
+    /// Evaluate schedules at this local time, such as 2026-03-31T12:00.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Assumptions: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so that reverse-path checks
-    /// stop packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read
-    /// hold nothing.
+    /// Change an assumption: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so reverse-path checks stop
+    /// packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read are empty.
     #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "forged", "reverse-path", "complete", "includes-empty"])]
     pub assume: Vec<String>,
-    /// The folder that holds the box's files: absolute names that a ruleset includes are looked up in it.
+    /// A copy of the machine's file system: absolute paths that a ruleset includes are looked up in this folder.
     #[arg(long, value_name = "DIR")]
     pub include_root: Option<PathBuf>,
 }
@@ -133,7 +144,7 @@ impl Reading {
         let forced = self.dialect.as_deref().map(named).transpose()?;
         let at = match &self.at {
             None => None,
-            Some(t) => Some(t.parse().map_err(|e| format!("--at {t}: {e}; write 2026-03-31T12:00"))?),
+            Some(t) => Some(t.parse().map_err(|e| format!("--at {t}: {e}; write it as 2026-03-31T12:00"))?),
         };
         let options = ReadOptions {
             variant: forced.map(|f| f.1),
@@ -168,7 +179,7 @@ impl Reading {
         let mut local: Option<IntervalSet> = None;
         for text in &self.local {
             let set = addr::parse(text)
-                .ok_or_else(|| format!("--local {text}: not an address, prefix or range"))?;
+                .ok_or_else(|| format!("--local {text}: this is not an address, a prefix or a range"))?;
             local = Some(local.map_or_else(|| set.clone(), |l| l.union(&set)));
         }
         Ok(Environment {

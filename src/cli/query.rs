@@ -19,26 +19,27 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
 
-/// Show what part of a flow is let through: exact accepted, denied and undecided remainders.
+/// Show which part of a flow is accepted, denied or undecided, exactly.
 ///
-/// What is left out means any. Each file is a box of its own and answers for itself (see --same-box).
+/// What you leave out means any. Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Flow", after_help = super::help::QUERY)]
 pub struct Query {
     #[command(flatten)]
     inputs: Inputs,
-    /// The way that the packets take.
+    /// The path of the packets.
     #[arg(long, value_name = "DIRECTION", default_value = "input", value_parser = ["input", "output", "forward", "ingress", "egress"])]
     dir: String,
-    /// Input interfaces; `eth*` = all that begin so.
+    /// Input interfaces; `eth*` = all whose names begin with eth.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     iif: Vec<String>,
     /// Output interfaces.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     oif: Vec<String>,
-    /// Sources: prefixes, ranges, names.
+    /// Sources: addresses, prefixes, ranges, or names given with --set.
     #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
     from: Vec<String>,
-    /// Destinations.
+    /// Destinations, written in the same way.
     #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
     to: Vec<String>,
     /// Protocols: names or numbers.
@@ -53,14 +54,14 @@ pub struct Query {
     /// Connection states: new, established, related, invalid, untracked.
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
     ct: Vec<String>,
-    /// Security groups attached to the interface.
+    /// AWS: ids of the security groups attached to the interface.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     group: Vec<String>,
     /// A name for addresses: admin=10.0.9.0/24.
     #[arg(long, value_name = "NAME=CIDR[,CIDR…]")]
     set: Vec<String>,
-    /// How to print the answer.
-    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]
     format: String,
 }
 
@@ -126,7 +127,7 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
     });
     if !agreed {
         say(
-            "internal error: a packet shown here was decided otherwise when it was replayed; please report this",
+            "internal error: a packet shown here got another verdict when it was replayed; please report this",
         );
         return status::INTERNAL;
     }
@@ -200,8 +201,8 @@ fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Result<Vec<Reg
         }
     }
     match silent {
-        Some(f) if out.is_empty() => Ok(Err(format!("no file speaks for IPv{}", f.number()))),
-        None if out.is_empty() => Err("no packet goes from one family of addresses to the other".to_owned()),
+        Some(f) if out.is_empty() => Ok(Err(format!("no file covers IPv{}", f.number()))),
+        None if out.is_empty() => Err("--from and --to have no address family in common".to_owned()),
         _ => Ok(Ok(out)),
     }
 }
@@ -224,14 +225,14 @@ fn fields(
             let with = shared_carriers(field).map_or_else(|| Field::Proto.all(), |c| (**c).clone());
             r = r.cut(field, &set).cut(Field::Proto, &with);
             if r.get(Field::Proto).is_empty() {
-                return Err(format!("{option}: the protocol has no ports"));
+                return Err(format!("{option}: this protocol has no ports"));
             }
         }
     }
     if !args.ct.is_empty() {
         let state = |w: &String| {
             let found = ConnState::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(w));
-            found.map(ConnState::value).ok_or_else(|| format!("--ct {w}: no connection state"))
+            found.map(ConnState::value).ok_or_else(|| format!("--ct {w}: unknown connection state; use new, established, related, invalid or untracked"))
         };
         let states: IntervalSet = args.ct.iter().map(state).collect::<Result<_, _>>()?;
         r = r.cut(Field::State, &states);
@@ -241,7 +242,7 @@ fn fields(
             continue;
         }
         if *r.get(field) == IntervalSet::single(0u8) {
-            return Err(format!("{option}: packets of direction {path} have none"));
+            return Err(format!("{option}: packets of direction {path} have no such interface"));
         }
         let keys: Vec<String> = words.iter().map(|w| subject.interface(w).unwrap_or(w).to_owned()).collect();
         r = r.cut(field, &interfaces(option, &keys)?);
@@ -281,7 +282,7 @@ fn addresses(
         let set = match w {
             "any" | "*" => Field::Src.all(),
             _ => names.get(w).cloned().or_else(|| addr::parse(w)).ok_or_else(|| {
-                format!("{option} {w}: neither an address, prefix or range, nor a name given with --set")
+                format!("{option} {w}: this is not an address, a prefix, a range, or a name given with --set")
             })?,
         };
         out = out.union(&set);
@@ -296,7 +297,7 @@ fn protocols(words: &[String], family: Family) -> Result<IntervalSet, String> {
             "any" | "*" => Field::Proto.all(),
             "icmp" if family == Family::V6 => IntervalSet::single(proto::ICMPV6),
             _ => IntervalSet::single(
-                proto::parse(w).ok_or_else(|| format!("--proto {w}: no protocol; use a name or a number"))?,
+                proto::parse(w).ok_or_else(|| format!("--proto {w}: unknown protocol; use a name or a number"))?,
             ),
         };
         out = out.union(&set);
@@ -425,10 +426,10 @@ const SHOWN: usize = 20;
 
 fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
     let (ink, words) = match t.state {
-        "accepted" => (Ink::Green, "all of the flow is let through"),
+        "accepted" => (Ink::Green, "the whole flow is let through"),
         "denied" => (Ink::Red, "nothing of the flow is let through"),
         "undecided" => (Ink::Yellow, "the files do not decide the flow"),
-        _ => (Ink::Yellow, "parts of the flow have different fates"),
+        _ => (Ink::Yellow, "parts of the flow have different verdicts"),
     };
     let at = t.name.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();
     writeln!(out, "{}: {words}{at}", paint.ink(ink, t.state))?;
@@ -455,7 +456,7 @@ fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
     }
     let because: Vec<&Reason> = t.undecided.iter().flat_map(|u| &u.because).collect();
     for (title, list) in
-        [("because of", because), ("assuming that limits are not exceeded", t.assumed.iter().collect())]
+        [("undecided because of", because), ("assuming that limits are not exceeded", t.assumed.iter().collect())]
     {
         let mut lines: Vec<String> = Vec::new();
         for r in list {

@@ -36,7 +36,7 @@ impl Subjects {
     /// The exit status, if there is nothing to ask about.
     pub fn open(inputs: &Inputs) -> Result<Self, u8> {
         if inputs.paths.is_empty() {
-            say("error: name the firewall's files (or `-` for standard input)");
+            say("error: name the firewall's files, or `-` for standard input");
             return Err(status::TROUBLE);
         }
         let loaded = inputs.reading.load(&inputs.paths).map_err(|e| {
@@ -124,12 +124,12 @@ impl Subject {
         self.firewalls.iter().find_map(|f| f.interface_named(name))
     }
 
-    /// A message if a label is worn that no file knows, though the files know labels.
-    pub fn unknown_label(&self, worn: &[String]) -> Option<String> {
+    /// A message if a label is attached that no file knows, though the files know labels.
+    pub fn unknown_label(&self, attached: &[String]) -> Option<String> {
         let known: BTreeSet<&str> =
             self.firewalls.iter().flat_map(|f| &f.labels).map(String::as_str).collect();
-        let wrong = worn.iter().find(|w| !known.is_empty() && !known.contains(w.as_str()))?;
-        Some(format!("no file knows the group `{wrong}`"))
+        let wrong = attached.iter().find(|w| !known.is_empty() && !known.contains(w.as_str()))?;
+        Some(format!("unknown group `{wrong}`: no file contains it"))
     }
 
     /// Reasons as they are reported.
@@ -157,7 +157,7 @@ fn malformed(f: &Firewall) -> bool {
         say(&format!("error: {}:{}: {}{help}", place(&at), at.column, d.message));
     }
     if wrong.len() > MAX_SHOWN {
-        say(&format!("error: {}: {} more", f.path(), wrong.len() - MAX_SHOWN));
+        say(&format!("error: {}: {} more errors", f.path(), wrong.len() - MAX_SHOWN));
     }
     !wrong.is_empty()
 }

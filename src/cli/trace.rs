@@ -15,22 +15,23 @@ use serde::Serialize;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Show what happens to packets: verdict, deciding rule, every step through chains.
+/// Show what happens to a packet: verdict, deciding rule, every step through chains.
 ///
-/// Each file is a box of its own and answers for itself (see --same-box). Exit status 2 if a packet is refused or a file is malformed.
+/// Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Packets", after_help = super::help::TRACE)]
 #[group(id = "what", required = true, multiple = true, args = ["packet", "packets"])]
 pub struct Trace {
     #[command(flatten)]
     inputs: Inputs,
-    /// A packet in words: "input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:20081"; may be given several times.
+    /// A packet: direction, interfaces, protocol, source > destination; repeatable.
     #[arg(long, value_name = "TEXT")]
     packet: Vec<String>,
-    /// Packets as JSON, one object a line; `-` = standard input.
+    /// Packets as JSON, one object per line; `-` reads standard input.
     #[arg(long, value_name = "FILE.jsonl")]
     packets: Option<PathBuf>,
-    /// How to print them.
-    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]
     format: String,
 }
 
@@ -203,14 +204,14 @@ impl Run<'_> {
             }
         }
         if !subject.covers(packet.family()) {
-            return Err(format!("no file speaks for IPv{} packets", packet.family().number()));
+            return Err(format!("no file covers IPv{} packets", packet.family().number()));
         }
         let mut environment = self.environment.clone();
-        if let Some(worn) = &packet.groups {
-            if let Some(message) = subject.unknown_label(worn) {
+        if let Some(groups) = &packet.groups {
+            if let Some(message) = subject.unknown_label(groups) {
                 return Err(message);
             }
-            environment.labels = Some(worn.clone());
+            environment.labels = Some(groups.clone());
         }
         let firewalls = subject.all();
         let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
@@ -264,9 +265,9 @@ impl Run<'_> {
                 let text = clean(&by.location.text).into_owned() + &rule.unwrap_or_default();
                 out += &format!("  decided by {}: {text}{note}\n", place(&by.location));
             }
-            None => out += "  no chain looks at it\n",
+            None => out += "  no chain sees it\n",
         }
-        for (title, list) in [("because of", &t.because), ("assuming not exceeded:", &t.assumed)] {
+        for (title, list) in [("undecided because of", &t.because), ("assuming not exceeded:", &t.assumed)] {
             for r in list {
                 out += &format!("  {title} {} at {}{}\n", clean(&r.text), place(&r.location), why(&r.why));
             }

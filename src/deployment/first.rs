@@ -52,7 +52,7 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
     // Writing to a string cannot fail.
     let _ = write!(
         out,
-        "# The deployment that havenlint checks: written by `havenlint init`, to be completed by hand.\n\
+        "# The deployment that havenlint checks. Written by `havenlint init`: review it and fill in the blanks.\n\
          required-version = \">=0.1\"\ncatalogue = {}\nphase = {}              # or {}\n",
         quoted(catalogue),
         quoted(vocabulary.phases.first().map_or("", String::as_str)),
@@ -61,8 +61,8 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
     let kinds = vocabulary.site_types.keys().map(|k| quoted(k)).collect::<Vec<_>>().join(", ");
     let _ = write!(
         out,
-        "\n# Address sets by name. What is not declared is asked of every address.\n[networks]\n# admin = [\"10.0.9.0/24\"]\n\
-         \n# Data centers; name one in each node as `site = \"…\"`. Types: {kinds}.\n# [[site]]\n# name = \"east\"\n# type = {}\n",
+        "\n# Address sets by name. A peer that is not declared may be any address.\n[networks]\n# admin = [\"10.0.9.0/24\"]\n\
+         \n# Data centers. A node names its own with `site = \"…\"`. Types: {kinds}.\n# [[site]]\n# name = \"east\"\n# type = {}\n",
         vocabulary.site_types.keys().next().map(|k| quoted(k)).unwrap_or_default(),
     );
     for (name, (kind, paths)) in group(found) {
@@ -71,7 +71,7 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
             FoundKind::Gateway => {
                 let _ = write!(
                     out,
-                    "\n[[gateway]]\nname = {}\nfirewall = [{}]\n# interfaces = {{ lan = [\"10.1.0.0/16\"], wan = [\"internet\"] }}   # left out: taken from the file\n",
+                    "\n[[gateway]]\nname = {}\nfirewall = [{}]\n# interfaces = {{ lan = [\"10.1.0.0/16\"], wan = [\"internet\"] }}   # left out: read from the file\n",
                     quoted(&name),
                     list(&paths)
                 );
@@ -79,7 +79,7 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
             FoundKind::Cloud => {
                 let _ = write!(
                     out,
-                    "\n# Security groups: name them in the nodes that wear them.\n# [[node]]\n# name = \"…\"\n# role = \"…\"\n# firewall = [{}]\n# security-groups = [\"sg-…\"]\n",
+                    "\n# Security groups: name them in the nodes to which they are attached.\n# [[node]]\n# name = \"…\"\n# role = \"…\"\n# firewall = [{}]\n# security-groups = [\"sg-…\"]\n",
                     list(&paths)
                 );
             }
@@ -93,10 +93,10 @@ fn node(out: &mut String, name: &str, paths: &[String], vocabulary: &Vocabulary)
     // The longest role name wins, so that `file-server` is not taken for `file`.
     let role = vocabulary.roles.keys().filter(|r| mentions(&lower, r)).max_by_key(|r| r.len());
     let (mark, shown, why) = match role {
-        Some(r) => ("", quoted(r), "   # told from the name"),
+        Some(r) => ("", quoted(r), "   # guessed from the name"),
         None => {
             let all = vocabulary.roles.keys().map(|r| quoted(r)).collect::<Vec<_>>().join(", ");
-            let _ = write!(out, "\n# The name does not tell the role. Roles: {all}.");
+            let _ = write!(out, "\n# The role cannot be guessed from the name. Roles: {all}.");
             ("# ", "\"…\"".to_owned(), "")
         }
     };
@@ -229,7 +229,7 @@ mod tests {
         );
         assert_eq!((&*d.gateways[0].name, &*d.gateways[0].firewall[0].text), ("edge", "edge/config.xml"));
         assert!(text.contains("# firewall = [\"aws/security-groups.json\"]"), "{text}");
-        assert!(text.contains("# The name does not tell the role. Roles: \"web\", \"web-cache\"."), "{text}");
+        assert!(text.contains("# The role cannot be guessed from the name. Roles: \"web\", \"web-cache\"."), "{text}");
         // With its comments taken off, a block of a node whose role is filled in is complete, too.
         assert!(text.contains("# front = [\"10.1.0.10\"]\n# back = [\"10.1.0.10\"]\nfirewall = "), "{text}");
     }

@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for Words {
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = Words;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
+                f.write_str("a string or a list of strings")
             }
             fn visit_str<E: de::Error>(self, s: &str) -> Result<Words, E> {
                 Ok(Words(vec![Word { text: s.to_owned(), span: None }]))
@@ -204,7 +204,7 @@ impl<'de> Deserialize<'de> for Text {
         let Words(mut words) = Words::deserialize(deserializer)?;
         match (words.pop(), words.is_empty()) {
             (Some(w), true) => Ok(Text(w.text)),
-            _ => Err(de::Error::custom("a list stands in a list, where a text is needed")),
+            _ => Err(de::Error::custom("a list inside a list: a string is needed here")),
         }
     }
 }
@@ -241,7 +241,7 @@ impl<'de> Deserialize<'de> for Day {
             Written::Date(d) => d.to_string(),
             Written::Text(t) => t,
         };
-        text.parse().map(Day).map_err(|_| de::Error::custom(format!("`{text}` is no date: write 2027-03-31")))
+        text.parse().map(Day).map_err(|_| de::Error::custom(format!("`{text}` is not a date: write 2027-03-31")))
     }
 }
 

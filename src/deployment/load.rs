@@ -102,7 +102,7 @@ impl Loader<'_> {
         let known = names.clone().into_iter().any(|n| n == word.get_ref());
         if !known {
             let help = advice(word.get_ref(), names);
-            self.error(word.span(), format!("there is no {what} `{}`", word.get_ref()), help);
+            self.error(word.span(), format!("{what} `{}`", word.get_ref()), help);
         }
         known
     }
@@ -113,20 +113,21 @@ impl Loader<'_> {
                 Some(true) => {}
                 Some(false) => {
                     let message = format!(
-                        "this is havenlint {}, which the file does not allow",
-                        env!("CARGO_PKG_VERSION")
+                        "this is havenlint {}, but the file requires {}",
+                        env!("CARGO_PKG_VERSION"),
+                        v.get_ref()
                     );
-                    self.error(v.span(), message, "use a version that it allows");
+                    self.error(v.span(), message, "use a version that matches");
                 }
                 None => {
-                    self.error(v.span(), "this is no version requirement", "write \">=0.1\" or \">=0.1, <2\"")
+                    self.error(v.span(), "this is not a version requirement", "write \">=0.1\" or \">=0.1, <2\"")
                 }
             }
         }
         deployment.catalogue = entry.catalogue.map(Spanned::into_inner).unwrap_or_default();
         if let Some(phase) = &entry.phase {
             let vocabulary = self.vocabulary;
-            self.known(phase, "phase", vocabulary.phases.iter().map(String::as_str));
+            self.known(phase, "unknown phase", vocabulary.phases.iter().map(String::as_str));
             deployment.phase.clone_from(phase.get_ref());
         }
         self.read_networks(&entry.networks);
@@ -154,8 +155,8 @@ impl Loader<'_> {
         let mut seen = BTreeSet::new();
         for (name, at) in names {
             if !seen.insert(name.clone()) {
-                let message = format!("the name `{name}` is given to more than one {what}");
-                self.found.push(Diagnostic::error(at, message).help("names must differ"));
+                let message = format!("more than one {what} is named `{name}`");
+                self.found.push(Diagnostic::error(at, message).help("names must be unique"));
             }
         }
     }
@@ -184,7 +185,7 @@ impl Loader<'_> {
             }
         }
         for (name, _) in waiting {
-            let message = format!("the network `{}` is made of itself", name.get_ref());
+            let message = format!("the network `{}` refers to itself", name.get_ref());
             self.error(name.span(), message, "write addresses");
         }
         for name in entries.keys().filter(|n| *n.get_ref() == INTERNET) {
@@ -228,16 +229,16 @@ impl Loader<'_> {
                 "write 10.0.0.1, 10.0.0.0/24, 10.0.0.1-10.0.0.9 or 2001:db8::/64".to_owned()
             };
             let message = if is_name && names_allowed {
-                format!("there is no network `{text}`")
+                format!("unknown network `{text}`")
             } else {
-                format!("`{text}` is no address")
+                format!("`{text}` is not an address")
             };
             self.error(span, message, help);
             return IntervalSet::EMPTY;
         };
         if let Some(net) = text.trim().parse::<ipnet::IpNet>().ok().filter(|n| n.addr() != n.network()) {
             let help = format!("write {} for the network, or {} for the machine", net.trunc(), net.addr());
-            self.error(span, format!("`{text}` is neither a network nor a machine: host bits are set"), help);
+            self.error(span, format!("`{text}` is not a network: host bits are set"), help);
         }
         set
     }
@@ -255,8 +256,8 @@ impl Loader<'_> {
             ("255.255.255.255", "broadcast"),
         ] {
             if addr::parse(text).is_some_and(|s| s.intersects(&set)) {
-                let message = format!("no machine can be reached at {text} ({why})");
-                self.error(words.span(), message, "give the addresses that others use for it");
+                let message = format!("{text} ({why}) is not the address of a machine");
+                self.error(words.span(), message, "give the addresses at which others reach it");
                 break;
             }
         }
@@ -285,7 +286,7 @@ impl Loader<'_> {
         let vocabulary = self.vocabulary;
         let kind = entry.kind.get_ref();
         let mut servers = BTreeMap::new();
-        if self.known(&entry.kind, "site type", vocabulary.site_types.keys().map(String::as_str)) {
+        if self.known(&entry.kind, "unknown site type", vocabulary.site_types.keys().map(String::as_str)) {
             let keys: Vec<&str> = vocabulary.site_types[kind].iter().map(String::as_str).collect();
             for (key, words) in &entry.addresses {
                 if self.address_key(key, &format!("a site of type {kind}"), &keys, SITE_KEYS) {
@@ -306,11 +307,11 @@ impl Loader<'_> {
         let role = entry.role.get_ref();
         let mut node = Node { origin: origin(entry.name.span()), ..Node::default() };
         if let Some(site) = &entry.site
-            && self.known(site, "site", sites.iter().map(|s| s.name.as_str()))
+            && self.known(site, "unknown site", sites.iter().map(|s| s.name.as_str()))
         {
             node.site = sites.iter().position(|s| s.name == *site.get_ref());
         }
-        if self.known(&entry.role, "role", vocabulary.roles.keys().map(String::as_str)) {
+        if self.known(&entry.role, "unknown role", vocabulary.roles.keys().map(String::as_str)) {
             let networks: Vec<&str> = vocabulary.roles[role].iter().map(String::as_str).collect();
             let keys: Vec<&str> = networks.iter().copied().chain(["address"]).collect();
             for (key, words) in &entry.addresses {
@@ -326,7 +327,7 @@ impl Loader<'_> {
             }
             for (name, network) in &entry.interfaces {
                 self.interface_name(name);
-                if self.known(network, &format!("network of role {role} called"), networks.iter().copied()) {
+                if self.known(network, &format!("role {role} has no network"), networks.iter().copied()) {
                     node.interfaces.insert(name.get_ref().clone(), network.get_ref().clone());
                 }
             }
@@ -340,7 +341,7 @@ impl Loader<'_> {
 
     fn interface_name(&mut self, name: &Spanned<String>) {
         if let Err(e) = interface_value(name.get_ref()) {
-            self.error(name.span(), format!("`{}` is no interface: {e}", name.get_ref()), "");
+            self.error(name.span(), format!("`{}` is not an interface name: {e}", name.get_ref()), "");
         }
     }
 
@@ -348,8 +349,8 @@ impl Loader<'_> {
         if entry.firewall.get_ref().0.is_empty() {
             self.error(
                 entry.firewall.span(),
-                "a gateway without a firewall file filters nothing that can be checked",
-                "name its file",
+                "a gateway needs a firewall file: without one there is nothing to check",
+                "name it",
             );
         }
         let mut interfaces = BTreeMap::new();
@@ -359,7 +360,7 @@ impl Loader<'_> {
             interfaces.insert(name.get_ref().clone(), set);
         }
         let site =
-            entry.site.as_ref().filter(|s| self.known(s, "site", sites.iter().map(|s| s.name.as_str())));
+            entry.site.as_ref().filter(|s| self.known(s, "unknown site", sites.iter().map(|s| s.name.as_str())));
         Gateway {
             site: site.and_then(|name| sites.iter().position(|s| s.name == *name.get_ref())),
             origin: origin(entry.name.span()),
@@ -406,13 +407,13 @@ impl Loader<'_> {
     fn waiver(&mut self, entry: WaiverEntry, deployment: &Deployment) -> Waiver {
         let vocabulary = self.vocabulary;
         if !vocabulary.rules.is_empty() {
-            self.known(&entry.rule, "rule", vocabulary.rules.iter().map(String::as_str));
+            self.known(&entry.rule, "unknown rule", vocabulary.rules.iter().map(String::as_str));
         }
         if let Some(node) = &entry.node {
             let names = deployment.nodes.iter().map(|n| n.name.as_str());
             self.known(
                 node,
-                "node or gateway",
+                "unknown node or gateway",
                 names.chain(deployment.gateways.iter().map(|g| g.name.as_str())),
             );
         }
@@ -441,7 +442,7 @@ impl Loader<'_> {
         let number = proto::parse(text.get_ref());
         if number.is_none() && text.get_ref() != "any" {
             let help = advice(text.get_ref(), ["tcp", "udp", "icmp", "icmpv6", "any"]);
-            self.error(text.span(), format!("there is no protocol `{}`", text.get_ref()), help);
+            self.error(text.span(), format!("unknown protocol `{}`", text.get_ref()), help);
         }
         number
     }
@@ -456,7 +457,7 @@ impl Loader<'_> {
                         let span = w.span.clone().unwrap_or_else(|| words.span());
                         self.error(
                             span,
-                            format!("`{part}` is no port"),
+                            format!("`{part}` is not a port"),
                             "write 22, \"80-443\" or [22, \"80-443\"]",
                         );
                     }

@@ -33,7 +33,7 @@ pub fn from_options(options: &Options, vocabulary: &Vocabulary) -> Result<Deploy
         let names: Vec<&str> = names.collect();
         if !names.contains(&word) {
             errors.push(format!(
-                "{option} {word}: there is no such thing; {}",
+                "{option} {word}: unknown value; {}",
                 advice(word, names.iter().copied())
             ));
         }
@@ -69,7 +69,7 @@ fn addresses(text: &str) -> Result<IntervalSet, String> {
     let mut all = IntervalSet::EMPTY;
     for part in text.split(',').map(str::trim) {
         let set = addr::parse(part).ok_or_else(|| {
-            format!("`{part}` is no address; write 10.0.0.1, 10.0.0.0/24 or 10.0.0.1-10.0.0.9")
+            format!("`{part}` is not an address; write 10.0.0.1, 10.0.0.0/24 or 10.0.0.1-10.0.0.9")
         })?;
         all = all.union(&set);
     }
@@ -88,7 +88,7 @@ fn assign(out: &mut Deployment, name: &str, set: IntervalSet, vocabulary: &Vocab
             return Ok(());
         }
         let help = advice(name, vocabulary.roles.keys().map(String::as_str));
-        return Err(format!("--set {name}: there is no such role or host name; {help}"));
+        return Err(format!("--set {name}: unknown role or host name; {help}"));
     };
     if let Some(network) = network.filter(|n| !networks.iter().any(|o| o == n)) {
         let help = advice(network, networks.iter().map(String::as_str));

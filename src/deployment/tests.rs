@@ -162,27 +162,27 @@ fn addresses_of_both_families_and_every_form() {
 fn mistakes_are_told_at_their_place_with_a_suggestion() {
     for (text, expected) in [
         ("fase = 'operation'", "1:1 the file has no key `fase` (did you mean `phase`?)"),
-        ("phase = 'instalation'", "1:9 there is no phase `instalation` (did you mean `installation`?)"),
+        ("phase = 'instalation'", "1:9 unknown phase `instalation` (did you mean `installation`?)"),
         (
             "required-version = '>=9'",
-            "1:20 this is havenlint 0.1.0, which the file does not allow (use a version that it allows)",
+            "1:20 this is havenlint 0.1.0, but the file requires >=9 (use a version that matches)",
         ),
         (
             "required-version = 'new'",
-            "1:20 this is no version requirement (write \">=0.1\" or \">=0.1, <2\")",
+            "1:20 this is not a version requirement (write \">=0.1\" or \">=0.1, <2\")",
         ),
         (
             "[networks]\na = ['10.0.0.300']",
-            "2:6 `10.0.0.300` is no address (write 10.0.0.1, 10.0.0.0/24, 10.0.0.1-10.0.0.9 or 2001:db8::/64)",
+            "2:6 `10.0.0.300` is not an address (write 10.0.0.1, 10.0.0.0/24, 10.0.0.1-10.0.0.9 or 2001:db8::/64)",
         ),
         (
             "[networks]\na = ['10.0.0.9/24']",
-            "2:6 `10.0.0.9/24` is neither a network nor a machine: host bits are set (write 10.0.0.0/24 for the network, or 10.0.0.9 for the machine)",
+            "2:6 `10.0.0.9/24` is not a network: host bits are set (write 10.0.0.0/24 for the network, or 10.0.0.9 for the machine)",
         ),
-        ("[networks]\na = ['a']", "2:1 the network `a` is made of itself (write addresses)"),
+        ("[networks]\na = ['a']", "2:1 the network `a` refers to itself (write addresses)"),
         (
             "[networks]\nadmin = ['10.0.0.1']\n[[node]]\nname = 'n'\nrole = 'cms'\nservice = ['admn']",
-            "6:12 there is no network `admn` (did you mean `admin`?)",
+            "6:12 unknown network `admn` (did you mean `admin`?)",
         ),
         (
             "[networks]\ninternet = ['10.0.0.1']",
@@ -190,18 +190,18 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         ),
         (
             "[[site]]\nname = 'e'\ntype = 'vmwear'",
-            "3:8 there is no site type `vmwear` (did you mean `vmware`?)",
+            "3:8 unknown site type `vmwear` (did you mean `vmware`?)",
         ),
         (
             "[[site]]\nname = 'e'\ntype = 'clc'\nvcenter = ['10.0.0.1']",
-            "4:1 a site of type clc has no key `vcenter` (there is `name`, `type`)",
+            "4:1 a site of type clc has no key `vcenter` (use one of `name`, `type`)",
         ),
         (
             "[[site]]\nname = 'e'",
             "1:1 `site` lacks the key `type` (`type`: Its type, one of the catalogue's)",
         ),
-        ("[[node]]\nname = 'n'\nrole = 'srm'", "3:8 there is no role `srm` (did you mean `srn`?)"),
-        ("[[node]]\nname = 'n'\nrole = 'srn'\nsite = 'east'", "4:8 there is no site `east` ()"),
+        ("[[node]]\nname = 'n'\nrole = 'srm'", "3:8 unknown role `srm` (did you mean `srn`?)"),
+        ("[[node]]\nname = 'n'\nrole = 'srn'\nsite = 'east'", "4:8 unknown site `east` ()"),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\nreplicaton = ['10.0.0.1']",
             "4:1 a node of role srn has no key `replicaton` (did you mean `replication`?)",
@@ -212,11 +212,11 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\nservice = ['224.0.0.9']",
-            "4:11 no machine can be reached at 224.0.0.0/4 (multicast) (give the addresses that others use for it)",
+            "4:11 224.0.0.0/4 (multicast) is not the address of a machine (give the addresses at which others reach it)",
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\nservice = ['127.0.0.1']",
-            "4:11 no machine can be reached at 127.0.0.0/8 (loopback) (give the addresses that others use for it)",
+            "4:11 127.0.0.0/8 (loopback) is not the address of a machine (give the addresses at which others reach it)",
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\nservice = []",
@@ -224,23 +224,23 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\ninterfaces = { eth0 = 'servic' }",
-            "4:23 there is no network of role srn called `servic` (did you mean `service`?)",
+            "4:23 role srn has no network `servic` (did you mean `service`?)",
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\nservice = true",
-            "4:11 `service` is true or false, where a list or a text or a whole number is needed ()",
+            "4:11 `service` must be a list or a string or an integer, not a boolean ()",
         ),
         (
             "[[node]]\nname = 'n'\nrole = 'srn'\ninterfaces = { interface-number-0 = 'service' }",
-            "4:16 `interface-number-0` is no interface: an interface name has at most 15 bytes ()",
+            "4:16 `interface-number-0` is not an interface name: an interface name has at most 15 bytes ()",
         ),
         (
             "[[gateway]]\nname = 'g'\nfirewall = []",
-            "3:12 a gateway without a firewall file filters nothing that can be checked (name its file)",
+            "3:12 a gateway needs a firewall file: without one there is nothing to check (name it)",
         ),
         (
             "[[waiver]]\nrule = 'HL-ANYANY'\nreason = 'x'",
-            "2:8 there is no rule `HL-ANYANY` (did you mean `HL-ANY-ANY`?)",
+            "2:8 unknown rule `HL-ANYANY` (did you mean `HL-ANY-ANY`?)",
         ),
         (
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = ' '",
@@ -248,15 +248,15 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
         ),
         (
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nexpires = 'soon'",
-            "4:11 `soon` is no date: write 2027-03-31 ()",
+            "4:11 `soon` is not a date: write 2027-03-31 ()",
         ),
         (
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nnode = 'n'",
-            "4:8 there is no node or gateway `n` ()",
+            "4:8 unknown node or gateway `n` ()",
         ),
         (
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nport = ['99999']",
-            "4:9 `99999` is no port (write 22, \"80-443\" or [22, \"80-443\"])",
+            "4:9 `99999` is not a port (write 22, \"80-443\" or [22, \"80-443\"])",
         ),
     ] {
         assert_eq!(problems(text), [expected], "{text}");
@@ -294,7 +294,7 @@ fn one_address_two_machines() {
     let same = "[[node]]\nname = 'a'\nrole = 'cms'\n[[node]]\nname = 'a'\nrole = 'srn'\n";
     assert_eq!(
         problems(same),
-        ["5:8 the name `a` is given to more than one node or gateway (names must differ)"]
+        ["5:8 more than one node or gateway is named `a` (names must be unique)"]
     );
 }
 
@@ -324,10 +324,10 @@ fn a_deployment_from_options() {
     assert_eq!(
         wrong.unwrap_err(),
         [
-            "--role cmss: there is no such thing; did you mean `cms`?",
+            "--role cmss: unknown value; did you mean `cms`?",
             "--set srn.servic: role srn has no network `servic`; did you mean `service`?",
-            "--set gui: `x` is no address; write 10.0.0.1, 10.0.0.0/24 or 10.0.0.1-10.0.0.9",
-            "--set guy: there is no such role or host name; did you mean `gui`?",
+            "--set gui: `x` is not an address; write 10.0.0.1, 10.0.0.0/24 or 10.0.0.1-10.0.0.9",
+            "--set guy: unknown role or host name; did you mean `gui`?",
         ]
     );
 }

@@ -82,8 +82,9 @@ pub fn advice<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Cl
     let all: Vec<_> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
     match all.len() {
         0 => String::new(),
-        1..=24 => format!("there is {}", all.join(", ")),
-        n => format!("there are {n} to choose from, among them {}", all[..12].join(", ")),
+        1 => format!("use {}", all[0]),
+        2..=24 => format!("use one of {}", all.join(", ")),
+        n => format!("there are {n}, such as {}", all[..12].join(", ")),
     }
 }
 
@@ -154,7 +155,7 @@ impl<'s> Checker<'s> {
             || (found == "integer" && wanted.contains(&"number"));
         if !fits {
             let wanted: Vec<_> = wanted.into_iter().filter(|t| *t != "null").map(words).collect();
-            let message = format!("`{key}` is {}, where {} is needed", words(found), wanted.join(" or "));
+            let message = format!("`{key}` must be {}, not {}", wanted.join(" or "), words(found));
             self.error(value.span(), message, example_of(schema));
             return;
         }
@@ -186,7 +187,7 @@ impl<'s> Checker<'s> {
                 let mut wanted: Vec<_> =
                     flat.iter().flat_map(|o| types(o)).filter(|t| *t != "null").map(words).collect();
                 wanted.dedup();
-                let message = format!("`{key}` is {}, where {} is needed", words(found), wanted.join(" or "));
+                let message = format!("`{key}` must be {}, not {}", wanted.join(" or "), words(found));
                 self.error(value.span(), message, String::new());
             }
             (DeValue::String(s), options) => {
@@ -232,9 +233,9 @@ impl<'s> Checker<'s> {
         let inside = number.is_some_and(|n| lo.is_none_or(|b| n >= b) && hi.is_none_or(|b| n <= b));
         if !inside {
             let help = match (lo, hi) {
-                (Some(a), Some(b)) => format!("it goes from {a} to {b}"),
-                (Some(a), None) => format!("the lowest is {a}"),
-                (None, Some(b)) => format!("the highest is {b}"),
+                (Some(a), Some(b)) => format!("use {a} to {b}"),
+                (Some(a), None) => format!("the minimum is {a}"),
+                (None, Some(b)) => format!("the maximum is {b}"),
                 (None, None) => String::new(),
             };
             self.error(span, format!("`{key}` is out of range"), help);
@@ -281,10 +282,10 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 
 fn words(type_name: &str) -> &str {
     match type_name {
-        "string" => "a text",
-        "integer" => "a whole number",
+        "string" => "a string",
+        "integer" => "an integer",
         "number" => "a number",
-        "boolean" => "true or false",
+        "boolean" => "a boolean",
         "array" => "a list",
         "object" => "a table",
         other => other,
@@ -352,8 +353,8 @@ mod tests {
                 "1:1 the file has no key `fense` (did you mean `fence`?)",
                 "2:9 `fence` cannot be `barbed-wier` (did you mean `barbed-wire`?)",
                 "4:10 `length` is out of range (it goes from 0 to 90)",
-                "6:10 `length` is a text, where a whole number is needed ()",
-                "7:1 `beds` has no key `width` (there is `length`)",
+                "6:10 `length` must be an integer, not a string ()",
+                "7:1 `beds` has no key `width` (use `length`)",
             ]
         );
     }

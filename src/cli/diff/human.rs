@@ -55,10 +55,10 @@ impl<'a> Page<'a> {
             (a, b) => clean(a.as_deref().or(b.as_deref()).unwrap_or_default()).into_owned(),
         };
         let words = match pair.state {
-            "equal" => "no change in what passes",
-            "changed" => "what passes has changed",
+            "equal" => "no change in behaviour",
+            "changed" => "behaviour changed",
             _ if pair.changes.is_empty() => "not decided",
-            _ => "what passes may have changed",
+            _ => "behaviour may have changed",
         };
         let ink = if pair.state == "equal" { Ink::Green } else { Ink::Yellow };
         writeln!(out, "{}: {}", self.paint.ink(Ink::Bold, &name), self.paint.ink(ink, words))?;
@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
             Severity::Note => Ink::Cyan,
         };
         let exposed = if first.exposure { " from the Internet" } else { "" };
-        let worn = first.group.as_ref().map(|g| format!(" (wearing {})", clean(g))).unwrap_or_default();
+        let worn = first.group.as_ref().map(|g| format!(" (attached to {})", clean(g))).unwrap_or_default();
         let title = self.paint.ink(ink, &format!("{}{exposed}{worn}", title(first)));
         // The same flow on several paths is told once.
         let mut flows: Vec<(String, String)> = Vec::new();
@@ -166,7 +166,7 @@ impl<'a> Page<'a> {
         let does = match side.verdict {
             Verdict::Accept => "lets it through",
             Verdict::Drop => "stops it",
-            Verdict::Undecided => "decides, depending on what is not known",
+            Verdict::Undecided => "decides, depending on unknown conditions",
         };
         match (&side.decided_by, sources) {
             (Some(by), Some(sources)) => {
@@ -176,7 +176,7 @@ impl<'a> Page<'a> {
                 let mark = Mark { at: &by.location, label, primary: name == "new" };
                 out.write_all(render(&[mark], sources, level, self.paint, self.columns).as_bytes())
             }
-            _ if side.verdict == Verdict::Accept => self.detail(name, "no chain looks at it", out),
+            _ if side.verdict == Verdict::Accept => self.detail(name, "no chain sees it", out),
             _ => Ok(()),
         }
     }
@@ -195,8 +195,8 @@ impl<'a> Page<'a> {
         let kinds = [
             ("accepted", "newly accepted"),
             ("stopped", "newly stopped"),
-            ("translated", "translated otherwise"),
-            ("tracked", "tracked otherwise"),
+            ("translated", "translated differently"),
+            ("tracked", "tracked differently"),
             ("undecided", "undecided"),
         ];
         let of = |kind: &str| told.pairs.iter().flat_map(|p| &p.changes).filter(|c| c.kind == kind).count();
@@ -230,8 +230,8 @@ fn title(c: &ChangeTold) -> &'static str {
     match (c.kind, c.may) {
         ("accepted", _) => "newly accepted",
         ("stopped", _) => "newly stopped",
-        ("translated", _) => "translated otherwise",
-        ("tracked", _) => "tracked otherwise",
+        ("translated", _) => "translated differently",
+        ("tracked", _) => "tracked differently",
         (_, Some("accepted")) => "perhaps newly accepted",
         (_, Some("stopped")) => "perhaps newly stopped",
         _ => "not decided",

@@ -22,31 +22,32 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Show what a change newly lets through and newly stops, as flows with witnesses.
+/// Show what a change newly lets through and newly stops, with a packet for each flow.
 ///
-/// OLD and NEW are two files, or two folders whose firewalls are paired by their paths below them. One of them may be `-`:
-/// `git show main:fw.rules | havenlint diff - fw.rules`. A condition that the files do not decide is taken to have the same truth on
-/// both sides if its text is the same.
+/// OLD and NEW are two files, or two folders whose firewalls are paired by path. A condition that the files do not decide is taken to have the same
+/// value on both sides if its text is the same.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output", after_help = super::help::DIFF)]
 pub struct Diff {
     /// The file or folder before the change; `-` reads standard input.
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// The file or folder after it.
+    /// The file or folder after the change; `-` reads standard input.
     #[arg(value_name = "NEW")]
     new: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Security groups attached to the interface; otherwise each group is compared alone.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// AWS: compare an interface to which these security groups are attached. Left out: each group alone.
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Input")]
     group: Vec<String>,
-    /// How to print the changes.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
     format: String,
-    /// What makes the exit status 1: what newly comes in, or may come in, from the Internet; any change, and whatever was not compared; nothing.
+    /// What makes the exit status 1: `exposure` = something newly comes in, or may come in, from the Internet; `any` = any change, and what could
+    /// not be compared; `never`.
     #[arg(long, value_name = "WHAT", default_value = "exposure", value_parser = ["exposure", "any", "never"])]
     fail_on: String,
-    /// Only what changed: no file lines, no summary.
+    /// Print only what changed: no lines of files, no summary.
     #[arg(long, short)]
     quiet: bool,
 }
@@ -176,7 +177,7 @@ pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
     match () {
         () if !agreed => {
             say(
-                "internal error: a packet shown here was decided otherwise when it was replayed; please report this",
+                "internal error: a packet shown here got another verdict when it was replayed; please report this",
             );
             status::INTERNAL
         }
@@ -198,7 +199,7 @@ fn verdict(fail_on: &str, summary: &Summary) -> u8 {
 fn unknown_group(args: &Diff, old: &[Firewall], new: &[Firewall]) -> Option<String> {
     let known = |g: &&String| old.iter().chain(new).any(|f| f.labels.contains(g));
     let wrong = args.group.iter().find(|g| !known(g))?;
-    Some(format!("no file knows the group `{wrong}`"))
+    Some(format!("unknown group `{wrong}`: no file contains it"))
 }
 
 fn compare(pair: &Pair<'_>, environment: &Environment) -> (PairTold, bool) {

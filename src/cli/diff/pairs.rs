@@ -20,11 +20,11 @@ pub(super) struct Pair<'a> {
 pub(super) fn load(old: &Path, new: &Path, reading: &Reading) -> Result<[Loaded; 2], String> {
     let stream = |p: &Path| p.as_os_str() == "-";
     if stream(old) && stream(new) {
-        return Err("OLD and NEW cannot both come from standard input".to_owned());
+        return Err("only one of OLD and NEW can be standard input".to_owned());
     }
     for (folder, other) in [(old, new), (new, old)] {
         if folder.is_dir() && !other.is_dir() && (stream(other) || other.exists()) {
-            let message = "is a folder, and the other side is not: compare two files, or two folders";
+            let message = "is a folder and the other side is not: name two files, or two folders";
             return Err(format!("{} {message}", folder.display()));
         }
     }
