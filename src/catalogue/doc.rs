@@ -40,7 +40,8 @@ impl Catalogue {
         let _ = writeln!(out, "* **kind**: {}", r.kind.name());
         let _ = writeln!(out, "* **applies**: {}", applies_words(r));
         if r.tls {
-            let _ = writeln!(out, "* **encrypted**: the source requires TLS; a packet filter cannot check that");
+            let _ =
+                writeln!(out, "* **encrypted**: the source requires TLS; a packet filter cannot check that");
         }
         if r.breach == Breach::Whole {
             let _ =

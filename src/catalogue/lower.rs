@@ -77,7 +77,11 @@ impl Lowering<'_> {
         let kind = entry.kind;
         if kind.wants_passage() && (entry.breach != Breach::default() || entry.except_wanted) {
             let message = format!("`breach` and `except-wanted` do not apply to a {} flow", kind.name());
-            self.error(entry.id.span(), message, "they are for forbidden flows and flows that are advised against");
+            self.error(
+                entry.id.span(),
+                message,
+                "they are for forbidden flows and flows that are advised against",
+            );
         }
         let from = self.ends(&entry.from);
         let to = self.ends(&entry.to);

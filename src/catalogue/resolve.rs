@@ -395,10 +395,9 @@ impl Resolver<'_> {
                 site.kind,
                 kinds(&when.site_types)
             )),
-            None => Applies::No(format!(
-                "the site of {name} is not declared as type {}",
-                kinds(&when.site_types)
-            )),
+            None => {
+                Applies::No(format!("the site of {name} is not declared as type {}", kinds(&when.site_types)))
+            }
         }
     }
 
@@ -438,7 +437,10 @@ impl Resolver<'_> {
             protocol: None,
             ports: Field::Dport.all(),
             except: Vec::new(),
-            applies: Applies::No(format!("no machine or network is declared for its ends ({})", roles.join(", "))),
+            applies: Applies::No(format!(
+                "no machine or network is declared for its ends ({})",
+                roles.join(", ")
+            )),
         }
     }
 }

@@ -242,10 +242,7 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
             "protocols = ['tcp']\nbreach = 'whole'",
             "15:6 `breach` and `except-wanted` do not apply to a required flow (they are for forbidden flows and flows that are advised against)",
         ),
-        (
-            "protocols = ['tcp']\nwhen = { phase = ['night'] }",
-            "25:19 unknown phase `night` (use `day`)",
-        ),
+        ("protocols = ['tcp']\nwhen = { phase = ['night'] }", "25:19 unknown phase `night` (use `day`)"),
         (
             "protocols = ['tcp']\nwhen = { site-type = ['hil'] }",
             "25:23 unknown site type `hil` (did you mean `hill`?)",
@@ -277,7 +274,10 @@ fn a_short_requirement_has_names_of_its_own() {
     let c = read(SourceFile::new("c.toml", text), Path::new("."));
     assert_eq!(shown(&c), [""; 0]);
     let r = &c.requirements[0];
-    assert_eq!((&*r.name, &*r.summary, &*r.reference), ("WebHttps", "Everybody can reach the web servers", ""));
+    assert_eq!(
+        (&*r.name, &*r.summary, &*r.reference),
+        ("WebHttps", "Everybody can reach the web servers", "")
+    );
     let page = c.doc(r).documentation;
     assert!(!page.contains("## Why") && !page.contains("## Reference"), "{page}");
 }
@@ -630,7 +630,10 @@ local = ["10.1.8.51"]
             ["cms = ? → srn = ?", "srn = ? → srn = ?", "srn = ? → srn = ?"],
             "from the CMS, to a peer, from a peer"
         );
-        assert_eq!(flows("SH4-CMS-SSH", &c, &d), ["cms: no machine or network is declared for its ends (admin, cms)"]);
+        assert_eq!(
+            flows("SH4-CMS-SSH", &c, &d),
+            ["cms: no machine or network is declared for its ends (admin, cms)"]
+        );
         assert_eq!(flows("SH4-API-CLC", &c, &d), ["srn: the site of srn is not declared as type clc"]);
         let d = options("srn", &[("srn.service", "10.2.0.0/24"), ("cms", "10.1.0.10")]);
         assert_eq!(

@@ -3,8 +3,8 @@
 use super::check::Judged;
 use super::{say, status};
 use crate::finding::Severity;
-use crate::session::{Options, Outcome};
 use crate::report::text::count as counted;
+use crate::session::{Options, Outcome};
 use crate::source::discover::shown;
 use crate::triage::baseline::Baseline;
 use clap::{Args, Subcommand};

@@ -232,7 +232,11 @@ fn fields(
     if !args.ct.is_empty() {
         let state = |w: &String| {
             let found = ConnState::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(w));
-            found.map(ConnState::value).ok_or_else(|| format!("--ct {w}: unknown connection state; use new, established, related, invalid or untracked"))
+            found.map(ConnState::value).ok_or_else(|| {
+                format!(
+                    "--ct {w}: unknown connection state; use new, established, related, invalid or untracked"
+                )
+            })
         };
         let states: IntervalSet = args.ct.iter().map(state).collect::<Result<_, _>>()?;
         r = r.cut(Field::State, &states);
@@ -297,7 +301,8 @@ fn protocols(words: &[String], family: Family) -> Result<IntervalSet, String> {
             "any" | "*" => Field::Proto.all(),
             "icmp" if family == Family::V6 => IntervalSet::single(proto::ICMPV6),
             _ => IntervalSet::single(
-                proto::parse(w).ok_or_else(|| format!("--proto {w}: unknown protocol; use a name or a number"))?,
+                proto::parse(w)
+                    .ok_or_else(|| format!("--proto {w}: unknown protocol; use a name or a number"))?,
             ),
         };
         out = out.union(&set);
@@ -455,9 +460,10 @@ fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
         }
     }
     let because: Vec<&Reason> = t.undecided.iter().flat_map(|u| &u.because).collect();
-    for (title, list) in
-        [("undecided because of", because), ("assuming that limits are not exceeded", t.assumed.iter().collect())]
-    {
+    for (title, list) in [
+        ("undecided because of", because),
+        ("assuming that limits are not exceeded", t.assumed.iter().collect()),
+    ] {
         let mut lines: Vec<String> = Vec::new();
         for r in list {
             let why = if r.why.is_empty() { String::new() } else { format!(" ({})", r.why) };

@@ -16,7 +16,7 @@ use crate::source::{Severity, SourceFile};
 /// A message if the example cannot be run: its dialect is not known, its file or its sets are malformed.
 pub fn run(catalogue: &Catalogue, requirement: &Requirement, example: &Example) -> Result<State, String> {
     let (dialect, variant) =
-        by_name(&example.dialect).ok_or_else(|| format!("there is no dialect `{}`", example.dialect))?;
+        by_name(&example.dialect).ok_or_else(|| format!("unknown dialect `{}`", example.dialect))?;
     let options = Options {
         role: Some(example.role.clone()),
         phase: example.phase.clone(),
@@ -52,5 +52,5 @@ pub fn run(catalogue: &Catalogue, requirement: &Requirement, example: &Example) 
         State::NotApplicable => 0,
     };
     let states = rows(catalogue, &flows, &points).into_iter().map(|r| r.state);
-    states.max_by_key(gravity).ok_or_else(|| "the requirement asks nothing of this machine".to_owned())
+    states.max_by_key(gravity).ok_or_else(|| "the requirement does not apply to this machine".to_owned())
 }

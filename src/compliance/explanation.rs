@@ -72,7 +72,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
         ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
     };
     for reason in group.iter().flat_map(|r| r.conditions().chain(r.reasons.clone())) {
-        let related = Related { location: reason.location, message: format!("hangs on: {}", reason.text) };
+        let related = Related { location: reason.location, message: format!("depends on: {}", reason.text) };
         if !out.related.contains(&related) && out.related.len() < 4 {
             out.related.push(related);
             let why = if reason.why.is_empty() { String::new() } else { format!(" ({})", reason.why) };
@@ -224,7 +224,7 @@ fn place(row: &Row<'_>, decider: Option<&Decider>) -> Location {
 }
 
 fn label(row: &Row<'_>, decider: Option<&Decider>, undecided: bool) -> String {
-    let Some(d) = decider else { return "decides for some addresses only".to_owned() };
+    let Some(d) = decider else { return "decides for some addresses".to_owned() };
     let note = d.note.and_then(|n| row.firewall(d.firewall).map(|f| f.notes[n.index()].clone()));
     let what = match (d.verdict, d.rule.is_some()) {
         (Verdict::Accept, true) => "accepts it",
@@ -300,7 +300,7 @@ fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
         return match (undecided, advised) {
             (true, _) => format!("not decided whether {from} can reach {to} on {on}{family}"),
             (false, false) => format!("{from} can reach {to} on {on}{family}"),
-            (false, true) => format!("{from} can reach {to} on {on}{family}, which nothing here needs"),
+            (false, true) => format!("{from} can reach {to} on {on}{family}, but no requirement needs it"),
         };
     }
     if undecided {
@@ -320,9 +320,7 @@ fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
         }
         _ => match row.hop.as_ref().map(|l| l.path) {
             Some(Path::Output | Path::Egress) => {
-                format!(
-                    "{partly}{from} cannot reach {to} on {on}{family}: its own firewall does not let it out"
-                )
+                format!("{partly}{from} cannot reach {to} on {on}{family}: stopped by its own firewall")
             }
             Some(Path::Forward) => {
                 format!("{partly}{from} cannot reach {to} on {on}{family}: stopped at {here}")
@@ -401,7 +399,11 @@ fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row
         add(word, texts.collect());
     }
     let tls = if row.wanted.tls { ", TLS (which a packet filter cannot check)" } else { "" };
-    let why = format!("{}: {}{tls} [{}]", catalogue.title, row.wanted.summary, row.wanted.reference);
+    let reference = match row.wanted.reference.as_str() {
+        "" => String::new(),
+        r => format!(" [{r}]"),
+    };
+    let why = format!("{}: {}{tls}{reference}", catalogue.title, row.wanted.summary);
     out.details.push(("because".to_owned(), why));
 }
 
@@ -443,8 +445,8 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
     } else if !row.remark.is_empty() && !row.judged.stopped.is_empty() {
         let decider = row.judged.passed.first().and_then(|c| c.decided_by.first());
         (
-            format!("{} holds for some addresses: {}", row.wanted.id, row.remark),
-            "admits them".to_owned(),
+            format!("{} is partly met: {}", row.wanted.id, row.remark),
+            "admits these".to_owned(),
             place(row, decider),
             (
                 "declare".to_owned(),

@@ -95,7 +95,7 @@ fn passage<'a>(
     }
     for hop in points.path(flow, family) {
         if !hop.covers(family) {
-            let why = format!("no file of {} speaks for IPv{}", hop.name, family.number());
+            let why = format!("no file of {} covers IPv{}", hop.name, family.number());
             out.push(row(State::NotChecked, Some(hop), Judged::default(), why, Vec::new()));
             continue;
         }
@@ -143,9 +143,9 @@ fn undeclared(flow: &ResolvedFlow, judged: &Judged) -> (State, String, Vec<Reaso
         ends.iter().filter(|(f, _)| open.contains(f)).map(|(_, e)| e.name.as_str()).collect();
     let sets = addr::display(&certain);
     let remark = format!(
-        "the addresses of {} were not declared; met for {}",
-        who.join(" and "),
-        crate::evidence::near::few(&sets)
+        "met for {}; declare the addresses of {} to check the rest",
+        crate::evidence::near::few(&sets),
+        who.join(" and ")
     );
     (State::Met, remark, Vec::new())
 }
@@ -231,7 +231,7 @@ fn barrier<'a>(
         let name = &flow.subject_end().name;
         let why = match all_hops {
             0 => format!("no firewall file of {name} was given"),
-            _ => format!("no file of {name} speaks for IPv{}", family.number()),
+            _ => format!("no file of {name} covers IPv{}", family.number()),
         };
         return row(State::NotChecked, None, Judged::default(), why);
     }

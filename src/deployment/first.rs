@@ -229,7 +229,10 @@ mod tests {
         );
         assert_eq!((&*d.gateways[0].name, &*d.gateways[0].firewall[0].text), ("edge", "edge/config.xml"));
         assert!(text.contains("# firewall = [\"aws/security-groups.json\"]"), "{text}");
-        assert!(text.contains("# The role cannot be guessed from the name. Roles: \"web\", \"web-cache\"."), "{text}");
+        assert!(
+            text.contains("# The role cannot be guessed from the name. Roles: \"web\", \"web-cache\"."),
+            "{text}"
+        );
         // With its comments taken off, a block of a node whose role is filled in is complete, too.
         assert!(text.contains("# front = [\"10.1.0.10\"]\n# back = [\"10.1.0.10\"]\nfirewall = "), "{text}");
     }

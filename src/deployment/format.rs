@@ -241,7 +241,9 @@ impl<'de> Deserialize<'de> for Day {
             Written::Date(d) => d.to_string(),
             Written::Text(t) => t,
         };
-        text.parse().map(Day).map_err(|_| de::Error::custom(format!("`{text}` is not a date: write 2027-03-31")))
+        text.parse()
+            .map(Day)
+            .map_err(|_| de::Error::custom(format!("`{text}` is not a date: write 2027-03-31")))
     }
 }
 

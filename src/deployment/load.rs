@@ -119,9 +119,11 @@ impl Loader<'_> {
                     );
                     self.error(v.span(), message, "use a version that matches");
                 }
-                None => {
-                    self.error(v.span(), "this is not a version requirement", "write \">=0.1\" or \">=0.1, <2\"")
-                }
+                None => self.error(
+                    v.span(),
+                    "this is not a version requirement",
+                    "write \">=0.1\" or \">=0.1, <2\"",
+                ),
             }
         }
         deployment.catalogue = entry.catalogue.map(Spanned::into_inner).unwrap_or_default();
@@ -359,8 +361,10 @@ impl Loader<'_> {
             let set = self.addresses(words);
             interfaces.insert(name.get_ref().clone(), set);
         }
-        let site =
-            entry.site.as_ref().filter(|s| self.known(s, "unknown site", sites.iter().map(|s| s.name.as_str())));
+        let site = entry
+            .site
+            .as_ref()
+            .filter(|s| self.known(s, "unknown site", sites.iter().map(|s| s.name.as_str())));
         Gateway {
             site: site.and_then(|name| sites.iter().position(|s| s.name == *name.get_ref())),
             origin: origin(entry.name.span()),

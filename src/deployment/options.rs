@@ -32,10 +32,7 @@ pub fn from_options(options: &Options, vocabulary: &Vocabulary) -> Result<Deploy
     let mut unknown = |option: &str, word: &str, names: &mut dyn Iterator<Item = &str>| {
         let names: Vec<&str> = names.collect();
         if !names.contains(&word) {
-            errors.push(format!(
-                "{option} {word}: unknown value; {}",
-                advice(word, names.iter().copied())
-            ));
+            errors.push(format!("{option} {word}: unknown value; {}", advice(word, names.iter().copied())));
         }
     };
     out.phase = options.phase.clone().or_else(|| vocabulary.phases.first().cloned()).unwrap_or_default();

@@ -188,10 +188,7 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
             "[networks]\ninternet = ['10.0.0.1']",
             "2:1 `internet` is built in: all public addresses (choose another name)",
         ),
-        (
-            "[[site]]\nname = 'e'\ntype = 'vmwear'",
-            "3:8 unknown site type `vmwear` (did you mean `vmware`?)",
-        ),
+        ("[[site]]\nname = 'e'\ntype = 'vmwear'", "3:8 unknown site type `vmwear` (did you mean `vmware`?)"),
         (
             "[[site]]\nname = 'e'\ntype = 'clc'\nvcenter = ['10.0.0.1']",
             "4:1 a site of type clc has no key `vcenter` (use one of `name`, `type`)",
@@ -250,10 +247,7 @@ fn mistakes_are_told_at_their_place_with_a_suggestion() {
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nexpires = 'soon'",
             "4:11 `soon` is not a date: write 2027-03-31 ()",
         ),
-        (
-            "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nnode = 'n'",
-            "4:8 unknown node or gateway `n` ()",
-        ),
+        ("[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nnode = 'n'", "4:8 unknown node or gateway `n` ()"),
         (
             "[[waiver]]\nrule = 'HL-ANY-ANY'\nreason = 'x'\nport = ['99999']",
             "4:9 `99999` is not a port (write 22, \"80-443\" or [22, \"80-443\"])",
@@ -292,10 +286,7 @@ fn one_address_two_machines() {
     let apart = load(&two("w"));
     assert_eq!(apart.diagnostics[0].severity, crate::source::Severity::Warning);
     let same = "[[node]]\nname = 'a'\nrole = 'cms'\n[[node]]\nname = 'a'\nrole = 'srn'\n";
-    assert_eq!(
-        problems(same),
-        ["5:8 more than one node or gateway is named `a` (names must be unique)"]
-    );
+    assert_eq!(problems(same), ["5:8 more than one node or gateway is named `a` (names must be unique)"]);
 }
 
 #[test]

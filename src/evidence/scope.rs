@@ -41,7 +41,7 @@ impl View {
     /// `tcp/20082 from 10.1.0.11 to this box`; of answers: `tcp from port 80 of this box to 10.2.8.61`.
     pub fn words(&self, region: &Region) -> String {
         let own = |field, set: &IntervalSet| match self.own {
-            Some(f) if f == field => "this box".to_owned(),
+            Some(f) if f == field => "this machine".to_owned(),
             _ => few(&addr::display(set)),
         };
         let protocol = region.get(Field::Proto);

@@ -52,7 +52,7 @@ pub(super) fn apply<'f>(
             for line in lines.from_line..=lines.to_line {
                 match (line as usize).checked_sub(1).and_then(|l| goes.get_mut(l)) {
                     Some(free @ None) => *free = Some(index),
-                    Some(Some(_)) => return Err(format!("line {line} is changed by another repair too")),
+                    Some(Some(_)) => return Err(format!("another repair changes line {line} too")),
                     None => return Err(format!("there is no line {line}")),
                 }
             }

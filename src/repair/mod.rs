@@ -225,7 +225,7 @@ impl Search<'_> {
             }
             next.outcome = Some(outcome);
         }
-        Err("it takes too many edits".to_owned())
+        Err("too many edits would be needed".to_owned())
     }
 
     // Edits the files and judges them anew.
@@ -238,14 +238,16 @@ impl Search<'_> {
     ) -> Result<(Edits, Outcome), String> {
         let undeclared = |f: &Finding| f.fix.as_ref()?.purpose.undeclared.first().cloned();
         if let Some(peer) = findings.iter().find_map(undeclared) {
-            return Err(format!("the addresses of {peer} are not declared: it would be open to anybody"));
+            return Err(format!(
+                "the addresses of {peer} are not declared, so the repair would open it to anybody"
+            ));
         }
         // Who is locked out by a repair should have asked for it.
         let closes = |f: &&Finding| f.fix.as_ref().is_some_and(|x| !x.purpose.closes.is_empty());
         if !self.selection.is_explicit()
             && let Some(f) = findings.iter().find(closes)
         {
-            return Err(format!("it stops packets that pass today: choose it with `--select {}`", f.rule));
+            return Err(format!("it stops packets that pass today: select it with `--select {}`", f.rule));
         }
         let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_ref()?)));
         let mut edits = Edits::new();
@@ -255,7 +257,7 @@ impl Search<'_> {
                 sources.iter().find(|s| s.path == path).ok_or_else(|| format!("{path} was not read"))?;
             let broken = |p: &&Problem| p.level == Severity::Error && p.location.path == path;
             if let Some(p) = old.report.problems.iter().find(broken) {
-                return Err(format!("{path} is malformed at line {}: mend that first", p.location.line));
+                return Err(format!("{path} has an error on line {}: fix that first", p.location.line));
             }
             let edit = edit::apply(file, fixes().filter(|(_, x)| x.path == path))?;
             edited.set(Path::new(path), edit.bytes.clone()).map_err(|e| format!("{path}: {e}"))?;
@@ -282,7 +284,7 @@ fn unchanged(
         a.path() == b.path() && a.dialect == b.dialect && a.files.len() == b.files.len()
     };
     if old.firewalls.len() != new.firewalls.len() || !old.firewalls.iter().zip(&new.firewalls).all(same) {
-        return Err("the files would be read as other firewalls".to_owned());
+        return Err("the edited files would be read as other firewalls".to_owned());
     }
     let mut changes = Changes::new();
     for (a, b) in old.firewalls.iter().zip(&new.firewalls) {
@@ -296,7 +298,7 @@ fn unchanged(
 // What of a requirement is not met after its repair, and why.
 fn still_open(asked: &Asked, report: &Report) -> String {
     let open = report.requirements.iter().find(|r| r.asked() == *asked && r.state != State::Met);
-    let Some(r) = open else { return format!("{} would not be asked any more", told(asked)) };
+    let Some(r) = open else { return format!("{} would no longer be checked", told(asked)) };
     let because = match r.because.first() {
         Some(b) if b.why.is_empty() => format!(": it depends on {}", b.text),
         Some(b) => format!(": it depends on {} ({})", b.text, b.why),
@@ -304,7 +306,7 @@ fn still_open(asked: &Asked, report: &Report) -> String {
     };
     match r.state {
         State::Violated => format!("{} would still be violated", told(asked)),
-        state => format!("{} would be {} then{because}", told(asked), word(state)),
+        state => format!("{} would then be {}{because}", told(asked), word(state)),
     }
 }
 

@@ -75,7 +75,7 @@ impl<'r> Standing<'r> {
         }
         for (asked, was) in &before.requirements {
             let Some(is) = self.requirements.get(asked) else {
-                return Some(format!("{} would not be asked any more", told(asked)));
+                return Some(format!("{} would no longer be checked", told(asked)));
             };
             if badness(is.state) > badness(was.state) {
                 return Some(format!("{} would become {}", told(asked), word(is.state)));

@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn store(file: &EditedFile) -> io::Result<()> {
     let path = fs::canonicalize(Path::new(&file.old.path))?;
     if fs::read(&path)? != file.old.bytes() {
-        return Err(io::Error::other("the file was changed meanwhile: run again"));
+        return Err(io::Error::other("the file has changed in the meantime: run again"));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let now = fs::metadata(&path)?;

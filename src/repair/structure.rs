@@ -125,7 +125,7 @@ impl Walk<'_> {
             && a.points == b.points
             && a.base_chains.len() == b.base_chains.len();
         if !same {
-            return Err("the file would describe another box".to_owned());
+            return Err("the file would describe another machine".to_owned());
         }
         for (x, y) in a.base_chains.iter().zip(&b.base_chains) {
             if !self.same_base(x, y) || !self.pair(x.chain, y.chain) {
@@ -165,7 +165,7 @@ impl Walk<'_> {
                 }
                 (_, Some(y), Some(fixes), _) => {
                     if !accepts(self.new, y) {
-                        return Err("what is added does more than accept".to_owned());
+                        return Err("the added rule does more than accept".to_owned());
                     }
                     self.added.push((b, *y, fixes));
                     j += 1;
@@ -173,7 +173,7 @@ impl Walk<'_> {
                 (Some(x), _, _, Some(fix)) => {
                     if !self.superfluous(a, i) {
                         if !accepts(self.old, x) {
-                            return Err("what is taken away may decide about packets".to_owned());
+                            return Err("the removed rule may decide packets".to_owned());
                         }
                         self.removed.push((b, *x, fix));
                     }

@@ -131,6 +131,10 @@ fn override_phase(options: &Options, catalogue: &Catalogue, d: &mut Deployment, 
         d.phase = phase.clone();
     } else if d.file.is_some() {
         let known: Vec<_> = catalogue.phases.iter().map(|p| p.name.as_str()).collect();
-        problems.push(trouble("", format!("--phase {phase}: the catalogue knows {}", known.join(", ")), ""));
+        problems.push(trouble(
+            "",
+            format!("--phase {phase}: unknown phase; use one of {}", known.join(", ")),
+            "",
+        ));
     }
 }

@@ -61,7 +61,7 @@ pub fn triage(
             Ok(b) => waived.extend(b.apply(&mut findings)),
             Err((line, column, message)) => {
                 let mut p =
-                    trouble(&shown(&baseline), message, "write it anew with `havenlint baseline write`");
+                    trouble(&shown(&baseline), message, "run `havenlint baseline write` to write it again");
                 (p.location.line, p.location.end_line) = (line, line);
                 (p.location.column, p.location.end_column) = (column, column);
                 problems.push(p);

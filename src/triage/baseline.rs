@@ -59,13 +59,16 @@ impl Baseline {
         let text =
             std::fs::read_to_string(path).map_err(|e| (1, 1, format!("cannot read the baseline: {e}")))?;
         let baseline: Self = serde_json::from_str(&text).map_err(|e| {
-            (e.line().max(1) as u32, e.column().max(1) as u32, format!("this is no baseline: {e}"))
+            (e.line().max(1) as u32, e.column().max(1) as u32, format!("this is not a baseline: {e}"))
         })?;
         if baseline.schema != 1 {
             return Err((
                 1,
                 1,
-                format!("the baseline's schema is {}, this havenlint knows 1", baseline.schema),
+                format!(
+                    "the baseline has schema {}; this version of havenlint reads schema 1",
+                    baseline.schema
+                ),
             ));
         }
         Ok(baseline)

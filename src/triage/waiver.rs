@@ -23,8 +23,8 @@ pub fn docs() -> Vec<RuleDoc> {
             "a waiver has expired",
             Severity::Warning,
             "## What it does\nReports a waiver whose last day has passed. The finding that it covered counts again.\n\n## Why is this bad?\nA waiver is a promise to look \
-             again. Nobody did.\n\n## Example\n```toml\n[[waiver]]\nrule = \"HL-ANY-ANY\"\nreason = \"until the migration is over\"\nexpires = 2024-06-30\n```\n\n## \
-             Use instead\nMend the finding, or decide again and write a new date.",
+             again. Nobody has.\n\n## Example\n```toml\n[[waiver]]\nrule = \"HL-ANY-ANY\"\nreason = \"until the migration is over\"\nexpires = 2024-06-30\n```\n\n## \
+             Use instead\nFix the finding, or decide again and write a new date.",
         ),
         builtin_doc(
             UNUSED,

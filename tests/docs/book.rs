@@ -122,6 +122,9 @@ fn prose(text: &str) -> String {
 
 #[test]
 fn code_holds_no_links() {
-    assert_eq!(links("[a](b.md) `[x](y)` [`c`](d.md#e)\n```text\n[no](z)\n```\n[f](g)"), ["b.md", "d.md#e", "g"]);
+    assert_eq!(
+        links("[a](b.md) `[x](y)` [`c`](d.md#e)\n```text\n[no](z)\n```\n[f](g)"),
+        ["b.md", "d.md#e", "g"]
+    );
     assert_eq!(slug("## `[[node]]`: machines"), "node-machines");
 }

@@ -69,5 +69,8 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn words_are_split_as_a_shell_does() {
-    assert_eq!(words("trace a.rules --packet \"input eth0 tcp\" -q"), ["trace", "a.rules", "--packet", "input eth0 tcp", "-q"]);
+    assert_eq!(
+        words("trace a.rules --packet \"input eth0 tcp\" -q"),
+        ["trace", "a.rules", "--packet", "input eth0 tcp", "-q"]
+    );
 }

@@ -2,14 +2,15 @@
 
 use super::{hold, pages, root};
 use havenlint::catalogue::{self, BUILT_IN};
-use havenlint::check::run::all_rules;
 use havenlint::finding::RuleDoc;
+use havenlint::session::all_rules;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const NOTE: &str = "<!-- Generated from the rule's own documentation: HAVENLINT_BLESS=1 cargo test --test docs -->";
+const NOTE: &str =
+    "<!-- Generated from the rule's own documentation: HAVENLINT_BLESS=1 cargo test --test docs -->";
 
 #[test]
 fn every_rule_has_its_page() {
@@ -94,7 +95,13 @@ fn write_index(sections: &[(String, Vec<RuleDoc>)]) -> String {
     for (title, rules) in sections {
         let _ = write!(out, "\n## {title}\n\n| rule | level | what it reports |\n|---|---|---|\n");
         for r in rules {
-            let _ = writeln!(out, "| [{0}]({0}.md) | {1} | {2} |", r.id, r.level.name(), r.summary.replace('|', "\\|"));
+            let _ = writeln!(
+                out,
+                "| [{0}]({0}.md) | {1} | {2} |",
+                r.id,
+                r.level.name(),
+                r.summary.replace('|', "\\|")
+            );
         }
     }
     out

@@ -97,7 +97,7 @@ fn a_jump_loop_is_undecided_and_ends() {
     let answer = all(&f);
     assert_eq!(ports(&answer.undecided), IntervalSet::range(0u8, 9u8));
     assert_eq!(ports(&answer.accepted), IntervalSet::range(10u8, 0xffffu16));
-    assert!(answer.undecided[0].because[0].text.contains("comes back to itself"));
+    assert!(answer.undecided[0].because[0].text.contains("jumps back to itself"));
     let firewalls = [&f];
     let environment = Environment::default();
     let packet = "input tcp 192.0.2.1:1 > 192.0.2.2:5".parse().unwrap();

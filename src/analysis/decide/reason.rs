@@ -45,10 +45,10 @@ impl<'a> Walk<'a> {
             Why::Condition(c) => return (f.condition(c).text.clone(), f.condition(c).why.clone()),
             Why::AddressType(field, types) => (
                 format!("address type of the {}: {}", field_name(field), type_names(AddressTypes(types))),
-                "the box's own addresses are not declared",
+                "the machine's own addresses are not declared",
             ),
             Why::Label(l) => {
-                (format!("wears {}", f.labels[l.index()]), "what is attached here is not declared")
+                (format!("group {} is attached", f.labels[l.index()]), "the attached groups are not declared")
             }
             Why::Register(r) => (register_name(r).to_owned(), "its value depends on what happened before"),
             Why::Among(field) => {
@@ -59,7 +59,7 @@ impl<'a> Walk<'a> {
                 "a rule changed it before the connection was recorded",
             ),
             Why::Loop(c) => {
-                (format!("chain {} comes back to itself", f.chain(c).name), "no kernel loads such a loop")
+                (format!("chain {} jumps back to itself", f.chain(c).name), "no kernel loads such a loop")
             }
             Why::Budget => ("too many cases to decide".to_owned(), "ask for a smaller flow"),
         };

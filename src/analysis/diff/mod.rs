@@ -107,7 +107,7 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
     let sides = [old, new];
     let mut difference = Difference { agreed: true, ..Difference::default() };
     let Some(paths) = paths(sides) else {
-        difference.not_compared.push("one side is a box, the other a cloud interface".to_owned());
+        difference.not_compared.push("one side is a machine, the other a cloud interface".to_owned());
         return difference;
     };
     let mut families = Vec::new();
@@ -116,7 +116,7 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
             [true, true] => families.push(family),
             [false, false] => {}
             [told, _] => difference.not_compared.push(format!(
-                "only the {} side speaks for IPv{}",
+                "only the {} side covers IPv{}",
                 if told { "old" } else { "new" },
                 family.number()
             )),

@@ -105,7 +105,7 @@ fn unknowns(
             Term::AddressType { field, types, .. } if environment.local_of(f).is_none() => {
                 let text = format!("address type: {}", type_names(types));
                 let fact = Some(Fact::AddressType(field, types.0));
-                tell(because(text, "the box's own addresses are not declared", fact, rule.origin));
+                tell(because(text, "the machine's own addresses are not declared", fact, rule.origin));
             }
             Term::Register { register, .. } if is_forgotten(f, register) => {
                 let why = "its value depends on what happened before";

@@ -352,12 +352,12 @@ impl<'a> Evaluator<'a> {
                 };
                 (
                     format!("address type of {what}: {}", type_names(AddressTypes(*types))),
-                    "the box's own addresses are not declared".to_owned(),
+                    "the machine's own addresses are not declared".to_owned(),
                 )
             }
             Fact::Label(f, l) => (
-                format!("wears {}", self.point.firewalls[*f].labels[l.index()]),
-                "what is attached here is not declared".to_owned(),
+                format!("group {} is attached", self.point.firewalls[*f].labels[l.index()]),
+                "the attached groups are not declared".to_owned(),
             ),
             Fact::Register(r, _) => {
                 (register_name(*r).to_owned(), "its value depends on what happened before".to_owned())
@@ -490,7 +490,7 @@ impl<'a> Evaluator<'a> {
                 let goes = rule.action == Action::Goto(to);
                 step(format!("{} {name}", if goes { "goto" } else { "jump" }));
                 if s.stack.iter().any(|frame| frame.chain == to) {
-                    let text = format!("chain {name} comes back to itself");
+                    let text = format!("chain {name} jumps back to itself");
                     let why = "no kernel loads such a loop".to_owned();
                     let because = Because { firewall, text, why, origin: rule.origin, fact: None };
                     push(&mut story.because, because);

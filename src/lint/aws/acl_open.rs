@@ -1,12 +1,12 @@
-//! A network ACL lets everything in.
+//! A network ACL allows everything in.
 //!
 //! ## What it does
-//! Walks the ingress entries of each network ACL in their order and reports those that let in every packet of the
-//! Internet, over IPv4 or IPv6, before an entry denies any.
+//! Walks the ingress entries of each network ACL in order and reports those that allow every packet from the Internet, over
+//! IPv4 or IPv6, before any entry denies one.
 //!
 //! ## Why is this bad?
-//! The second line of defence is not there: a mistake in one security group opens the machine. The ACL that AWS makes
-//! with a network is such a one.
+//! The second line of defence is missing: a mistake in one security group opens the machine. The ACL that AWS creates with
+//! a network is like this.
 //!
 //! ## Example
 //! ```json
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Allow the ports that the subnet offers and, since network ACLs have no memory, the ports to which answers come.
+//! Allow the ports that the subnet offers and, because network ACLs are stateless, the ports to which answers come.
 
 use super::{inventory, over};
 use crate::dialect::aws::inventory::{Acl, AclEntry, Peer, Service};
@@ -26,7 +26,7 @@ use crate::packet::{Family, addr, public};
 pub static CHECK: Check = Check {
     id: "HL-AWS-ACL-OPEN",
     name: "NetworkAclOpen",
-    summary: "a network ACL lets everything in",
+    summary: "a network ACL allows everything in",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("acl_open.rs"),
@@ -41,8 +41,8 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let Some((_, first)) = open.first() else { continue };
         let families: Vec<_> = open.iter().map(|(f, _)| over(*f)).collect();
         let message =
-            format!("{} lets in everything from the Internet over {}", acl.id, families.join(" and "));
-        let mut f = CHECK.finding(subject, first.origin, message, "lets everything in");
+            format!("{} allows everything from the Internet over {}", acl.id, families.join(" and "));
+        let mut f = CHECK.finding(subject, first.origin, message, "allows everything in");
         f.related.push(subject.related(acl.origin, acl.id.clone()));
         findings.push(f);
     }

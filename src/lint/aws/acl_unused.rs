@@ -4,7 +4,7 @@
 //! Reports network ACLs, other than a network's default one, that no subnet is associated with.
 //!
 //! ## Why is this bad?
-//! Its rules look as if they protected something, and protect nothing.
+//! Its rules look as if they protect something. They do not.
 //!
 //! ## Example
 //! ```json

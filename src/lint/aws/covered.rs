@@ -1,12 +1,12 @@
-//! A rule adds nothing to the others of its group.
+//! A rule adds nothing to the other rules of its group.
 //!
 //! ## What it does
-//! Reports rules whose every packet the other rules of the same group and direction let pass as well: one of them, or
-//! several together. Rules that hang on a condition cover nothing and are not reported. Exact repetitions have a check of
+//! Reports a rule if the other rules of the same group and direction, alone or together, already allow every packet that it
+//! allows. A rule that depends on an opaque condition covers nothing and is not reported. Exact duplicates have a check of
 //! their own.
 //!
 //! ## Why is this bad?
-//! Who takes the rule away believes that something is closed, and nothing is.
+//! Someone deletes the rule and believes that the port is closed. It is not.
 //!
 //! ## Example
 //! ```json
@@ -29,7 +29,7 @@ const MAX_PARTS: usize = 64;
 pub static CHECK: Check = Check {
     id: "HL-AWS-COVERED",
     name: "CoveredRule",
-    summary: "other rules of the group let in all that this one does",
+    summary: "other rules of the group already allow everything that this one does",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("covered.rs"),
@@ -63,7 +63,10 @@ fn look(subject: &Subject<'_>, chain: &Chain, peer: Field, findings: &mut Vec<Fi
             Some(by) => {
                 let gone = live.remove(at);
                 let several = if by.len() > 1 { " together" } else { "" };
-                let message = format!("{}: other rules{several} let pass all that this one does", chain.name);
+                let message = format!(
+                    "{}: other rules{several} already allow everything that this rule allows",
+                    chain.name
+                );
                 let mut finding = CHECK.finding(subject, gone.origin, message, "adds nothing");
                 finding.related = by.into_iter().take(8).map(|o| subject.related(o, "covers it")).collect();
                 findings.push(finding);

@@ -1,11 +1,11 @@
-//! The default group is in use or not closed.
+//! The default security group is in use or not closed.
 //!
 //! ## What it does
-//! Reports groups named default that an interface wears, or that have a rule in either direction.
+//! Reports groups named `default` that are attached to an interface, or that have a rule in either direction.
 //!
 //! ## Why is this bad?
-//! Whatever is started without a group of its own gets the default one: what it lets pass is let pass for machines that
-//! nobody thought about, and all of them reach each other.
+//! Whatever is launched without a group gets the default one. Its rules then apply to machines that nobody thought about,
+//! and all of them can reach each other.
 //!
 //! ## Example
 //! ```json
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Take all rules out of the default group, and give every machine a group made for its role.
+//! Remove all rules from the default group, and give every machine a group for its role.
 
 use super::{described, inventory, related};
 use crate::finding::{Finding, Severity};
@@ -23,7 +23,7 @@ use crate::lint::registry::{Check, Run, Subject};
 pub static CHECK: Check = Check {
     id: "HL-AWS-DEFAULT-GROUP",
     name: "DefaultGroup",
-    summary: "the default group is worn, or lets something pass",
+    summary: "the default security group is attached, or has rules",
     level: Severity::Warning,
     security_severity: Some(4.0),
     source: include_str!("default_group.rs"),
@@ -38,12 +38,13 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let what = match (worn.len(), rules) {
             (0, 0) => continue,
             (0, n) => format!("is not closed: it has {n} rules"),
-            (n, 0) => format!("is worn by {n} interfaces"),
-            (n, m) => format!("is worn by {n} interfaces and has {m} rules"),
+            (n, 0) => format!("is attached to {n} interfaces"),
+            (n, m) => format!("is attached to {n} interfaces and has {m} rules"),
         };
         let message = format!("the default group {} {what}", group.id);
         let mut f = CHECK.finding(subject, group.origin, message, "a default group");
-        f.related = related(subject, worn.iter().take(8).map(|i| (i.origin, format!("{} wears it", i.id))));
+        f.related =
+            related(subject, worn.iter().take(8).map(|i| (i.origin, format!("attached to {}", i.id))));
         findings.push(f);
     }
 }

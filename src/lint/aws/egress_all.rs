@@ -1,11 +1,11 @@
-//! A security group lets everything out.
+//! A security group allows all outbound traffic.
 //!
 //! ## What it does
-//! Reports groups whose egress rules together let every protocol go to every public address, over IPv4 or IPv6. A fresh
-//! group has such rules.
+//! Reports groups whose egress rules together allow every protocol to every public address, over IPv4 or IPv6. A new group
+//! has such rules.
 //!
 //! ## Why is this bad?
-//! Who takes over the machine can send its data anywhere and load tools from anywhere.
+//! An attacker on the machine can send its data anywhere and download tools from anywhere.
 //!
 //! ## Example
 //! ```json
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Let out what is needed: https to the update servers, the services of the other tiers.
+//! Allow what is needed: https to the update servers, the services of the other tiers.
 
 use super::{chains, inventory, over, piece, wide};
 use crate::finding::{Finding, Severity};
@@ -24,7 +24,7 @@ use crate::packet::{Family, Field, IntervalSet, public};
 pub static CHECK: Check = Check {
     id: "HL-AWS-EGRESS-ALL",
     name: "EgressToEverywhere",
-    summary: "everything may go out to everywhere",
+    summary: "all outbound traffic is allowed",
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("egress_all.rs"),
@@ -58,8 +58,8 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         }
         let origin = all.iter().max_by_key(|p| p.peers.count()).map_or(group.origin, |p| p.origin);
         let message =
-            format!("{}: everything may go out to everywhere over {}", group.title(), open.join(" and "));
-        let mut finding = CHECK.finding(subject, origin, message, "lets everything out");
+            format!("{}: all outbound traffic is allowed over {}", group.title(), open.join(" and "));
+        let mut finding = CHECK.finding(subject, origin, message, "allows everything out");
         finding.related.push(subject.related(group.origin, group.title()));
         findings.push(finding);
     }

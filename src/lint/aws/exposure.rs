@@ -239,7 +239,7 @@ impl Exposure<'_> {
         let first = rules.first().map_or(self.origin, |p| p.origin);
         let mut f = check.finding(subject, first, message, "lets it in");
         f.related
-            .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets in another part")));
+            .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets another part in")));
         f.related.push(subject.related(self.origin, self.name.clone()));
         f.details.extend(self.remarks());
         f.witness = self.witness(subject, protocol, ports, &rules);
@@ -252,7 +252,7 @@ impl Exposure<'_> {
         match self.public.as_deref() {
             Some([]) => {
                 let text = format!(
-                    "no interface in the files that wears it has a public {} address",
+                    "no interface in the files to which it is attached has a public {} address",
                     over(self.family)
                 );
                 out.push(("addresses".to_owned(), text));
@@ -261,7 +261,8 @@ impl Exposure<'_> {
             None => {}
         }
         if self.acls.unplaced {
-            let text = "not known: no interface in the files wears it, so its subnet is not known".to_owned();
+            let text = "not known: it is attached to no interface in the files, so its subnet is not known"
+                .to_owned();
             out.push(("network ACL".to_owned(), text));
         }
         out
@@ -336,8 +337,11 @@ pub fn open_ports(
                 asked.ranges().iter().flat_map(|(a, b)| *a..=*b).filter(|p| hit.contains(*p)).collect();
             let names: Vec<_> = list.iter().map(|p| format!("{}/{p}", proto::name(protocol))).collect();
             let over = over(exposure.family);
-            let message =
-                format!("{}: the Internet reaches {what} ({}) over {over}", exposure.name, names.join(", "));
+            let message = format!(
+                "{}: the Internet can reach {what} ({}) over {over}",
+                exposure.name,
+                names.join(", ")
+            );
             findings.push(exposure.finding(check, subject, protocol, &hit, message));
         }
     }

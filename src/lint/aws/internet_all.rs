@@ -1,13 +1,13 @@
 //! A security group opens everything to the Internet.
 //!
 //! ## What it does
-//! Reports groups, and interfaces with several groups, that let the Internet reach every port of tcp or udp, or nearly
-//! every protocol. The union of all rules of a group counts, and of all groups of an interface; sources that together are
-//! wider than a /8 (IPv4) or a /16 (IPv6) of public addresses are the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found
-//! like 0.0.0.0/0, also inside a prefix list.
+//! Reports groups, and interfaces with several groups, that let the Internet reach every tcp or udp port, or nearly every
+//! protocol. All rules of a group count together, and so do all groups of an interface. Sources that together are wider
+//! than a /8 (IPv4) or a /16 (IPv6) of public addresses count as the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like
+//! 0.0.0.0/0, also inside a prefix list.
 //!
 //! ## Why is this bad?
-//! There is no filter any more: whatever listens on the machine, now or later, is reachable by everybody.
+//! There is no filter any more: anyone can reach whatever listens on the machine, now or later.
 //!
 //! ## Example
 //! ```json
@@ -26,7 +26,7 @@ use crate::packet::{Field, proto};
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-ALL",
     name: "InternetReachesEverything",
-    summary: "the Internet reaches all ports or protocols",
+    summary: "the Internet can reach all ports or protocols",
     level: Severity::Error,
     security_severity: Some(9.1),
     source: include_str!("internet_all.rs"),
@@ -43,7 +43,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             (exposure.open.other.first().map_or(proto::TCP, |p| p as u8), Field::Dport.all())
         };
         let message = format!(
-            "{}: the Internet reaches {} over {}",
+            "{}: the Internet can reach {} over {}",
             exposure.name,
             exposure.open.words(exposure.family),
             over(exposure.family)

@@ -1,13 +1,13 @@
 //! A chain of groups leads from the Internet to a group.
 //!
 //! ## What it does
-//! Follows references between groups: if the Internet reaches group A, and group B lets in the members of A, then whoever
-//! takes over a member of A reaches B. Reports each such B with the chain and the services of its last step. Only
-//! references that hold count (an active peering).
+//! Follows references between groups: if the Internet reaches group A, and group B allows the members of A, then whoever
+//! takes over a member of A reaches B. Reports each such B with the chain and the services of its last step. Only active
+//! references count (an active peering connection).
 //!
 //! ## Why is this bad?
-//! It need not be: that is how tiers are built. But a database behind an edge that is open to all is as safe as that
-//! edge, and no rule of the database's own group shows it.
+//! It may be intended: tiers are built like this. But a database behind an edge that is open to everyone is only as safe as
+//! that edge, and no rule of the database's own group shows it.
 //!
 //! ## Example
 //! ```json
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Let the edge reach the one service that it needs, and put a tier between the edge and the data.
+//! Allow the edge to reach the one service that it needs, and put a tier between the edge and the data.
 
 use super::{described, inventory, services};
 use crate::dialect::aws::inventory::{Entry, Group, Peer};
@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-CHAIN",
     name: "InternetChain",
-    summary: "the Internet reaches this group's members through another group's",
+    summary: "the Internet reaches this group through the members of another",
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("internet_chain.rs"),
@@ -97,7 +97,7 @@ fn finding(subject: &Subject<'_>, group: &Group, from: &str, way: &BTreeMap<&str
         chain.join(" → ")
     );
     let origin = steps.first().map_or(group.origin, |e| e.origin);
-    let mut f = CHECK.finding(subject, origin, message, "lets in the members of that group");
+    let mut f = CHECK.finding(subject, origin, message, "lets the members of that group in");
     f.related.push(subject.related(group.origin, group.title()));
     f
 }

@@ -1,13 +1,13 @@
 //! A security group opens remote desktop to the Internet.
 //!
 //! ## What it does
-//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/3389. The union of all
-//! rules of a group counts, and of all groups of an interface; sources that together are wider than a /8 (IPv4) or a /16
-//! (IPv6) of public addresses are the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a
-//! prefix list.
+//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/3389. All rules of a group
+//! count together, and so do all groups of an interface. Sources that together are wider than a /8 (IPv4) or a /16 (IPv6)
+//! of public addresses count as the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a prefix
+//! list.
 //!
 //! ## Why is this bad?
-//! Remote desktop is the most common way in of ransomware: passwords are tried from everywhere, all day.
+//! Remote desktop is a common entry point for ransomware: attackers try passwords from everywhere, all day.
 //!
 //! ## Example
 //! ```json
@@ -28,7 +28,7 @@ use crate::packet::proto;
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-RDP",
     name: "InternetReachesRdp",
-    summary: "the Internet reaches remote desktop",
+    summary: "the Internet can reach remote desktop",
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("internet_rdp.rs"),

@@ -1,14 +1,14 @@
-//! What the Internet reaches through a security group.
+//! What the Internet can reach through a security group.
 //!
 //! ## What it does
-//! Lists for each group, IPv4 and IPv6 apart, the exact services that public addresses reach, and below it each rule that
-//! lets them in with the public addresses that it names. Interfaces are listed where their groups together open more than
-//! each of them. References to groups never count: they match private addresses of the cloud. Where the files hold network
-//! ACLs, only what passes those of the interfaces in the files that wear the group is reached; what they stop is told, with
-//! the entries that stop it.
+//! Lists for each group, IPv4 and IPv6 apart, the exact services that public addresses reach, and each rule that allows
+//! them with the public addresses that it names. Interfaces are listed where their groups together open more than each of
+//! them. References to groups never count: they match private addresses. Where the files hold network ACLs, only what
+//! passes those of the interfaces to which the group is attached is reached; what they stop is reported, with the entries
+//! that stop it.
 //!
 //! ## Why is this bad?
-//! It need not be: a web server is meant to be reached. It is the list to compare with what is meant.
+//! It may be intended: a web server is meant to be reached. Compare this list with what you mean to offer.
 //!
 //! ## Example
 //! ```json
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Take away what nobody needs; for the rest accept the finding with `havenlint baseline write` or a waiver.
+//! Close what nobody needs; accept the rest with `havenlint baseline write` or a waiver.
 
 use super::{Piece, over, reach};
 use crate::finding::{Finding, Severity};
@@ -27,7 +27,7 @@ use crate::packet::{Family, IntervalSet, addr, public};
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-REACH",
     name: "InternetReach",
-    summary: "what the Internet reaches through this group",
+    summary: "what the Internet can reach through this group",
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("internet_reach.rs"),
@@ -43,7 +43,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             exposure.open.clone()
         };
         let mut message = format!(
-            "{}: the Internet reaches {} over {}",
+            "{}: the Internet can reach {} over {}",
             exposure.name,
             all.words(exposure.family),
             over(exposure.family)

@@ -1,14 +1,13 @@
 //! A security group opens ssh to the Internet.
 //!
 //! ## What it does
-//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/22. The union of all rules
-//! of a group counts, and of all groups of an interface; sources that together are wider than a /8 (IPv4) or a /16 (IPv6)
-//! of public addresses are the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a prefix
+//! Reports groups, and interfaces with several groups, through which the Internet reaches tcp/22. All rules of a group
+//! count together, and so do all groups of an interface. Sources that together are wider than a /8 (IPv4) or a /16 (IPv6)
+//! of public addresses count as the Internet, so 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a prefix
 //! list.
 //!
 //! ## Why is this bad?
-//! Every address on the Internet is scanned for ssh within minutes; one weak password or one flaw in the server is
-//! enough.
+//! Every address on the Internet is scanned for ssh within minutes. One weak password or one flaw in the server is enough.
 //!
 //! ## Example
 //! ```json
@@ -29,7 +28,7 @@ use crate::packet::proto;
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-SSH",
     name: "InternetReachesSsh",
-    summary: "the Internet reaches ssh",
+    summary: "the Internet can reach ssh",
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("internet_ssh.rs"),

@@ -1,13 +1,12 @@
-//! The files do not tell what a group lets in.
+//! The files do not show what a group allows.
 //!
 //! ## What it does
-//! Reports rules that let something in from a peer, or for a service, that the files do not show: a prefix list without
-//! its entries, a value known only at deployment, a part of the dump that is missing or broken. Also reports openings of
-//! which the files do not tell whether a network ACL stops them. References to groups are left out: they match no public
-//! address.
+//! Reports rules for a peer or a service that the files do not show: a prefix list without its entries, a value that is
+//! known only at deployment, a part of the dump that is missing or broken. Also reports openings if the files do not show
+//! whether a network ACL stops them. References to groups are left out: they match no public address.
 //!
 //! ## Why is this bad?
-//! The rule may open the group to everybody. A prefix list that holds 0.0.0.0/0 looks like any other.
+//! The rule may open the group to everyone. A prefix list that holds 0.0.0.0/0 looks like any other.
 //!
 //! ## Example
 //! ```json
@@ -15,7 +14,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Give the missing answer beside the dump, for example `aws ec2 get-managed-prefix-list-entries --prefix-list-id
+//! Put the missing answer beside the dump, for example `aws ec2 get-managed-prefix-list-entries --prefix-list-id
 //! pl-0123abcd > pl-0123abcd.json`.
 
 use super::{described, inventory, over};
@@ -28,7 +27,7 @@ use crate::source::Origin;
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-UNDECIDED",
     name: "InternetUndecided",
-    summary: "whether the Internet gets in hangs on what the files do not show",
+    summary: "the files do not show whether the Internet gets in",
     level: Severity::Warning,
     security_severity: Some(5.0),
     source: include_str!("internet_undecided.rs"),
@@ -63,7 +62,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         }
         open.extend(group.ingress.unknown.iter().map(|u| (u.origin, u.text.clone(), u.why.clone())));
         let Some((origin, text, why)) = open.first() else { continue };
-        let message = format!("{}: whether the Internet gets in hangs on {text}: {why}", group.title());
+        let message = format!("{}: whether the Internet gets in depends on {text}: {why}", group.title());
         let mut f = CHECK.finding(subject, *origin, message, "not decided");
         f.related = open.iter().skip(1).take(8).map(|(o, t, _)| subject.related(*o, t.clone())).collect();
         f.details.extend(open.iter().map(|(_, t, w)| ("because".to_owned(), format!("{t}: {w}"))));
@@ -72,7 +71,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for exposure in subject.exposures().iter().filter(|d| !d.acls.maybe.is_empty()) {
         let Some((text, why, origin)) = exposure.acls.hangs.first() else { continue };
         let message = format!(
-            "{}: whether the Internet reaches {} over {} hangs on a network ACL: {text}: {why}",
+            "{}: whether the Internet can reach {} over {} depends on a network ACL: {text}: {why}",
             exposure.name,
             exposure.acls.maybe.words(exposure.family),
             over(exposure.family)

@@ -1,12 +1,12 @@
 //! IPv6 is open where IPv4 is closed.
 //!
 //! ## What it does
-//! Reports services that the Internet reaches over IPv6 through a group that admits them from restricted sources only, or
-//! not at all, over IPv4.
+//! Reports services that the Internet reaches over IPv6 through a group that, over IPv4, allows them from restricted
+//! sources only, or not at all.
 //!
 //! ## Why is this bad?
-//! Who restricts a service for IPv4 means the service. The IPv6 entry was mostly added by a wizard or forgotten when the
-//! other was closed.
+//! Whoever restricted the service for IPv4 meant the service. A wizard added the IPv6 entry, or it was forgotten when the
+//! other one was closed.
 //!
 //! ## Example
 //! ```json
@@ -52,7 +52,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let (protocol, ports) =
             if only.tcp.is_empty() { (proto::UDP, only.udp.clone()) } else { (proto::TCP, only.tcp.clone()) };
         let message = format!(
-            "{}: over IPv6 the Internet reaches {}, over IPv4 not",
+            "{}: the Internet can reach {} over IPv6, but not over IPv4",
             exposure.name,
             only.words(Family::V6)
         );

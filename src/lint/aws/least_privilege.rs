@@ -1,15 +1,17 @@
-//! A rule of a security group lets in more than anything that the catalogue asks for.
+//! A security group rule allows more than any requirement needs.
 //!
 //! ## What it does
-//! Takes every entry (`IpRanges`, `Ipv6Ranges`, `PrefixListIds`, `UserIdGroupPairs`) of the groups that a node of the deployment wears, and holds what
-//! it lets in for certain, behind the network ACLs, against the flows to that node that the catalogue requires or recommends. What is left is told in
-//! numbers and in sets: ports and protocols that nothing needs, and source addresses that nothing needs on the ports that are needed. One finding an
-//! entry, also where several nodes wear the group: then what any of them needs is needed. Peers whose addresses the deployment does not declare may be
-//! anybody, so no address is beyond what they need. Nodes that the catalogue asks nothing to be let in to are left out: nobody knows what they serve.
+//! Takes every entry (`IpRanges`, `Ipv6Ranges`, `PrefixListIds`, `UserIdGroupPairs`) of the groups that are attached to a
+//! node of the deployment, and compares what it allows for certain, behind the network ACLs, with the flows to that node
+//! that the catalogue requires or recommends. Reports the rest in numbers and in sets: ports and protocols that no
+//! requirement needs, and source addresses that no requirement needs on the ports that are needed. One finding per entry,
+//! also where the group is attached to several nodes: then whatever any of them needs is needed. A peer whose addresses the
+//! deployment does not declare may be anybody, so no address goes beyond what it needs. Nodes for which the catalogue has
+//! no inbound requirement are left out: nobody knows what they serve.
 //!
 //! ## Why is this bad?
-//! Every port and address beyond what is needed is a way in that nobody watches. Groups made from general advice ("open 20080 to 20084 and all ICMP")
-//! are wider than the product's own requirements.
+//! Every port and address beyond what is needed is an opening that nobody watches. Groups that follow general advice ("open
+//! 20080 to 20084 and all ICMP") are wider than the product's own requirements.
 //!
 //! ## Example
 //! ```json
@@ -41,7 +43,7 @@ use std::collections::BTreeMap;
 pub static CHECK: Check = Check {
     id: "HL-AWS-LEAST-PRIVILEGE",
     name: "MoreThanNeeded",
-    summary: "a rule lets in more than the catalogue needs",
+    summary: "a rule allows more than the catalogue needs",
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("least_privilege.rs"),
@@ -199,7 +201,7 @@ impl Opening<'_> {
             return None;
         }
         let message = format!(
-            "{} lets more in to {} than is needed: {}",
+            "{} allows more to {} than is needed: {}",
             self.group,
             few(&self.nodes),
             beyond.join("; ")
@@ -302,10 +304,10 @@ impl Share {
         let ports = self.services.ports();
         let only_ports = self.services.icmp.is_empty() && self.services.other.is_empty();
         Some(if only_ports && ports < all_ports {
-            format!("nothing needs {} of its {} ports ({words})", number(ports), number(all_ports))
+            format!("no requirement needs {} of its {} ports ({words})", number(ports), number(all_ports))
         } else {
             let from = few(&addr::display(&self.sources));
-            format!("nothing needs {words} from {from} ({})", addresses(&self.sources))
+            format!("no requirement needs {words} from {from} ({})", addresses(&self.sources))
         })
     }
 }

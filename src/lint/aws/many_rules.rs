@@ -1,11 +1,11 @@
-//! Very many rules, or groups on one interface.
+//! Too many rules, or too many groups on one interface.
 //!
 //! ## What it does
-//! Counts as AWS does: rules of a direction and family, each prefix list and each reference once for both families,
+//! Counts as AWS does: rules of one direction and family, each prefix list and each reference once for both families,
 //! against the quota of 60; groups of an interface against 5; both multiplied against the hard limit of 1000.
 //!
 //! ## Why is this bad?
-//! Beyond the quota the next change fails, mostly in the middle of an incident. Long before that nobody oversees the
+//! Beyond the quota the next change fails, usually in the middle of an incident. Long before that, nobody can read the
 //! list.
 //!
 //! ## Example
@@ -51,7 +51,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                     "{}: {n} {direction} rules of one family; the default quota is {RULES}",
                     group.title()
                 );
-                findings.push(CHECK.finding(subject, group.origin, message, "very many rules"));
+                findings.push(CHECK.finding(subject, group.origin, message, "too many rules"));
             }
         }
     }
@@ -60,11 +60,11 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let rules: usize = worn.iter().filter_map(|g| most.get(g)).sum();
         if worn.len() > GROUPS || rules > PRODUCT {
             let message = format!(
-                "{} wears {} groups with {rules} rules; the defaults are {GROUPS} and {PRODUCT}",
+                "{} has {} groups with {rules} rules attached; the defaults are {GROUPS} and {PRODUCT}",
                 interface.id,
                 worn.len()
             );
-            findings.push(CHECK.finding(subject, interface.origin, message, "very many groups"));
+            findings.push(CHECK.finding(subject, interface.origin, message, "too many groups"));
         }
     }
 }

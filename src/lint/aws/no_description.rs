@@ -1,11 +1,11 @@
 //! Rules of a group have no description.
 //!
 //! ## What it does
-//! Reports groups with rules that carry no description, once a group; the rules of the default group and the egress rules
-//! that every fresh group has are left out.
+//! Reports groups with rules that carry no description, once per group. The rules of the default group and the egress rules
+//! that every new group has are left out.
 //!
 //! ## Why is this bad?
-//! Nobody can tell whether the rule is still needed, so nobody takes it away.
+//! Nobody can tell whether the rule is still needed, so nobody removes it.
 //!
 //! ## Example
 //! ```json
@@ -26,7 +26,7 @@ use crate::lint::registry::{Check, Run, Subject};
 pub static CHECK: Check = Check {
     id: "HL-AWS-NO-DESCRIPTION",
     name: "RuleWithoutDescription",
-    summary: "rules without a description",
+    summary: "rules have no description",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("no_description.rs"),

@@ -4,7 +4,7 @@
 //! Reports references to groups of a peer network whose peering connection is not active: the rule matches nothing.
 //!
 //! ## Why is this bad?
-//! The opening looks as if it were in force and is not. When the connection comes back, so does the opening.
+//! The opening looks as if it were in force. If the connection comes back, so does the opening.
 //!
 //! ## Example
 //! ```json

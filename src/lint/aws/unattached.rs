@@ -1,11 +1,11 @@
-//! Nobody wears a security group.
+//! A security group is attached to no interface.
 //!
 //! ## What it does
-//! Where the files show interfaces, reports groups that none of them wears. The default group is left out: it cannot be
-//! deleted.
+//! Where the files show interfaces, reports groups that are attached to none of them. The default group is left out: it
+//! cannot be deleted.
 //!
 //! ## Why is this bad?
-//! A group that nobody needs is put on the wrong machine one day, with rules that nobody remembers.
+//! One day someone attaches it to the wrong machine, with rules that nobody remembers.
 //!
 //! ## Example
 //! ```json
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Delete the group, or give the files of all interfaces if one of them does wear it.
+//! Delete the group, or give the files of all interfaces if it is attached to one of them.
 
 use super::{described, inventory};
 use crate::finding::{Finding, Severity};
@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 pub static CHECK: Check = Check {
     id: "HL-AWS-UNATTACHED",
     name: "UnattachedGroup",
-    summary: "no interface wears this group",
+    summary: "this group is attached to no interface",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("unattached.rs"),
@@ -47,7 +47,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for group in
         described(inventory).filter(|g| g.name.as_deref() != Some("default") && !worn.contains(g.id.as_str()))
     {
-        let message = format!("{}: no interface in the files wears it", group.title());
-        findings.push(CHECK.finding(subject, group.origin, message, "not worn"));
+        let message = format!("{}: attached to no interface in the files", group.title());
+        findings.push(CHECK.finding(subject, group.origin, message, "not attached"));
     }
 }

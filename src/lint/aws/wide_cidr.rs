@@ -1,11 +1,11 @@
-//! A rule lets in a very wide public prefix.
+//! A rule allows a very wide public prefix.
 //!
 //! ## What it does
-//! Reports ingress rules for a public prefix wider than /8 (IPv4) or /16 (IPv6) that is not the whole Internet, also
-//! where host bits hide it: 0.0.0.0/1, 64.0.0.0/2, 2000::/3.
+//! Reports ingress rules for a public prefix wider than /8 (IPv4) or /16 (IPv6) that is not the whole Internet, also where
+//! host bits hide it: 0.0.0.0/1, 64.0.0.0/2, 2000::/3.
 //!
 //! ## Why is this bad?
-//! No partner has that many addresses. Such prefixes are typing mistakes, or a way around tools that look for 0.0.0.0/0.
+//! No partner has that many addresses. Such a prefix is a typing mistake, or a trick against tools that look for 0.0.0.0/0.
 //!
 //! ## Example
 //! ```json
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Name the networks that are meant; write 0.0.0.0/0 if everybody is.
+//! Name the networks that are meant. If everybody is meant, write 0.0.0.0/0.
 
 use super::{described, inventory};
 use crate::dialect::aws::inventory::Peer;
@@ -25,7 +25,7 @@ use crate::packet::{addr, public};
 pub static CHECK: Check = Check {
     id: "HL-AWS-WIDE-CIDR",
     name: "WidePublicPrefix",
-    summary: "a public prefix wider than any one organisation's",
+    summary: "a public prefix is wider than any organisation's network",
     level: Severity::Warning,
     security_severity: Some(5.0),
     source: include_str!("wide_cidr.rs"),
@@ -45,7 +45,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 continue;
             }
             let message = format!(
-                "{}: {} is let in from {net}, wider than any one network",
+                "{}: {} is allowed from {net}, which is wider than any one organisation's network",
                 group.title(),
                 e.service.text()
             );

@@ -1,13 +1,13 @@
 //! One rule accepts everything.
 //!
 //! ## What it does
-//! Sends packets that no sensible rule names (unassigned ports, an experimental protocol) through the input and forward
-//! hooks, and reports the rule that accepts one of them although nothing in it limits protocol, addresses or ports. Every finding has such a
-//! packet as its witness.
+//! Sends probe packets that no sensible rule names (unassigned ports, an experimental protocol) through the input and
+//! forward hooks, and reports the rule that accepts one of them although nothing in it limits protocol, addresses or ports.
+//! Every finding shows such a packet.
 //!
 //! ## Why is this bad?
-//! Whatever stands before such a rule only makes exceptions, and whatever stands behind it has no effect: the
-//! firewall is open. Often the rule was a test, or an opening "for the installation", that nobody took back.
+//! Rules above it only make exceptions, and rules below it have no effect: the firewall is open. Often such a rule was a
+//! test, or an opening "for the installation", that nobody removed.
 //!
 //! ## Example
 //! ```text
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Name what is needed, and leave the rest to the default:
+//! Allow what is needed, and leave the rest to the default:
 //! ```text
 //! -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 //! -A INPUT -j DROP
@@ -48,7 +48,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let mut f = CHECK.finding(
             subject,
             by.origin,
-            format!("{} accepts everything here, also what no sensible rule names", subject.name),
+            format!("{} accepts everything here, even packets that no sensible rule names", subject.name),
             "accepts a packet that no sensible rule names",
         );
         f.witness = Some(probe.packet.clone());

@@ -1,12 +1,13 @@
-//! The same rule stands twice in one chain.
+//! The same rule appears twice in one chain.
 //!
 //! ## What it does
-//! Reports a rule whose conditions and verdict are exactly those of an earlier rule of the same chain. Only rules that end the packet's way
-//! through the chain count; rate limits and other conditions with a memory are never "the same". Comments and counters do not matter.
+//! Reports a rule whose conditions and verdict are exactly those of an earlier rule of the same chain. Only rules that end
+//! a packet's path through the chain count; rate limits and other conditions with a memory are never "the same". Comments
+//! and counters do not matter.
 //!
 //! ## Why is this bad?
-//! The second one can never decide anything. Duplicates pile up where scripts append without looking, and then one copy is
-//! deleted and everybody believes that the opening is closed.
+//! The second rule can never decide anything. Duplicates pile up where scripts append without looking. Then someone deletes
+//! one copy and believes that the port is closed.
 //!
 //! ## Example
 //! ```text
@@ -30,7 +31,7 @@ use std::hash::{Hash, Hasher};
 pub static CHECK: Check = Check {
     id: "HL-DUPLICATE",
     name: "DuplicateRule",
-    summary: "the same rule already stands further up in this chain",
+    summary: "the same rule appears earlier in this chain",
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("duplicate.rs"),
@@ -53,9 +54,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             let first = *seen.entry(h).or_insert(i);
             let earlier = &chain.rules[first];
             if first != i && same(f, earlier, rule) {
-                let message = format!("this rule of chain {} already stands further up", chain.name);
+                let message = format!("this rule is a duplicate of an earlier rule of chain {}", chain.name);
                 let mut finding = CHECK.finding(subject, rule.origin, message, "decides nothing");
-                finding.related.push(subject.related(earlier.origin, "the same rule"));
+                finding.related.push(subject.related(earlier.origin, "the earlier rule"));
                 finding.fix = removal(f, chain, i, Purpose::default());
                 findings.push(finding);
             }

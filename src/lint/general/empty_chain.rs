@@ -1,12 +1,12 @@
-//! A jump to a chain without rules.
+//! A jump leads to a chain without rules.
 //!
 //! ## What it does
-//! Reports rules that jump or go to a chain in which no rule stands. Rules in chains that are never reached are left out, and so are
-//! empty chains that tools keep as hooks for the user when nothing but an unconditional jump leads there.
+//! Reports rules that jump or go to a chain that has no rules. Rules in chains that are never reached are left out. So are
+//! empty chains that tools keep as hooks for the user, if only an unconditional jump leads there.
 //!
 //! ## Why is this bad?
-//! The jump was written to have an effect, and has none: the packet comes straight back. A goto is worse: it
-//! leaves the chain, so the rules behind it are skipped.
+//! The jump was written to have an effect, and has none: the packet comes straight back. A goto is worse: it leaves the
+//! chain, so the rules after it are skipped.
 //!
 //! ## Example
 //! ```text
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Fill the chain, or take the jump out.
+//! Fill the chain, or remove the jump.
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};

@@ -1,12 +1,12 @@
-//! A host with an IPv4 firewall of which no IPv6 rules are known.
+//! A host filters IPv4, and no IPv6 rules are known for it.
 //!
 //! ## What it does
-//! Reports a box whose files speak for IPv4 only, while they keep something out there. With a deployment file it looks at all
-//! files of the node; without one, at all files of the run.
+//! Reports a host whose files cover IPv4 only, and block something there. With a deployment file it looks at all files of
+//! the node; without one, at all files of the run.
 //!
 //! ## Why is this bad?
 //! IPv6 has its own rules, and without any the kernel accepts everything. Most systems have IPv6 addresses whether anybody
-//! planned for them or not, so every service that IPv4 keeps in is open on the other family.
+//! planned for them or not. Every service that IPv4 protects is then open over IPv6.
 //!
 //! ## Example
 //! `hosts/cms-1.v4.rules` ends in `:INPUT DROP`, and there is no `ip6tables-save` dump of `cms-1`.
@@ -52,7 +52,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             "{} filters IPv4, and no IPv6 rules are known for it: the kernel accepts all IPv6 by default",
             subject.name
         ),
-        "holds for IPv4 only",
+        "filters IPv4 only",
     ));
 }
 

@@ -1,13 +1,14 @@
-//! A rule that no packet can ever match.
+//! A rule can never match.
 //!
 //! ## What it does
-//! Reports rules whose own conditions contradict each other or are empty: two disjoint sources in one rule, a reversed range, ports of a
-//! protocol without ports, TCP flags compared outside their mask. Other rules are not looked at, and neither are rules about what
-//! havenlint does not model: fragments, IPv6 extension headers, IPv4 addresses written as IPv6, sets without elements.
+//! Reports rules whose own conditions contradict each other or are empty: two disjoint sources in one rule, a reversed
+//! range, ports of a protocol without ports, TCP flags compared outside their mask. Other rules are not considered. Rules
+//! about what havenlint does not model are left out: fragments, IPv6 extension headers, IPv4 addresses written as IPv6,
+//! sets without elements.
 //!
 //! ## Why is this bad?
-//! A rule that blocks and cannot match leaves open what it was written to close; one that accepts and cannot match keeps
-//! somebody out. Nothing in the tools tells: the ruleset loads.
+//! A blocking rule that cannot match leaves open what it was written to close; an accepting one shuts somebody out. The
+//! ruleset loads, and no tool warns.
 //!
 //! ## Example
 //! ```text

@@ -1,12 +1,12 @@
-//! Nothing stops what no rule names: a base chain accepts by default.
+//! A base chain accepts by default.
 //!
 //! ## What it does
-//! Sends packets that no sensible rule names (unassigned ports, an experimental protocol) through the input and forward
-//! hooks, and reports the base chain whose accepting *policy* lets one of them in. Every finding has such a packet as its witness.
+//! Sends probe packets that no sensible rule names (unassigned ports, an experimental protocol) through the input and
+//! forward hooks, and reports the base chain whose *policy* accepts one of them. Every finding shows such a packet.
 //!
 //! ## Why is this bad?
-//! A default of accept turns every forgotten rule into a hole: a service that is started tomorrow is
-//! reachable at once, from everywhere.
+//! With a default of accept, every forgotten rule leaves something open: a service that is started tomorrow is reachable at
+//! once, from everywhere.
 //!
 //! ## Example
 //! ```text
@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 pub static CHECK: Check = Check {
     id: "HL-POLICY-ACCEPT",
     name: "PolicyAccept",
-    summary: "a base chain accepts what no rule names",
+    summary: "a base chain accepts what no rule stops",
     level: Severity::Warning,
     security_severity: Some(6.5),
     source: include_str!("policy_accept.rs"),
@@ -48,8 +48,8 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let mut f = CHECK.finding(
             subject,
             by.origin,
-            format!("{} {what} whatever no rule of {} stops: its policy is accept", subject.name, chain.name),
-            "the policy accepts what no rule has stopped",
+            format!("{} {what} whatever no rule of {} stops: the policy is accept", subject.name, chain.name),
+            "the policy accepts what no rule stops",
         );
         f.witness = Some(probe.packet.clone());
         findings.push(f);

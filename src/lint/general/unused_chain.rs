@@ -1,11 +1,11 @@
-//! A chain that no base chain leads to.
+//! No base chain leads to a chain.
 //!
 //! ## What it does
-//! Follows every jump and goto from the base chains and reports the chains, with rules in them, that are never reached.
+//! Follows every jump and goto from the base chains and reports chains that have rules and are never reached.
 //!
 //! ## Why is this bad?
-//! The rules look as if they protected something, and do nothing. Mostly the jump was lost in an edit, and with it the
-//! protection that the chain stood for.
+//! The rules look as if they protect something, and do nothing. Usually the jump was lost in an edit, and the protection
+//! with it.
 //!
 //! ## Example
 //! ```text

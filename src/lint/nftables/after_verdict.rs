@@ -1,13 +1,13 @@
-//! Rules stand behind a verdict that every packet meets.
+//! Rules follow a verdict that every packet meets.
 //!
 //! ## What it does
-//! Reports the first rule behind an `accept`, `drop`, `reject`, `return` or `goto` without conditions, once for each such verdict, and how many
-//! rules no packet of the chain reaches. Where the verdict has no conditions only because a comparison always holds, or where all rules behind
-//! it are copies of rules above, the checks for those say it.
+//! Reports the first rule after an `accept`, `drop`, `reject`, `return` or `goto` without conditions, once per verdict, and
+//! how many rules no packet of the chain reaches. If the verdict has no conditions only because a comparison always holds,
+//! or if all rules after it are copies of earlier rules, the checks for those report it.
 //!
 //! ## Why is this bad?
-//! `nft add rule` appends. On a chain that ends with a `drop`, the rule that opens a port, or closes one, comes too late and nothing
-//! tells.
+//! `nft add rule` appends. On a chain that ends with `drop`, a rule that opens or closes a port comes too late, and nothing
+//! warns.
 //!
 //! ## Example
 //! ```text
@@ -20,7 +20,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Put the rules above the verdict (`nft insert rule`), or let the chain's policy be the last word:
+//! Put the rules above the verdict (`nft insert rule`), or leave the last word to the chain's policy:
 //! ```text
 //! chain input {
 //!     type filter hook input priority filter; policy drop;
@@ -39,7 +39,7 @@ use std::collections::BTreeSet;
 pub static CHECK: Check = Check {
     id: "HL-NFT-AFTER-VERDICT",
     name: "NftAfterVerdict",
-    summary: "rules stand behind a verdict without conditions",
+    summary: "rules follow a verdict without conditions",
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("after_verdict.rs"),
@@ -66,11 +66,11 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let message = match dead.len() {
-            1 => format!("no packet of chain {} gets to this rule", chain.name),
-            n => format!("no packet of chain {} gets to this rule and the {} behind it", chain.name, n - 1),
+            1 => format!("no packet of chain {} reaches this rule", chain.name),
+            n => format!("no packet of chain {} reaches this rule and the {} after it", chain.name, n - 1),
         };
         let mut finding = CHECK.finding(subject, first.origin, message, "never reached");
-        finding.related.push(subject.related(verdict.origin, "takes every packet that gets here"));
+        finding.related.push(subject.related(verdict.origin, "decides every packet that arrives here"));
         findings.push(finding);
     }
 }

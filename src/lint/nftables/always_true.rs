@@ -1,12 +1,13 @@
 //! A comparison of the connection state always holds.
 //!
 //! ## What it does
-//! Reports `ct state != a,b`: a list behind `!=`, without braces. A list of states is the sum of their bits; a packet has exactly one
-//! state, so it never equals the sum and always differs from it. The same goes for `ct state != (a | b)`.
+//! Reports `ct state != a,b`: a list after `!=`, without braces. A list of states is the sum of their bits. A packet has
+//! exactly one state, so it never equals the sum, and `!=` always holds. The same goes for `ct state != (a | b)`.
 //!
 //! ## Why is this bad?
-//! It reads "neither a nor b" and means "anything". With `drop` behind it the answers of every connection are lost; with `accept` the
-//! firewall is open. `ct state a,b` without the `!=` does mean "a or b", so the mistake is easy to make, and nft does not warn.
+//! It reads "neither a nor b" and means "anything". With `drop` it discards the answers of every connection; with `accept`
+//! it opens the firewall. `ct state a,b` without the `!=` does mean "a or b", so the mistake is easy to make, and nft does
+//! not warn.
 //!
 //! ## Example
 //! ```text
@@ -39,7 +40,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for always in &facts.always {
         let values = always.right.replace(',', ", ");
         let message = format!(
-            "`{0} != {1}` holds for every packet: for \"none of them\" nft wants braces, `{0} != {{ {values} }}`",
+            "`{0} != {1}` holds for every packet; to mean \"none of them\", write braces: `{0} != {{ {values} }}`",
             always.left, always.right
         );
         findings.push(CHECK.finding(subject, always.origin, message, "always holds"));

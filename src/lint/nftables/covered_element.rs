@@ -1,13 +1,13 @@
-//! An element of a set is covered by another element of it.
+//! One element of a set covers another.
 //!
 //! ## What it does
-//! Reports elements all of whose values one other element of the same list holds too: an address in a prefix of the list, a port in
-//! a range, a row of a concatenation, the same element again. Once for each set. What variables bring into a list is not looked at, nor elements
-//! that only several others together cover, nor maps; an element that expires covers nothing. Concatenations are compared in lists of up to
-//! 512.
+//! Reports elements whose values are all in one other element of the same list: an address in a prefix of the list, a port
+//! in a range, a row of a concatenation, the same element again. Once per set. Elements that come from variables are left
+//! out, and so are maps and elements that only several others together cover. An element that expires covers nothing.
+//! Concatenations are compared in lists of up to 512 rows.
 //!
 //! ## Why is this bad?
-//! Who takes the element away believes that something is closed, or unblocked, and nothing changes.
+//! Someone removes the element and believes that the address is blocked, or no longer blocked. Nothing changes.
 //!
 //! ## Example
 //! ```text
@@ -54,7 +54,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         };
         let (one, other) = (written(subject, *element), written(subject, *by));
         let message = if one == other {
-            format!("{one} stands twice in {set}{more}")
+            format!("{one} appears twice in {set}{more}")
         } else {
             format!("{one} is already covered by {other} in {set}{more}")
         };

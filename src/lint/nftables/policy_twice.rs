@@ -1,12 +1,12 @@
 //! The policy of a base chain is stated more than once.
 //!
 //! ## What it does
-//! Reports base chains for which the files give a policy twice: in one block, or because the chain is declared in several places. If the
-//! statements differ it is a warning, else a note.
+//! Reports base chains for which the files give a policy twice: in one block, or because the chain is declared in several
+//! places. A warning if the policies differ, else a note.
 //!
 //! ## Why is this bad?
-//! The last statement wins, wherever it stands. A `policy drop` on the first page is undone by a `policy accept` in an included file,
-//! and who reads the first page believes that the box is closed.
+//! The last one wins, wherever it is. A `policy accept` in an included file undoes a `policy drop` on the first page, and
+//! whoever reads the first page believes that the firewall is closed.
 //!
 //! ## Example
 //! ```text
@@ -51,13 +51,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let word = |drop: bool| if drop { "drop" } else { "accept" };
         let differs = earlier.iter().any(|(d, _)| d != drop);
         let message = if differs {
-            format!(
-                "the policy of chain {} is stated again: this {} is the one that counts",
-                policies.chain,
-                word(*drop)
-            )
+            format!("the policy of chain {} is stated again, and this {} wins", policies.chain, word(*drop))
         } else {
-            format!("the policy of chain {} is stated again, as {} once more", policies.chain, word(*drop))
+            format!("the policy of chain {} is stated again, also as {}", policies.chain, word(*drop))
         };
         let mut f = CHECK.finding(subject, *last, message, "the last one wins");
         if !differs {

@@ -1,12 +1,12 @@
-//! A variable has the name of a set and stands for something else.
+//! A variable has the name of a set and other contents.
 //!
 //! ## What it does
-//! Reports `define NAME = …` where a set or map NAME is declared in a place that sees the variable, or the other way round. A set whose elements
-//! are just that variable holds the same, and is not reported. Rulesets that nft printed have no variables.
+//! Reports `define NAME = …` where a set or map NAME is declared in a place that sees the variable, or the other way round.
+//! If the set's elements are exactly that variable, nothing is reported. Rulesets that nft printed have no variables.
 //!
 //! ## Why is this bad?
-//! `$NAME` and `@NAME` look alike in a rule and mean different things: elements that are added to the set later, by hand or by a program, do
-//! not reach rules that name the variable.
+//! `$NAME` and `@NAME` look alike in a rule and mean different things: elements that a person or a program adds to the set
+//! later do not reach rules that use the variable.
 //!
 //! ## Example
 //! ```text
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Give the variable a name of its own, or fill the set from it and name the set:
+//! Give the variable another name, or fill the set from it and use the set:
 //! ```text
 //! define admin_list = { 10.0.9.7, 10.0.9.8 }
 //! table inet filter {
@@ -41,7 +41,7 @@ use crate::lint::registry::{Check, Run, Subject};
 pub static CHECK: Check = Check {
     id: "HL-NFT-SET-SHADOWED",
     name: "NftSetShadowed",
-    summary: "a variable has the name of a set and stands for something else",
+    summary: "a variable has the name of a set and other contents",
     level: Severity::Warning,
     security_severity: None,
     source: include_str!("set_shadowed.rs"),
@@ -51,10 +51,8 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
     for shadow in &facts.shadows {
-        let message = format!(
-            "the variable ${0} has the name of the set @{0}, and the two need not hold the same",
-            shadow.name
-        );
+        let message =
+            format!("the variable ${0} has the name of the set @{0}, but the two may differ", shadow.name);
         let mut f = CHECK.finding(subject, shadow.variable, message, "easily taken for the set");
         f.related.push(subject.related(shadow.set, "the set"));
         findings.push(f);

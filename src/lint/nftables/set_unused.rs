@@ -1,12 +1,12 @@
-//! A named set or map that no rule names.
+//! No rule uses a named set or map.
 //!
 //! ## What it does
-//! Reports sets and maps that no rule of their table names, neither to compare with nor to fill, and no variable either. Tables without
-//! rules are left out (their rules stand in another file), and so is everything where a file could not be read in full.
+//! Reports sets and maps that no rule of their table uses, neither to compare nor to fill, and no variable either. Tables
+//! without rules are left out (their rules are in another file), and so is everything if a file could not be read in full.
 //!
 //! ## Why is this bad?
-//! A list of blocked addresses that nothing asks blocks nothing. Mostly the rule was lost in an edit; or the list is what is left of
-//! one, and somebody still keeps it up to date.
+//! A block list that no rule uses blocks nothing. Usually the rule was lost in an edit, or the list is left over and
+//! somebody still maintains it.
 //!
 //! ## Example
 //! ```text
@@ -20,7 +20,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Ask it in a rule, or delete it:
+//! Use it in a rule, or delete it:
 //! ```text
 //!         ip saddr @blocked drop
 //! ```
@@ -33,7 +33,7 @@ use crate::lint::registry::{Check, Run, Subject};
 pub static CHECK: Check = Check {
     id: "HL-NFT-SET-UNUSED",
     name: "NftSetUnused",
-    summary: "no rule names this set",
+    summary: "no rule uses this set",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("set_unused.rs"),
@@ -44,7 +44,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
     for set in &facts.unused {
         let what = if set.is_map { "map" } else { "set" };
-        let message = format!("no rule names {what} {}", set.name);
+        let message = format!("no rule uses {what} {}", set.name);
         findings.push(CHECK.finding(subject, set.origin, message, "not used"));
     }
 }

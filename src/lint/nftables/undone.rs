@@ -1,14 +1,14 @@
-//! What one table accepts, another table at the same hook drops.
+//! Another table at the same hook drops what a rule accepts.
 //!
 //! ## What it does
-//! Looks at hooks where base chains of several tables see the same packets: an `ip` or `ip6` table beside an `inet` one, a program's
-//! table beside the administrator's. Reports an accepting rule when no new connection that it names gets through, and a chain of another table is
-//! what stops it. Once for each pair of chains, with the number of rules that it goes for. Connections over `lo` are left out of the question,
-//! and of long chains the first 500 rules are looked at.
+//! Looks at hooks where base chains of several tables see the same packets: an `ip` or `ip6` table beside an `inet` one, a
+//! program's table beside the administrator's. Reports an accepting rule if none of its new connections get through and a
+//! chain of another table is the reason. Once per pair of chains, with the number of rules. Connections over `lo` are left
+//! out, and of long chains the first 500 rules are examined.
 //!
 //! ## Why is this bad?
-//! An accept ends only its own base chain: the packet goes on to the other tables, and a drop there is final. The rule looks as if it opened
-//! something, and the service stays closed; or somebody opens it in one place only and wonders.
+//! An accept ends only its own base chain: the packet goes on to the other tables, and a drop there is final. The rule
+//! looks as if it opens something, and the service stays closed.
 //!
 //! ## Example
 //! ```text
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Keep one table for a hook; or open the port in every table that drops:
+//! Keep one table per hook, or open the port in every table that drops:
 //! ```text
 //! table inet firewall {
 //!     chain input { type filter hook input priority filter; policy drop; tcp dport { 22, 443 } accept; }
@@ -110,23 +110,20 @@ fn look(
         let (here, there) = (f.chain(base.chain), f.chain(other));
         let more = match rules.len() - 1 {
             0 => String::new(),
-            1 => "; 1 other rule fares alike".to_owned(),
-            n => format!("; {n} other rules fare alike"),
+            1 => "; the same goes for 1 other rule".to_owned(),
+            n => format!("; the same goes for {n} other rules"),
         };
         let message = format!(
-            "what this rule of table {} accepts, chain {} of table {} drops at the same hook{more}",
+            "this rule of table {} accepts what chain {} of table {} drops at the same hook{more}",
             here.table, there.name, there.table
         );
         let mut finding = CHECK.finding(subject, first.rule, message, "opens nothing");
         finding.witness = first.packet.clone();
         let what = if first.by.rule.is_some() { "this rule drops it" } else { "this policy drops it" };
         finding.related.push(subject.related(first.by.origin, what));
-        finding.related.extend(
-            rules[1..]
-                .iter()
-                .take(8)
-                .map(|u| subject.related(u.rule, "what this one accepts is dropped as well")),
-        );
+        finding
+            .related
+            .extend(rules[1..].iter().take(8).map(|u| subject.related(u.rule, "dropped in the same way")));
         findings.push(finding);
     }
 }

@@ -1,10 +1,10 @@
-//! An alias that nothing uses, or that is empty.
+//! An alias is never used, or is empty.
 //!
 //! ## What it does
-//! Reports aliases that no rule, translation or other setting names, at any depth, and aliases without a member.
+//! Reports aliases that no rule, translation or other setting uses, at any depth, and aliases without a member.
 //!
 //! ## Why is this bad?
-//! An unused alias is what is left of a rule, and the next reader believes that it still protects something. A rule with an
+//! An unused alias is left over from a rule, and the next reader believes that it still protects something. A rule with an
 //! empty alias matches nothing; with `not`, it matches everything.
 //!
 //! ## Example
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Delete the alias together with what it was for, or fill it.
+//! Delete the alias together with its purpose, or fill it.
 
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
@@ -34,7 +34,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
     for alias in &facts.aliases {
         let (message, label) = match (alias.unused, alias.empty) {
-            (true, _) => (format!("nothing names alias {}", alias.name), "not used"),
+            (true, _) => (format!("alias {} is never used", alias.name), "not used"),
             (false, true) => (format!("alias {} is used and has no members", alias.name), "empty"),
             (false, false) => continue,
         };

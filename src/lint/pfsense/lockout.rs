@@ -1,11 +1,11 @@
 //! The anti-lockout rule is off, and no rule lets an administrator in.
 //!
 //! ## What it does
-//! Where the anti-lockout rule is turned off, asks for each inside interface with a fixed address whether a host of its network reaches the
-//! web interface or the secure shell of the firewall. Reports the setting if none does for certain.
+//! Where the anti-lockout rule is turned off, checks for each inside interface with a static address whether a host of its
+//! network reaches the firewall's web interface or secure shell. Reports the setting if none does for certain.
 //!
 //! ## Why is this bad?
-//! The next mistake can only be mended at the console.
+//! The next mistake can be fixed only at the console.
 //!
 //! ## Example
 //! ```xml
@@ -49,7 +49,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     if inside.into_iter().any(|i| reachable(subject, i, &facts.admin_ports)) {
         return;
     }
-    let message = "the anti-lockout rule is off, and no rule certainly lets anybody inside reach the web interface or the secure shell";
+    let message = "the anti-lockout rule is off, and no rule is certain to let anybody inside reach the web interface or ssh";
     findings.push(CHECK.finding(subject, setting, message.to_owned(), "turns the anti-lockout rule off"));
 }
 

@@ -1,11 +1,11 @@
-//! A port forward whose filter rule is gone or disabled.
+//! A port forward's filter rule is gone or disabled.
 //!
 //! ## What it does
-//! Reports port forwards that are linked to a filter rule which was deleted or turned off.
+//! Reports port forwards that are linked to a filter rule which was deleted or disabled.
 //!
 //! ## Why is this bad?
-//! The packets are still translated, and then judged by whatever other rule names the inner address: the service is cut off, or
-//! open in a way that nobody wrote down beside the port forward.
+//! The packets are still translated, and then any other rule for the inner address decides: the service is cut off, or open
+//! in a way that nobody documented beside the port forward.
 //!
 //! ## Example
 //! ```xml
@@ -15,7 +15,7 @@
 //! and no `<filter><rule>` with that id.
 //!
 //! ## Use instead
-//! Delete the port forward too, or let the web interface make its filter rule again.
+//! Delete the port forward too, or let the web interface create its filter rule again.
 
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};

@@ -1,14 +1,15 @@
-//! A pfSense rule means something else than it looks like.
+//! A pfSense rule does not do what it seems to do.
 //!
 //! ## What it does
-//! Reports rules that pfSense's rule generator turns into something else, or into nothing: a port without a protocol
-//! (the rule matches every TCP port), a port with a protocol that has none, a TCP block that stops only packets that open a
-//! connection (a warning where some rule lets the others through, else a note), a floating rule that applies everywhere because its interfaces are off, `not` together with `any`, and rules that are left out because an
-//! address, an interface or a port cannot be resolved.
+//! Reports rules that pfSense's rule generator turns into something else, or into nothing: a port without a protocol (the
+//! rule matches every TCP port), a port with a protocol that has none, a TCP block that stops only packets that open a
+//! connection (a warning if some rule lets the others through, else a note), a floating rule that applies everywhere
+//! because its interfaces are off, `not` together with `any`, and rules that are left out because an address, an interface
+//! or a port cannot be resolved.
 //!
 //! ## Why is this bad?
-//! The web interface shows the rule as it was written, and the firewall does another thing without a word. A pass rule can
-//! be wider than it looks, and a block rule can be missing.
+//! The web interface shows the rule as it was written; the firewall does something else and does not say so. A pass rule
+//! can be wider than it looks, and a block rule can be missing.
 //!
 //! ## Example
 //! ```xml
@@ -48,7 +49,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             QuirkKind::PortIgnored => "its port is not used",
             QuirkKind::SynOnlyBlock => "lets packets without SYN go on to other rules",
             QuirkKind::FloatingEverywhere => "applies to every interface",
-            QuirkKind::Dropped => "is not there",
+            QuirkKind::Dropped => "has no effect",
             QuirkKind::NotAnyIgnored => "matches every address",
         };
         let mut f = CHECK.finding(subject, quirk.origin, quirk.message.clone(), label);

@@ -1,14 +1,14 @@
-//! A pfSense rule that decides nothing, because others take every packet of it.
+//! Other rules take every packet of a pfSense rule.
 //!
 //! ## What it does
-//! Reports rules of which no packet is left by the time they are asked: other rules take them all, one of them or several together,
-//! written ones or those that pfSense makes by itself (private networks on WAN, the anti-lockout rule, IPv6 turned off). For a rule that is
-//! not quick these may also stand below it, as the last match wins. What depends on something unknown (a schedule, a list that is downloaded)
-//! hides nothing.
+//! Reports rules that decide nothing because other rules, alone or together, take all of their packets: written ones, or
+//! those that pfSense adds by itself (private networks on WAN, the anti-lockout rule, IPv6 turned off). For a rule that is
+//! not quick these may also come after it, because the last match wins. A rule that depends on something unknown (a
+//! schedule, a list that is downloaded) hides nothing.
 //!
 //! ## Why is this bad?
-//! It looks as if the rule decided something. A block below a pass protects nothing, and a pass behind a block of the
-//! system will be missed when it is needed.
+//! The rule looks as if it decides something. A block below a pass protects nothing, and a pass behind one of the system's
+//! blocks will be missed when it is needed.
 //!
 //! ## Example
 //! ```text
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Take the broad rule out, or put the narrow one above it.
+//! Remove the broad rule, or put the narrow one above it.
 
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
@@ -52,15 +52,15 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             }
         };
         let message = match shadow.by.as_slice() {
-            [one] => format!("this rule decides nothing: {} takes all of its packets", name(one)),
+            [one] => format!("this rule decides nothing: {} matches all of its packets", name(one)),
             many => {
-                format!("this rule decides nothing: {} others together take all of its packets", many.len())
+                format!("this rule decides nothing: {} others together match all of its packets", many.len())
             }
         };
         let mut f = CHECK.finding(subject, shadow.origin, message, "decides nothing");
         let alone = shadow.by.len() == 1;
         for (origin, note) in shadow.by.iter().take(MAX_SHOWN) {
-            let what = if alone { "takes all of its packets" } else { "takes some of its packets" };
+            let what = if alone { "matches all of its packets" } else { "matches some of its packets" };
             let what = note.as_ref().map_or(what.to_owned(), |n| format!("{what}: {n}"));
             f.related.push(subject.related(*origin, what));
         }

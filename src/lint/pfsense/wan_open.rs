@@ -1,11 +1,12 @@
-//! A rule on an outside interface that is open to everybody.
+//! A rule on an outside interface is open to everybody.
 //!
 //! ## What it does
-//! Reports pass rules on an interface with a gateway (a WAN) that take any source (or all but a few) and name no port: they open everything behind
-//! the firewall, or everything of one destination. Also those that name a port of the firewall's own administration.
+//! Reports pass rules on an interface with a gateway (a WAN) that take any source (or all but a few) and name no port: they
+//! open everything behind the firewall, or everything at one destination. Also reports those that name a port of the
+//! firewall's own administration.
 //!
 //! ## Why is this bad?
-//! The Internet is scanned all the time. Such a rule is found within minutes, with every service behind it.
+//! The Internet is scanned all the time. Attackers find such a rule within minutes, with every service behind it.
 //!
 //! ## Example
 //! ```xml
@@ -14,7 +15,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Name who may come, and the service:
+//! Name the sources and the service:
 //! ```xml
 //! <rule><type>pass</type><interface>wan</interface><protocol>tcp</protocol>
 //!   <source><address>PARTNERS</address></source>

@@ -57,7 +57,7 @@ impl Build {
         if !keys.insert(name.to_owned()) {
             self.duplicates.push(place.clone());
             self.problem(Problem {
-                message: format!("the key \"{name}\" stands twice in this object"),
+                message: format!("the key \"{name}\" appears twice in this object"),
                 help: "readers differ in which one they take: leave one".to_owned(),
                 span: place.clone(),
             });

@@ -380,7 +380,7 @@ impl<'t> Parser<'t> {
             self.duplicates.push(span.clone());
             self.problem(
                 span,
-                format!("the key {name} stands twice in this object"),
+                format!("the key {name} appears twice in this object"),
                 "readers differ in which one they take: leave one",
             );
         }

@@ -74,7 +74,7 @@ fn a_cut_object_holds_what_was_read() {
 fn keys_that_stand_twice_are_reported() {
     assert_eq!(
         problems("{\"a\":1,\"\\u0061\":2,\"b\":{\"a\":1}}"),
-        [("the key \"\\u0061\" stands twice in this object".to_owned(), 7)]
+        [("the key \"\\u0061\" appears twice in this object".to_owned(), 7)]
     );
     let many: Vec<String> = (0..60).map(|i| format!("\"k{}\":{i}", i % 59)).collect();
     let text = format!("{{{}}}", many.join(","));
