@@ -69,7 +69,7 @@ const SAFEHAVEN_4: &[Row] = &[
     ("SH4-GUI-VSPHERE", "gui → vcenter", "tcp/443,902", "exists vmware", "required"),
     ("SH4-NET-INSTALL", "cms (service), srn (service) → internet", "tcp/80,443", "installation", "required"),
     ("SH4-NET-UPDATE", "cms (service), srn (service) → `*.ctl.io`", "tcp/443", "", "recommended"),
-    ("SH4-NET-EXPOSED", "internet → cms, srn", "every service that the destination has", "", "forbidden"),
+    ("SH4-NET-EXPOSED", "internet → cms, srn", "every service of the destination", "", "forbidden"),
     ("SH4-NET-EGRESS", "cms, srn → internet", "any protocol", "operation", "advised against"),
     ("SH4-NET-OPEN-INSTALL", "cms, srn → internet", "tcp/80,443", "operation", "advised against"),
 ];
@@ -78,7 +78,7 @@ fn row(c: &Catalogue, r: &Requirement) -> [String; 5] {
     let flow = c.flow_words(r);
     let mut services = match &r.services {
         Services::These(list) => list.iter().map(service_words).collect::<Vec<_>>().join(", "),
-        Services::OfDestination => "every service that the destination has".to_owned(),
+        Services::OfDestination => "every service of the destination".to_owned(),
     };
     let flow = flow.strip_suffix(&format!(", {services}")).unwrap();
     if r.tls {
@@ -293,7 +293,7 @@ fn several_mistakes_are_told_in_one_run() {
     assert!(broken[0].starts_with("5:"), "{broken:?}");
     assert_eq!(
         problems("format = 2\nid = ''\nversion = '1'\ntitle = 'x'\n"),
-        ["1:10 `format` is out of range (it goes from 1 to 1)", "2:6 `id` is empty ()"]
+        ["1:10 `format` is out of range (use 1)", "2:6 `id` is empty ()"]
     );
 }
 

@@ -16,8 +16,8 @@ pub(super) const CHECK: &str = "\
 Examples:
   havenlint check                                         the deployment of havenlint.toml
   havenlint check /etc/iptables/ fw.nft                   these files, without a deployment
-  havenlint check cms.rules --role cms --set srn.service=10.1.0.0/24
-  havenlint check --select SH4-NET --format sarif=out.sarif --format human
+  havenlint check web.rules --catalogue policy.toml --role web --set admin=10.0.9.0/24
+  havenlint check --select HL-AWS --format sarif=out.sarif --format human
   nft list ruleset | havenlint check -
 
 Exit status: 0 = nothing at or above --fail-on; 1 = findings; 2 = havenlint could not do all of its job

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn each_line_goes_once_and_comes_once() {
         let taken = applied("a\nb\n", &[fix(0, "", &[(1, 2)]), fix(1, "", &[(2, 2)])]);
-        assert_eq!(taken.unwrap_err(), "line 2 is changed by another repair too");
+        assert_eq!(taken.unwrap_err(), "another repair changes line 2 too");
         assert!(applied("a\n", &[fix(0, "", &[(2, 2)])]).is_err());
         let file = SourceFile::new("f", "a\nb\n");
         let twice = [fix(1, "x", &[]), fix(1, "x", &[])];

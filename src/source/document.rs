@@ -233,6 +233,7 @@ impl<'s> Checker<'s> {
         let inside = number.is_some_and(|n| lo.is_none_or(|b| n >= b) && hi.is_none_or(|b| n <= b));
         if !inside {
             let help = match (lo, hi) {
+                (Some(a), Some(b)) if a == b => format!("use {a}"),
                 (Some(a), Some(b)) => format!("use {a} to {b}"),
                 (Some(a), None) => format!("the minimum is {a}"),
                 (None, Some(b)) => format!("the maximum is {b}"),
@@ -352,7 +353,7 @@ mod tests {
                 "1:1 the file lacks the key `name` (`name`: What it is called)",
                 "1:1 the file has no key `fense` (did you mean `fence`?)",
                 "2:9 `fence` cannot be `barbed-wier` (did you mean `barbed-wire`?)",
-                "4:10 `length` is out of range (it goes from 0 to 90)",
+                "4:10 `length` is out of range (use 0 to 90)",
                 "6:10 `length` must be an integer, not a string ()",
                 "7:1 `beds` has no key `width` (use `length`)",
             ]

@@ -65,7 +65,7 @@ fn every_problem_has_its_place_and_leaves_the_rest() {
         ),
         (
             "[],\"IpPermissions\":[]",
-            "0.json:4:20: error: the key \"IpPermissions\" stands twice in this object",
+            "0.json:4:20: error: the key \"IpPermissions\" appears twice in this object",
             Undecided,
         ),
         ("[]", "", Drop),

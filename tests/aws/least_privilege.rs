@@ -187,7 +187,7 @@ fn ports_protocols_and_addresses_are_counted() {
     };
     assert_eq!(
         one(&tcp((20081, 20082), r#""IpRanges": [{"CidrIp": "10.1.0.11/32"}]"#)),
-        "nothing needs 1 of its 2 ports (tcp/20081)"
+        "no requirement needs 1 of its 2 ports (tcp/20081)"
     );
     assert_eq!(
         one(&tcp((20082, 20082), r#""IpRanges": [{"CidrIp": "10.1.0.8/30"}]"#)),
@@ -195,17 +195,17 @@ fn ports_protocols_and_addresses_are_counted() {
     );
     assert_eq!(
         one(&tcp((443, 443), r#""UserIdGroupPairs": [{"GroupId": "sg-shop"}]"#)),
-        "nothing needs tcp/443 from 10.4.8.61 (1 address)"
+        "no requirement needs tcp/443 from 10.4.8.61 (1 address)"
     );
     assert_eq!(
         one(&tcp((443, 443), r#""Ipv6Ranges": [{"CidrIpv6": "2001:db8::/64"}]"#)),
-        "nothing needs tcp/443 from 2001:db8::/64 (2^64 addresses)"
+        "no requirement needs tcp/443 from 2001:db8::/64 (2^64 addresses)"
     );
     let all = one(r#"{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.1.0.11/32"}]}"#);
     assert_eq!(
         all,
         // Nobody declared the protected servers of srn-b: anybody may need the ports that they use.
-        "nothing needs tcp/0-21, tcp/23-79, tcp/81-3259, tcp/3261-5670, tcp/5672-20081, tcp/20083-65535, \
+        "no requirement needs tcp/0-21, tcp/23-79, tcp/81-3259, tcp/3261-5670, tcp/5672-20081, tcp/20083-65535, \
          udp/0-20081, udp/20083-65535, icmp, every other protocol from 10.1.0.11 (1 address)"
     );
 }
@@ -230,5 +230,5 @@ fn what_may_be_let_in_only_is_not_counted() {
     let entries = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "Cidrs": ["203.0.113.0/28"]}]}"#;
     let found = said(list, &[("lists.json", entries)]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].1, "nothing needs tcp/9 from 203.0.113.0/28 (16 addresses)");
+    assert_eq!(found[0].1, "no requirement needs tcp/9 from 203.0.113.0/28 (16 addresses)");
 }

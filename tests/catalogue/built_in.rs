@@ -46,7 +46,7 @@ fn lint_says_what_is_wrong_and_where() {
     let (code, out) = havenlint(&["catalogue", "lint", path.to_str().unwrap()]);
     assert_eq!(code, Some(2));
     assert!(out.contains("own.toml:6:11"), "{out}");
-    assert!(out.contains("there is no requirement of the extended catalogue `SH4-CMS-SHS`"), "{out}");
+    assert!(out.contains("unknown requirement of the extended catalogue `SH4-CMS-SHS`"), "{out}");
     assert!(out.contains("did you mean `SH4-CMS-SSH`?"), "{out}");
 }
 

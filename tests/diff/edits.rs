@@ -378,7 +378,7 @@ fn another_dialect_is_compared_whole() {
     let iptables = dump(WEB).replace(":FORWARD DROP", ":FORWARD ACCEPT");
     let (pair, code) = texts(&iptables, nft, &["--fail-on", "any"]);
     assert_eq!((flows(&pair), pair["state"].as_str(), code), (vec![], Some("undecided"), 1));
-    assert_eq!(pair["not_compared"], json!(["only the new side speaks for IPv6"]));
+    assert_eq!(pair["not_compared"], json!(["only the new side covers IPv6"]));
     let (pair, _) = texts(&iptables.replace("--dport 80", "--dport 81"), nft, &[]);
     assert_eq!(
         flows(&pair),

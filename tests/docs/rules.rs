@@ -84,7 +84,9 @@ fn write_page(r: &RuleDoc) -> String {
     for (word, text) in facts {
         let _ = writeln!(out, "| {word} | {} |", text.replace('|', "\\|"));
     }
-    out + "\n" + r.documentation.trim() + "\n"
+    // A requirement's documentation begins with its title.
+    let text = r.documentation.trim();
+    out + "\n" + text.strip_prefix(&sentence(&r.summary)).unwrap_or(text).trim_start() + "\n"
 }
 
 fn write_index(sections: &[(String, Vec<RuleDoc>)]) -> String {

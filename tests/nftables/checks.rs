@@ -53,8 +53,8 @@ fn a_negated_list_of_states_always_holds() {
     assert_eq!(
         found(&input("ct state != established,related drop\ntcp dport 22 accept")),
         [
-            "HL-NFT-ALWAYS-TRUE 4: `ct state != established,related` holds for every packet: for \"none of them\" nft \
-          wants braces, `ct state != { established, related }`"
+            "HL-NFT-ALWAYS-TRUE 4: `ct state != established,related` holds for every packet; to mean \"none of them\", \
+          write braces: `ct state != { established, related }`"
         ],
         "one finding, although the rule behind is never reached: the comparison is what is wrong"
     );
@@ -96,9 +96,9 @@ fn sets_that_no_rule_names() {
         )
     };
     let set = " set s { type ipv4_addr; elements = { 10.0.0.1 }; }";
-    assert_eq!(found(&with(set, "tcp dport 22 accept")), ["HL-NFT-SET-UNUSED 2: no rule names set s"]);
+    assert_eq!(found(&with(set, "tcp dport 22 accept")), ["HL-NFT-SET-UNUSED 2: no rule uses set s"]);
     let map = " map m { type ipv4_addr : verdict; elements = { 10.0.0.1 : accept }; }";
-    assert_eq!(found(&with(map, "tcp dport 22 accept")), ["HL-NFT-SET-UNUSED 2: no rule names map m"]);
+    assert_eq!(found(&with(map, "tcp dport 22 accept")), ["HL-NFT-SET-UNUSED 2: no rule uses map m"]);
     for rule in [
         "ip saddr @s accept",
         "ip saddr != @s drop",
@@ -126,7 +126,7 @@ fn sets_that_no_rule_names() {
     let named = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@s"}}, {"accept": null}"#;
     assert_eq!(
         found(&input_json(object, &[r#"{"accept": null}"#])),
-        ["HL-NFT-SET-UNUSED 2: no rule names set s"]
+        ["HL-NFT-SET-UNUSED 2: no rule uses set s"]
     );
     silent(&input_json(object, &[named]));
     silent(&input_json(object, &[r#""jump {\n\t\tip saddr @s accept\n\t}""#]));
@@ -149,7 +149,7 @@ fn elements_that_others_cover() {
     );
     assert_eq!(
         found(&set("type ipv4_addr\nelements = { 10.0.0.1,\n10.0.0.2 comment \"x\", 10.0.0.1 }")),
-        ["HL-NFT-COVERED-ELEMENT 5: 10.0.0.1 stands twice in set s"]
+        ["HL-NFT-COVERED-ELEMENT 5: 10.0.0.1 appears twice in set s"]
     );
     assert_eq!(
         found(&input("tcp dport { 22, 80-90, 81 } accept")),
@@ -207,18 +207,18 @@ fn a_policy_stated_twice() {
     };
     assert_eq!(
         found(&twice("type filter hook input priority filter; policy accept;")),
-        ["HL-NFT-POLICY-TWICE 5: the policy of chain in is stated again: this accept is the one that counts"]
+        ["HL-NFT-POLICY-TWICE 5: the policy of chain in is stated again, and this accept wins"]
     );
     assert_eq!(
         found(&twice("policy drop;")),
-        ["HL-NFT-POLICY-TWICE 5: the policy of chain in is stated again, as drop once more"]
+        ["HL-NFT-POLICY-TWICE 5: the policy of chain in is stated again, also as drop"]
     );
     silent(&twice("type filter hook input priority filter; tcp dport 22 accept"));
     silent(&format!("{}flush ruleset\n{}", twice("tcp dport 22 accept"), twice("tcp dport 22 accept")));
     let again = r#", {"chain": {"family": "inet", "table": "t", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}"#;
     assert_eq!(
         found(&input_json(again, &[])),
-        ["HL-NFT-POLICY-TWICE 2: the policy of chain in is stated again: this accept is the one that counts"]
+        ["HL-NFT-POLICY-TWICE 2: the policy of chain in is stated again, and this accept wins"]
     );
 }
 
@@ -230,7 +230,7 @@ fn a_variable_with_the_name_of_a_set() {
              type filter hook input priority filter; policy drop;\n{inside}\nip saddr @s accept\n }}\n}}\n"
         )
     };
-    let message = "the variable $s has the name of the set @s, and the two need not hold the same";
+    let message = "the variable $s has the name of the set @s, but the two may differ";
     assert_eq!(
         found(&with("define s = { 10.0.0.1 }", "{ 10.0.0.1, 10.0.0.2 }", "ip saddr $s drop")),
         [format!("HL-NFT-SET-SHADOWED 1: {message}")]
@@ -263,8 +263,8 @@ fn tables_that_undo_each_other() {
             "tcp dport 22 accept"
         )),
         [
-            "HL-NFT-UNDONE 5: what this rule of table ip filter accepts, chain input of table inet firewall drops at the \
-          same hook; 1 other rule fares alike"
+            "HL-NFT-UNDONE 5: this rule of table ip filter accepts what chain input of table inet firewall drops at the \
+          same hook; the same goes for 1 other rule"
         ]
     );
     // Also where a rule drops, and whichever chain runs first; and in a chain that the base chain jumps to.
@@ -317,7 +317,7 @@ fn tables_that_undo_each_other() {
 fn rules_behind_an_unconditional_verdict() {
     assert_eq!(
         found(&input("tcp dport 22 accept\ncounter drop\ntcp dport 443 accept\ntcp dport 80 accept")),
-        ["HL-NFT-AFTER-VERDICT 6: no packet of chain in gets to this rule and the 1 behind it"]
+        ["HL-NFT-AFTER-VERDICT 6: no packet of chain in reaches this rule and the 1 after it"]
     );
     assert_eq!(found(&input("tcp dport 22 accept\nreject\nlog")).len(), 1);
     // The copy of a rule above is a duplicate, and nothing else.
@@ -336,7 +336,7 @@ fn rules_behind_an_unconditional_verdict() {
     let ssh = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 22}}, {"accept": null}"#;
     assert_eq!(
         found(&input_json("", &[r#"{"drop": null}"#, ssh])),
-        ["HL-NFT-AFTER-VERDICT 4: no packet of chain in gets to this rule"]
+        ["HL-NFT-AFTER-VERDICT 4: no packet of chain in reaches this rule"]
     );
     silent(&input_json("", &[ssh, r#"{"drop": null}"#]));
 }

@@ -123,7 +123,7 @@ fn checks_name_what_is_odd() {
     assert_eq!(ids("nat"), ["HL-PF-ORPHAN"]);
     let edge = findings("edge-east");
     assert!(
-        edge.contains(&("HL-PF-ALIAS".to_owned(), "nothing names alias OLD_BACKUP".to_owned())),
+        edge.contains(&("HL-PF-ALIAS".to_owned(), "alias OLD_BACKUP is never used".to_owned())),
         "{edge:#?}"
     );
     let hidden = edge.iter().filter(|f| f.0 == "HL-PF-SHADOWED").count();
