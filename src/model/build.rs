@@ -23,8 +23,7 @@ impl Term {
     /// Never holds.
     pub const NEVER: Term = Term::Range { field: Field::Proto, lo: 1, hi: 0 };
 
-    /// Holds for no packet of the model, though it may for others: later fragments, packets with extension headers, IPv6 addresses in the
-    /// block where IPv4 stands; or a set that has no elements now. Unlike [`Term::NEVER`] it is no sign of a mistake.
+    /// Holds for no packet of the model, though it may for others: later fragments, packets with extension headers; or a set that has no elements now. Unlike [`Term::NEVER`] it is no sign of a mistake.
     pub const OUTSIDE: Term = Term::Range { field: Field::Proto, lo: 2, hi: 0 };
 
     /// What the numbers of [`Term::Range`] count from: addresses from the first of IPv4, everything else from 0.
@@ -120,6 +119,13 @@ impl Builder {
     /// "The packet is of this family."
     pub fn family(&mut self, family: Family) -> Term {
         self.field(Field::Dst, family.all())
+    }
+
+    /// "The field, masked, is (not) the value": host masks and masks with holes, of fields too wide for a list of their values (addresses;
+    /// for others [`Builder::field`] with all values that fit). `mask` and `value` are the bits of the address as it is written: of IPv4
+    /// the low 32. The family is not implied: it needs a term of its own. A mask that is a prefix is better a range.
+    pub fn masked(&mut self, field: Field, mask: Value, value: Value, negated: bool) -> Term {
+        Term::Masked { field, negated, test: self.firewall.sets.add_bits(mask, value) }
     }
 
     /// "The register, masked, is (not) the value."

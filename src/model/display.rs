@@ -105,6 +105,10 @@ fn term(f: &Firewall, term: &Term) -> String {
             format!("{}{field:?} type {:#x}", not(negated), types.0)
         }
         Term::Label(l) => format!("label {}", f.labels[l.index()]),
+        Term::Masked { field, negated, test } => {
+            let (mask, value) = f.sets.bits(*test);
+            format!("{}{field:?} & {mask:#x} == {value:#x}", not(negated))
+        }
         Term::Original(field, id) => format!("original {field:?} {:?}", f.sets.get(*id)),
     }
 }

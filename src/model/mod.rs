@@ -416,11 +416,22 @@ pub enum Term {
     /// connection tracker makes of a packet that opens a connection. Of other packets, and of those that lo brings back, the dialect
     /// has to ask otherwise.
     Original(Field, SetId),
+    /// Some bits of the field have the values wanted (or not): see [`Builder::masked`]. Does not hold of a packet without the field.
+    Masked {
+        /// Which.
+        field: Field,
+        /// Holds when they differ.
+        negated: bool,
+        /// Index into the pool: see [`SetPool::bits`].
+        test: BitsId,
+    },
 }
 
 id! {
     /// A pair of value and mask in [`SetPool`].
     MaskId,
+    /// A pair of mask and value of a field in [`SetPool`].
+    BitsId,
 }
 
 /// A value that travels with a packet through one box.

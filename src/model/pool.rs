@@ -1,6 +1,6 @@
 //! Shared storage for sets.
 
-use super::MaskId;
+use super::{BitsId, MaskId};
 use crate::packet::{IntervalSet, Value};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -23,6 +23,7 @@ pub struct SetPool {
     index: FxHashMap<u64, SetId>,
     before: Vec<Option<SetId>>,
     masks: Vec<(u32, u32)>,
+    bits: Vec<(Value, Value)>,
 }
 
 impl SetPool {
@@ -84,6 +85,21 @@ impl SetPool {
     /// Value and mask of a test.
     pub fn mask(&self, id: MaskId) -> (u32, u32) {
         self.masks[id.index()]
+    }
+
+    /// Stores a test `field & mask == value`.
+    pub fn add_bits(&mut self, mask: Value, value: Value) -> BitsId {
+        let pair = (mask, value);
+        let at = self.bits.iter().rposition(|p| *p == pair).unwrap_or_else(|| {
+            self.bits.push(pair);
+            self.bits.len() - 1
+        });
+        BitsId(at as u32)
+    }
+
+    /// Mask and value of a test of a field.
+    pub fn bits(&self, id: BitsId) -> (Value, Value) {
+        self.bits[id.index()]
     }
 
     /// Gives up the index that finds equal sets: nothing is added any more.

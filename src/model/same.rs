@@ -80,6 +80,10 @@ impl<'a> Sides<'a> {
                 Term::Register { register: r, negated: n, test: x },
                 Term::Register { register: s, negated: m, test: y },
             ) => (r, n) == (s, m) && f.sets.mask(x) == g.sets.mask(y),
+            (
+                Term::Masked { field: r, negated: n, test: x },
+                Term::Masked { field: s, negated: m, test: y },
+            ) => (r, n) == (s, m) && f.sets.bits(x) == g.sets.bits(y),
             (Term::Label(x), Term::Label(y)) => f.labels[x.index()] == g.labels[y.index()],
             _ => false,
         }

@@ -1,8 +1,9 @@
-//! Addresses as values: both families in one 128-bit space.
+//! Addresses as values: both families in one 128-bit space, so that one set can hold addresses of both, as a pf table or a cloud prefix
+//! list does, and a value alone tells its family.
 //!
-//! An IPv4 address stands at its IPv4-mapped place, `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2). Such addresses never
-//! travel in IPv6 headers (the kernel discards them: `ip6_rcv_core`), so the block is free, and a value alone tells
-//! its family. One set can therefore hold addresses of both families, as a pf table or a cloud prefix list does.
+//! IPv4 stands in a /96 of its own that no IPv6 packet can come from or go to: within `::/8`, which the IETF keeps in reserve (IANA, IPv6
+//! address space), at a place that no prefix in use ends at. It is *not* the place of IPv4-mapped addresses: `::ffff:a.b.c.d` is an IPv6
+//! address like any other, which rules do name (`::ffff:0:0/96`) and packets do carry.
 
 use super::{IntervalSet, Value};
 use ipnet::IpNet;
@@ -17,8 +18,8 @@ pub enum Family {
     V6,
 }
 
-const V4_FIRST: Value = 0xffff_0000_0000;
-const V4_LAST: Value = 0xffff_ffff_ffff;
+const V4_FIRST: Value = 0x0044_4444_4444_4444_4444_4444_0000_0000;
+const V4_LAST: Value = V4_FIRST + 0xffff_ffff;
 
 impl Family {
     /// Both families, IPv4 first.
@@ -52,7 +53,12 @@ pub const fn v4(addr: u32) -> Value {
     V4_FIRST + addr as Value
 }
 
-/// The value of an address. An IPv4-mapped IPv6 address gives the value of the IPv4 address.
+/// Whether an address is an IPv6 address in the block that stands for IPv4 here: no packet has it, and no set holds it.
+pub fn is_reserved(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(a) if family(a.to_bits()) == Family::V4)
+}
+
+/// The value of an address, which is not reserved (see [`is_reserved`]).
 pub fn value(addr: IpAddr) -> Value {
     match addr {
         IpAddr::V4(a) => v4(a.to_bits()),
@@ -73,8 +79,8 @@ pub fn addr(v: Value) -> IpAddr {
     }
 }
 
-/// Every address from `lo` to `hi`, which must be of one family (a range across families is empty). The block of
-/// IPv4-mapped addresses is never part of an IPv6 range.
+/// Every address from `lo` to `hi`, which must be of one family (a range across families is empty). The block that stands for IPv4 is
+/// never part of an IPv6 range.
 pub fn range(lo: IpAddr, hi: IpAddr) -> IntervalSet {
     match (lo, hi) {
         (IpAddr::V4(a), IpAddr::V4(b)) => IntervalSet::range(v4(a.to_bits()), v4(b.to_bits())),
@@ -97,34 +103,24 @@ pub fn net(net: IpNet) -> IntervalSet {
 
 /// The fewest prefixes and ranges that write the set as people do: `10.0.0.0/24`, `10.0.2.1-10.0.2.9`, `10.1.0.1`.
 pub fn display(set: &IntervalSet) -> Vec<String> {
-    let mut out = Vec::new();
-    if set.covers(&Family::V6.all()) {
-        // The IPv6 space has a hole where IPv4 stands; people know it as one prefix.
-        out.push("::/0".to_owned());
+    let v4 = Family::V4.all();
+    let mut v6 = set.minus(&v4);
+    if v6.contains(V4_FIRST - 1) && v6.contains(V4_LAST + 1) {
+        // People do not know of the hole where IPv4 stands.
+        v6 = v6.union(&v4);
     }
-    for &(lo, hi) in set.ranges() {
-        for part in split_families(lo, hi) {
-            if !(out.first().is_some_and(|f| f == "::/0") && family(part.0) == Family::V6) {
-                out.push(display_range(part.0, part.1));
-            }
-        }
-    }
-    out
+    let v4 = set.intersect(&v4);
+    let of = |family: Family, set: &IntervalSet| {
+        set.ranges().iter().map(|&(lo, hi)| (lo, display_range(family, lo, hi))).collect::<Vec<_>>()
+    };
+    let mut parts = of(Family::V6, &v6);
+    parts.extend(of(Family::V4, &v4));
+    parts.sort_by_key(|(lo, _)| *lo);
+    parts.into_iter().map(|(_, text)| text).collect()
 }
 
-fn split_families(lo: Value, hi: Value) -> Vec<(Value, Value)> {
-    let mut parts = Vec::new();
-    for (a, b) in [(0, V4_FIRST - 1), (V4_FIRST, V4_LAST), (V4_LAST + 1, Value::MAX)] {
-        let (x, y) = (lo.max(a), hi.min(b));
-        if x <= y {
-            parts.push((x, y));
-        }
-    }
-    parts
-}
-
-fn display_range(lo: Value, hi: Value) -> String {
-    let bits = match family(lo) {
+fn display_range(family: Family, lo: Value, hi: Value) -> String {
+    let bits = match family {
         Family::V4 => 32,
         Family::V6 => 128,
     };
@@ -155,12 +151,67 @@ pub fn parse(text: &str) -> Option<IntervalSet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    // Addresses of both families, often near each other's numbers.
+    fn address() -> impl Strategy<Value = IpAddr> {
+        let v4 = prop_oneof![any::<u32>(), Just(0), Just(u32::MAX), 0x0a00_0000u32..0x0a00_0010];
+        let embedded = v4.clone().prop_flat_map(|v| {
+            let high = [0u128, 0xffff << 32, 0xffff << 48, 0x64_ff9b << 96, 0x2001_0db8 << 96];
+            prop::sample::select(high.to_vec())
+                .prop_map(move |h| IpAddr::from(Ipv6Addr::from_bits(h | u128::from(v))))
+        });
+        let any_v6 = any::<u128>().prop_map(|v| IpAddr::from(Ipv6Addr::from_bits(v)));
+        prop_oneof![
+            2 => v4.prop_map(|v| IpAddr::from(Ipv4Addr::from_bits(v))),
+            3 => embedded,
+            1 => any_v6,
+        ]
+    }
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        (address(), 0u8..=128).prop_map(|(a, n)| {
+            let most = if a.is_ipv4() { 32 } else { 128 };
+            IpNet::new(a, n.min(most)).unwrap()
+        })
+    }
+
+    proptest! {
+        // The family is a fact of its own: an address is in a prefix exactly if both are of one family and the bits agree.
+        #[test]
+        fn an_address_is_in_the_prefixes_of_its_own_family(
+            nets in prop::collection::vec(prefix(), 1..4),
+            addresses in prop::collection::vec(address(), 1..20),
+        ) {
+            let set = nets.iter().fold(IntervalSet::EMPTY, |s, n| s.union(&net(*n)));
+            let others = Family::ALL.map(|f| f.all().minus(&set));
+            let bounds = nets.iter().flat_map(|n| [n.network(), n.broadcast()]);
+            for a in addresses.into_iter().chain(bounds).filter(|a| !is_reserved(*a)) {
+                let inside = nets.iter().any(|n| n.contains(&a));
+                prop_assert_eq!(set.contains(value(a)), inside, "{} in {:?}", a, nets);
+                prop_assert_eq!(addr(value(a)), a);
+                prop_assert_eq!(family(value(a)), Family::of(a));
+                for (f, other) in Family::ALL.into_iter().zip(&others) {
+                    prop_assert_eq!(other.contains(value(a)), f == Family::of(a) && !inside);
+                }
+            }
+        }
+    }
 
     #[test]
     fn writes_what_it_reads() {
-        for text in
-            ["10.0.0.0/24", "10.0.2.1-10.0.2.9", "10.1.0.1", "2001:db8::/32", "0.0.0.0/0", "::/0", "::1"]
-        {
+        for text in [
+            "10.0.0.0/24",
+            "10.0.2.1-10.0.2.9",
+            "10.1.0.1",
+            "2001:db8::/32",
+            "0.0.0.0/0",
+            "::/0",
+            "::/8",
+            "::1",
+            "::ffff:0.0.0.0/96",
+            "::ffff:10.0.0.1",
+        ] {
             assert_eq!(display(&parse(text).expect(text)), [text]);
         }
         assert_eq!(display(&parse("10.0.0.9/24").unwrap()), ["10.0.0.0/24"]);
@@ -172,6 +223,8 @@ mod tests {
     #[test]
     fn families_are_disjoint() {
         assert!(!Family::V4.all().intersects(&Family::V6.all()));
-        assert!(!parse("::/0").unwrap().contains(value("10.0.0.1".parse().unwrap())));
+        let in_v6 = |text: &str| parse("::/0").unwrap().contains(value(text.parse().unwrap()));
+        assert!(!in_v6("10.0.0.1"));
+        assert!(in_v6("::ffff:10.0.0.1"));
     }
 }

@@ -210,6 +210,9 @@ impl TryFrom<Written> for Packet {
     type Error = PacketError;
     fn try_from(w: Written) -> Result<Self, PacketError> {
         let err = |m: String| Err(PacketError(m));
+        if let Some(a) = w.src.into_iter().chain(w.dst).find(|a| addr::is_reserved(*a)) {
+            return err(format!("`{a}` is in a block that the IETF keeps in reserve: no packet has it"));
+        }
         let family = match (w.family, w.src, w.dst) {
             (Some(n @ (4 | 6)), s, d) => {
                 let f = if n == 4 { Family::V4 } else { Family::V6 };
@@ -488,6 +491,8 @@ mod tests {
     fn impossible_packets_are_refused() {
         for bad in [
             r#"{"src":"10.0.0.1","dst":"::1","proto":"tcp"}"#,
+            r#"{"src":"10.0.0.1","dst":"::ffff:10.0.0.2","proto":"tcp"}"#,
+            r#"{"src":"::1","dst":"44:4444:4444:4444:4444:4444::1","proto":"tcp"}"#,
             r#"{"src":"10.0.0.1","dst":"10.0.0.2","proto":"icmp","dport":1}"#,
             r#"{"src":"10.0.0.1","dst":"10.0.0.2"}"#,
             r#"{"family":6,"src":"10.0.0.1","proto":"tcp"}"#,

@@ -8,6 +8,7 @@ pub mod addr;
 mod concrete;
 pub mod dotted;
 mod field;
+pub mod masked;
 pub mod public;
 mod region;
 mod set;

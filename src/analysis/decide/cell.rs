@@ -2,7 +2,7 @@
 
 use super::join::Joinable;
 use crate::analysis::Moved;
-use crate::model::{ConditionId, Register};
+use crate::model::{BitsId, ConditionId, Register};
 use crate::packet::{Field, IntervalSet, Path, Region, Value};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub(super) enum Fact {
     Condition(usize, ConditionId),
     /// Whether an address, as a rule sees it, is of one of the types.
     AddressType(Field, View, u8),
+    /// Whether some bits of a field, as a rule sees it, have the values wanted.
+    Masked(Field, View, BitsId),
 }
 
 /// All that tells two cells with the same packets apart. Interned: see `Walk::state`.
@@ -87,6 +89,18 @@ pub(super) struct State {
     pub moved: Moved,
     /// Facts that were decided by following both ways.
     pub known: Vec<(Fact, bool)>,
+}
+
+impl State {
+    /// Rules see another value of the field. Of one that is chosen again nothing is known.
+    pub fn put(&mut self, field: Field, view: View) {
+        let chosen = |v: &View| matches!(v, View::Among { .. } | View::Unknown);
+        self.known.retain(|(fact, _)| match fact {
+            Fact::AddressType(f, v, _) | Fact::Masked(f, v, _) => *f != field || !chosen(v),
+            Fact::Condition(..) => true,
+        });
+        self.views[field.index()] = view;
+    }
 }
 
 /// Packets that have gone the same way so far.

@@ -4,8 +4,9 @@ use super::cell::{Cell, Fact, List, View, add};
 use super::hull::{Seen, overlaps, seen};
 use super::reason::Why;
 use super::walk::{Here, Walk};
-use crate::analysis::evaluate::address_type_sets;
+use crate::analysis::evaluate::{Class, MAX_INTERVALS, Routed, classes, is_of, narrowed, types_of};
 use crate::model::*;
+use crate::packet::masked::split;
 use crate::packet::{Field, IntervalSet, Region, Value, shared_carriers};
 use std::sync::Arc;
 
@@ -29,6 +30,13 @@ impl Pieces {
 
     fn no(cell: Cell) -> Self {
         Pieces { no: vec![cell], ..Self::default() }
+    }
+
+    fn add(&mut self, other: Pieces) {
+        self.forked |= other.forked;
+        self.yes.extend(other.yes);
+        self.maybe.extend(other.maybe);
+        self.no.extend(other.no);
     }
 }
 
@@ -168,6 +176,7 @@ impl<'a> Walk<'a> {
             Term::AddressType { field, types, negated } => {
                 self.address_type(here, asker, field, types, negated, cell)
             }
+            Term::Masked { field, negated, test } => self.masked(here, asker, field, (test, negated), cell),
             Term::Opaque { condition, negated } => self.opaque(here, asker, condition, negated, cell),
         }
     }
@@ -260,6 +269,7 @@ impl<'a> Walk<'a> {
         let why = match &fact {
             Fact::Condition(_, c) => Why::Condition(*c),
             Fact::AddressType(field, _, types) => Why::AddressType(*field, *types),
+            Fact::Masked(field, ..) => Why::Masked(*field),
         };
         if state.known.len() >= MAX_KNOWN || self.forks >= MAX_FORKS {
             return self.unknown(here, asker, why, cell);
@@ -291,44 +301,121 @@ impl<'a> Walk<'a> {
         negated: bool,
         cell: Cell,
     ) -> Pieces {
-        let sets = match self.types.get(&types.0) {
-            Some(s) => Arc::clone(s),
-            None => {
-                let s = Arc::new(address_type_sets(types, self.local.as_ref()));
-                self.types.insert(types.0, Arc::clone(&s));
-                s
-            }
+        let state = self.state(cell.state);
+        let view = state.views[field.index()].clone();
+        let routed = Routed::of(field, here.base.hook, state.path, view == View::Same);
+        let known = self.known_types(&cell, field, &view);
+        let left = |may_be: u8| known.iter().fold(may_be, |t, (types, is)| narrowed(t, *types, *is));
+        let classes = self.classes(routed);
+        let arrived = cell.region.get(field);
+        let parts: Vec<(IntervalSet, u8)> = match &view {
+            View::Same => classes.iter().flat_map(|c| c.types(arrived.intersect(&c.set))).collect(),
+            View::One(v) => vec![(arrived.clone(), types_of(&classes, &IntervalSet::single(*v)))],
+            View::Among { left, .. } => vec![(arrived.clone(), types_of(&classes, left))],
+            View::Shift(d) => vec![(arrived.clone(), types_of(&classes, &shifted(arrived, *d)))],
+            View::Unknown => vec![(arrived.clone(), u8::MAX)],
         };
-        let (certain, possible) = (&sets.0, &sets.1);
-        let view = self.state(cell.state).views[field.index()].clone();
+        // By what follows from the types that are left; the open ones apart.
+        let mut certain = IntervalSet::EMPTY;
+        let mut open: Vec<(u8, IntervalSet)> = Vec::new();
+        for (set, may_be) in parts {
+            let may_be = left(may_be);
+            match is_of(may_be, types.0) {
+                Some(true) => certain = certain.union(&set),
+                Some(false) => {}
+                None => match open.iter_mut().find(|(t, _)| *t == may_be & types.0) {
+                    Some((_, s)) => *s = s.union(&set),
+                    None => open.push((may_be & types.0, set)),
+                },
+            }
+        }
         let mut out = Pieces::default();
-        // The three kinds of addresses, each with its own truth.
-        let sure = self.field(here, asker, field, (certain, Lives::On), cell);
-        let mut open: Vec<Cell> = Vec::new();
-        for c in sure.no.into_iter().chain(sure.maybe.into_iter().map(|(c, _)| c)) {
-            let p = self.field(here, asker, field, (possible, Lives::On), c);
-            open.extend(p.yes);
-            open.extend(p.maybe.into_iter().map(|(c, _)| c));
-            if negated { out.yes.extend(p.no) } else { out.no.extend(p.no) }
-        }
-        if negated {
-            out.no.extend(sure.yes)
-        } else {
-            out.yes.extend(sure.yes)
-        }
-        let settled = &self.question.point.environment.settled;
-        if view == View::Same
-            && let Some(truth) = settled.get(&crate::analysis::Fact::AddressType(field, types.0))
+        let mut rest = Some(cell);
+        for (asked, set) in
+            std::iter::once((None, certain)).chain(open.into_iter().map(|(t, s)| (Some(t), s)))
         {
-            let into = if *truth != negated { &mut out.yes } else { &mut out.no };
-            into.append(&mut open);
+            let Some(cell) = rest.take() else { break };
+            let mut halves = Pieces::default();
+            self.cut_cell(cell, field, (&set, Lives::Briefly), &mut halves);
+            rest = halves.no.pop();
+            for c in halves.yes {
+                let p = match asked {
+                    None if negated => Pieces::no(c),
+                    None => Pieces::yes(c),
+                    Some(t) => self.fork(here, asker, Fact::AddressType(field, view.clone(), t), !negated, c),
+                };
+                out.add(p);
+            }
         }
-        for c in open {
-            let p = self.fork(here, asker, Fact::AddressType(field, view.clone(), types.0), !negated, c);
-            out.forked |= p.forked;
-            out.yes.extend(p.yes);
-            out.maybe.extend(p.maybe);
-            out.no.extend(p.no);
+        if let Some(c) = rest {
+            out.add(if negated { Pieces::yes(c) } else { Pieces::no(c) });
+        }
+        out
+    }
+
+    // What is known already of an address's types, as (types, whether it is one of them).
+    fn known_types(&self, cell: &Cell, field: Field, view: &View) -> Vec<(u8, bool)> {
+        let met = self.state(cell.state).known.iter().filter_map(|(fact, truth)| match fact {
+            Fact::AddressType(f, v, types) if *f == field && v == view => Some((*types, *truth)),
+            _ => None,
+        });
+        let settled = self.question.point.environment.settled.iter();
+        let settled = settled.filter(|_| *view == View::Same).filter_map(|(fact, truth)| match fact {
+            crate::analysis::Fact::AddressType(f, types) if *f == field => Some((*types, *truth)),
+            _ => None,
+        });
+        met.chain(settled).collect()
+    }
+
+    fn classes(&mut self, routed: Routed) -> Arc<Vec<Class>> {
+        let local = self.local.as_ref();
+        Arc::clone(self.types.entry(routed).or_insert_with(|| Arc::new(classes(local, routed))))
+    }
+
+    // Some bits of the field have the values wanted.
+    fn masked(
+        &mut self,
+        here: &Here<'a>,
+        asker: Asker<'_>,
+        field: Field,
+        (test, negated): (BitsId, bool),
+        cell: Cell,
+    ) -> Pieces {
+        let (mask, wanted) = here.f.sets.bits(test);
+        let mut out = Pieces::default();
+        let view = self.state(cell.state).views[field.index()].clone();
+        if view == View::Unknown {
+            return self.unknown(here, asker, Why::Masked(field), cell);
+        }
+        let Some(cell) = self.carrying(field, cell, &mut out) else { return out };
+        let fact = Fact::Masked(field, view.clone(), test);
+        match view {
+            View::One(v) if (v & mask == wanted) != negated => out.yes.push(cell),
+            View::One(_) => out.no.push(cell),
+            View::Among { left, .. } => {
+                let parts = split(&left, mask, wanted, MAX_INTERVALS);
+                let (set, other) =
+                    if negated { (parts.fails, parts.holds) } else { (parts.holds, parts.fails) };
+                match (set.is_empty(), other.is_empty(), parts.rest.is_empty()) {
+                    (false, true, true) => out.yes.push(cell),
+                    (true, _, true) => out.no.push(cell),
+                    (.., true) => out.add(self.one_of_several(here, asker, field, &set, cell)),
+                    _ => out.add(self.unknown(here, asker, Why::Masked(field), cell)),
+                }
+            }
+            View::Same => {
+                let parts = split(cell.region.get(field), mask, wanted, MAX_INTERVALS);
+                let with =
+                    |set: IntervalSet| (!set.is_empty()).then(|| replaced(&cell, field, Arc::new(set)));
+                let (holds, fails, rest) = (with(parts.holds), with(parts.fails), with(parts.rest));
+                let (yes, no) = if negated { (fails, holds) } else { (holds, fails) };
+                out.yes.extend(yes);
+                out.no.extend(no);
+                if let Some(c) = rest {
+                    out.add(self.fork(here, asker, fact, !negated, c));
+                }
+            }
+            View::Shift(_) | View::Unknown => out.add(self.fork(here, asker, fact, !negated, cell)),
         }
         out
     }
@@ -362,11 +449,7 @@ impl<'a> Walk<'a> {
             Some((false, _)) => out.no.push(cell),
             Some((true, true)) => out.yes.push(cell),
             Some((true, false)) => {
-                let p = self.one_of_several(here, asker, field, set, cell);
-                out.forked |= p.forked;
-                out.yes.extend(p.yes);
-                out.maybe.extend(p.maybe);
-                out.no.extend(p.no);
+                out.add(self.one_of_several(here, asker, field, set, cell));
             }
         }
         out
@@ -420,8 +503,7 @@ impl<'a> Walk<'a> {
         let mut out = Pieces::default();
         let Some(cell) = self.carrying(field, cell, &mut out) else { return out };
         if self.state(cell.state).written & 1 << field.index() != 0 {
-            let p = self.unknown(here, asker, Why::Original(field), cell);
-            out.maybe.extend(p.maybe);
+            out.add(self.unknown(here, asker, Why::Original(field), cell));
         } else {
             self.cut_cell(cell, field, (set, Lives::On), &mut out);
         }

@@ -16,6 +16,7 @@ pub(super) enum Why {
     Register(Register),
     Among(Field),
     Original(Field),
+    Masked(Field),
     Loop(ChainId),
     Budget,
 }
@@ -54,6 +55,10 @@ impl<'a> Walk<'a> {
             Why::Among(field) => {
                 (format!("{} after a rule changed it", field_name(field)), "its new value is not known")
             }
+            Why::Masked(field) => (
+                format!("bits of the {}", field_name(field)),
+                "there are too many addresses to look at each: ask for fewer",
+            ),
             Why::Original(field) => (
                 format!("{} before any translation", field_name(field)),
                 "a rule changed it before the connection was recorded",

@@ -84,7 +84,7 @@ struct Options {
 }
 
 fn random_term(d: &mut Dice<'_>, b: &mut Builder, o: &Options, depth: usize) -> Term {
-    let kinds = if o.conditions { 12 } else { 5 };
+    let kinds = if o.conditions { 13 } else { 5 };
     match d.roll(kinds) {
         0..=3 => {
             let field = TERM_FIELDS[d.roll(TERM_FIELDS.len())];
@@ -129,6 +129,11 @@ fn random_term(d: &mut Dice<'_>, b: &mut Builder, o: &Options, depth: usize) -> 
             let field = [Field::Src, Field::Dst, Field::Dport][d.roll(3)];
             let set = random_set(d, field);
             Term::Original(field, b.set(set))
+        }
+        12 => {
+            let mask = [1u128, 2, 5, 0xff][d.roll(4)];
+            let field = [Field::Src, Field::Dst, Field::Dport][d.roll(3)];
+            b.masked(field, mask, d.roll(6) as u128 & mask, d.chance(2))
         }
         _ => b.protocol(6),
     }
@@ -279,7 +284,8 @@ fn shown(f: &Firewall, e: &Environment) -> String {
     for (i, c) in f.chains.iter().enumerate() {
         for r in &c.rules {
             let terms: Vec<_> = f.terms(r.terms).iter().map(|t| term_shown(f, t)).collect();
-            let _ = write!(out, "{i}: {} => {:?}", terms.join(" & "), f.effects(r));
+            let effects: Vec<_> = f.effects(r).iter().map(|e| effect_shown(f, e)).collect();
+            let _ = write!(out, "{i}: {} {} => {}", r.origin.start, terms.join(" & "), effects.join(", "));
             let _ = match r.action {
                 Action::Translate(t) => writeln!(out, " {:x?}", f.translations[t.index()]),
                 a => writeln!(out, " {a:?}"),
@@ -289,9 +295,18 @@ fn shown(f: &Firewall, e: &Environment) -> String {
     out
 }
 
+fn effect_shown(f: &Firewall, e: &Effect) -> String {
+    match e {
+        Effect::Rewrite { field, to } => format!("{field:?} := {:?}", f.sets.get(*to)),
+        e => format!("{e:?}"),
+    }
+}
+
 fn term_shown(f: &Firewall, t: &Term) -> String {
     match t {
         Term::In(field, set) => format!("{field:?} in {:?}", f.sets.get(*set)),
+        Term::Original(field, set) => format!("original {field:?} in {:?}", f.sets.get(*set)),
+        Term::Masked { field, negated, test } => format!("{field:?} bits {negated} {:?}", f.sets.bits(*test)),
         Term::Register { register, negated, test } => {
             format!("{register:?} {negated} {:?}", f.sets.mask(*test))
         }
@@ -307,6 +322,16 @@ fn term_shown(f: &Firewall, t: &Term) -> String {
         Term::Range { field, lo, hi } => format!("{field:?} {lo:x}-{hi:x}"),
         t => format!("{t:?}"),
     }
+}
+
+// Whether rules ask for single bits of addresses: of all addresses there are too many alternations.
+fn asks_bits(f: &Firewall) -> bool {
+    let asks = |t: &Term| match t {
+        Term::Masked { field, .. } => *field != Field::Dport,
+        Term::AddressType { field, .. } => *field == Field::Dst,
+        _ => false,
+    };
+    f.terms.iter().any(asks)
 }
 
 fn lists(answer: &Answer, p: &Packet) -> Vec<(Verdict, usize)> {
@@ -331,7 +356,12 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     let firewalls = [&firewall];
     let point = Point { firewalls: &firewalls, environment: &environment };
     let path = if d.chance(3) { Path::Forward } else { Path::Input };
-    let region = random_region(&mut d);
+    let mut region = random_region(&mut d);
+    // Bits of addresses are exact where there are not too many addresses.
+    let near = d.chance(2);
+    for f in [Field::Src, Field::Dst].into_iter().filter(|_| near) {
+        region = region.cut(f, &IntervalSet::range(base_of(f), base_of(f) + 0x1ff));
+    }
     let question = Question { point, path, region: region.clone(), mark: 0, delivered_to: None };
     let answer = decide(&question);
     for p in packets(&mut d, path, 60) {
@@ -345,6 +375,9 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
         if found[0].0 == Verdict::Undecided && options.loops {
             continue;
         }
+        if found[0].0 == Verdict::Undecided && !near && asks_bits(&firewall) {
+            continue;
+        }
         if found[0].0 == Verdict::Undecided
             && firewall.translations.iter().any(|t| t.netmap || t.port_from.is_some())
         {
@@ -352,10 +385,30 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
             // number it is not known whether it comes back to its old value.
             continue;
         }
-        prop_assert_eq!(found[0].0, trace.verdict, "{} at {}: {}", p, p.path, shown(&firewall, &environment));
+        let reasons = || {
+            answer
+                .undecided
+                .iter()
+                .flat_map(|p| &p.because)
+                .map(|b| (&b.text, b.origin.start))
+                .collect::<Vec<_>>()
+        };
+        let followed =
+            || trace.steps.iter().map(|s| (s.chain, s.origin.start, &s.result)).collect::<Vec<_>>();
+        prop_assert_eq!(
+            found[0].0,
+            trace.verdict,
+            "{} at {}: {} because {:?}, followed {:?}",
+            p,
+            p.path,
+            shown(&firewall, &environment),
+            reasons(),
+            followed()
+        );
         if trace.verdict == Verdict::Accept {
             let part = &answer.accepted[found[0].1];
-            prop_assert_eq!(part.tracked, trace.tracked, "{} tracked", p);
+            prop_assert!(!part.tracked || trace.tracked, "{} is not tracked", p);
+            prop_assert!(part.tracked || !trace.tracked || options.loops, "{} is tracked", p);
         }
     }
     for part in answer.accepted.iter().chain(&answer.denied).chain(&answer.undecided) {

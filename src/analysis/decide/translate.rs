@@ -261,7 +261,7 @@ impl<'a> Walk<'a> {
     }
 
     fn viewed(&mut self, cell: &Cell, field: Field, view: View) -> Cell {
-        self.restated(cell, |s| s.views[field.index()] = view)
+        self.restated(cell, |s| s.put(field, view))
     }
 
     /// The base chain is done with a cell. A new destination may turn packets for the box into forwarded ones, and the other way round.
@@ -349,7 +349,7 @@ impl<'a> Walk<'a> {
 /// A rule writes a field.
 pub(super) fn rewrite(s: &mut State, field: Field, to: &IntervalSet, family: Family) {
     s.written |= 1 << field.index();
-    let view = &mut s.views[field.index()];
+    let view = &s.views[field.index()];
     if *view == View::Unknown {
         return;
     }
@@ -360,7 +360,7 @@ pub(super) fn rewrite(s: &mut State, field: Field, to: &IntervalSet, family: Fam
     if field == Field::Dst && new != *view {
         s.moved = Moved::Elsewhere;
     }
-    *view = new;
+    s.put(field, new);
     if field == Field::Proto {
         for carried in Field::CARRIED {
             s.views[carried.index()] = View::Unknown;

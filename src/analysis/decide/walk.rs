@@ -13,7 +13,7 @@ use super::join::join;
 use super::reason::Why;
 use super::translate::rewrite;
 use super::worn::Worn;
-use crate::analysis::evaluate::{Because, Decider, way};
+use crate::analysis::evaluate::{Because, Class, Decider, Routed, way};
 use crate::analysis::{Moved, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value};
@@ -51,8 +51,8 @@ pub(super) struct Walk<'a> {
     pub decider_index: FxHashMap<Decider, u32>,
     pub reasons: Vec<Because>,
     pub reason_index: FxHashMap<(usize, Why, crate::source::Origin), u32>,
-    /// Address types by their bits: certain, possible.
-    pub types: FxHashMap<u8, Arc<(IntervalSet, IntervalSet)>>,
+    /// All addresses by the types that they may have.
+    pub types: FxHashMap<Routed, Arc<Vec<Class>>>,
     /// Addresses of points with a label: certain, possible.
     pub labels: FxHashMap<(usize, LabelId), Arc<(IntervalSet, IntervalSet)>>,
     /// Halves of sets by the addresses of the two sets; the first is kept alive.

@@ -454,6 +454,7 @@ impl Aligner<'_> {
                 Term::Register { register, negated, test } => {
                     (4, register, negated, f.sets.mask(test)).hash(h);
                 }
+                Term::Masked { field, negated, test } => (6, field, negated, f.sets.bits(test)).hash(h),
                 Term::Label(l) => (5, &f.labels[l.index()]).hash(h),
                 Term::Range { .. } | Term::AddressType { .. } => term.hash(h),
             }

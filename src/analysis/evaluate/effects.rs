@@ -32,7 +32,7 @@ impl Evaluator<'_> {
     // A rule writes a field.
     fn rewrite(&self, s: &mut State, field: Field, to: &IntervalSet) {
         s.written |= 1 << field.index();
-        let value = &mut s.values[field.index()];
+        let value = &s.values[field.index()];
         if matches!(value, Val::Absent | Val::Unknown) {
             return;
         }
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
         if field == Field::Dst && new != *value {
             s.moved = Moved::Elsewhere;
         }
-        *value = new;
+        s.put(field, new);
         if field == Field::Proto {
             for carried in Field::CARRIED {
                 s.values[carried.index()] = Val::Unknown;
@@ -90,14 +90,14 @@ impl Evaluator<'_> {
         let among = Val::among;
         let family = self.family.all();
         if t.unknown {
-            s.values[address.index()] = among(family);
+            s.put(address, among(family));
             if !matches!(s.values[port.index()], Val::Absent | Val::Unknown) {
-                s.values[port.index()] = among(port.all());
+                s.put(port, among(port.all()));
             }
             return;
         }
         if let Some(pool) = t.one_of {
-            s.values[address.index()] = among(f.sets.get(pool).intersect(&family));
+            s.put(address, among(f.sets.get(pool).intersect(&family)));
         } else if t.own {
             // Redirection of the box's own packets goes to the loopback address (nf_nat_redirect.c).
             let own = if hook == Hook::Output {
@@ -108,22 +108,24 @@ impl Evaluator<'_> {
             } else {
                 self.local.as_ref().map(|l| l.intersect(&family)).filter(|l| !l.is_empty()).unwrap_or(family)
             };
-            s.values[address.index()] = among(own);
+            s.put(address, among(own));
         } else if let Some((lo, hi)) = t.address {
-            s.values[address.index()] = match (&s.values[address.index()], t.host_mask()) {
+            let new = match (&s.values[address.index()], t.host_mask()) {
                 (Val::One(v), Some(mask)) => Val::One(lo | (v & mask)),
                 _ => among(IntervalSet::range(lo, hi)),
             };
+            s.put(address, new);
         }
         if let Some((lo, hi)) = t.port
             && !matches!(s.values[port.index()], Val::Absent | Val::Unknown)
         {
-            s.values[port.index()] = match (&s.values[port.index()], t.port_from) {
+            let new = match (&s.values[port.index()], t.port_from) {
                 (Val::One(v), Some((a, b))) if (Value::from(a)..=Value::from(b)).contains(v) => {
                     Val::One((Value::from(lo) + v - Value::from(a)).min(0xffff))
                 }
                 _ => among(IntervalSet::range(lo, hi)),
             };
+            s.put(port, new);
         }
     }
 
@@ -160,7 +162,7 @@ impl Evaluator<'_> {
             // Of a gateway that does not tell its own addresses: what it forwards is taken to go on.
             None if s.path == Path::Forward && self.local.is_none() => {}
             None => {
-                let fact = Fact::AddressType(s.values[dst].clone(), AddressTypes::LOCAL.0);
+                let fact = Fact::AddressType(Field::Dst, s.values[dst].clone(), AddressTypes::LOCAL.0);
                 let origin = story.decider.map_or_else(Default::default, |d| d.origin);
                 push(&mut story.because, self.because(firewall, &fact, origin));
                 let mut other = s.clone();

@@ -8,7 +8,8 @@ mod effects;
 mod state;
 mod terms;
 
-pub use address_types::{address_type_sets, type_names};
+pub use address_types::type_names;
+pub(super) use address_types::{Class, MAX_INTERVALS, Routed, classes, is_of, narrowed, types_of};
 
 use super::decide::{field_name, register_name};
 use super::{Moved, Point, Verdict};
@@ -16,6 +17,7 @@ use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Packet, Path, addr};
 use rustc_hash::FxHashSet;
 use state::{Fact, Frame, State, Story, Truth, Val, collect, push};
+use std::cell::OnceCell;
 use terms::refuses;
 
 /// What happened to a packet.
@@ -123,6 +125,8 @@ struct Evaluator<'a> {
     family: Family,
     local: Option<IntervalSet>,
     arrived: &'a Packet,
+    // All addresses by the types that they may have, by `Routed`; made when asked for.
+    classes: [OnceCell<Vec<Class>>; 3],
     // Base chains of each path, as (firewall, base chain), in order.
     ways: Vec<Vec<(usize, &'a BaseChain)>>,
 }
@@ -137,7 +141,7 @@ impl<'a> Evaluator<'a> {
                 local = Some(local.map_or_else(|| l.clone(), |a| a.union(l)));
             }
         }
-        Self { point, family, local, arrived: packet, ways }
+        Self { point, family, local, arrived: packet, classes: Default::default(), ways }
     }
 
     fn base(&self, s: &State) -> Option<(usize, &'a BaseChain)> {
@@ -326,7 +330,11 @@ impl<'a> Evaluator<'a> {
             Fact::AddressType(..) => true,
             // A label guards a chain that only accepts, and the drop behind all of them: asked again, it can give no other verdict, and
             // to remember thousands of them would make as many ways as there are sets of them.
-            Fact::Label(..) | Fact::Register(..) | Fact::Among(..) | Fact::Original(..) => false,
+            Fact::Label(..)
+            | Fact::Register(..)
+            | Fact::Among(..)
+            | Fact::Original(..)
+            | Fact::Masked(..) => false,
         }
     }
 
@@ -345,7 +353,7 @@ impl<'a> Evaluator<'a> {
                 let c = self.point.firewalls[*f].condition(*c);
                 (c.text.clone(), c.why.clone())
             }
-            Fact::AddressType(v, types) => {
+            Fact::AddressType(_, v, types) => {
                 let what = match v {
                     Val::One(v) => addr::addr(*v).to_string(),
                     _ => "the translated address".to_owned(),
@@ -366,6 +374,9 @@ impl<'a> Evaluator<'a> {
                 format!("{} after a rule changed it", field_name(*field)),
                 "its new value is not known".to_owned(),
             ),
+            Fact::Masked(field, _) => {
+                (format!("bits of the {}", field_name(*field)), "its new value is not known".to_owned())
+            }
             Fact::Original(field, _) => (
                 format!("{} before any translation", field_name(*field)),
                 "a rule changed it before the connection was recorded".to_owned(),

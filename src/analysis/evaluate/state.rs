@@ -29,13 +29,15 @@ impl Val {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Fact {
     Condition(usize, ConditionId),
-    AddressType(Val, u8),
+    AddressType(Field, Val, u8),
     Label(usize, LabelId),
     Register(Register, MaskId),
     // The field, one of several values, is in the set.
     Among(Field, Rc<IntervalSet>),
     // The field as it arrived, which was written over before the connection's record was made, is in the set.
     Original(Field, SetId),
+    // Some bits of the field, whose value is not known.
+    Masked(Field, BitsId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +59,16 @@ pub(super) struct State {
     pub(super) moved: Moved,
     pub(super) translated: [bool; 2],
     pub(super) known: Vec<(Fact, bool)>,
+}
+
+impl State {
+    // The field has another value. Of one that is chosen again nothing is known.
+    pub(super) fn put(&mut self, field: Field, value: Val) {
+        self.known.retain(
+            |(fact, _)| !matches!(fact, Fact::AddressType(f, Val::Among(_) | Val::Unknown, _) if *f == field),
+        );
+        self.values[field.index()] = value;
+    }
 }
 
 // What is carried along but does not tell states apart.

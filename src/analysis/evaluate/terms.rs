@@ -1,9 +1,10 @@
 //! Whether a rule's conditions hold of a packet.
 
-use super::address_types::address_type;
+use super::address_types::{MAX_INTERVALS, Routed, classes, is_of, narrowed, types_of};
 use super::state::{Fact, State, Truth, Val};
 use super::{Evaluator, Here};
 use crate::model::*;
+use crate::packet::masked::split;
 use crate::packet::{Field, IntervalSet, Value};
 use std::rc::Rc;
 
@@ -86,6 +87,63 @@ impl Evaluator<'_> {
         }
     }
 
+    fn address_type(
+        &self,
+        s: &State,
+        here: &Here<'_>,
+        field: Field,
+        types: AddressTypes,
+        negated: bool,
+    ) -> Truth {
+        let value = &s.values[field.index()];
+        let arrived = matches!(value, Val::One(v) if self.arrived.get(field) == Some(*v));
+        let arrived = arrived && s.written & 1 << field.index() == 0;
+        let routed = Routed::of(field, here.base.hook, s.path, arrived);
+        let classes = self.classes[routed as usize].get_or_init(|| classes(self.local.as_ref(), routed));
+        let mut may_be = match value {
+            Val::One(v) => types_of(classes, &IntervalSet::single(*v)),
+            Val::Among(set) => types_of(classes, set),
+            Val::Absent | Val::Unknown => u8::MAX,
+        };
+        for (fact, truth) in &s.known {
+            if let Fact::AddressType(f, of, types) = fact
+                && (*f, of) == (field, value)
+            {
+                may_be = narrowed(may_be, *types, *truth);
+            }
+        }
+        match is_of(may_be, types.0) {
+            Some(is) if is != negated => Truth::Yes,
+            Some(_) => Truth::No,
+            None => self.fact(s, Fact::AddressType(field, value.clone(), may_be & types.0), negated),
+        }
+    }
+
+    fn masked(
+        &self,
+        s: &State,
+        field: Field,
+        (test, (mask, wanted)): (BitsId, (Value, Value)),
+        negated: bool,
+    ) -> Truth {
+        match &s.values[field.index()] {
+            Val::Absent => Truth::No,
+            Val::One(v) if (v & mask == wanted) != negated => Truth::Yes,
+            Val::One(_) => Truth::No,
+            Val::Among(among) => {
+                let parts = split(among, mask, wanted, MAX_INTERVALS);
+                match (parts.holds.is_empty(), parts.fails.is_empty(), parts.rest.is_empty()) {
+                    (false, true, true) if !negated => Truth::Yes,
+                    (true, false, true) if negated => Truth::Yes,
+                    (false, true, true) | (true, false, true) => Truth::No,
+                    (.., true) => self.fact(s, Fact::Among(field, Rc::new(parts.holds)), negated),
+                    _ => self.fact(s, Fact::Masked(field, test), negated),
+                }
+            }
+            Val::Unknown => self.fact(s, Fact::Masked(field, test), negated),
+        }
+    }
+
     pub(super) fn term(&self, s: &State, f: &Firewall, here: &Here<'_>, term: &Term) -> Truth {
         match *term {
             Term::Range { field, lo, hi } => {
@@ -147,19 +205,10 @@ impl Evaluator<'_> {
                     None => self.fact(s, Fact::Register(register, test), negated),
                 }
             }
-            Term::AddressType { field, types, negated } => {
-                let truth = match &s.values[field.index()] {
-                    Val::One(v) => address_type(&IntervalSet::single(*v), types, self.local.as_ref()),
-                    Val::Among(set) => address_type(set, types, self.local.as_ref()),
-                    Val::Absent | Val::Unknown => None,
-                };
-                match truth {
-                    Some(t) if t != negated => Truth::Yes,
-                    Some(_) => Truth::No,
-                    None => {
-                        self.fact(s, Fact::AddressType(s.values[field.index()].clone(), types.0), negated)
-                    }
-                }
+            Term::AddressType { field, types, negated } => self.address_type(s, here, field, types, negated),
+            Term::Masked { field, negated, test } => {
+                let bits = f.sets.bits(test);
+                self.masked(s, field, (test, bits), negated)
             }
             Term::Label(label) => match &self.point.environment.labels {
                 Some(worn) if worn.contains(&f.labels[label.index()]) => Truth::Yes,
