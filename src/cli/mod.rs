@@ -19,6 +19,7 @@ use crate::dialect::load::{Loaded, load, load_stream, named};
 use crate::dialect::{Dialect, Includes, ReadOptions};
 use crate::packet::{IntervalSet, addr};
 use clap::{Args, Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 pub(crate) use terminal::{print, print_exact, say, style};
@@ -121,6 +122,9 @@ pub struct Reading {
     /// Evaluate schedules at this local time, such as 2026-03-31T12:00.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// The value of a parameter of CloudFormation templates; otherwise its default is used, and the report says so.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub parameter: Vec<String>,
     /// Change an assumption: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so reverse-path checks stop
     /// packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read are empty.
     #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "forged", "reverse-path", "complete", "includes-empty"])]
@@ -146,9 +150,19 @@ impl Reading {
             None => None,
             Some(t) => Some(t.parse().map_err(|e| format!("--at {t}: {e}; write it as 2026-03-31T12:00"))?),
         };
+        let mut parameters = BTreeMap::new();
+        for spec in &self.parameter {
+            let Some((name, value)) = spec.split_once('=') else {
+                return Err(format!(
+                    "--parameter {spec}: write NAME=VALUE, such as AdminNetwork=10.0.9.0/24"
+                ));
+            };
+            parameters.insert(name.to_owned(), value.to_owned());
+        }
         let options = ReadOptions {
             variant: forced.map(|f| f.1),
             at,
+            parameters,
             complete: self.assumes("complete"),
             includes: Includes {
                 root: self.include_root.clone(),

@@ -4,6 +4,7 @@ use super::unread::suspicion;
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
 use crate::model::Firewall;
 use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
+use crate::source::encoding::to_utf8;
 use crate::source::{MAX_BYTES, SourceFile};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -152,6 +153,7 @@ pub fn load_stream(
     if let Err(e) = stream.take(MAX_BYTES as u64).read_to_end(&mut bytes) {
         return wrong(&format!("cannot read standard input: {e}"), "");
     }
+    let bytes = to_utf8(bytes);
     let Some(dialect) = forced.or_else(|| detect(&bytes).map(|(d, _)| d)) else {
         return wrong("standard input: unrecognised file format", &known());
     };

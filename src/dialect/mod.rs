@@ -165,6 +165,8 @@ pub struct ReadOptions {
     pub labels: Vec<String>,
     /// The files are complete: what they do not mention does not exist.
     pub complete: bool,
+    /// Values of parameters of templates, by name.
+    pub parameters: BTreeMap<String, String>,
     /// Files that are read with other content than they have.
     pub edited: Arc<Edited>,
     /// What is known of files that rulesets include.

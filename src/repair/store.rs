@@ -1,6 +1,7 @@
 //! Writing a repaired file.
 
 use super::EditedFile;
+use crate::source::encoding::is_utf16;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,7 +13,11 @@ use std::path::Path;
 /// The file cannot be written, or is not any more what was judged.
 pub fn store(file: &EditedFile) -> io::Result<()> {
     let path = fs::canonicalize(Path::new(&file.old.path))?;
-    if fs::read(&path)? != file.old.bytes() {
+    let now = fs::read(&path)?;
+    if is_utf16(&now) {
+        return Err(io::Error::other("the file is UTF-16, which is read and not written: save it as UTF-8"));
+    }
+    if now != file.old.bytes() {
         return Err(io::Error::other("the file has changed in the meantime: run again"));
     }
     let folder = path.parent().unwrap_or(Path::new("."));

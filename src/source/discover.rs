@@ -1,5 +1,6 @@
 //! Which files a run looks at.
 
+use super::encoding::to_utf8;
 use super::{MAX_BYTES, SourceFile};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -93,11 +94,11 @@ pub fn siblings(path: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// The first 64 KiB of a file.
+/// The first 64 KiB of a file, as UTF-8.
 pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(4096);
     File::open(path)?.take(HEAD as u64).read_to_end(&mut out)?;
-    Ok(out)
+    Ok(to_utf8(out))
 }
 
 /// Files that are read as if they had other content than they have: edits that are tried before they are made.

@@ -5,6 +5,8 @@ pub mod discover;
 pub mod json;
 
 pub mod document;
+pub mod encoding;
+pub mod yaml;
 
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
@@ -100,11 +102,11 @@ const STEP: usize = 4096;
 pub const MAX_BYTES: usize = u32::MAX as usize - 1;
 
 impl SourceFile {
-    /// A file from its name and bytes. Bytes beyond [`MAX_BYTES`] are the caller's to refuse.
+    /// A file from its name and bytes, which are read as UTF-8 from here on. Bytes beyond [`MAX_BYTES`] are the caller's to refuse.
     pub fn new(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Arc<Self> {
         Arc::new(Self {
             path: path.into(),
-            bytes: bytes.into(),
+            bytes: encoding::to_utf8(bytes.into()),
             feeds: OnceLock::new(),
             marks: OnceLock::new(),
             ascii: OnceLock::new(),

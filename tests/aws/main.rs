@@ -9,9 +9,11 @@ mod fixtures;
 mod infrastructure;
 mod least_privilege;
 mod loading;
+mod mutations;
 mod real_client;
 mod semantics;
 mod suggest;
 #[path = "../support/mod.rs"]
 mod support;
+mod templates;
 mod terraform;

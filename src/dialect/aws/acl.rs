@@ -6,10 +6,10 @@
 
 use super::inventory::{Acl, Peer, Unknown};
 use super::lower::{Lowering, peer_field, union};
-use crate::model::{Action, BaseChain, ChainId, ChainKind, Firewall, Hook, Policy, Term};
+use crate::model::{Action, BaseChain, ChainId, ChainKind, ConditionKind, Firewall, Hook, Policy, Term};
 use crate::packet::{Family, Field, IntervalSet, Value, addr};
 use crate::source::Origin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 // Subnets: addresses, and whether these are all (a prefix) or only those of known interfaces.
 type Subnets<'i> = BTreeMap<&'i str, (IntervalSet, bool)>;
@@ -37,10 +37,11 @@ pub fn lower(lowering: &mut Lowering<'_>, hook: Hook) {
         let others = union(members.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, m)| m));
         let exact =
             acl.subnets.iter().flatten().all(|s| subnets.get(s.as_str()).is_some_and(|(_, whole)| *whole));
-        let open = if acl.subnets.is_some() && (exact || lowering.complete) {
-            IntervalSet::EMPTY
-        } else {
-            Field::Dst.all().minus(&placed)
+        let open = match acl.subnets {
+            // Any subnet that no other network ACL names may be its own.
+            None => Field::Dst.all().minus(&others),
+            Some(_) if exact || lowering.complete => IntervalSet::EMPTY,
+            Some(_) => Field::Dst.all().minus(&placed),
         };
         let guard = guard(lowering, hook, acl, &members[i], &others, open);
         let rule = lowering.builder.implicit(
@@ -51,6 +52,7 @@ pub fn lower(lowering: &mut Lowering<'_>, hook: Hook) {
         );
         lowering.builder.push(base, rule);
     }
+    elsewhere(lowering, base, hook, &subnets, first);
     let policy_note = Some(lowering.builder.note("no network ACL in the files is for this subnet"));
     lowering.builder.base_chain(BaseChain {
         chain: base,
@@ -62,6 +64,31 @@ pub fn lower(lowering: &mut Lowering<'_>, hook: Hook) {
         families: Family::ALL.to_vec(),
         kind: ChainKind::Filter,
     });
+}
+
+// Subnets that the files know, and whose network ACL they do not: every subnet has one.
+fn elsewhere(lowering: &mut Lowering<'_>, base: ChainId, hook: Hook, subnets: &Subnets<'_>, first: &Acl) {
+    let acls = &lowering.inventory.acls;
+    if acls.iter().any(|a| a.subnets.is_none()) {
+        return;
+    }
+    let covered: BTreeSet<&str> =
+        acls.iter().flat_map(|a| a.subnets.iter().flatten()).map(String::as_str).collect();
+    let other = union(subnets.iter().filter(|(id, _)| !covered.contains(*id)).map(|(_, (a, _))| a));
+    if other.is_empty() {
+        return;
+    }
+    let why = "no network ACL in the files names the subnet: give describe-network-acls in full";
+    let unknown = lowering.builder.condition(
+        "the network ACL of the subnet",
+        why,
+        ConditionKind::Volatile,
+        first.origin,
+    );
+    let term = lowering.builder.field(Firewall::own_address(hook), other);
+    let note = "every subnet has a network ACL";
+    let rule = lowering.builder.implicit(first.origin, &[term], Action::Unknown(unknown), note);
+    lowering.builder.push(base, rule);
 }
 
 fn subnets<'i>(lowering: &Lowering<'i>) -> Subnets<'i> {

@@ -1,7 +1,8 @@
 //! What rules refer to, in answers of the EC2 API: prefix lists, interfaces and instances, subnets, network ACLs.
 
-use super::api::Reader;
 use super::inventory::{Acl, AclEntry, Interface, Peer, PrefixList, Service, Subnet, Unknown};
+use super::known;
+use super::reader::Reader;
 use super::value::{member, number, parse_protocol, service, short, string, text};
 use crate::packet::{IntervalSet, addr};
 use crate::source::json::Value;
@@ -11,6 +12,7 @@ impl Reader<'_> {
     pub(super) fn prefix_list(&mut self, v: Value<'_>, id: Option<String>) {
         let origin = v.origin(self.file);
         let Some(id) = string(v, "prefixlistid").or(id) else {
+            v.settle();
             self.diagnostics.push(
                 Diagnostic::warning(origin, "entries of a prefix list, but not of which").help(
                     "name the file after it (pl-….json), or wrap the answer: {\"pl-…\": {\"Entries\": […]}}",
@@ -21,18 +23,27 @@ impl Reader<'_> {
         let max_entries = number(member(v, "maxentries")).ok().flatten().and_then(|n| u32::try_from(n).ok());
         let mut list = PrefixList { id, entries: Vec::new(), unknown: Vec::new(), max_entries, origin };
         list.unknown.extend(self.unreliable(v));
-        if member(v, "nexttoken").is_some_and(|t| !t.is_null()) {
+        let token = member(v, "nexttoken").filter(|t| !t.is_null());
+        if token.is_some_and(|t| t.str().is_none_or(|t| !t.is_empty())) {
+            token.inspect(Value::settle);
             let why = "a NextToken says that there are more entries".to_owned();
             list.unknown.push(Unknown { text: format!("the rest of prefix list {}", list.id), why, origin });
+        }
+        if let Some(most) = list.max_entries {
+            self.inventory.max_entries.insert(list.id.clone(), most as usize);
         }
         let Some((entries, name)) =
             member(v, "cidrs").map(|l| (l, "Cidrs")).or_else(|| member(v, "entries").map(|l| (l, "Entries")))
         else {
-            // Without entries it is no use: an answer of describe-managed-prefix-lists.
+            // An answer of describe-managed-prefix-lists: how many entries it may have, and a name.
+            v.settle();
             return;
         };
         match self.expect_list(entries, name) {
-            Err(u) => list.unknown.push(u),
+            Err(u) => {
+                entries.settle();
+                list.unknown.push(u);
+            }
             Ok(()) => {
                 for item in entries.items() {
                     let at = member(item, "cidr").unwrap_or(item);
@@ -47,6 +58,7 @@ impl Reader<'_> {
                 }
             }
         }
+        list.unknown.extend(self.leftovers(v, known::PREFIX_LIST));
         self.add_prefix_list(list);
     }
 
@@ -64,9 +76,12 @@ impl Reader<'_> {
 
     pub(super) fn instance(&mut self, v: Value<'_>) {
         // The groups of the instance itself are those of its first interface only.
-        if let Some(list) = member(v, "networkinterfaces") {
-            self.each(list, "NetworkInterfaces", Self::interface);
+        match member(v, "networkinterfaces") {
+            Some(list) => self.each(list, "NetworkInterfaces", Self::interface),
+            None => return self.nameless(v, "an instance without NetworkInterfaces"),
         }
+        // Everything else of an instance is about the machine: its groups and addresses are those of its interfaces.
+        v.settle();
     }
 
     pub(super) fn interface(&mut self, v: Value<'_>) {
@@ -78,13 +93,18 @@ impl Reader<'_> {
             ..Interface::default()
         };
         if let Some(list) = member(v, "groups")
+            && !list.is_null()
             && self.expect_list(list, "Groups").is_ok()
             && self.unreliable(v).is_none()
         {
-            let one = |g: Value<'_>| string(g, "groupid").map(|id| (id, g.origin(self.file)));
+            let one = |g: Value<'_>| self.id(g, "groupid", "sg-").map(|id| (id, g.origin(self.file)));
             out.groups = list.items().map(one).collect();
+            if out.groups.is_none() {
+                self.nameless(list, "an interface with a group that has no GroupId");
+            }
         }
         self.addresses(v, &mut out);
+        self.doubt_leftovers(v, known::INTERFACE);
         self.add_interface(out);
     }
 
@@ -92,6 +112,7 @@ impl Reader<'_> {
         let mut own = Vec::new();
         let mut public = Vec::new();
         own.extend(text(v, "privateipaddress"));
+        own.extend(text(v, "ipv6address"));
         let mut association = |v: Value<'_>| {
             public.extend(member(v, "association").and_then(|a| string(a, "publicip")));
         };
@@ -118,8 +139,9 @@ impl Reader<'_> {
             match addr::parse(text) {
                 Some(s) => ranges.extend_from_slice(s.ranges()),
                 None => {
-                    let message = format!("`{}` is no address", short(text));
-                    self.diagnostics.push(Diagnostic::error(at.origin(self.file), message));
+                    let (origin, text) = (at.origin(self.file), format!("`{}` is no address", short(text)));
+                    self.diagnostics.push(Diagnostic::error(origin, &text));
+                    self.doubt(Unknown { text, why: "it may stand for any address".to_owned(), origin });
                 }
             }
         }
@@ -152,7 +174,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn subnet(&mut self, v: Value<'_>) {
-        let Some(id) = string(v, "subnetid") else { return };
+        let Some(id) = string(v, "subnetid") else { return self.nameless(v, "a subnet without SubnetId") };
         let mut texts: Vec<String> = string(v, "cidrblock").into_iter().collect();
         for a in member(v, "ipv6cidrblockassociationset").into_iter().flat_map(|l| l.items()) {
             let state = member(a, "ipv6cidrblockstate").and_then(|s| string(s, "state"));
@@ -161,14 +183,14 @@ impl Reader<'_> {
             }
         }
         let addresses = self.set(texts.iter().map(String::as_str), v);
+        self.doubt_leftovers(v, known::SUBNET);
         self.inventory.subnets.push(Subnet { id, addresses });
     }
 
     pub(super) fn acl(&mut self, v: Value<'_>) {
         let origin = self.place(v, &["networkaclid"]);
-        let Some(id) = string(v, "networkaclid") else {
-            self.diagnostics.push(Diagnostic::error(origin, "a network ACL without NetworkAclId"));
-            return;
+        let Some(id) = self.id(v, "networkaclid", "acl-") else {
+            return self.nameless(v, "a network ACL without NetworkAclId");
         };
         let mut acl = Acl {
             id,
@@ -179,28 +201,38 @@ impl Reader<'_> {
             origin,
         };
         if let Some(list) = member(v, "associations")
+            && !list.is_null()
             && self.expect_list(list, "Associations").is_ok()
         {
-            acl.subnets = Some(list.items().filter_map(|a| string(a, "subnetid")).collect());
+            let one = |a: Value<'_>| {
+                let own = text(a, "networkaclid").is_none_or(|of| of == acl.id);
+                string(a, "subnetid").filter(|_| own)
+            };
+            acl.subnets = list.items().map(one).collect();
         }
-        match member(v, "entries") {
+        match member(v, "entries").filter(|l| !l.is_null()) {
             None => acl.unknown.push(Unknown {
                 text: "Entries of this network ACL".to_owned(),
                 why: "the file does not hold the key Entries".to_owned(),
                 origin,
             }),
             Some(list) => match self.expect_list(list, "Entries") {
-                Err(u) => acl.unknown.push(u),
+                Err(u) => {
+                    list.settle();
+                    acl.unknown.push(u);
+                }
                 Ok(()) => {
                     for item in list.items() {
                         match self.acl_entry(item, None) {
                             Ok(e) => acl.entries.push(e),
                             Err(u) => acl.unknown.push(u),
                         }
+                        acl.unknown.extend(self.leftovers(item, known::ACL_ENTRY));
                     }
                 }
             },
         }
+        acl.unknown.extend(self.leftovers(v, known::ACL));
         self.add_acl(acl);
     }
 
@@ -240,6 +272,11 @@ impl Reader<'_> {
         let icmp = member(v, "icmptypecode").or_else(|| member(v, "icmp"));
         // A port range counts for tcp and udp, type and code for icmp; without them the API means all.
         let protocol = member(v, "protocol");
+        // What its protocol does not have does not count, whatever it says.
+        if let Ok((_, p)) = parse_protocol(protocol) {
+            icmp.filter(|_| !matches!(p, Some(1 | 58))).inspect(Value::settle);
+            ports.filter(|_| !matches!(p, Some(6 | 17))).inspect(Value::settle);
+        }
         let s = match parse_protocol(protocol) {
             Err(unknown) => unknown,
             Ok((_, None)) => Service::All,
@@ -286,12 +323,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// The id of a prefix list in a file's name: `pl-0123abcd.json`.
-pub(super) fn id_in(path: &str) -> Option<String> {
-    let name = path.rsplit('/').next()?;
-    let rest = &name[name.find("pl-")?..];
-    let end = rest[3..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(rest.len(), |n| n + 3);
-    (end > 3).then(|| rest[..end].to_owned())
 }

@@ -24,6 +24,13 @@ pub struct Inventory {
     pub attached: Vec<Attachment>,
     /// Where a dump says that it goes on elsewhere (`NextToken`).
     pub cut: Option<Origin>,
+    /// What may change anything that the files say: parts of them that are not understood and belong to nothing narrower.
+    pub unknown: Vec<Unknown>,
+    /// Entries, by their place, that hold with defaults of parameters, which a deployment may change: `the default 0.0.0.0/0 of the
+    /// parameter Admin`.
+    pub defaults: FxHashMap<Origin, String>,
+    /// How many entries each prefix list may have (`MaxEntries`), where that is said.
+    pub max_entries: FxHashMap<String, usize>,
     /// What each file is.
     pub forms: Vec<Form>,
     by_id: FxHashMap<String, usize>,
@@ -313,6 +320,14 @@ impl Group {
             described: false,
             ingress: Rules::default(),
             egress: Rules::default(),
+        }
+    }
+
+    /// Notes that all that it lets in and out, and what else there may be, depends on something unknown.
+    pub fn doubt(&mut self, u: &Unknown) {
+        for rules in [&mut self.ingress, &mut self.egress] {
+            rules.entries.iter_mut().for_each(|e| _ = e.only_if.get_or_insert_with(|| u.clone()));
+            rules.unknown.push(u.clone());
         }
     }
 

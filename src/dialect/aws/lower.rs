@@ -84,7 +84,7 @@ impl<'i> Lowering<'i> {
         Self {
             inventory,
             builder: Builder::new("aws", files.to_vec(), &Family::ALL),
-            complete: options.complete && inventory.cut.is_none(),
+            complete: options.complete && inventory.cut.is_none() && inventory.unknown.is_empty(),
             wearers: wearers.into_iter().map(|(g, r)| (g, IntervalSet::from_ranges(r))).collect(),
             attached: inventory.attached.iter().map(|a| (a.group.as_str(), a)).collect(),
             prefix_lists: FxHashMap::default(),
@@ -124,6 +124,13 @@ impl<'i> Lowering<'i> {
         let whole = Origin::new(0, 0, 0);
         let table = hook.name();
         let base = self.builder.chain(table, "security groups", whole);
+        for u in &inventory.unknown {
+            let unknown = self.builder.condition(&u.text, &u.why, ConditionKind::Volatile, u.origin);
+            let note = "this part of the file is not understood, and may change anything";
+            let rule = self.builder.implicit(u.origin, &[], Action::Unknown(unknown), note);
+            self.builder.push(base, rule);
+            self.builder.firewall_mut().ledger.not_understood += 1;
+        }
         self.established(base, whole);
         self.unfiltered(base, hook, whole);
         let peer = peer_field(hook);

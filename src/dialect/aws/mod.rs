@@ -1,29 +1,33 @@
 //! AWS: security groups and network ACLs, from answers of the EC2 API and from infrastructure code.
 //!
-//! All files of a folder are one firewall: groups, who wears them, prefix lists. [`api`], `terraform` and `cloudformation` read them into one
-//! [`Inventory`] in the words of the API; [`lower`] makes the model of it. The inventory stays in
-//! [`Firewall::native`] for the checks.
+//! All answers of the API in a folder are one firewall: groups, to what they are attached, prefix lists. Each template and each state or plan
+//! is a world of its own. `document` tells what a file is; `api`, `companions`, `terraform` and `cloudformation` read it into one
+//! [`Inventory`] in the words of the API, by way of a `reader` that notes what nobody read; [`lower`] makes the model of it. The inventory
+//! stays in [`Firewall::native`] for the checks.
 
 mod acl;
-pub mod api;
+mod api;
 mod cloudformation;
 mod companions;
+mod document;
 pub mod inventory;
 mod item;
+mod known;
 mod lower;
+mod reader;
 pub mod suggest;
 mod terraform;
 mod value;
 
 use super::{Dialect, Grouping, Missing, ReadOptions, Role, Suggestion, World};
 use crate::model::Firewall;
-use crate::source::json::{Document, Kind, Value};
-use crate::source::{Diagnostic, Origin, SourceFile};
-use api::Reader;
+use crate::source::json::Document;
+use crate::source::{Diagnostic, Origin, SourceFile, yaml};
+use document::{form_of, role_of};
 use inventory::{Acl, AclEntry, Form, Group, Inventory, Peer, Unknown};
-use item::Item;
+use memchr::memmem;
+use reader::{Apart, Reader};
 use std::sync::Arc;
-use value::{is_key, member, text};
 
 /// The dialect.
 pub struct Aws;
@@ -34,13 +38,15 @@ impl Dialect for Aws {
     }
 
     fn detect(&self, content: &[u8]) -> Option<Role> {
-        if !is_json(content) {
-            return terraform::hcl::detect(content);
+        if !is_json(content)
+            && let Some(role) = terraform::hcl::detect(content)
+        {
+            return Some(role);
         }
-        let document = Document::parse_stream(content);
+        let document = parse(content)?;
         let mut role = None;
         for root in document.roots().take(8) {
-            match role_of(root, 4) {
+            match role_of(root) {
                 Some(Role::Rules) => return Some(Role::Rules),
                 other => role = role.or(other),
             }
@@ -58,10 +64,7 @@ impl Dialect for Aws {
     }
 
     fn world(&self, content: &[u8]) -> World {
-        if !is_json(content) {
-            return World::Folder;
-        }
-        let document = Document::parse_stream(content);
+        let Some(document) = parse(content) else { return World::Folder };
         match document.roots().next().map_or(Form::Api, form_of) {
             Form::Api => World::Shared,
             Form::Terraform | Form::CloudFormation => World::Own,
@@ -78,16 +81,24 @@ impl Dialect for Aws {
         let mut apart = Vec::new();
         let mut configurations = Vec::new();
         for (number, file) in files.iter().enumerate() {
-            if !is_json(file.bytes()) && terraform::hcl::is_configuration(file) {
+            let yaml = || parse(file.bytes()).is_some_and(|d| d.roots().any(|r| role_of(r).is_some()));
+            if !is_json(file.bytes()) && !yaml() && terraform::hcl::is_configuration(file) {
                 inventory.forms.push(Form::Terraform);
                 configurations.push((number, &**file));
                 continue;
             }
-            let document = Document::parse_stream(file.bytes());
+            let document = if is_json(file.bytes()) {
+                Document::parse_stream(file.bytes())
+            } else {
+                yaml::parse(file.bytes())
+            };
             inventory.forms.push(document.roots().next().map_or(Form::Api, form_of));
             diagnostics.extend(document.problems().iter().map(|p| p.diagnostic(number)));
+            diagnostics.extend(second_document(&document, number));
+            document.forget();
             let mut reader = Reader::new(&mut inventory, &mut diagnostics, number, &file.path);
             reader.duplicates = document.duplicates();
+            (reader.text, reader.parameters) = (file.bytes(), &options.parameters);
             for root in document.roots() {
                 reader.document(root);
             }
@@ -120,73 +131,39 @@ fn is_json(content: &[u8]) -> bool {
     matches!(first, Some(b'{' | b'['))
 }
 
-fn form_of(v: Value<'_>) -> Form {
-    match () {
-        () if terraform::is_terraform(v) => Form::Terraform,
-        () if cloudformation::is_relevant(v) => Form::CloudFormation,
-        () => Form::Api,
+// A text that is JSON, or may be YAML of AWS.
+fn parse(content: &[u8]) -> Option<Document<'_>> {
+    match is_json(content) {
+        true => Some(Document::parse_stream(content)),
+        false => may_be_yaml(content).then(|| yaml::parse(content)),
     }
 }
 
-// What part a document plays, by its outermost keys.
-fn role_of(v: Value<'_>, depth: usize) -> Option<Role> {
-    if v.kind() == Kind::Array && depth > 0 {
-        return v.items().next().and_then(|i| role_of(i, depth - 1));
-    }
-    if terraform::is_terraform(v) {
-        return terraform::is_relevant(v).then_some(Role::Rules);
-    }
-    if cloudformation::is_relevant(v) {
-        return Some(Role::Rules);
-    }
-    match Item::of(v) {
-        Some(Item::Group | Item::Rule | Item::Acl) => return Some(Role::Rules),
-        Some(Item::Config) => {
-            let kind = text(v, "resourcetype").unwrap_or_default();
-            let rules = kind.ends_with("::SecurityGroup") || kind.ends_with("::NetworkAcl");
-            return Some(if rules { Role::Rules } else { Role::Companion });
-        }
-        Some(_) => return Some(Role::Companion),
-        None => {}
-    }
-    let mut role = None;
-    for (key, value) in v.members() {
-        // The key must be the API's, and the list, unless it is empty, hold what the API puts there.
-        let list = |name: &str, inside: &str| {
-            is_key(key, name)
-                && (value.is_null()
-                    || value.kind() == Kind::Array
-                        && value.items().next().is_none_or(|i| member(i, inside).is_some() || i.is_cut()))
-        };
-        match () {
-            () if list("securitygroups", "groupid")
-                || list("securitygrouprules", "groupid")
-                || list("networkacls", "networkaclid") =>
-            {
-                return Some(Role::Rules);
-            }
-            () if is_key(key, "configurationitems") || is_key(key, "rows") => {
-                if let Some(r) =
-                    value.items().next().filter(|_| depth > 0).and_then(|i| role_of(i, depth - 1))
-                {
-                    return Some(r);
-                }
-            }
-            () if list("networkinterfaces", "networkinterfaceid")
-                || list("reservations", "instances")
-                || list("instances", "instanceid")
-                || list("subnets", "subnetid")
-                || list("prefixlists", "prefixlistid")
-                || is_key(key, "entries")
-                    && value.items().next().is_some_and(|i| member(i, "cidr").is_some())
-                || key.bytes().starts_with(b"\"pl-") && member(value, "entries").is_some() =>
-            {
-                role = Some(Role::Companion);
-            }
-            () => {}
-        }
-    }
-    role
+// Whether a text may be YAML of AWS: what is more costly is asked only of those.
+fn may_be_yaml(content: &[u8]) -> bool {
+    const SIGNS: [&[u8]; 9] = [
+        b"AWS::EC2::",
+        b"GroupId:",
+        b"IpPermissions:",
+        b"SecurityGroupRules:",
+        b"NetworkAcls:",
+        b"NetworkInterfaces:",
+        b"PrefixListId:",
+        b"SubnetId:",
+        b"Cidr:",
+    ];
+    !content.starts_with(b"<")
+        && !content.contains(&0)
+        && SIGNS.iter().any(|s| memmem::find(content, s).is_some())
+}
+
+// CloudFormation takes one document a file.
+fn second_document(document: &Document<'_>, file: usize) -> Option<Diagnostic> {
+    let roots: Vec<_> = document.roots().take(2).collect();
+    let template = roots.iter().any(|r| form_of(*r) == Form::CloudFormation);
+    let second = roots.get(1).filter(|_| template)?;
+    let message = "a second document in one file: a template of CloudFormation is a single one";
+    Some(Diagnostic::error(second.origin(file), message).help("put each template into a file of its own"))
 }
 
 // Puts entries and subnets that stand apart into their network ACLs.
@@ -225,7 +202,7 @@ fn settle_acls(inventory: &mut Inventory, entries: Vec<(String, AclEntry)>, subn
 }
 
 // Puts rules that stand apart into their groups, resolves references by name, and names groups that nothing describes.
-fn settle(inventory: &mut Inventory, apart: Vec<api::Apart>) {
+fn settle(inventory: &mut Inventory, apart: Vec<Apart>) {
     let mut listed: Vec<usize> = Vec::new();
     for rule in apart {
         let known = inventory.group_index(&rule.group);
@@ -234,7 +211,7 @@ fn settle(inventory: &mut Inventory, apart: Vec<api::Apart>) {
         if !group.described && !rule.complete && rules.unknown.is_empty() {
             rules.unknown.push(Unknown {
                 text: format!("the other rules of {}", rule.group),
-                why: "the file is the answer of a change, not a list of all rules".to_owned(),
+                why: "the file adds rules to this group, and does not list all that it has".to_owned(),
                 origin: rule.entry.origin,
             });
         }

@@ -2,7 +2,7 @@
 
 use super::inventory::Service;
 use crate::packet::proto;
-use crate::source::json::{Kind, Value};
+use crate::source::json::{Kind, Value, is_number};
 use ipnet::IpNet;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -89,7 +89,11 @@ impl<'t> Scalar<'t> {
         match self {
             Scalar::Absent => Ok(None),
             Scalar::Number(n) => Ok(Some(*n)),
-            Scalar::Text(t) => t.trim().parse().map(Some).map_err(|_| format!("\"{}\"", short(t))),
+            // A number with leading zeros is octal to some readers, decimal to others.
+            Scalar::Text(t) if is_number(t.trim()) => {
+                t.trim().parse().map(Some).map_err(|_| format!("\"{}\"", short(t)))
+            }
+            Scalar::Text(t) => Err(format!("\"{}\"", short(t))),
             Scalar::Other(t) => Err(t.clone()),
         }
     }
@@ -97,7 +101,10 @@ impl<'t> Scalar<'t> {
 
 /// The service of a permission, from values of a document.
 pub fn service(protocol: Option<Value<'_>>, from: Option<Value<'_>>, to: Option<Value<'_>>) -> Service {
-    service_of(&Scalar::of(protocol), &Scalar::of(from), &Scalar::of(to))
+    let service = service_of(&Scalar::of(protocol), &Scalar::of(from), &Scalar::of(to));
+    // Where ports do not count, nothing of them can change anything; where they do, what is wrong with them is told.
+    [from, to].into_iter().flatten().for_each(|port| port.settle());
+    service
 }
 
 /// The service of a permission. Security groups look at ports of tcp, udp and icmp only ("a protocol number other than tcp, udp, icmp, or
@@ -183,6 +190,9 @@ pub fn protocol_of(protocol: &Scalar<'_>) -> Result<(String, Option<u8>), Servic
 /// Why it is none.
 pub fn prefix(text: &str) -> Result<(IpNet, bool), &'static str> {
     let text = text.trim();
+    if leading_zero(text) {
+        return Err("ambiguous: a number with a leading zero is octal to some programs, decimal to others");
+    }
     if let Ok(net) = text.parse::<IpNet>() {
         return Ok((net.trunc(), net.trunc() != net));
     }
@@ -190,6 +200,23 @@ pub fn prefix(text: &str) -> Result<(IpNet, bool), &'static str> {
         Ok(_) => Err("an address without a prefix length"),
         Err(_) => Err("no prefix such as 10.0.0.0/24"),
     }
+}
+
+// Whether a part of an IPv4 address, or the length, begins with a zero and has more digits.
+fn leading_zero(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['.', '/']).collect();
+    let digits = |p: &&str| !p.is_empty() && p.len() <= 4 && p.bytes().all(|b| b.is_ascii_digit());
+    (4..=5).contains(&parts.len())
+        && parts.iter().all(|p| digits(p))
+        && parts.iter().any(|p| p.len() > 1 && p.starts_with('0'))
+}
+
+/// The id of a prefix list in a file's name: `pl-0123abcd.json`.
+pub fn id_in(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next()?;
+    let rest = &name[name.find("pl-")?..];
+    let end = rest[3..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(rest.len(), |n| n + 3);
+    (end > 3).then(|| rest[..end].to_owned())
 }
 
 #[cfg(test)]
@@ -247,6 +274,8 @@ mod tests {
     fn prefixes_are_masked() {
         assert_eq!(prefix("10.0.2.0/0").unwrap(), ("0.0.0.0/0".parse().unwrap(), true));
         assert!(!prefix("10.0.2.0/24").unwrap().1);
+        assert!(prefix("010.20.1.0/24").unwrap_err().contains("octal"));
+        assert!(prefix("10.0.2.0/024").is_err() && !prefix("10.0.0.300/8").unwrap_err().contains("octal"));
         assert!(prefix("10.0.2.0").is_err() && prefix("10.0.2.0/33").is_err() && prefix("").is_err());
     }
 }

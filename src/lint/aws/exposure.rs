@@ -1,6 +1,6 @@
 //! Exposures: what the Internet reaches through a group, or through all groups of an interface, behind the network ACLs.
 
-use super::{Piece, Reach, chains, over, piece, reach, wide};
+use super::{Piece, Reach, chains, over, piece_with_defaults, reach, wide};
 use crate::analysis::decide::{Question, decide};
 use crate::analysis::evaluate::evaluate;
 use crate::analysis::{Environment, Point, Verdict};
@@ -59,8 +59,11 @@ fn public_addresses(family: Family) -> &'static IntervalSet {
 /// What a chain lets in for certain from public addresses of a family.
 pub fn public_pieces(f: &Firewall, chain: &Chain, family: Family) -> Vec<Piece> {
     let internet = public_addresses(family);
-    let pieces =
-        chain.rules.iter().filter(|r| may_admit(f, r, internet)).filter_map(|r| piece(f, r, Field::Src));
+    let pieces = chain
+        .rules
+        .iter()
+        .filter(|r| may_admit(f, r, internet))
+        .filter_map(|r| piece_with_defaults(f, r, Field::Src));
     pieces
         .filter(|p| p.peers.intersects(internet))
         .map(|p| Piece { peers: p.peers.intersect(internet), ..p })
@@ -109,7 +112,7 @@ pub fn exposures<'a>(
             let (pieces, acls) = behind_acls(&asked, &[&group.id], &written, worn_by, family);
             single.insert((&group.id, family), (written, out.len()));
             out.push(Exposure {
-                name: group.title(),
+                name: with_defaults(inventory, group.title(), &pieces),
                 origin: group.origin,
                 groups: vec![&group.id],
                 family,
@@ -148,6 +151,18 @@ pub fn exposures<'a>(
     out
 }
 
+// The name, with the defaults of parameters with which its rules let in what they do.
+fn with_defaults(inventory: &Inventory, name: String, pieces: &[Piece]) -> String {
+    let mut defaults: Vec<&str> =
+        pieces.iter().filter_map(|p| inventory.defaults.get(&p.origin).map(String::as_str)).collect();
+    defaults.sort_unstable();
+    defaults.dedup();
+    match defaults.is_empty() {
+        true => name,
+        false => format!("{name}, with {}", defaults.join(" and ")),
+    }
+}
+
 // IPv4 is translated at the Internet gateway: only an interface with a public address is reached. IPv6 addresses are their own.
 fn public_of(worn_by: &[&Interface], family: Family) -> Option<Vec<String>> {
     if worn_by.is_empty() {
@@ -176,6 +191,8 @@ fn behind_acls(
 ) -> (Vec<Piece>, Acls) {
     let own = worn_by.iter().flat_map(|i| i.addresses.ranges().to_vec());
     let own = IntervalSet::from_ranges(own).intersect(&family.all());
+    // Interfaces that a cut dump does not show may wear the groups in another subnet.
+    let own = if asked.inventory.cut.is_some() { IntervalSet::EMPTY } else { own };
     let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
     if own.is_empty() || asked.inventory.acls.is_empty() {
         let unplaced = !asked.inventory.acls.is_empty();
@@ -261,8 +278,11 @@ impl Exposure<'_> {
             None => {}
         }
         if self.acls.unplaced {
-            let text = "not known: it is attached to no interface in the files, so its subnet is not known"
-                .to_owned();
+            let text = match &self.public {
+                None => "not known: it is attached to no interface in the files, so its subnet is not known",
+                Some(_) => "not known: the files are cut, so it may be attached in other subnets too",
+            };
+            let text = text.to_owned();
             out.push(("network ACL".to_owned(), text));
         }
         out

@@ -36,6 +36,12 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(inventory) = inventory(subject) else { return };
+    for u in &inventory.unknown {
+        let message = format!("what the Internet reaches depends on {}: {}", u.text, u.why);
+        let mut f = CHECK.finding(subject, u.origin, message, "may change what any group lets in");
+        f.details.push(("because".to_owned(), format!("{}: {}", u.text, u.why)));
+        findings.push(f);
+    }
     for group in described(inventory) {
         let mut open = Vec::new();
         for e in &group.ingress.entries {

@@ -1,7 +1,8 @@
 //! Too many rules, or too many groups on one interface.
 //!
 //! ## What it does
-//! Counts as AWS does: rules of one direction and family, each prefix list and each reference once for both families,
+//! Counts as AWS does: rules of one direction and family, each reference once for both families, each prefix list as
+//! often as it may have entries (`MaxEntries`, where a file says it; otherwise once),
 //! against the quota of 60; groups of an interface against 5; both multiplied against the hard limit of 1000.
 //!
 //! ## Why is this bad?
@@ -17,7 +18,7 @@
 //! Put the prefixes into a managed prefix list, refer to groups instead of addresses, split groups by role.
 
 use super::{described, inventory};
-use crate::dialect::aws::inventory::{Peer, Rules};
+use crate::dialect::aws::inventory::{Inventory, Peer, Rules};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut most: BTreeMap<&str, usize> = BTreeMap::new();
     for group in described(inventory) {
         for (rules, direction) in [(&group.ingress, "ingress"), (&group.egress, "egress")] {
-            let n = count(rules);
+            let n = count(inventory, rules);
             let known = most.entry(&group.id).or_default();
             *known = n.max(*known);
             if n > RULES {
@@ -69,9 +70,23 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-// The larger of the two families.
-fn count(rules: &Rules) -> usize {
-    let v6 = rules.entries.iter().filter(|e| matches!(&e.peer, Peer::Net(n) if n.addr().is_ipv6())).count();
-    let v4 = rules.entries.iter().filter(|e| matches!(&e.peer, Peer::Net(n) if n.addr().is_ipv4())).count();
-    rules.entries.len() - v4.min(v6)
+// The larger of the two families. A prefix list counts as often as it may have entries, in either.
+fn count(inventory: &Inventory, rules: &Rules) -> usize {
+    let (mut v4, mut v6) = (0, 0);
+    for e in &rules.entries {
+        let both = match &e.peer {
+            Peer::Net(n) => {
+                *(if n.addr().is_ipv4() { &mut v4 } else { &mut v6 }) += 1;
+                continue;
+            }
+            Peer::PrefixList(id) => {
+                let described = inventory.prefix_list(id).and_then(|l| l.max_entries).map(|n| n as usize);
+                described.or(inventory.max_entries.get(id).copied()).unwrap_or(1)
+            }
+            _ => 1,
+        };
+        v4 += both;
+        v6 += both;
+    }
+    v4.max(v6)
 }

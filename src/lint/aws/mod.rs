@@ -88,8 +88,19 @@ pub fn chains<'a>(firewall: &'a Firewall, direction: &str) -> BTreeMap<&'a str, 
     firewall.chains.iter().filter(|c| c.table == direction).map(|c| (c.name.as_str(), c)).collect()
 }
 
-/// What a rule lets pass for certain; `peer` is the field of the other end. `None` if it hangs on a condition.
+/// What a rule lets pass for certain; `peer` is the field of the other end. `None` if it depends on a condition.
 pub fn piece(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
+    piece_if(f, rule, peer, None)
+}
+
+/// As [`piece`], with the defaults of parameters as they stand: the finding names them.
+pub fn piece_with_defaults(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
+    let inventory: Option<&Inventory> = f.native.as_ref().and_then(|n| n.downcast_ref());
+    piece_if(f, rule, peer, inventory.and_then(|i| i.defaults.get(&rule.origin)).map(String::as_str))
+}
+
+// `default` is the condition that is taken to hold.
+fn piece_if(f: &Firewall, rule: &Rule, peer: Field, default: Option<&str>) -> Option<Piece> {
     if rule.action != Action::Accept {
         return None;
     }
@@ -101,19 +112,29 @@ pub fn piece(f: &Firewall, rule: &Rule, peer: Field) -> Option<Piece> {
         to: Field::Dst.all(),
         origin: rule.origin,
     };
-    narrow(f, rule.terms, peer, &mut out)?;
-    Some(out).filter(|p| !p.peers.is_empty())
+    narrow(f, rule.terms, (peer, default), &mut out)?;
+    Some(out).filter(|p| !p.peers.is_empty() && !p.protocols.is_empty())
 }
 
-fn narrow(f: &Firewall, terms: TermRange, peer: Field, out: &mut Piece) -> Option<()> {
+fn narrow(
+    f: &Firewall,
+    terms: TermRange,
+    (peer, default): (Field, Option<&str>),
+    out: &mut Piece,
+) -> Option<()> {
     for term in f.terms(terms) {
         let (field, set) = match *term {
+            Term::Opaque { condition, negated: false }
+                if default.is_some_and(|d| f.conditions[condition.index()].text == d) =>
+            {
+                continue;
+            }
             Term::Any(a) => {
                 // The ways that hang on nothing; others may add to them, and are for the check of what is undecided.
                 let mut peers = IntervalSet::EMPTY;
                 for way in &f.alternatives[a.index()] {
                     let mut one = Piece { peers: Field::Src.all(), ..out.clone() };
-                    if narrow(f, *way, peer, &mut one).is_some() {
+                    if narrow(f, *way, (peer, default), &mut one).is_some() {
                         peers = peers.union(&one.peers);
                     }
                 }

@@ -20,6 +20,8 @@ pub struct Build {
     duplicates: Vec<Range<usize>>,
     // A key waits for its value.
     keyed: bool,
+    // The text is broken behind what was read.
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,11 @@ impl Build {
         self.end(Some(end));
     }
 
+    /// Ends the innermost container, of which more may have followed.
+    pub fn cut(&mut self) {
+        self.end(None);
+    }
+
     /// The key of the value that follows. A key that stands in the object already is a problem.
     pub fn key(&mut self, name: &str, place: Range<usize>) {
         let Some(keys) = self.open.last_mut().and_then(|f| f.keys.as_mut()) else { return };
@@ -80,7 +87,7 @@ impl Build {
         let kind = match text {
             "null" => Kind::Null,
             "true" | "false" => Kind::Bool,
-            t if !t.is_empty() && super::parse::number(t.as_bytes()) == t.len() => Kind::Number,
+            t if super::is_number(t) => Kind::Number,
             _ => Kind::Invalid,
         };
         let start = self.text.len();
@@ -105,8 +112,21 @@ impl Build {
         self.nodes.is_empty()
     }
 
+    /// The document of a text that is broken somewhere, and was read up to there.
+    pub fn broken(mut self) -> Document<'static> {
+        // What stands at the top, whole or not, may go on behind the break.
+        self.cut = true;
+        self.finish()
+    }
+
     /// The document.
     pub fn finish(mut self) -> Document<'static> {
+        if self.cut
+            && let Some(root) =
+                self.nodes.first_mut().filter(|n| matches!(n.kind, Kind::Array | Kind::Object))
+        {
+            root.flag = true;
+        }
         while !self.open.is_empty() {
             self.end(None);
         }

@@ -33,6 +33,11 @@ pub const MAX_DEPTH: usize = 512;
 // More problems than this are not worth reading.
 const MAX_PROBLEMS: usize = 100;
 
+/// Whether a text is a number as JSON writes it.
+pub fn is_number(text: &str) -> bool {
+    !text.is_empty() && parse::number(text.as_bytes()) == text.len()
+}
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {

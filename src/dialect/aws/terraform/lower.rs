@@ -1,7 +1,7 @@
 //! From resources to the inventory.
 
-use super::super::api::Reader;
 use super::super::inventory::{Group, Peer, Reference, Unknown};
+use super::super::reader::Reader;
 use super::super::value::prefix;
 use super::kinds::{BYSTANDERS, IDLE, Kind};
 use super::refs;

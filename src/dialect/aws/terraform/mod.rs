@@ -16,8 +16,8 @@ mod rules;
 mod state;
 mod tree;
 
-use super::api::Reader;
 use super::inventory::Unknown;
+use super::reader::Reader;
 use crate::source::Origin;
 use crate::source::json::Value;
 use kinds::Kind;

@@ -5,8 +5,8 @@
 //! one that the provider computes. (A `dynamic` block whose `for_each` is unknown until apply looks the same: Terraform leaves such blocks out of
 //! the configuration that it writes.)
 
-use super::super::api::Reader;
 use super::super::inventory::Unknown;
+use super::super::reader::Reader;
 use super::kinds::{IDLE, Kind as Known};
 use super::state::{is_data, key, node, strange};
 use super::tree::{Data, Map, Node, Open};

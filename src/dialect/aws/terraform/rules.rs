@@ -1,7 +1,7 @@
 //! Rules of security groups: blocks of a group, and resources of their own.
 
-use super::super::api::Apart;
 use super::super::inventory::{Entry, Peer, Rules, Service, Unknown};
+use super::super::reader::Apart;
 use super::super::value::service_of;
 use super::Resource;
 use super::kinds::{IDLE, Kind};

@@ -1,7 +1,7 @@
 //! State files of version 4: every attribute of every resource, with ids.
 
-use super::super::api::Reader;
 use super::super::inventory::Unknown;
+use super::super::reader::Reader;
 use super::tree::{Data, Map, Node};
 use super::{Resource, Resources};
 use crate::source::Diagnostic;

@@ -1,7 +1,7 @@
 //! Blocks to resources: `count`, `for_each`, `dynamic`, and the modules that are called.
 
-use super::super::super::api::Reader;
 use super::super::super::inventory::Unknown;
+use super::super::super::reader::Reader;
 use super::super::kinds::{IDLE, Kind};
 use super::super::tree::{Data, Map, Node, Open};
 use super::super::{Resource, Resources, UNREAD_MODULE};

@@ -11,8 +11,8 @@ mod functions;
 mod net;
 mod scope;
 
-use super::super::api::Reader;
 use super::super::inventory::Unknown;
+use super::super::reader::Reader;
 use super::lower;
 use crate::dialect::Role;
 use crate::source::{Diagnostic, Origin, SourceFile};
