@@ -11,39 +11,38 @@ use std::path::PathBuf;
 
 /// What is judged, and by what.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Rules")]
 pub struct Judged {
     #[command(flatten)]
     inputs: Inputs,
     /// The catalogue: a built-in name, or a file. Overrides the deployment file.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Rules")]
     catalogue: Option<String>,
     /// Role of the machine whose files are given; no deployment file is used then.
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     role: Option<String>,
     /// Phase of the deployment, one of the catalogue's.
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     phase: Option<String>,
     /// Type of the machine's site.
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", help_heading = "Rules")]
     site_type: Option<String>,
     /// Addresses of a role, of a role's network, or of a host name: srn.service=10.1.0.0/24.
-    #[arg(long, value_name = "NAME=CIDR[,CIDR…]")]
+    #[arg(long, value_name = "NAME=CIDR[,CIDR…]", help_heading = "Rules")]
     set: Vec<String>,
     /// The deployment file. Left out: havenlint.toml of the named folder, or of this folder or one above.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_config", "role"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_config", "role"], help_heading = "Rules")]
     config: Option<PathBuf>,
     /// Do not use a deployment file.
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     no_config: bool,
     /// The baseline. Left out: havenlint-baseline.json beside the deployment file, or in this folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Rules")]
     baseline: Option<PathBuf>,
     /// How many files are read and checked at a time; 0 = one per processor.
     #[arg(long, short, default_value_t = 0, value_name = "N", help_heading = "Input")]
     jobs: usize,
     /// Today's date, for waivers and for reports that carry a date, such as 2026-03-31.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", help_heading = "Rules")]
     date: Option<String>,
 }
 
@@ -52,7 +51,7 @@ pub struct Judged {
 /// Without FILE: the deployment of havenlint.toml. With FILE and no deployment file: checks of each firewall, and, with --role, the
 /// catalogue's requirements for a machine of that role.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output", after_help = super::help::CHECK)]
+#[command(after_help = super::help::CHECK)]
 pub struct Check {
     #[command(flatten)]
     judged: Judged,
@@ -60,10 +59,10 @@ pub struct Check {
     #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
     /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html.
-    #[arg(long, value_name = "FORMAT[=FILE]")]
+    #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "Output")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
-    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"])]
+    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"], help_heading = "Output")]
     fail_on: String,
     /// Only these rules: ids or prefixes, such as HL-AWS or SH4-NET.
     #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
@@ -75,13 +74,13 @@ pub struct Check {
     #[arg(long, help_heading = "Input")]
     require_all: bool,
     /// Print findings only, no tables.
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
     /// Print the number of findings per rule at the end.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     statistics: bool,
     /// Name of this run, for code scanning with several runs per commit.
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", help_heading = "Output")]
     category: String,
 }
 

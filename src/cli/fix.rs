@@ -16,12 +16,12 @@ use std::io::{self, Write};
 /// A repair is offered only if it is proven: its requirement is met afterwards, no other requirement gets worse, there is no new finding of level
 /// warning or above, and every packet outside the required flow keeps its verdict. Everything is checked for this, whatever is selected.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output", after_help = super::help::FIX)]
+#[command(after_help = super::help::FIX)]
 pub struct Fix {
     #[command(flatten)]
     judged: Judged,
     /// Write the repaired files. Without this option nothing is written.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     apply: bool,
     /// Repair accepted findings too: use no baseline.
     #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]

@@ -20,9 +20,7 @@ Examples:
   havenlint check --select HL-AWS --format sarif=out.sarif --format human
   nft list ruleset | havenlint check -
 
-Exit status: 0 = nothing at or above --fail-on; 1 = findings; 2 = havenlint could not do all of its job
-(usage, configuration, unreadable or malformed input), everything else is still checked; 3 = no firewall
-file found; 70 = internal error.";
+Exit status: 0 = nothing at or above --fail-on; 1 = findings; 2 = havenlint could not do all of its job (usage, configuration, unreadable or malformed input), everything else is still checked; 3 = no firewall file found; 70 = internal error.";
 
 /// Of `trace`.
 pub(super) const TRACE: &str = "\
@@ -31,8 +29,7 @@ Examples:
   havenlint trace config.xml --packet \"forward wan lan tcp 198.51.100.7:40000 > 10.1.0.10:443\"
   havenlint trace fw.nft --packets packets.jsonl --format json
 
-Exit status: 0 = every packet has an answer, whatever it is; 2 = a packet or a file could not be read;
-3 = no firewall file found; 70 = internal error.";
+Exit status: 0 = every packet has an answer, whatever it is; 2 = a packet or a file could not be read; 3 = no firewall file found; 70 = internal error.";
 
 /// Of `query`.
 pub(super) const QUERY: &str = "\
@@ -41,8 +38,7 @@ Examples:
   havenlint query config.xml --dir forward --iif wan --proto tcp --port 1-1023
   havenlint query groups.json --dir ingress --group sg-0123abcd --port 22 --format json
 
-Exit status: 0 = there is an answer, whatever it is; 2 = the question or a file could not be read;
-3 = no firewall file found; 70 = internal error.";
+Exit status: 0 = there is an answer, whatever it is; 2 = the question or a file could not be read; 3 = no firewall file found; 70 = internal error.";
 
 /// Of `diff`.
 pub(super) const DIFF: &str = "\
@@ -51,8 +47,7 @@ Examples:
   git show main:fw.rules | havenlint diff - fw.rules
   havenlint diff old/ new/ --fail-on any --format json
 
-Exit status: 0 = nothing that --fail-on names; 1 = something that it names; 2 = havenlint could not do all of
-its job; 3 = no firewall file found; 70 = internal error.";
+Exit status: 0 = nothing that --fail-on names; 1 = something that it names; 2 = havenlint could not do all of its job; 3 = no firewall file found; 70 = internal error.";
 
 /// Of `fix`.
 pub(super) const FIX: &str = "\
@@ -61,9 +56,7 @@ Examples:
   havenlint fix --apply                make them
   havenlint fix --select HL-DUPLICATE  those of one rule
 
-Exit status: 0 = nothing to repair, or all repairs were made; 1 = there are repairs that were only shown,
-commands to run included; 2 = havenlint could not do all of its job; 3 = no firewall file found;
-70 = internal error.";
+Exit status: 0 = nothing to repair, or all repairs were made; 1 = there are repairs that were only shown, commands to run included; 2 = havenlint could not do all of its job; 3 = no firewall file found; 70 = internal error.";
 
 /// Of `explain`.
 pub(super) const EXPLAIN: &str = "\
@@ -77,8 +70,7 @@ Examples:
   havenlint init firewalls/
   havenlint init --catalogue policy.toml
 
-Exit status: 0 = written; 2 = there is a havenlint.toml already, or it could not be written; 3 = no firewall
-file found.";
+Exit status: 0 = written; 2 = there is a havenlint.toml already, or it could not be written; 3 = no firewall file found.";
 
 /// Of `baseline`.
 pub(super) const BASELINE: &str = "\
@@ -86,8 +78,7 @@ Examples:
   havenlint baseline write    accept today's findings
   havenlint baseline prune    drop findings that are gone
 
-Exit status: 0 = written; 2 = a file could not be read or written, the baseline is unchanged; 3 = no firewall
-file found.";
+Exit status: 0 = written; 2 = a file could not be read or written, the baseline is unchanged; 3 = no firewall file found.";
 
 /// Of `catalogue`.
 pub(super) const CATALOGUE: &str = "\

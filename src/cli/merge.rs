@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 
 /// Join the JSON reports of several runs.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output", after_help = super::help::MERGE)]
+#[command(after_help = super::help::MERGE)]
 pub struct Merge {
     /// Reports written by `check --format json`.
     #[arg(value_name = "REPORT", required = true)]
     reports: Vec<PathBuf>,
     /// Format of the report, and the file for it; repeatable. The formats are those of `check`.
-    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json", help_heading = "Output")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
-    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"])]
+    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"], help_heading = "Output")]
     fail_on: String,
 }
 

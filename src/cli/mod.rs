@@ -111,26 +111,25 @@ pub struct Inputs {
 
 /// How files are read, and what is known beside them.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Input")]
 pub struct Reading {
     /// Read the named files as this dialect, instead of detecting it from their content.
-    #[arg(long, value_name = "DIALECT")]
+    #[arg(long, value_name = "DIALECT", help_heading = "Input")]
     pub dialect: Option<String>,
     /// The machine's own addresses, for rules that test whether an address is local.
-    #[arg(long, value_name = "ADDR[,ADDR…]", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDR[,ADDR…]", value_delimiter = ',', help_heading = "Input")]
     pub local: Vec<String>,
     /// Evaluate schedules at this local time, such as 2026-03-31T12:00.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = "Input")]
     pub at: Option<String>,
     /// The value of a parameter of CloudFormation templates; otherwise its default is used, and the report says so.
     #[arg(long, value_name = "NAME=VALUE")]
     pub parameter: Vec<String>,
     /// Change an assumption: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so reverse-path checks stop
     /// packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read are empty.
-    #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "forged", "reverse-path", "complete", "includes-empty"])]
+    #[arg(long, value_name = "WHAT", value_parser = ["throttled", "not-throttled", "forged", "reverse-path", "complete", "includes-empty"], help_heading = "Input")]
     pub assume: Vec<String>,
     /// A copy of the machine's file system: absolute paths that a ruleset includes are looked up in this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub include_root: Option<PathBuf>,
 }
 

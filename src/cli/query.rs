@@ -23,42 +23,42 @@ use std::io;
 ///
 /// What you leave out means any. Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Flow", after_help = super::help::QUERY)]
+#[command(after_help = super::help::QUERY)]
 pub struct Query {
     #[command(flatten)]
     inputs: Inputs,
     /// The path of the packets.
-    #[arg(long, value_name = "DIRECTION", default_value = "input", value_parser = ["input", "output", "forward", "ingress", "egress"])]
+    #[arg(long, value_name = "DIRECTION", default_value = "input", value_parser = ["input", "output", "forward", "ingress", "egress"], help_heading = "Flow")]
     dir: String,
     /// Input interfaces; `eth*` = all whose names begin with eth.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Flow")]
     iif: Vec<String>,
     /// Output interfaces.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Flow")]
     oif: Vec<String>,
     /// Sources: addresses, prefixes, ranges, or names given with --set.
-    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',', help_heading = "Flow")]
     from: Vec<String>,
     /// Destinations, written in the same way.
-    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',', help_heading = "Flow")]
     to: Vec<String>,
     /// Protocols: names or numbers.
-    #[arg(long, value_name = "tcp|udp|icmp|N|any", value_delimiter = ',')]
+    #[arg(long, value_name = "tcp|udp|icmp|N|any", value_delimiter = ',', help_heading = "Flow")]
     proto: Vec<String>,
     /// Source ports.
-    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', help_heading = "Flow")]
     sport: Vec<String>,
     /// Destination ports: 22,80-443.
-    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', help_heading = "Flow")]
     port: Vec<String>,
     /// Connection states: new, established, related, invalid, untracked.
-    #[arg(long, value_name = "STATES", value_delimiter = ',')]
+    #[arg(long, value_name = "STATES", value_delimiter = ',', help_heading = "Flow")]
     ct: Vec<String>,
     /// AWS: ids of the security groups attached to the interface.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Flow")]
     group: Vec<String>,
     /// A name for addresses: admin=10.0.9.0/24.
-    #[arg(long, value_name = "NAME=CIDR[,CIDR…]")]
+    #[arg(long, value_name = "NAME=CIDR[,CIDR…]", help_heading = "Flow")]
     set: Vec<String>,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]

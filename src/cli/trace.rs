@@ -19,16 +19,16 @@ use std::path::{Path, PathBuf};
 ///
 /// Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Packets", after_help = super::help::TRACE)]
+#[command(after_help = super::help::TRACE)]
 #[group(id = "what", required = true, multiple = true, args = ["packet", "packets"])]
 pub struct Trace {
     #[command(flatten)]
     inputs: Inputs,
     /// A packet: direction, interfaces, protocol, source > destination; repeatable.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "Packets")]
     packet: Vec<String>,
     /// Packets as JSON, one object per line; `-` reads standard input.
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Packets")]
     packets: Option<PathBuf>,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 /// OLD and NEW are two files, or two folders whose firewalls are paired by path. A condition that the files do not decide is taken to have the same
 /// value on both sides if its text is the same.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output", after_help = super::help::DIFF)]
+#[command(after_help = super::help::DIFF)]
 pub struct Diff {
     /// The file or folder before the change; `-` reads standard input.
     #[arg(value_name = "OLD")]
@@ -41,14 +41,14 @@ pub struct Diff {
     #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Input")]
     group: Vec<String>,
     /// Output format.
-    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]
     format: String,
     /// What makes the exit status 1: `exposure` = something newly comes in, or may come in, from the Internet; `any` = any change, and what could
     /// not be compared; `never`.
-    #[arg(long, value_name = "WHAT", default_value = "exposure", value_parser = ["exposure", "any", "never"])]
+    #[arg(long, value_name = "WHAT", default_value = "exposure", value_parser = ["exposure", "any", "never"], help_heading = "Output")]
     fail_on: String,
     /// Print only what changed: no lines of files, no summary.
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 }
 
