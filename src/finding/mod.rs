@@ -32,7 +32,7 @@ pub struct Report {
     /// Findings that somebody has decided to live with; they do not count.
     #[serde(default)]
     pub waived: Vec<Waived>,
-    /// Inputs that could not be read or are malformed (exit status 2); also as they stand in `inputs`.
+    /// Inputs that could not be read and parse errors in them (exit status 2); also as they stand in `inputs`.
     pub problems: Vec<Problem>,
     /// Files that look like firewall configurations and were not read, in order of path: what they let through is not part of any verdict.
     #[serde(default)]
@@ -98,7 +98,7 @@ pub struct Waived {
     pub expires: String,
 }
 
-/// An input that is malformed at a place, or could not be read at all.
+/// A parse error of an input, or one that could not be read at all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
     /// How bad: an error makes the exit status 2.
@@ -179,7 +179,7 @@ pub struct Requirement {
     pub subject: String,
     /// The firewall file of the point; empty where there is none.
     pub at: String,
-    /// The flow asked for.
+    /// The flow that is required or forbidden.
     pub flow: Flow,
     /// A packet that breaks it, or one that is undecided.
     pub witness: Option<Packet>,
@@ -189,7 +189,7 @@ pub struct Requirement {
     pub decided_by: Vec<Location>,
     /// Conditions that leave it undecided, each with its place.
     pub because: Vec<Reason>,
-    /// The point that it is asked at: a box and the packets' way there; empty for what one of several points may keep out, and where there
+    /// The enforcement point that it is checked at: a firewall and the packets' path there; empty for what one of several points may keep out, and where there
     /// is no file. Not serialised.
     #[serde(skip)]
     pub point: String,
@@ -276,7 +276,7 @@ pub struct Related {
     pub message: String,
 }
 
-/// An edit that would mend a finding.
+/// An edit that would fix a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fix {
     /// What it does, as an imperative: `add a rule for 10.1.0.11 after line 17`.
@@ -328,7 +328,7 @@ pub struct Asked {
     pub id: String,
     /// The node that it is about.
     pub subject: String,
-    /// The point that it is asked at.
+    /// The enforcement point that it is checked at.
     pub point: String,
     /// The flow.
     pub flow: Flow,

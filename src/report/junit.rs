@@ -1,7 +1,7 @@
 //! JUnit XML, for the test views of build servers: one suite for each node with a test case for each requirement, one suite for
 //! the hygiene checks, one for the inputs. The quick-junit crate writes the XML and counts.
 //!
-//! Violated is a failure, undecided is an error (the outcome could not be told), what is not checked, does not apply, is waived or was not
+//! Violated is a failure, undecided is an error (there is no outcome), what is not checked, does not apply, is waived or was not
 //! read is skipped: nothing but a met requirement, a note and a file without parse errors shows as passed.
 
 use super::matrix::{words, worse};
@@ -16,19 +16,19 @@ use std::io::{self, Write};
 /// Writes the report.
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let mut suites: Vec<TestSuite> = vec![];
-    let mut asked: BTreeMap<(&str, &str), Row<'_>> = BTreeMap::new();
+    let mut required: BTreeMap<(&str, &str), Row<'_>> = BTreeMap::new();
     for r in &report.requirements {
-        asked.entry((&r.subject, &r.id)).or_default().rows.push(r);
+        required.entry((&r.subject, &r.id)).or_default().rows.push(r);
     }
     let mut checks = TestSuite::new("checks");
     for f in &report.findings {
-        match asked.get_mut(&(f.subject.as_str(), f.rule.as_str())) {
+        match required.get_mut(&(f.subject.as_str(), f.rule.as_str())) {
             Some(row) => row.findings.push(f),
             None => drop(checks.add_test_case(check(f))),
         }
     }
     checks.add_test_cases(report.waived.iter().map(waived));
-    for ((subject, id), row) in &asked {
+    for ((subject, id), row) in &required {
         let name = clean(subject);
         if suites.last().is_none_or(|s| s.name.as_str() != name) {
             suites.push(TestSuite::new(name));

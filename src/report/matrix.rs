@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Matrix<'a> {
     /// The nodes, in order of name.
     pub subjects: Vec<&'a str>,
-    /// The requirements in order of id, each with a state for each node; `None` = not asked there.
+    /// The requirements in order of id, each with a state for each node; `None` = it does not concern that node.
     pub rows: Vec<(&'a str, Vec<Option<State>>)>,
 }
 

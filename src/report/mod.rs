@@ -67,7 +67,7 @@ pub const FORMATS: &[(&str, Write)] = &[
 /// Where havenlint is described.
 pub const HOMEPAGE: &str = "https://docs.rs/havenlint";
 
-/// Id under which formats that want one show a malformed input.
+/// Id under which formats that want one show a parse error or an unreadable input.
 pub const INPUT_RULE: &str = "HL-INPUT";
 
 /// Id under which formats that want one show a file that was not read.

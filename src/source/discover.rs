@@ -154,8 +154,10 @@ pub fn read(path: &Path) -> io::Result<Arc<SourceFile>> {
 
 /// A path as reports show it: `/` between parts, no leading `./`.
 pub fn shown(path: &Path) -> String {
-    let text = path.to_string_lossy().replace('\\', "/");
-    let mut shown = text.as_str();
+    let text = path.to_string_lossy();
+    // Elsewhere than on Windows `\` is a character of the name.
+    let text = if cfg!(windows) { text.replace('\\', "/").into() } else { text };
+    let mut shown = &*text;
     while let Some(rest) = shown.strip_prefix("./") {
         shown = rest.trim_start_matches('/');
     }

@@ -239,10 +239,10 @@ impl Page<'_> {
 
     /// Findings of checks that are no requirements.
     fn checks(&self, out: &mut dyn Write) -> io::Result<()> {
-        let asked: std::collections::BTreeSet<&str> =
+        let required: std::collections::BTreeSet<&str> =
             self.report.requirements.iter().map(|r| r.id.as_str()).collect();
         let mut by_rule: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-        for f in self.report.findings.iter().filter(|f| !asked.contains(f.rule.as_str())) {
+        for f in self.report.findings.iter().filter(|f| !required.contains(f.rule.as_str())) {
             by_rule.entry(&f.rule).or_default().push(f);
         }
         if by_rule.is_empty() {

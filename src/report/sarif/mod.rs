@@ -354,7 +354,7 @@ impl<'a> Log<'a> {
         out
     }
 
-    /// How the run went. Not successful only if inputs are malformed (exit status 2): GitHub then marks the analysis as failed.
+    /// How the run went. Not successful only if inputs have parse errors or cannot be read (exit status 2): GitHub then marks the analysis as failed.
     fn invocation(&self, alerts: &[Alert<'a>], left_out: usize) -> sarif::Invocation {
         let mut notes = vec![];
         if left_out > 0 {
