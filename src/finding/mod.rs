@@ -189,8 +189,8 @@ pub struct Requirement {
     pub decided_by: Vec<Location>,
     /// Conditions that leave it undecided, each with its place.
     pub because: Vec<Reason>,
-    /// The enforcement point that it is checked at: a firewall and the packets' path there; empty for what one of several points may keep out, and where there
-    /// is no file. Not serialised.
+    /// The enforcement point that it is checked at: a firewall and the packets' path there; empty for what one of several points may keep
+    /// out, and where there is no file. Not serialised.
     #[serde(skip)]
     pub point: String,
 }

@@ -364,3 +364,60 @@ fn the_judge_is_alive() {
     }
     assert_eq!(harmless("::x", Spelling::Text, false), "\u{2236}:x");
 }
+
+/// What a dump's author writes, in a file whose name is hostile, too.
+const DUMP: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -s 10.0.0.1/32 -m comment --comment \"##[error]x ::stop-commands::y \u{1b}[2J\u{202e}\" -j ACCEPT\n\
+    -A INPUT -s 10.0.0.1/32 -m comment --comment \"##[error]x ::stop-commands::y \u{1b}[2J\u{202e}\" -j ACCEPT\n\
+    ::stop-commands::x\n-A INPUT -s 10.0.0.1/32 -j ##[x]\nCOMMIT\n";
+
+#[cfg(unix)]
+#[test]
+fn no_command_lets_a_name_or_a_line_do_harm() {
+    let names = [
+        "::stop-commands::x.rules",
+        "e\u{1b}[2J\u{202e}.rules",
+        "nl\n::error::x.rules",
+        "a\\b.rules",
+        "##[error]x.rules",
+    ];
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in names {
+        std::fs::write(dir.path().join(name), DUMP).expect("a file");
+    }
+    let run = |args: &[&str]| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_havenlint"))
+            .args(args)
+            .env("NO_COLOR", "1")
+            .current_dir(dir.path())
+            .output()
+            .expect("the program runs");
+        let [printed, said] = [out.stdout, out.stderr].map(|b| String::from_utf8(b).expect("text"));
+        let format = args.iter().find(|a| FORMATS.iter().any(|(f, _)| f == *a)).copied().unwrap_or("human");
+        for (format, text) in [(format, &printed), ("concise", &said)] {
+            let faults = faults(format, &Style::default(), text);
+            assert!(faults.is_empty(), "{args:?}: {}\n{text}", faults.join("\n"));
+        }
+        printed + &said
+    };
+    for (format, _) in FORMATS {
+        let text = run(&["check", ".", "--no-config", "--format", format]);
+        assert!(text.len() > 500 && !text.contains("a/b.rules"), "{format}: {text}");
+    }
+    for name in names {
+        for format in ["human", "json"] {
+            let packet = ["--packet", "input tcp 10.0.0.1:1 > 10.0.0.2:2", "--format", format];
+            let text = run(&[&["trace"][..], &packet, &["--", name]].concat());
+            // One line of JSON for each packet.
+            assert!(text.contains("accept") || text.contains("undecided"), "{text}");
+            run(&["query", "--from", "10.0.0.0/8", "--proto", "tcp", "--format", format, "--", name]);
+            run(&["diff", "--format", format, "--", name, names[0]]);
+        }
+    }
+    assert!(run(&["fix", ".", "--no-config"]).contains("HL-DUPLICATE"));
+    run(&["init", "."]);
+    run(&["explain", "\u{1b}[2J\n::error::x"]);
+    run(&["check", "\u{1b}[2J\n::error::x"]);
+    run(&["check", ".", "--format", "\u{1b}[2J\n::error::x"]);
+    run(&["merge", "\u{1b}[2J\n::error::x"]);
+}
