@@ -43,6 +43,9 @@ impl Opened {
             }
         };
         override_phase(options, &catalogue, &mut deployment, &mut problems);
+        for (alias, id) in catalogue.aliases() {
+            deployment.waivers.iter_mut().filter(|w| w.rule == alias).for_each(|w| w.rule.clone_from(&id));
+        }
         let files: Vec<_> = deployment.file.iter().cloned().collect();
         problems.extend(problems_of(&deployment.diagnostics, &files));
         problems.extend(problems_of(&catalogue.diagnostics, &catalogue.files));
@@ -110,6 +113,8 @@ fn open_catalogue(options: &Options, draft: Option<&deployment::Draft>) -> Catal
 
 fn vocabulary(catalogue: &Catalogue) -> deployment::Vocabulary {
     let mut v = catalogue.vocabulary();
+    v.rules.extend(catalogue.requirements.iter().map(|r| r.id.clone()));
+    v.rules.extend(catalogue.aliases().into_iter().map(|(alias, _)| alias));
     v.rules.extend(registry::CHECKS.iter().map(|c| c.id.to_owned()));
     v.rules.extend(waiver::docs().into_iter().map(|d| d.id));
     v

@@ -229,6 +229,24 @@ fn inline_and_declared_waivers() {
 }
 
 #[test]
+fn requirements_are_waived_by_id_or_alias() {
+    let closed = GOOD.replace("-A INPUT -s 10.0.8.15/32 -p tcp -m tcp --dport 20081 -j ACCEPT\n", "");
+    for rule in ["SH4-CMS-GUI", "SH4-GUI-CMS"] {
+        let deployment = format!(
+            "catalogue = \"safehaven-4\"\nphase = \"operation\"\n[networks]\ngui = [\"10.0.8.15\"]\n[[site]]\nname = \"east\"\ntype = \"manual\"\n\
+             [[node]]\nname = \"cms-1\"\nrole = \"cms\"\nsite = \"east\"\naddress = [\"10.1.0.10\"]\nfirewall = [\"cms.rules\"]\n\
+             [[waiver]]\nrule = \"{rule}\"\nnode = \"cms-1\"\nreason = \"no console yet\"\nowner = \"net-ops\"\n"
+        );
+        let dir = folder(&[("havenlint.toml", deployment.as_bytes()), ("cms.rules", closed.as_bytes())]);
+        let r = run_in(dir.path(), &["check", "--format", "json"]);
+        let report = json(&r);
+        assert_eq!(r.status, 0, "{rule}: {}", r.out);
+        assert_eq!(state(&report, "SH4-CMS-GUI"), ["violated"], "{rule}");
+        assert!(report["findings"].as_array().unwrap().iter().all(|f| f["rule"] != "SH4-CMS-GUI"), "{rule}");
+    }
+}
+
+#[test]
 fn explain_and_rules() {
     let dir = folder(&[]);
     let all = json(&run_in(dir.path(), &["rules", "--format", "json"]));
