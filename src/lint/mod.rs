@@ -7,6 +7,7 @@ pub mod nftables;
 pub mod pfsense;
 pub mod probe;
 pub mod registry;
+pub mod sensitive_ports;
 
 #[cfg(test)]
 mod tests {

@@ -67,6 +67,8 @@ pub struct Subject<'a> {
 /// All checks, in the order of their ids.
 pub static CHECKS: &[&Check] = &[
     &general::any_any::CHECK,
+    &aws::acl_answers::CHECK,
+    &aws::acl_internet::CHECK,
     &aws::acl_open::CHECK,
     &aws::acl_unused::CHECK,
     &aws::covered::CHECK,
@@ -78,6 +80,7 @@ pub static CHECKS: &[&Check] = &[
     &aws::internet_database::CHECK,
     &aws::internet_rdp::CHECK,
     &aws::internet_reach::CHECK,
+    &aws::internet_service::CHECK,
     &aws::internet_ssh::CHECK,
     &aws::internet_undecided::CHECK,
     &aws::ipv6_opened::CHECK,

@@ -228,6 +228,8 @@ pub struct Firewall {
     pub rule_names: FxHashMap<Origin, RuleName>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
+    /// What answers take for granted beyond the files, as words of the report ([`Report::assumptions`](crate::finding::Report)).
+    pub assumptions: Vec<&'static str>,
     /// What the dialect keeps of its files for its own checks.
     pub native: Option<Box<dyn Any + Send + Sync>>,
     reached: OnceLock<Vec<bool>>,

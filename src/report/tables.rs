@@ -272,6 +272,10 @@ pub fn assumption(word: &str) -> &str {
         "forged" => "assuming that source addresses may be forged",
         "includes-empty" => "assuming that included files that are not read hold nothing",
         "complete" => "assuming that what the files do not mention does not exist",
+        "private-members" => {
+            "assuming members of security groups have private addresses, or those of their VPC"
+        }
+        "variable-defaults" => "assuming Terraform variables have the values that the files give them",
         other => other,
     }
 }

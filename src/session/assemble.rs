@@ -56,6 +56,8 @@ fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     if options.read.includes.assumed_empty {
         out.push("includes-empty".to_owned());
     }
+    let of_files: BTreeSet<&str> = loaded.firewalls().flat_map(|f| f.assumptions.iter().copied()).collect();
+    out.extend(of_files.into_iter().map(str::to_owned));
     let all: Vec<&Firewall> = loaded.firewalls().collect();
     for b in loaded.boxes.iter().filter(|b| b.by_name || options.same_box && b.members.len() > 1) {
         let own: Vec<&Firewall> = b.members.iter().map(|m| all[*m]).collect();

@@ -136,37 +136,128 @@ fn within(flow: &Flow, limit: &WaivedFlow) -> bool {
         && limit.ports.as_ref().is_none_or(ports)
 }
 
-// A line longer than this, in bytes, holds more than one rule.
-const LONG_LINE: usize = 4096;
+// A rule that goes over more lines than this is not looked through for its comment.
+const MAX_LINES: usize = 64;
 
-// `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the rule itself or its description. Gives the reason.
+// `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the comment or description of the very rule that the finding is
+// about. What stands elsewhere on its line belongs to a neighbour. Gives the reason.
 fn inline(f: &Finding, sources: &[Arc<SourceFile>]) -> Option<String> {
+    const BESIDE: &str = "allowed beside the rule";
+    if f.location.rule.as_ref().is_some_and(|r| allows(&r.description, &f.rule)) {
+        return Some(BESIDE.to_owned());
+    }
     let file = sources.iter().find(|s| s.path == f.location.path)?;
-    let line = f.location.line.checked_sub(1)? as usize;
-    let last = (f.location.end_line as usize).clamp(line + 1, line + 64);
-    // In a document of one line every rule is beside every other: there, only what the finding points at counts.
-    let short = |n: usize| {
-        Some(file.line_range(n)).filter(|r| r.len() <= LONG_LINE).map(|r| file.text(r).into_owned())
-    };
-    let said = f.location.rule.as_ref().map(|r| r.description.clone());
-    let beside = (line..last).map(|n| short(n).unwrap_or_else(|| f.location.text.clone()));
-    for text in beside.chain(said) {
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find("havenlint:allow=") {
-            rest = &rest[at + "havenlint:allow=".len()..];
-            let id: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-            if id == f.rule {
-                return Some("allowed beside the rule".to_owned());
-            }
+    // Documents have no comments: what is text there is somebody's name, tag or value.
+    if is_document(file.bytes()) {
+        return None;
+    }
+    let (own, behind) = own_text(f, file)?;
+    let after = behind.split_once('#').map(|(_, comment)| comment);
+    if comments(&own).into_iter().chain(after).any(|c| allows(c, &f.rule)) {
+        return Some(BESIDE.to_owned());
+    }
+    let above = file.text(file.line_range((f.location.line as usize).checked_sub(2)?)).into_owned();
+    let above = above.trim_start();
+    let comment = above.strip_prefix('#').or_else(|| above.strip_prefix("//"))?;
+    let mut words = comment
+        .trim_start()
+        .strip_prefix("havenlint:")?
+        .trim_start()
+        .strip_prefix("allow")?
+        .split_whitespace();
+    (words.next()? == f.rule).then(|| {
+        let reason = words.collect::<Vec<_>>().join(" ");
+        if reason.is_empty() { BESIDE.to_owned() } else { reason }
+    })
+}
+
+// JSON and XML.
+fn is_document(bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+    matches!(first, Some(b'{' | b'[' | b'<'))
+}
+
+// Whether a comment allows a rule.
+fn allows(comment: &str, rule: &str) -> bool {
+    let ids = comment.split("havenlint:allow=").skip(1);
+    ids.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next())
+        .any(|id| id == Some(rule))
+}
+
+// The text of the place itself, and what stands behind it on its last line.
+fn own_text(f: &Finding, file: &SourceFile) -> Option<(String, String)> {
+    let (first, last) =
+        (f.location.line.checked_sub(1)? as usize, f.location.end_line.checked_sub(1)? as usize);
+    if last < first || last - first >= MAX_LINES {
+        return None;
+    }
+    let columns = |n: u32| (n as usize).saturating_sub(1);
+    let end: String = file.text(file.line_range(last)).into_owned();
+    let behind = end.chars().skip(columns(f.location.end_column)).collect();
+    let mut own = String::new();
+    for line in first..=last {
+        let text = file.text(file.line_range(line));
+        let from = if line == first { columns(f.location.column) } else { 0 };
+        let to = if line == last { columns(f.location.end_column) } else { usize::MAX };
+        own.extend(text.chars().take(to).skip(from));
+        own.push('\n');
+    }
+    Some((own, behind))
+}
+
+// The comments in a rule: `comment "…"`, `--comment …`.
+fn comments(rule: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = rule;
+    while let Some(at) = rest.find("comment") {
+        let word = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == '-');
+        rest = &rest[at + "comment".len()..];
+        let text = rest.trim_start();
+        if !word || text.len() == rest.len() {
+            continue;
+        }
+        let inside = match text.strip_prefix(['"', '\'']) {
+            Some(quoted) => quoted.split(&text[..1]).next(),
+            None => text.split_whitespace().next(),
+        };
+        let inside = inside.unwrap_or_default();
+        out.push(inside);
+        // Words within a comment are no further ones.
+        rest = &text[inside.len().min(text.len())..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waived(text: &str, place: &str, rule: &str) -> bool {
+        let file = SourceFile::new("f", text);
+        let start = text.find(place).unwrap();
+        let location = file.locate(start, start + place.len());
+        inline(&Finding::new(rule, Severity::Error, String::new(), location, ""), &[file]).is_some()
+    }
+
+    #[test]
+    fn a_waiver_counts_in_a_comment_of_its_own_rule_only() {
+        for (text, place, expected) in [
+            ("-A INPUT -m comment --comment \"x havenlint:allow=HL-X\" -j ACCEPT", "", true),
+            ("-A INPUT -m comment --comment havenlint:allow=HL-X -j ACCEPT", "", true),
+            ("-A INPUT -j LOG --log-prefix \"havenlint:allow=HL-X\"", "", false),
+            ("-A INPUT -m set --match-set havenlint:allow=HL-X src -j ACCEPT", "", false),
+            ("-A INPUT -m comment --comment \"havenlint:allow=HL-XY\" -j ACCEPT", "", false),
+            ("drop comment \"havenlint:allow=HL-X\"; accept;", "accept", false),
+            ("drop comment \"havenlint:allow=HL-X\"; accept;", "drop comment \"havenlint:allow=HL-X\"", true),
+            ("accept # havenlint:allow=HL-X", "accept", true),
+            ("# havenlint: allow HL-X because\naccept", "accept", true),
+            ("  // havenlint: allow HL-X\naccept", "accept", true),
+            ("# havenlint: allow HL-Y\naccept", "accept", false),
+            ("# havenlint: allow HL-X\n\naccept", "accept", false),
+            ("{\"a\": \"havenlint:allow=HL-X\"}", "", false),
+        ] {
+            let place = if place.is_empty() { text } else { place };
+            assert_eq!(waived(text, place, "HL-X"), expected, "{text}");
         }
     }
-    let above = line.checked_sub(1)?;
-    let text = short(above)?;
-    let comment = text.trim_start().strip_prefix('#')?.trim_start().strip_prefix("havenlint:")?.trim_start();
-    let mut words = comment.strip_prefix("allow")?.split_whitespace();
-    let id = words.next()?;
-    (id == f.rule).then(|| {
-        let reason = words.collect::<Vec<_>>().join(" ");
-        if reason.is_empty() { "allowed beside the rule".to_owned() } else { reason }
-    })
 }

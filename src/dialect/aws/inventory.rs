@@ -31,6 +31,8 @@ pub struct Inventory {
     pub defaults: FxHashMap<Origin, String>,
     /// How many entries each prefix list may have (`MaxEntries`), where that is said.
     pub max_entries: FxHashMap<String, usize>,
+    /// Rules depend on variables that can be set otherwise where the configuration is used.
+    pub variables: bool,
     /// What each file is.
     pub forms: Vec<Form>,
     by_id: FxHashMap<String, usize>,

@@ -31,8 +31,22 @@ pub fn lower(
         lowering.base_chain(hook, &labels);
     }
     let mut firewall = lowering.builder.finish();
+    firewall.assumptions = assumptions(&inventory);
     firewall.native = Some(Box::new(inventory));
     firewall
+}
+
+// What the answers take for granted.
+fn assumptions(inventory: &Inventory) -> Vec<&'static str> {
+    let entries = inventory.groups.iter().flat_map(|g| g.ingress.entries.iter().chain(&g.egress.entries));
+    let mut out = Vec::new();
+    if entries.into_iter().any(|e| matches!(e.peer, Peer::Group(_))) {
+        out.push("private-members");
+    }
+    if inventory.variables {
+        out.push("variable-defaults");
+    }
+    out
 }
 
 /// State of lowering.

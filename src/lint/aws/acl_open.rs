@@ -48,8 +48,8 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-// The entry with which everything is let in before anything is denied.
-fn opens(acl: &Acl, family: Family) -> Option<&AclEntry> {
+/// The entry with which everything is let in before anything is denied.
+pub fn opens(acl: &Acl, family: Family) -> Option<&AclEntry> {
     if !acl.unknown.is_empty() {
         return None;
     }

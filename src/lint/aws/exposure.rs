@@ -8,8 +8,9 @@ use crate::dialect::aws::inventory::{Interface, Inventory};
 use crate::evidence::near::few;
 use crate::finding::Finding;
 use crate::lint::registry::{Check, Subject};
+use crate::lint::sensitive_ports::{self, Class, SensitivePort};
 use crate::model::{Chain, Firewall, Rule, Term};
-use crate::packet::{Family, Field, IntervalSet, Packet, Path, Value, addr, proto, public};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, addr, proto, public};
 use crate::source::Origin;
 use std::collections::BTreeMap;
 
@@ -191,12 +192,15 @@ fn behind_acls(
 ) -> (Vec<Piece>, Acls) {
     let own = worn_by.iter().flat_map(|i| i.addresses.ranges().to_vec());
     let own = IntervalSet::from_ranges(own).intersect(&family.all());
-    // Interfaces that a cut dump does not show may wear the groups in another subnet.
-    let own = if asked.inventory.cut.is_some() { IntervalSet::EMPTY } else { own };
     let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
-    if own.is_empty() || asked.inventory.acls.is_empty() {
+    // Where the files do not show every interface, another one may be behind another network ACL.
+    let attached = |g: &&str| asked.inventory.attached.iter().any(|a| a.group == **g);
+    let unseen = asked.inventory.cut.is_some()
+        || asked.inventory.interfaces.iter().any(|i| i.groups.is_none())
+        || groups.iter().any(|g| attached(&g));
+    if own.is_empty() || asked.inventory.acls.is_empty() || unseen {
         let unplaced = !asked.inventory.acls.is_empty();
-        let pieces = if own.is_empty() { written.to_vec() } else { to(&own) };
+        let pieces = if own.is_empty() || unseen { written.to_vec() } else { to(&own) };
         return (pieces, Acls { unplaced, ..Acls::default() });
     }
     let labels = Some(groups.iter().map(|g| (*g).to_owned()).collect());
@@ -336,33 +340,42 @@ fn natural(set: &IntervalSet, family: Family) -> Option<std::net::IpAddr> {
     Some(addr::addr(if hi > lo { lo + 1 } else { *lo }))
 }
 
-/// Findings of a check for single ports: every exposure by which the Internet reaches one of them, unless it reaches (nearly) everything.
-pub fn open_ports(
-    check: &Check,
-    subject: &Subject<'_>,
-    findings: &mut Vec<Finding>,
-    what: &str,
-    ports: &[(u8, u16)],
-) {
+/// Findings of a check for single services: every exposure by which the Internet reaches one of a class, also where it reaches everything.
+pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding>, class: Class) {
+    let what = match class {
+        Class::Ssh => "ssh",
+        Class::Rdp => "remote desktop",
+        Class::Administration => "an administration port",
+        Class::Database => "a database",
+        Class::Service => "a service of inner networks",
+    };
     for exposure in subject.exposures() {
         for protocol in [proto::TCP, proto::UDP] {
             let open = if protocol == proto::TCP { &exposure.open.tcp } else { &exposure.open.udp };
-            let asked: IntervalSet =
-                ports.iter().filter(|p| p.0 == protocol).map(|p| Value::from(p.1)).collect();
-            let hit = open.intersect(&asked);
-            if hit.is_empty() || *open == Field::Dport.all() {
+            let rows = sensitive_ports::of(class).filter(|p| p.protocol == protocol);
+            let hits: Vec<(&SensitivePort, String)> =
+                rows.filter_map(|p| Some((p, p.within(open)?))).collect();
+            let ports = IntervalSet::from_ranges(hits.iter().flat_map(|(p, _)| p.ports().ranges().to_vec()));
+            let hit = ports.intersect(open);
+            if hits.is_empty() {
                 continue;
             }
-            let list: Vec<_> =
-                asked.ranges().iter().flat_map(|(a, b)| *a..=*b).filter(|p| hit.contains(*p)).collect();
-            let names: Vec<_> = list.iter().map(|p| format!("{}/{p}", proto::name(protocol))).collect();
+            let mut names: Vec<&str> = hits.iter().map(|(_, name)| name.as_str()).take(NAMED).collect();
+            let more = format!("{} more", hits.len().saturating_sub(NAMED));
+            if hits.len() > NAMED {
+                names.push(&more);
+            }
             let over = over(exposure.family);
-            let message = format!(
-                "{}: the Internet can reach {what} ({}) over {over}",
-                exposure.name,
-                names.join(", ")
-            );
-            findings.push(exposure.finding(check, subject, protocol, &hit, message));
+            let message =
+                format!("{}: the Internet can reach {what} ({}) over {over}", exposure.name, names.join(", "));
+            let mut finding = exposure.finding(check, subject, protocol, &hit, message);
+            let why =
+                hits.iter().take(NAMED).map(|(p, name)| (name.clone(), format!("{} {}", p.name, p.reason)));
+            finding.details.extend(why);
+            findings.push(finding);
         }
     }
 }
+
+// So many services of one kind a finding names.
+const NAMED: usize = 6;

@@ -21,7 +21,7 @@
 use super::exposure::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::packet::proto;
+use crate::lint::sensitive_ports::Class;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -34,21 +34,6 @@ pub static CHECK: Check = Check {
     run: Run::Firewall(run),
 };
 
-const PORTS: &[(u8, u16)] = &[
-    (proto::TCP, 23),
-    (proto::TCP, 135),
-    (proto::TCP, 139),
-    (proto::TCP, 445),
-    (proto::TCP, 2375),
-    (proto::TCP, 2376),
-    (proto::TCP, 2379),
-    (proto::TCP, 5900),
-    (proto::TCP, 5985),
-    (proto::TCP, 5986),
-    (proto::TCP, 6443),
-    (proto::TCP, 10250),
-];
-
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    open_ports(&CHECK, subject, findings, "an administration port", PORTS);
+    open_ports(&CHECK, subject, findings, Class::Administration);
 }

@@ -21,7 +21,7 @@
 use super::exposure::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::packet::proto;
+use crate::lint::sensitive_ports::Class;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -34,20 +34,6 @@ pub static CHECK: Check = Check {
     run: Run::Firewall(run),
 };
 
-const PORTS: &[(u8, u16)] = &[
-    (proto::TCP, 1433),
-    (proto::TCP, 1521),
-    (proto::TCP, 3306),
-    (proto::TCP, 5432),
-    (proto::TCP, 5984),
-    (proto::TCP, 6379),
-    (proto::TCP, 9042),
-    (proto::TCP, 9200),
-    (proto::TCP, 11211),
-    (proto::TCP, 27017),
-    (proto::UDP, 11211),
-];
-
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    open_ports(&CHECK, subject, findings, "a database", PORTS);
+    open_ports(&CHECK, subject, findings, Class::Database);
 }

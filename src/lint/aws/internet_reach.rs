@@ -18,7 +18,8 @@
 //! ## Use instead
 //! Close what nobody needs; accept the rest with `havenlint baseline write` or a waiver.
 
-use super::{Piece, over, reach};
+use super::exposure::Exposure;
+use super::{Piece, Reach, over, reach};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use crate::packet::{Family, IntervalSet, addr, public};
@@ -42,12 +43,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         } else {
             exposure.open.clone()
         };
-        let mut message = format!(
-            "{}: the Internet can reach {} over {}",
-            exposure.name,
-            all.words(exposure.family),
-            over(exposure.family)
-        );
+        let mut message = format!("{}: {}", exposure.name, told(exposure, &all));
         if !exposure.acls.closed.is_empty() {
             message += &format!("; the network ACL closes {}", exposure.acls.closed.words(exposure.family));
         }
@@ -70,6 +66,25 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         f.details.extend(exposure.remarks());
         findings.push(f);
     }
+}
+
+// What the Internet reaches, and what single networks of it do: a partner is not the Internet.
+fn told(exposure: &Exposure<'_>, all: &Reach) -> String {
+    let (family, over) = (exposure.family, over(exposure.family));
+    let few = all.minus(&exposure.open);
+    if few.is_empty() {
+        return format!("the Internet can reach {} over {over}", exposure.open.words(family));
+    }
+    if exposure.open.is_empty() {
+        let peers = exposure.pieces.iter().flat_map(|p| p.peers.ranges().to_vec());
+        let from = sources(&IntervalSet::from_ranges(peers), family);
+        return format!("{from} can reach {} over {over}", few.words(family));
+    }
+    format!(
+        "the Internet can reach {} over {over}; single public networks can reach {} too",
+        exposure.open.words(family),
+        few.words(family)
+    )
 }
 
 fn sources(peers: &IntervalSet, family: Family) -> String {

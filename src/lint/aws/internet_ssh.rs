@@ -22,7 +22,7 @@
 use super::exposure::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::packet::proto;
+use crate::lint::sensitive_ports::Class;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -35,8 +35,6 @@ pub static CHECK: Check = Check {
     run: Run::Firewall(run),
 };
 
-const PORTS: &[(u8, u16)] = &[(proto::TCP, 22)];
-
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    open_ports(&CHECK, subject, findings, "ssh", PORTS);
+    open_ports(&CHECK, subject, findings, Class::Ssh);
 }

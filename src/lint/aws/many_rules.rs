@@ -18,9 +18,10 @@
 //! Put the prefixes into a managed prefix list, refer to groups instead of addresses, split groups by role.
 
 use super::{described, inventory};
-use crate::dialect::aws::inventory::{Inventory, Peer, Rules};
+use crate::dialect::aws::inventory::{Entry, Inventory, Peer, Rules};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
+use crate::packet::Family;
 use std::collections::BTreeMap;
 
 // Quotas of the VPC user guide, "Amazon VPC quotas", security groups.
@@ -70,23 +71,37 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-// The larger of the two families. A prefix list counts as often as it may have entries, in either.
+// The larger of the two families. A prefix list counts as often as it may have entries (VPC user guide, "Managed prefix lists").
 fn count(inventory: &Inventory, rules: &Rules) -> usize {
     let (mut v4, mut v6) = (0, 0);
     for e in &rules.entries {
-        let both = match &e.peer {
-            Peer::Net(n) => {
-                *(if n.addr().is_ipv4() { &mut v4 } else { &mut v6 }) += 1;
-                continue;
-            }
-            Peer::PrefixList(id) => {
-                let described = inventory.prefix_list(id).and_then(|l| l.max_entries).map(|n| n as usize);
-                described.or(inventory.max_entries.get(id).copied()).unwrap_or(1)
-            }
+        let n = match &e.peer {
+            Peer::PrefixList(id) => weight(inventory, id),
             _ => 1,
         };
-        v4 += both;
-        v6 += both;
+        match family(inventory, e) {
+            Some(Family::V4) => v4 += n,
+            Some(Family::V6) => v6 += n,
+            None => (v4, v6) = (v4 + n, v6 + n),
+        }
     }
     v4.max(v6)
+}
+
+fn weight(inventory: &Inventory, id: &str) -> usize {
+    let list = inventory.prefix_list(id);
+    let most = list.and_then(|l| l.max_entries).map(|n| n as usize).or(inventory.max_entries.get(id).copied());
+    most.or(list.map(|l| l.entries.len())).unwrap_or(1).max(1)
+}
+
+// The family in which an entry counts; `None` = both.
+fn family(inventory: &Inventory, e: &Entry) -> Option<Family> {
+    match &e.peer {
+        Peer::Net(n) => Some(Family::of(n.addr())),
+        Peer::PrefixList(id) => {
+            let first = inventory.prefix_list(id)?.entries.first()?;
+            Some(Family::of(first.0.addr()))
+        }
+        Peer::Group(_) | Peer::Unknown(..) => None,
+    }
 }

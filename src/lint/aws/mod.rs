@@ -1,6 +1,9 @@
 //! Checks of AWS security groups and network ACLs: `HL-AWS-…`, and what they share: what rules of groups let in, as exact sets, and services in words.
 
+pub mod acl_answers;
+pub mod acl_internet;
 pub mod acl_open;
+mod acl_order;
 pub mod acl_unused;
 pub mod covered;
 pub mod default_group;
@@ -12,6 +15,7 @@ pub mod internet_chain;
 pub mod internet_database;
 pub mod internet_rdp;
 pub mod internet_reach;
+pub mod internet_service;
 pub mod internet_ssh;
 pub mod internet_undecided;
 pub mod ipv6_opened;
@@ -113,7 +117,9 @@ fn piece_if(f: &Firewall, rule: &Rule, peer: Field, default: Option<&str>) -> Op
         origin: rule.origin,
     };
     narrow(f, rule.terms, (peer, default), &mut out)?;
-    Some(out).filter(|p| !p.peers.is_empty() && !p.protocols.is_empty())
+    let all = [&out.peers, &out.protocols, &out.ports, &out.icmp, &out.to];
+    let never = all.iter().any(|s| s.is_empty());
+    (!never).then_some(out)
 }
 
 fn narrow(

@@ -131,6 +131,7 @@ pub fn read(reader: &mut Reader<'_>, files: &[(usize, &SourceFile)]) {
         if called.contains(*folder) {
             continue;
         }
+        reader.inventory.variables |= !module.variables.is_empty();
         let root = Rc::new(Instance::root(folder, module));
         let resources = expand::resources(reader, &world, &root);
         lower::lower(reader, &resources);
