@@ -19,7 +19,7 @@
 //! {"RuleNumber": 110, "Egress": true, "Protocol": "6", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0", "PortRange": {"From": 1024, "To": 65535}}
 //! ```
 
-use super::acl_order::{Direction, admitted};
+use super::acl_order::{CLIENTS, Direction, admitted};
 use super::{inventory, over};
 use crate::dialect::aws::inventory::Acl;
 use crate::finding::{Finding, Severity};
@@ -38,9 +38,8 @@ pub static CHECK: Check = Check {
     run: Run::Firewall(run),
 };
 
-// Ports of services, of the client's side as every system takes them, and as some do (VPC user guide, "Ephemeral ports").
+// Ports of services, and of the client's side as some systems take them (VPC user guide, "Ephemeral ports").
 const SERVICES: (u16, u16) = (0, 32767);
-const CLIENTS: (u16, u16) = (32768, 60999);
 const ALL_CLIENTS: (u16, u16) = (1024, u16::MAX);
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {

@@ -3,7 +3,8 @@
 //! ## What it does
 //! Decides for each network ACL, entry by entry in their order, from which public addresses it lets in tcp/22, tcp/3389,
 //! or every port of tcp or udp, and reports it where these are wider than a partner: more than a /8 (IPv4) or a /16 (IPv6).
-//! A network ACL that lets in everything is reported as open, and not here.
+//! A network ACL that lets in everything is reported as open, and not here; nor is an entry for answers, such as tcp/1024-65535,
+//! which lets in tcp/3389 with them.
 //!
 //! ## Why is this bad?
 //! A network ACL is the second line of defence. It knows no service by name; what it lets in for ssh it lets in for every
@@ -17,7 +18,7 @@
 //! ## Use instead
 //! Allow administration from the networks of the administrators, and deny it from everywhere else.
 
-use super::acl_order::{Direction, admitted, holds};
+use super::acl_order::{Direction, Part, admitted, holds};
 use super::{acl_open, inventory, over, wide};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
@@ -46,14 +47,18 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             let mut at = None;
             for protocol in [proto::TCP, proto::UDP] {
                 let let_in = admitted(acl, Direction::In, protocol, &internet);
+                let services: Vec<Part> = let_in.iter().filter(|p| !p.is_for_answers()).cloned().collect();
                 let from =
                     |ports: &IntervalSet| holds(&let_in, ports).filter(|(s, _)| s.count() > wide(family));
-                if let Some((_, by)) = from(&Field::Dport.all()) {
+                let from = |parts: &[Part], ports: &IntervalSet| {
+                    holds(parts, ports).filter(|(s, _)| s.count() > wide(family))
+                };
+                if let Some((_, by)) = from(&let_in, &Field::Dport.all()) {
                     what.push(format!("all ports of {}", proto::name(protocol)));
                     at = at.or(Some(by));
                 } else if protocol == proto::TCP {
                     for (port, name) in PORTS {
-                        if let Some((_, by)) = from(&IntervalSet::single(port)) {
+                        if let Some((_, by)) = from(&services, &IntervalSet::single(port)) {
                             what.push(name.to_owned());
                             at = at.or(Some(by));
                         }

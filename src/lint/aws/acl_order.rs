@@ -35,6 +35,17 @@ pub struct Part {
     pub origin: Origin,
 }
 
+/// Ports that clients take for their own side of a connection, on every system (VPC user guide, "Ephemeral ports").
+pub const CLIENTS: (u16, u16) = (32768, 60999);
+
+impl Part {
+    /// Whether it is there for the answers of connections the other way: the ports of clients, and none below 1024.
+    pub fn is_for_answers(&self) -> bool {
+        let (lo, hi) = CLIENTS;
+        self.ports.covers(&IntervalSet::range(lo, hi)) && self.ports.first().is_some_and(|p| p >= 1024)
+    }
+}
+
 /// Ports of a protocol that an entry speaks of; `None` = nothing of it for certain, or something unknown.
 fn ports(entry: &AclEntry, protocol: u8) -> Option<IntervalSet> {
     match &entry.service {
