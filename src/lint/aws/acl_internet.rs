@@ -48,8 +48,6 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             for protocol in [proto::TCP, proto::UDP] {
                 let let_in = admitted(acl, Direction::In, protocol, &internet);
                 let services: Vec<Part> = let_in.iter().filter(|p| !p.is_for_answers()).cloned().collect();
-                let from =
-                    |ports: &IntervalSet| holds(&let_in, ports).filter(|(s, _)| s.count() > wide(family));
                 let from = |parts: &[Part], ports: &IntervalSet| {
                     holds(parts, ports).filter(|(s, _)| s.count() > wide(family))
                 };

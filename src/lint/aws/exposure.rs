@@ -366,8 +366,11 @@ pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
                 names.push(&more);
             }
             let over = over(exposure.family);
-            let message =
-                format!("{}: the Internet can reach {what} ({}) over {over}", exposure.name, names.join(", "));
+            let message = format!(
+                "{}: the Internet can reach {what} ({}) over {over}",
+                exposure.name,
+                names.join(", ")
+            );
             let mut finding = exposure.finding(check, subject, protocol, &hit, message);
             let why =
                 hits.iter().take(NAMED).map(|(p, name)| (name.clone(), format!("{} {}", p.name, p.reason)));

@@ -90,7 +90,8 @@ fn count(inventory: &Inventory, rules: &Rules) -> usize {
 
 fn weight(inventory: &Inventory, id: &str) -> usize {
     let list = inventory.prefix_list(id);
-    let most = list.and_then(|l| l.max_entries).map(|n| n as usize).or(inventory.max_entries.get(id).copied());
+    let most =
+        list.and_then(|l| l.max_entries).map(|n| n as usize).or(inventory.max_entries.get(id).copied());
     most.or(list.map(|l| l.entries.len())).unwrap_or(1).max(1)
 }
 
