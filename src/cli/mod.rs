@@ -121,8 +121,8 @@ pub struct Reading {
     /// Evaluate schedules at this local time, such as 2026-03-31T12:00.
     #[arg(long, value_name = "TIME", help_heading = "Input")]
     pub at: Option<String>,
-    /// The value of a parameter of CloudFormation templates; otherwise its default is used, and the report says so.
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// Value of a CloudFormation parameter. Left out: the template's default, and the report says so.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Input")]
     pub parameter: Vec<String>,
     /// Change an assumption: `throttled` = rate limits may be exceeded; `forged` = source addresses may be forged, so reverse-path checks stop
     /// packets; `complete` = what the files do not mention does not exist; `includes-empty` = included files that are not read are empty.

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Let in the addresses of administrators only, or a bastion host by its group.
+//! Allow the addresses of administrators only, or a bastion host by its group.
 
 use super::exposure::open_ports;
 use crate::finding::{Finding, Severity};
@@ -27,7 +27,7 @@ use crate::lint::sensitive_ports::Class;
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-ADMIN",
     name: "InternetReachesAdministration",
-    summary: "the Internet reaches an administration port",
+    summary: "the Internet can reach an administration port",
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("internet_admin.rs"),

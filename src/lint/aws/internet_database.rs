@@ -8,7 +8,7 @@
 //! 0.0.0.0/1 and 128.0.0.0/1 are found like 0.0.0.0/0, also inside a prefix list.
 //!
 //! ## Why is this bad?
-//! Databases are made for a trusted network; some ask for no password. Their data leaves unnoticed.
+//! Databases are made for trusted networks; some need no password. Their data leaves unnoticed.
 //!
 //! ## Example
 //! ```json
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ## Use instead
-//! Let in the group of the servers that use the database: a reference to a group instead of a prefix.
+//! Allow the group of the servers that use the database: a reference to a group instead of a prefix.
 
 use super::exposure::open_ports;
 use crate::finding::{Finding, Severity};
@@ -27,7 +27,7 @@ use crate::lint::sensitive_ports::Class;
 pub static CHECK: Check = Check {
     id: "HL-AWS-INTERNET-DATABASE",
     name: "InternetReachesDatabase",
-    summary: "the Internet reaches a database",
+    summary: "the Internet can reach a database",
     level: Severity::Error,
     security_severity: Some(8.6),
     source: include_str!("internet_database.rs"),
