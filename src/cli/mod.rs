@@ -115,7 +115,7 @@ pub struct Reading {
     /// Read the named files as this dialect, instead of detecting it from their content.
     #[arg(long, value_name = "DIALECT", help_heading = "Input")]
     pub dialect: Option<String>,
-    /// The machine's own addresses, for rules that test whether an address is local.
+    /// The machine's own addresses, for rules that test whether an address is local; `10.1.0.10/24` is the one address 10.1.0.10.
     #[arg(long, value_name = "ADDR[,ADDR…]", value_delimiter = ',', help_heading = "Input")]
     pub local: Vec<String>,
     /// Evaluate schedules at this local time, such as 2026-03-31T12:00.
@@ -191,7 +191,7 @@ impl Reading {
     pub fn environment(&self) -> Result<Environment, String> {
         let mut local: Option<IntervalSet> = None;
         for text in &self.local {
-            let set = addr::parse(text)
+            let set = own_address(text)
                 .ok_or_else(|| format!("--local {text}: this is not an address, a prefix or a range"))?;
             local = Some(local.map_or_else(|| set.clone(), |l| l.union(&set)));
         }
@@ -202,6 +202,13 @@ impl Reading {
             ..Environment::default()
         })
     }
+}
+
+// An address as `ip address` shows it, with the length of its network's prefix, is one address: `10.1.0.10/24`. A prefix without host bits
+// stands for all its addresses.
+fn own_address(text: &str) -> Option<IntervalSet> {
+    let one = text.parse::<ipnet::IpNet>().ok().filter(|n| n.addr() != n.network());
+    one.map_or_else(|| addr::parse(text), |n| Some(IntervalSet::single(addr::value(n.addr()))))
 }
 
 /// Runs the command line; the status is for `main` to exit with.

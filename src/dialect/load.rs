@@ -5,7 +5,8 @@ use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, dete
 use crate::model::Firewall;
 use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
 use crate::source::encoding::to_utf8;
-use crate::source::{MAX_BYTES, SourceFile};
+use crate::source::{Diagnostic, MAX_BYTES, Origin, Severity, SourceFile};
+use memchr::memmem;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
@@ -73,7 +74,7 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
         }
     }
     let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
-    add_companions(&mut members, &options.edited);
+    add_companions(&mut members, options);
     let mut firewalls = build(members, options);
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
     passed_over.extend(idle(&walked, &firewalls));
@@ -195,8 +196,9 @@ fn member(
         Err(e) => return c.named.then(|| Err(cannot_read(&c.path, &e))),
     };
     let mut found = detect(&start);
-    if found.is_none() && c.named {
-        found = read(&c.path).ok().and_then(|f| detect(f.bytes()));
+    if found.is_none() && (c.named || is_padding(&start)) {
+        found =
+            read(&c.path).ok().and_then(|f| detect(f.bytes()).or_else(|| detect(behind_padding(f.bytes()))));
     }
     found = found.or_else(|| claimed(&c.path, c.named));
     if c.named && found.is_none() {
@@ -231,9 +233,36 @@ fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role)> {
     DIALECTS.iter().find_map(|d| d.claims(&name, named).map(|role| (*d, role)))
 }
 
-// Files of a companion role that lie beside a named file are read too: for dialects whose files belong together as if they were
-// named themselves, those of other dialects only beside a file of the same dialect.
-fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
+// The longest comment that some dialect has, or blanks, at the beginning of a text.
+fn padding(text: &[u8]) -> Option<usize> {
+    let until = |end: &[u8]| memmem::find(text, end).map_or(text.len(), |at| at + end.len());
+    match text {
+        [b, ..] if b.is_ascii_whitespace() => Some(text.len() - text.trim_ascii_start().len()),
+        // An interpreter line says what the file is.
+        [b'#', b'!', ..] => None,
+        [b'#', ..] | [b'/', b'/', ..] => Some(until(b"\n")),
+        [b'<', b'!', b'-', b'-', ..] => Some(until(b"-->")),
+        [b'/', b'*', ..] => Some(until(b"*/")),
+        [0xef, 0xbb, 0xbf, ..] => Some(3),
+        _ => None,
+    }
+}
+
+fn behind_padding(mut text: &[u8]) -> &[u8] {
+    while let Some(length) = padding(text) {
+        text = &text[length..];
+    }
+    text
+}
+
+// Whether the beginning of a file holds nothing but comments and blanks, so that what the file is stands further on.
+fn is_padding(start: &[u8]) -> bool {
+    !start.is_empty() && behind_padding(start).is_empty()
+}
+
+// Files of a companion role that lie beside a named file are read too where the files of a folder belong together, and for the member of a
+// deployment that names none.
+fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) {
     let folders: BTreeMap<(PathBuf, usize), PathBuf> =
         members.iter().filter(|m| m.named).map(|m| ((m.folder(), m.dialect), m.path.clone())).collect();
     let worlds: BTreeSet<(PathBuf, usize, bool)> = members
@@ -242,8 +271,13 @@ fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
         .map(|m| (m.folder(), m.dialect, m.world == World::Folder))
         .collect();
     let mut have: BTreeSet<PathBuf> = members.iter().map(|m| m.path.clone()).collect();
+    let given: BTreeSet<usize> =
+        members.iter().filter(|m| m.role == Role::Companion).map(|m| m.dialect).collect();
     for ((folder, beside), named) in folders {
         let together = DIALECTS[beside].grouping() == Grouping::Together;
+        if !together && (!options.beside || given.contains(&beside)) {
+            continue;
+        }
         for path in siblings(&named) {
             if have.contains(&path) {
                 continue;
@@ -256,12 +290,11 @@ fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
             };
             // The files of a module belong together whatever they hold.
             let whole = world == World::Folder;
-            let same =
-                !together || position(dialect) == beside && worlds.contains(&(folder.clone(), beside, whole));
+            let same = !together || worlds.contains(&(folder.clone(), beside, whole));
             if (role == Role::Companion || whole)
-                && dialect.grouping() == DIALECTS[beside].grouping()
+                && position(dialect) == beside
                 && same
-                && let Ok(file) = edited.read(&path)
+                && let Ok(file) = options.edited.read(&path)
             {
                 have.insert(path.clone());
                 members.push(Member { path, file, dialect: position(dialect), role, named: together, world });
@@ -270,11 +303,33 @@ fn add_companions(members: &mut Vec<Member>, edited: &Edited) {
     }
 }
 
+// Files that are read as one firewall: as many as are its own, and others that lie beside them.
+struct Group {
+    dialect: usize,
+    files: Vec<Arc<SourceFile>>,
+    given: usize,
+}
+
+impl Group {
+    // That files were read which nobody named.
+    fn told(&self) -> Option<Diagnostic> {
+        let others: Vec<&str> = self.files[self.given..].iter().map(|f| f.path.as_str()).collect();
+        if others.is_empty() {
+            return None;
+        }
+        let end = self.files.first().map_or(0, |f| f.line_range(0).end);
+        let message = format!("its sets are taken from {}, which lies beside it", others.join(" and "));
+        let help =
+            "name the files one by one, or list them in the deployment file, to say which belong together";
+        let note = Diagnostic::warning(Origin::new(0, 0, end), message).help(help);
+        Some(Diagnostic { severity: Severity::Note, ..note })
+    }
+}
+
 fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
     // Groups: one a file with its companions, or one a folder (all named files together), but each world for itself.
     let mut together: BTreeMap<(usize, Option<PathBuf>, bool), Vec<Arc<SourceFile>>> = BTreeMap::new();
-    let mut companions: HashMap<(usize, PathBuf), Vec<Arc<SourceFile>>> = HashMap::new();
-    let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let folder = Member::folder;
     // Files with rules first: they name the firewall.
     let rules_first = [Role::Rules, Role::Companion].map(|r| members.iter().filter(move |m| m.role == r));
@@ -288,29 +343,38 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
                 };
                 together.entry(key).or_default().push(Arc::clone(&m.file));
             }
-            (Grouping::Each, Role::Companion) => {
-                companions.entry((m.dialect, folder(m))).or_default().push(Arc::clone(&m.file));
-            }
-            (Grouping::Each, Role::Rules) => {}
+            (Grouping::Each, _) => {}
         }
     }
-    let named_companions: Vec<_> = members.iter().filter(|m| m.named && m.role == Role::Companion).collect();
-    for m in &members {
-        if DIALECTS[m.dialect].grouping() == Grouping::Each && m.role == Role::Rules {
-            let mut files = vec![Arc::clone(&m.file)];
-            files.extend(companions.get(&(m.dialect, folder(m))).into_iter().flatten().cloned());
-            for c in named_companions.iter().filter(|c| c.dialect == m.dialect && folder(c) != folder(m)) {
-                files.push(Arc::clone(&c.file));
-            }
-            groups.push((m.dialect, files));
-        }
+    let companions: Vec<_> = members
+        .iter()
+        .filter(|m| m.role == Role::Companion && DIALECTS[m.dialect].grouping() == Grouping::Each)
+        .collect();
+    let mut walked: HashMap<(usize, PathBuf), Vec<&Arc<SourceFile>>> = HashMap::new();
+    for c in companions.iter().filter(|c| !c.named) {
+        walked.entry((c.dialect, folder(c))).or_default().push(&c.file);
     }
-    groups.extend(together.into_iter().map(|((dialect, ..), files)| (dialect, files)));
-    groups.extend(modules(&members));
+    for m in members.iter().filter(|m| m.role == Role::Rules) {
+        let dialect = DIALECTS[m.dialect];
+        if dialect.grouping() != Grouping::Each {
+            continue;
+        }
+        let named = companions.iter().filter(|c| c.named && c.dialect == m.dialect).map(|c| &c.file);
+        let mut files: Vec<_> = std::iter::once(&m.file).chain(named).cloned().collect();
+        let given = files.len();
+        if (!m.named || options.beside) && dialect.refers(m.file.bytes()) {
+            files.extend(walked.get(&(m.dialect, folder(m))).into_iter().flatten().map(|f| Arc::clone(f)));
+        }
+        groups.push(Group { dialect: m.dialect, files, given });
+    }
+    let whole = |(dialect, files): (usize, Vec<_>)| Group { dialect, given: files.len(), files };
+    groups.extend(together.into_iter().map(|((dialect, ..), files)| whole((dialect, files))));
+    groups.extend(modules(&members).into_iter().map(whole));
     drop(members);
     let done = Mutex::new(Vec::with_capacity(groups.len()));
-    groups.into_par_iter().for_each(|(dialect, files)| {
-        let firewall = DIALECTS[dialect].read(&files, options);
+    groups.into_par_iter().for_each(|group| {
+        let mut firewall = DIALECTS[group.dialect].read(&group.files, options);
+        firewall.diagnostics.extend(group.told());
         if let Ok(mut d) = done.lock() {
             d.push(firewall);
         }

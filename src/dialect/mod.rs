@@ -28,6 +28,12 @@ pub trait Dialect: Sync {
     /// sees every file of a tree. A file that begins like the language but is broken further on is of the language.
     fn detect(&self, content: &[u8]) -> Option<Role>;
 
+    /// Whether a file with rules refers to what companions hold; must be quick, and may say so too often.
+    fn refers(&self, content: &[u8]) -> bool {
+        let _ = content;
+        true
+    }
+
     /// How files become firewalls.
     fn grouping(&self) -> Grouping {
         Grouping::Each
@@ -145,7 +151,8 @@ pub enum World {
 /// How files become firewalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Grouping {
-    /// Each file with rules is one firewall; companions of its folder are read with it.
+    /// Each file with rules is one firewall. Companions that are named are read with it, and where it was found by walking a folder those of
+    /// its folder.
     Each,
     /// The files of one folder (or those given by name in one run) are one firewall.
     Together,
@@ -167,6 +174,9 @@ pub struct ReadOptions {
     pub complete: bool,
     /// Values of parameters of templates, by name.
     pub parameters: BTreeMap<String, String>,
+    /// Companions that lie beside a named file are read with it if none is named, and that is said: the files are those of one member of a
+    /// deployment.
+    pub beside: bool,
     /// Files that are read with other content than they have.
     pub edited: Arc<Edited>,
     /// What is known of files that rulesets include.

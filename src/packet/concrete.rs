@@ -154,10 +154,20 @@ pub fn opening_state(protocol: u8, tcp_flags: u8, icmp_type: u8) -> ConnState {
         proto::ICMP if ![8, 13, 15, 17].contains(&icmp_type) => ConnState::Invalid,
         proto::ICMPV6 => match icmp_type {
             128 | 139 => ConnState::New,
-            130..=136 | 143 => ConnState::Untracked,
+            // Neighbour and listener discovery (RFC 4861, 2710, 3810), multicast routers (RFC 4286).
+            130..=136 | 143 | 151 | 152 => ConnState::Untracked,
             _ => ConnState::Invalid,
         },
         _ => ConnState::New,
+    }
+}
+
+/// The same for a packet of a family, whose header may name a protocol of the other one: then the tracker makes nothing of it, nor of an
+/// IPv6 packet without a payload (`nf_conntrack_icmp_packet`, `nf_conntrack_icmpv6_packet`, `ipv6_skip_exthdr`).
+pub fn first_state(family: Family, protocol: u8, tcp_flags: u8, icmp_type: u8) -> ConnState {
+    match (family, protocol) {
+        (Family::V4, proto::ICMPV6) | (Family::V6, proto::ICMP | proto::NO_NEXT_HEADER) => ConnState::Invalid,
+        _ => opening_state(protocol, tcp_flags, icmp_type),
     }
 }
 
@@ -252,7 +262,7 @@ impl TryFrom<Written> for Packet {
         };
         let icmp_type = w.icmp_type.unwrap_or(if protocol == proto::ICMPV6 { 128 } else { 8 });
         let state = match w.ct.as_deref() {
-            None => opening_state(protocol, tcp_flags, icmp_type),
+            None => first_state(family, protocol, tcp_flags, icmp_type),
             Some(s) => ConnState::ALL
                 .into_iter()
                 .find(|c| c.name().eq_ignore_ascii_case(s))

@@ -14,7 +14,7 @@ mod region;
 mod set;
 
 pub use addr::Family;
-pub use concrete::{Packet, PacketError, Path, has_field, mac_text, opening_state, parse_mac};
+pub use concrete::{Packet, PacketError, Path, first_state, has_field, mac_text, opening_state, parse_mac};
 pub use field::{
     ConnState, Field, NameError, flags, interface_name, interface_prefix, interface_value, proto,
 };

@@ -130,7 +130,7 @@ impl Planned {
             Part::Node(n) => deployment.nodes[n].security_groups.clone(),
             Part::Gateway(_) => Vec::new(),
         };
-        ReadOptions { labels, ..all.clone() }
+        ReadOptions { labels, beside: true, ..all.clone() }
     }
 }
 

@@ -35,7 +35,7 @@ fn a_malformed_rule_is_told_and_may_do_anything_and_the_rest_is_read() {
         Wrong("-p tcp --dport 22 -j ACCEPT # ssh", "#", "neither an option", "line of its own"),
         Wrong("-p tcp --dport 22 \\", "\\", "neither an option", "stands on one line"),
         Wrong("-m comment --comment 'a b' -j ACCEPT", "b'", "neither an option", ""),
-        Wrong("-s ! 10.0.0.1 -j ACCEPT", "10.0.0.1", "neither an option", "`!` before the option"),
+        Wrong("! -s ! 10.0.0.1 -j ACCEPT", "!", "stands twice", ""),
         Wrong("! ! -s 10.0.0.1 -j ACCEPT", "!", "stands twice", ""),
         Wrong("-s 10.0.0.1 -s 10.0.0.2 -j ACCEPT", "-s", "stands twice", "list"),
         Wrong(

@@ -604,7 +604,8 @@ fn translations() {
                     ("forward eth2>eth9 tcp 198.51.100.1 > 192.0.2.7:81", A),
                     ("forward eth3>eth9 tcp 198.51.100.1 > 192.0.2.7:81", A),
                     ("forward eth3>eth9 tcp 198.51.100.2 > 192.0.2.7:81", D),
-                    ("forward eth3>eth9 tcp 198.51.100.1 > 192.0.2.7:80", U),
+                    ("forward eth3>eth9 tcp 198.51.100.1 > 192.0.2.7:80", A),
+                    ("forward eth3>eth9 tcp 198.51.100.1 > 10.0.0.9:80", D),
                 ],
             ),
             Fact(

@@ -10,13 +10,15 @@
 //! drop input eth0 tcp 192.0.2.9:40000 > 10.20.30.1:22
 //! ```
 //!
+//! Between the ruleset and the packets may stand `ipset:` and a script that makes its sets.
+//!
 //! The second line names what loads it: `iptables` and `ip6tables` mean both back ends, `iptables-nft` one of them, `nft`.
 //! `unclear` instead of a verdict: the answer depends on the back end, and the evaluator must be undecided. `unclear accept`: the kernel accepts, and
 //! the evaluator may not know, but must not be wrong. `discarded`: the kernel throws it away whatever the rules say.
 #![allow(clippy::unwrap_used)]
 
 use crate::support::bench::{Bench, Kernel};
-use crate::support::compare::{read, trace};
+use crate::support::compare::{loads, read, trace};
 use crate::support::{say, skip};
 use havenlint::analysis::Verdict;
 use havenlint::packet::Packet;
@@ -25,6 +27,7 @@ struct Fact {
     says: String,
     loader: String,
     text: String,
+    sets: String,
     packets: Vec<(String, Packet)>,
 }
 
@@ -34,6 +37,7 @@ fn facts(file: &str) -> Vec<Fact> {
         let (says, rest) = block.split_once('\n').unwrap();
         let (loader, rest) = rest.split_once('\n').unwrap();
         let (text, packets) = rest.split_once("packets:\n").unwrap_or_else(|| panic!("{says}: no packets"));
+        let (text, sets) = text.split_once("ipset:\n").unwrap_or((text, ""));
         let packets = packets.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
         let packet = |line: &str| {
             let starts = ["input", "forward", "output"].iter().filter_map(|w| line.find(w)).min().unwrap();
@@ -46,6 +50,7 @@ fn facts(file: &str) -> Vec<Fact> {
             says: says.to_owned(),
             loader: loader.to_owned(),
             text: text.to_owned(),
+            sets: sets.to_owned(),
             packets: packets.map(packet).collect(),
         });
     }
@@ -69,7 +74,7 @@ fn run(test: &str, file: &str) {
         };
         let known = havenlint::dialect::by_name(dialect).is_some();
         for tool in tools {
-            if let Err(why) = bench.load(&[(&tool, &fact.text)]) {
+            if let Err(why) = bench.load(&loads(&tool, &fact.text, &fact.sets)) {
                 wrong.push(format!("{}: does not load: {why}", fact.says));
                 continue;
             }
@@ -82,7 +87,8 @@ fn run(test: &str, file: &str) {
                     "discarded" => matches!(kernel, Kernel::Nothing(_)),
                     other => panic!("{}: `{other}` is no expectation", fact.says),
                 };
-                let ours = if known { Some(trace(&read(dialect, &fact.text), packet)) } else { None };
+                let ours =
+                    if known { Some(trace(&read(dialect, &fact.text, &fact.sets), packet)) } else { None };
                 let right = ours.is_none_or(|ours| match expected.as_str() {
                     "accept" => ours == Verdict::Accept,
                     "drop" => ours == Verdict::Drop,

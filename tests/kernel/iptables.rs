@@ -7,7 +7,7 @@
 use crate::support::bench::{Bench, Kernel};
 use crate::support::compare::{Case, campaign, region};
 use crate::support::pool::Pool;
-use crate::support::{iptables, skip};
+use crate::support::{ipset, iptables, skip};
 use havenlint::packet::{Family, Packet};
 
 /// The bench itself: fixed rulesets whose verdicts are beyond doubt, on every path, in both families and back ends.
@@ -74,10 +74,11 @@ fn case(n: u64, r: &mut crate::support::random::Random) -> Case {
         _ => (Family::V6, ["ip6tables-nft-restore", "ip6tables-legacy-restore"], "ip6tables"),
     };
     let pool = Pool::new(family, r);
-    let text = iptables::dump(&pool, r);
+    let sets = if r.chance(50) { ipset::script(&pool, r) } else { ipset::Script::default() };
+    let text = iptables::dump(&pool, &sets, r);
     let packets = (0..150).map(|_| pool.packet(r, true)).collect();
     let regions = (0..4).map(|_| region(&pool, r)).collect();
-    Case { tool: tools[r.below(2)], dialect, text, packets, regions }
+    Case { tool: tools[r.below(2)], dialect, text, sets: sets.text, packets, regions }
 }
 
 /// Zero differences over at least 20 000 packets.
@@ -92,6 +93,12 @@ fn iptables_is_judged_as_the_kernel_does() {
         Ok(totals) => {
             assert!(totals.alike >= 20_000, "too few packets: {totals:?}");
             assert!(totals.undecided * 10 <= totals.alike, "too many undecided: {totals:?}");
+            for kind in ["sets beside the dump", "networks with interfaces", "exceptions in sets"] {
+                assert!(
+                    totals.kinds.get(kind).is_some_and(|n| *n >= 500),
+                    "too few packets of {kind}: {totals:?}"
+                );
+            }
             assert!(
                 totals.refused * 10 <= totals.rulesets,
                 "the generator makes what the tools refuse: {totals:?}"

@@ -221,6 +221,7 @@ class Worker:
         self.taps, self.index, self.raw, self.marks = {}, {}, {}, {}
         self.netlink = Netlink()
         self.legacy = set()
+        self.sets = False
         self.forget = "".join(
             f"flush set {f} hvbench {s}_{p}\n" for f in FAMILIES for s in HOOKS for p in ("first", "last")
         ) + "".join(
@@ -313,6 +314,11 @@ class Worker:
             )
             must([tool], empty)
         self.legacy = set()
+        if self.sets:
+            # Lists let go of their members first.
+            must(["ipset", "flush"])
+            must(["ipset", "destroy"])
+        self.sets = False
 
     def load(self, request):
         self.clear()
@@ -320,6 +326,9 @@ class Worker:
             tool = one["tool"]
             if tool == "nft":
                 problem = run(["nft", "-f", "-"], one["text"])
+            elif tool == "ipset":
+                self.sets = True
+                problem = run(["ipset", "restore"], one["text"])
             else:
                 if "legacy" in tool:
                     self.legacy.add(tool)

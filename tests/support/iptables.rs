@@ -1,5 +1,6 @@
 //! Random dumps for `iptables-restore` and `ip6tables-restore`.
 
+use super::ipset::Script;
 use super::pool::Pool;
 use super::random::Random;
 use havenlint::packet::Family;
@@ -20,17 +21,17 @@ const TABLES: [Table; 5] = [
 ];
 
 /// A random dump.
-pub fn dump(pool: &Pool, r: &mut Random) -> String {
+pub fn dump(pool: &Pool, sets: &Script, r: &mut Random) -> String {
     let mut out = String::new();
     for table in &TABLES {
         if r.chance(table.weight) {
-            write_table(pool, r, table, &mut out);
+            write_table(pool, sets, r, table, &mut out);
         }
     }
     out
 }
 
-fn write_table(pool: &Pool, r: &mut Random, table: &Table, out: &mut String) {
+fn write_table(pool: &Pool, sets: &Script, r: &mut Random, table: &Table, out: &mut String) {
     let main = table.name == "filter";
     writeln!(out, "*{}", table.name).unwrap();
     for hook in table.hooks {
@@ -43,13 +44,13 @@ fn write_table(pool: &Pool, r: &mut Random, table: &Table, out: &mut String) {
     }
     for hook in table.hooks {
         for _ in 0..r.below(if main { 9 } else { 4 }) {
-            let rule = rule(pool, r, table.name, Some(hook), &users);
+            let rule = rule((pool, sets), r, table.name, Some(hook), &users);
             writeln!(out, "-A {hook}{rule}").unwrap();
         }
     }
     for (n, user) in users.iter().enumerate() {
         for _ in 0..r.below(6) {
-            let rule = rule(pool, r, table.name, None, &users[n + 1..]);
+            let rule = rule((pool, sets), r, table.name, None, &users[n + 1..]);
             writeln!(out, "-A {user}{rule}").unwrap();
         }
     }
@@ -57,9 +58,16 @@ fn write_table(pool: &Pool, r: &mut Random, table: &Table, out: &mut String) {
 }
 
 /// What stands behind `-A CHAIN`. `hook` is the built-in chain, `None` in a user chain; `users` are the chains it may go to.
-fn rule(pool: &Pool, r: &mut Random, table: &str, hook: Option<&str>, users: &[String]) -> String {
+fn rule(
+    (pool, sets): (&Pool, &Script),
+    r: &mut Random,
+    table: &str,
+    hook: Option<&str>,
+    users: &[String],
+) -> String {
     let mut rule = Rule {
         pool,
+        sets,
         r,
         text: String::new(),
         protocol: None,
@@ -77,6 +85,7 @@ fn rule(pool: &Pool, r: &mut Random, table: &str, hook: Option<&str>, users: &[S
 
 struct Rule<'a> {
     pool: &'a Pool,
+    sets: &'a Script,
     r: &'a mut Random,
     text: String,
     // Set by `-p`: its number, and whether it was negated.
@@ -95,6 +104,9 @@ impl Rule<'_> {
     }
 
     fn one_match(&mut self, hook: Option<&str>) {
+        if !self.sets.names.is_empty() && self.r.chance(30) {
+            return self.set(hook);
+        }
         match self.r.below(24) {
             0..4 => self.address(),
             4..6 => self.interface(hook),
@@ -288,6 +300,29 @@ impl Rule<'_> {
         } else {
             self.add(&format!("-m conntrack {not}--ctstate {list}"));
         }
+    }
+
+    // Sometimes with fewer directions than the set has dimensions: then nothing is ever found.
+    fn set(&mut self, hook: Option<&str>) {
+        let (name, dimensions) = self.r.pick(&self.sets.names).clone();
+        let few = self.r.chance(4);
+        let mut sides: Vec<&str> = Vec::new();
+        for dimension in dimensions.iter().take(dimensions.len() - usize::from(few && dimensions.len() > 1)) {
+            let input = match hook {
+                Some("INPUT" | "PREROUTING") => true,
+                Some("OUTPUT" | "POSTROUTING") => false,
+                _ => self.r.chance(50),
+            };
+            sides.push(match *dimension {
+                "mac" => "src",
+                "iface" if input => "src",
+                "iface" => "dst",
+                _ if self.r.chance(50) => "src",
+                _ => "dst",
+            });
+        }
+        let not = self.r.not(25);
+        self.add(&format!("-m set {not}--match-set {name} {}", sides.join(",")));
     }
 
     fn iprange(&mut self) {

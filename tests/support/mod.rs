@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod compare;
 pub mod deployment;
+pub mod ipset;
 pub mod iptables;
 pub mod nft;
 pub mod pool;

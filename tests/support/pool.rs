@@ -3,7 +3,7 @@
 use super::bench::{INTERFACES, LOCALS};
 use super::random::Random;
 use havenlint::packet::{
-    ConnState, Family, Field, IntervalSet, Packet, Path, Value, addr, interface_value, opening_state, proto,
+    ConnState, Family, Field, IntervalSet, Packet, Path, Value, addr, first_state, interface_value, proto,
 };
 
 const NETS_V4: [&str; 14] = [
@@ -70,8 +70,8 @@ impl Pool {
             ),
             Family::V6 => (
                 &NETS_V6,
-                &[1, 2, 3, 4, 128, 129, 130, 133, 134, 135, 136, 137, 139, 143, 150],
-                &[1, 33, 47, 50, 89, 103, 112, 132, 136, 253],
+                &[1, 2, 3, 4, 128, 129, 130, 133, 134, 135, 136, 137, 139, 143, 150, 151, 152, 153],
+                &[1, 33, 47, 50, 59, 89, 103, 112, 132, 136, 253],
             ),
         };
         let mut protocols =
@@ -190,7 +190,7 @@ impl Pool {
         v[Field::TcpFlags.index()] = flags.into();
         let foreign =
             matches!((self.family, protocol), (Family::V4, proto::ICMPV6) | (Family::V6, proto::ICMP));
-        let mut state = if foreign { ConnState::Invalid } else { opening_state(protocol, flags, kind) };
+        let mut state = first_state(self.family, protocol, flags, kind);
         if states
             && r.chance(12)
             && !foreign

@@ -4,7 +4,7 @@ use super::{Part, Question};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Trace, evaluate};
 use crate::packet::{
-    ConnState, Family, Field, IntervalSet, Packet, Value, addr, flags, interface_value, opening_state, proto,
+    ConnState, Family, Field, IntervalSet, Packet, Value, addr, first_state, flags, interface_value, proto,
 };
 
 /// A natural packet of a part: a host inside the prefix, an ephemeral source port, no network address; replayed in the one-packet evaluator.
@@ -47,8 +47,12 @@ fn natural(question: &Question<'_>, part: &Part) -> Option<Packet> {
     let later = !states.contains(ConnState::New.value()) && states.contains(ConnState::Established.value());
     let first = Value::from(if later { flags::ACK } else { flags::SYN });
     v[Field::TcpFlags.index()] = prefer(r.get(Field::TcpFlags), [first, flags::ACK.into()]).unwrap_or(0);
-    let usual =
-        opening_state(protocol as u8, v[Field::TcpFlags.index()] as u8, (v[Field::Icmp.index()] >> 8) as u8);
+    let usual = first_state(
+        family,
+        protocol as u8,
+        v[Field::TcpFlags.index()] as u8,
+        (v[Field::Icmp.index()] >> 8) as u8,
+    );
     v[Field::State.index()] =
         prefer(states, [usual, ConnState::New, ConnState::Established].map(ConnState::value))?;
     let (iif, oif) = match question.path {

@@ -4,7 +4,7 @@
 //! listed that nothing else checks; what decides which packets match is looked at where it is lowered. Facts: the option tables and
 //! `x6_fcheck` functions of the extensions of iptables 1.8.9.
 
-use super::lower::Context;
+use super::context::Context;
 use super::syntax::{Problem, Test};
 use super::values::{self, Address};
 

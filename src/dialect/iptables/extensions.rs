@@ -3,8 +3,6 @@
 //! A new extension is one entry here. Names, options and arities: iptables-extensions(8) and the help texts of iptables 1.8.9; the
 //! ones marked *addon* come from xtables-addons and other modules outside the kernel, which dumps of real boxes hold.
 
-use super::lower::{Context, Lowered};
-use super::{matches, nat, packet_matches, record, registers, set};
 use crate::model::ConditionKind;
 
 /// A match (`-m`) or a target (`-j`).
@@ -74,23 +72,89 @@ pub(super) enum Kind {
 /// How an extension is lowered.
 pub(super) enum Lower {
     /// A match with a function of its own.
-    Match(fn(&mut Context<'_>, usize) -> Lowered<()>),
+    Match(Match),
+    /// A match that always holds.
+    Always,
+    /// A match that no packet of the model meets.
+    Outside,
     /// A match that the model has no field for: each option is a condition.
     Each(ConditionKind, &'static str),
     /// A match that the model has no field for: all options together are one condition.
     Joint(ConditionKind, &'static str),
     /// A target with a function of its own.
-    Target(fn(&mut Context<'_>, usize) -> Lowered<crate::model::Action>),
+    Target(Verdict),
     /// A target after which the next rule is consulted, and that changes nothing a rule can see.
     Continue,
+    /// A target that discards the packet.
+    Drop,
     /// A target whose verdict is not known from the rules, and why.
     Unknown(&'static str),
+}
+
+/// Matches with a function of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    Tcp,
+    Udp,
+    Udplite,
+    State,
+    Conntrack,
+    Multiport,
+    Icmp,
+    Icmp6,
+    Iprange,
+    Mac,
+    Addrtype,
+    Mark,
+    Connmark,
+    Set,
+    Sctp,
+    Dccp,
+    Limit,
+    Hashlimit,
+    Connlimit,
+    Recent,
+    Dscp,
+    Tos,
+    Ecn,
+    Esp,
+    Ah,
+    Ipcomp,
+    Time,
+    Cluster,
+    Rpfilter,
+    Socket,
+    ExtensionHeader,
+    Mh,
+}
+
+/// Targets with a function of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Tproxy,
+    Snpt,
+    Dnpt,
+    Same,
+    Rawdnat,
+    Rawsnat,
+    Reject,
+    Dnat,
+    Snat,
+    Masquerade,
+    Redirect,
+    Netmap,
+    Mark,
+    Connmark,
+    Ct,
+    Notrack,
+    SetTarget,
+    Hmark,
 }
 
 impl Extension {
     /// Whether it stands behind `-j`.
     pub(super) const fn is_target(&self) -> bool {
-        matches!(self.lower, Lower::Target(_) | Lower::Continue | Lower::Unknown(_))
+        matches!(self.lower, Lower::Target(_) | Lower::Continue | Lower::Drop | Lower::Unknown(_))
     }
 }
 
@@ -179,12 +243,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             SOURCE_PORT,
             num("tcp-option").not(),
         ],
-        Lower::Match(packet_matches::tcp),
+        Lower::Match(Match::Tcp),
     ),
-    ext("udp", &PORTS, Lower::Match(packet_matches::udp)),
-    ext("udplite", &PORTS, Lower::Match(packet_matches::udplite)),
-    ext("comment", &[one("comment")], Lower::Match(|_, _| Ok(()))),
-    ext("state", &[one("state").not()], Lower::Match(record::state)),
+    ext("udp", &PORTS, Lower::Match(Match::Udp)),
+    ext("udplite", &PORTS, Lower::Match(Match::Udplite)),
+    ext("comment", &[one("comment")], Lower::Always),
+    ext("state", &[one("state").not()], Lower::Match(Match::State)),
     ext(
         "conntrack",
         &[
@@ -202,7 +266,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             range("ctexpire", u32::MAX).not(),
             one("ctdir").is(Kind::Caseless),
         ],
-        Lower::Match(record::conntrack),
+        Lower::Match(Match::Conntrack),
     ),
     ext(
         "multiport",
@@ -218,20 +282,20 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("sport").not().alias("sports"),
             one("port").not().alias("ports"),
         ],
-        Lower::Match(packet_matches::multiport),
+        Lower::Match(Match::Multiport),
     ),
-    v4("icmp", &[one("icmp-type").not()], Lower::Match(packet_matches::icmp)),
-    v6("icmp6", &[one("icmpv6-type").not()], Lower::Match(packet_matches::icmp6)),
-    v6("icmpv6", &[one("icmpv6-type").not()], Lower::Match(packet_matches::icmp6)),
-    ext("iprange", &[one("src-range").not(), one("dst-range").not()], Lower::Match(matches::iprange)),
-    ext("mac", &[one("mac-source").not()], Lower::Match(matches::mac)),
+    v4("icmp", &[one("icmp-type").not()], Lower::Match(Match::Icmp)),
+    v6("icmp6", &[one("icmpv6-type").not()], Lower::Match(Match::Icmp6)),
+    v6("icmpv6", &[one("icmpv6-type").not()], Lower::Match(Match::Icmp6)),
+    ext("iprange", &[one("src-range").not(), one("dst-range").not()], Lower::Match(Match::Iprange)),
+    ext("mac", &[one("mac-source").not()], Lower::Match(Match::Mac)),
     ext(
         "addrtype",
         &[one("src-type").not(), one("dst-type").not(), flag("limit-iface-in"), flag("limit-iface-out")],
-        Lower::Match(matches::addrtype),
+        Lower::Match(Match::Addrtype),
     ),
-    ext("mark", &[one("mark").not()], Lower::Match(registers::mark_match)),
-    ext("connmark", &[one("mark").not()], Lower::Match(registers::connmark_match)),
+    ext("mark", &[one("mark").not()], Lower::Match(Match::Mark)),
+    ext("connmark", &[one("mark").not()], Lower::Match(Match::Connmark)),
     ext(
         "set",
         &[
@@ -247,12 +311,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             num("bytes-lt"),
             num("bytes-gt"),
         ],
-        Lower::Match(set::matches),
+        Lower::Match(Match::Set),
     ),
     ext(
         "sctp",
         &[DPORT, SPORT, DESTINATION_PORT, SOURCE_PORT, opt("chunk-types", 2).not()],
-        Lower::Match(packet_matches::sctp),
+        Lower::Match(Match::Sctp),
     ),
     ext(
         "dccp",
@@ -264,11 +328,11 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("dccp-types").not().is(Kind::Caseless),
             num("dccp-option").not(),
         ],
-        Lower::Match(packet_matches::dccp),
+        Lower::Match(Match::Dccp),
     ),
     v6("eui64", &[], Lower::Joint(PURE, HEADER)),
     // Limits.
-    ext("limit", &[one("limit").not(), num("limit-burst").default("5")], Lower::Match(matches::limit)),
+    ext("limit", &[one("limit").not(), num("limit-burst").default("5")], Lower::Match(Match::Limit)),
     ext(
         "hashlimit",
         &[
@@ -287,7 +351,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("hashlimit-rate-match"),
             num("hashlimit-rate-interval"),
         ],
-        Lower::Match(matches::hashlimit),
+        Lower::Match(Match::Hashlimit),
     ),
     ext(
         "connlimit",
@@ -298,7 +362,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("connlimit-saddr"),
             flag("connlimit-daddr"),
         ],
-        Lower::Match(matches::connlimit),
+        Lower::Match(Match::Connlimit),
     ),
     ext(
         "recent",
@@ -316,7 +380,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("rsource"),
             flag("rdest"),
         ],
-        Lower::Match(matches::recent),
+        Lower::Match(Match::Recent),
     ),
     ext("quota", &[num("quota").not()], Lower::Each(VOLATILE, "holds until the quota is used up")),
     ext(
@@ -413,8 +477,8 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext("helper", &[one("helper").not()], Lower::Each(PURE, TRACKER)),
     ext("connlabel", &[one("label").not(), flag("set")], Lower::Joint(PURE, TRACKER)),
-    ext("dscp", &[num("dscp").not(), one("dscp-class").not()], Lower::Match(packet_matches::dscp)),
-    ext("tos", &[one("tos").not()], Lower::Match(packet_matches::tos)),
+    ext("dscp", &[num("dscp").not(), one("dscp-class").not()], Lower::Match(Match::Dscp)),
+    ext("tos", &[one("tos").not()], Lower::Match(Match::Tos)),
     v4(
         "ttl",
         &[num("ttl-eq").not(), num("ttl").not().alias("ttl-eq"), num("ttl-lt"), num("ttl-gt")],
@@ -428,20 +492,12 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext(
         "ecn",
         &[flag("ecn-tcp-cwr").not(), flag("ecn-tcp-ece").not(), num("ecn-ip-ect").not()],
-        Lower::Match(packet_matches::ecn),
+        Lower::Match(Match::Ecn),
     ),
     ext("tcpmss", &[range("mss", 0xffff).not()], Lower::Each(PURE, HEADER)),
-    ext("esp", &[range("espspi", u32::MAX).not()], Lower::Match(packet_matches::esp)),
-    ext(
-        "ah",
-        &[range("ahspi", u32::MAX).not(), num("ahlen").not(), flag("ahres")],
-        Lower::Match(packet_matches::ah),
-    ),
-    ext(
-        "ipcomp",
-        &[range("ipcompspi", u32::MAX).not(), flag("compres")],
-        Lower::Match(packet_matches::ipcomp),
-    ),
+    ext("esp", &[range("espspi", u32::MAX).not()], Lower::Match(Match::Esp)),
+    ext("ah", &[range("ahspi", u32::MAX).not(), num("ahlen").not(), flag("ahres")], Lower::Match(Match::Ah)),
+    ext("ipcomp", &[range("ipcompspi", u32::MAX).not(), flag("compres")], Lower::Match(Match::Ipcomp)),
     ext(
         "time",
         &[
@@ -456,7 +512,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("utc"),
             flag("localtz").alias("kerneltz"),
         ],
-        Lower::Match(matches::time),
+        Lower::Match(Match::Time),
     ),
     ext("u32", &[one("u32").not()], Lower::Each(PURE, CONTENT)),
     ext("bpf", &[one("bytecode"), one("object-pinned")], Lower::Joint(PURE, CONTENT)),
@@ -469,7 +525,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             num("cluster-local-nodemask").not(),
             num("cluster-hash-seed"),
         ],
-        Lower::Match(matches::cluster),
+        Lower::Match(Match::Cluster),
     ),
     ext("cpu", &[num("cpu").not()], Lower::Each(VOLATILE, "depends on the processor")),
     ext(
@@ -490,7 +546,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         ],
         Lower::Joint(PURE, "depends on the load balancer"),
     ),
-    ext("nfacct", &[one("nfacct-name")], Lower::Match(|_, _| Ok(()))),
+    ext("nfacct", &[one("nfacct-name")], Lower::Always),
     ext(
         "osf",
         &[one("genre").not(), num("ttl").default("0"), num("log").default("0")],
@@ -500,15 +556,15 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ext(
         "rpfilter",
         &[flag("loose"), flag("validmark"), flag("accept-local"), flag("invert")],
-        Lower::Match(matches::rpfilter),
+        Lower::Match(Match::Rpfilter),
     ),
     ext(
         "socket",
         &[flag("transparent"), flag("nowildcard"), flag("restore-skmark")],
-        Lower::Match(registers::socket),
+        Lower::Match(Match::Socket),
     ),
-    v6("dst", &[num("dst-len").not(), one("dst-opts")], Lower::Match(packet_matches::extension_header)),
-    v6("hbh", &[num("hbh-len").not(), one("hbh-opts")], Lower::Match(packet_matches::extension_header)),
+    v6("dst", &[num("dst-len").not(), one("dst-opts")], Lower::Match(Match::ExtensionHeader)),
+    v6("hbh", &[num("hbh-len").not(), one("hbh-opts")], Lower::Match(Match::ExtensionHeader)),
     v6(
         "frag",
         &[
@@ -519,13 +575,10 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("fragmore"),
             flag("fraglast"),
         ],
-        Lower::Match(|c, _| {
-            c.outside();
-            Ok(())
-        }),
+        Lower::Outside,
     ),
     v6("ipv6header", &[one("header").not(), flag("soft")], Lower::Joint(PURE, HEADER)),
-    v6("mh", &[one("mh-type").not()], Lower::Match(packet_matches::mh)),
+    v6("mh", &[one("mh-type").not()], Lower::Match(Match::Mh)),
     v6(
         "rt",
         &[
@@ -536,7 +589,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("rt-0-addrs"),
             flag("rt-0-not-strict"),
         ],
-        Lower::Match(packet_matches::extension_header),
+        Lower::Match(Match::ExtensionHeader),
     ),
     v6(
         "srh",
@@ -556,7 +609,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("srh-nsid").not(),
             one("srh-lsid").not(),
         ],
-        Lower::Match(packet_matches::extension_header),
+        Lower::Match(Match::ExtensionHeader),
     ),
     v4("unclean", &[], Lower::Joint(PURE, ADDON)),
     ext("condition", &[one("condition").not()], Lower::Each(VOLATILE, "an operator switches it at run time")),
@@ -649,24 +702,24 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext("gradm", &[flag("enabled"), flag("disabled")], Lower::Joint(VOLATILE, ADDON)),
     // Targets.
-    ext("REJECT", &[one("reject-with")], Lower::Target(nat::reject)),
-    ext("DNAT", &[one("to-destination"), flag("random"), flag("persistent")], Lower::Target(nat::dnat)),
+    ext("REJECT", &[one("reject-with")], Lower::Target(Verdict::Reject)),
+    ext("DNAT", &[one("to-destination"), flag("random"), flag("persistent")], Lower::Target(Verdict::Dnat)),
     ext(
         "SNAT",
         &[one("to-source"), flag("random"), flag("random-fully"), flag("persistent")],
-        Lower::Target(nat::snat),
+        Lower::Target(Verdict::Snat),
     ),
     ext(
         "MASQUERADE",
         &[one("to-ports"), flag("random"), flag("random-fully")],
-        Lower::Target(nat::masquerade),
+        Lower::Target(Verdict::Masquerade),
     ),
-    ext("REDIRECT", &[one("to-ports"), flag("random")], Lower::Target(nat::redirect)),
-    ext("NETMAP", &[one("to")], Lower::Target(nat::netmap)),
+    ext("REDIRECT", &[one("to-ports"), flag("random")], Lower::Target(Verdict::Redirect)),
+    ext("NETMAP", &[one("to")], Lower::Target(Verdict::Netmap)),
     ext(
         "MARK",
         &[one("set-xmark"), one("set-mark"), one("and-mark"), one("or-mark"), one("xor-mark")],
-        Lower::Target(registers::mark),
+        Lower::Target(Verdict::Mark),
     ),
     ext(
         "CONNMARK",
@@ -684,7 +737,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("ctmask"),
             one("mask"),
         ],
-        Lower::Target(registers::connmark),
+        Lower::Target(Verdict::Connmark),
     ),
     ext(
         "CT",
@@ -698,9 +751,9 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("zone-orig"),
             one("zone-reply"),
         ],
-        Lower::Target(registers::ct),
+        Lower::Target(Verdict::Ct),
     ),
-    ext("NOTRACK", &[], Lower::Target(registers::notrack)),
+    ext("NOTRACK", &[], Lower::Target(Verdict::Notrack)),
     ext(
         "LOG",
         &[
@@ -755,7 +808,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             flag("map-prio"),
             flag("map-queue"),
         ],
-        Lower::Target(registers::set_target),
+        Lower::Target(Verdict::SetTarget),
     ),
     ext("CLASSIFY", &[one("set-class")], Lower::Continue),
     ext("CHECKSUM", &[flag("checksum-fill")], Lower::Continue),
@@ -782,7 +835,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
             one("hmark-spi"),
             one("hmark-proto-mask"),
         ],
-        Lower::Target(registers::hmark),
+        Lower::Target(Verdict::Hmark),
     ),
     ext(
         "NFQUEUE",
@@ -794,11 +847,7 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         ],
         Lower::Unknown("a program in user space decides"),
     ),
-    ext(
-        "TPROXY",
-        &[one("on-port"), one("on-ip"), one("tproxy-mark")],
-        Lower::Unknown("delivered to a local socket if one listens, else dropped"),
-    ),
+    ext("TPROXY", &[one("on-port"), one("on-ip"), one("tproxy-mark")], Lower::Target(Verdict::Tproxy)),
     ext(
         "SYNPROXY",
         &[one("wscale"), one("mss"), flag("sack-perm"), flag("timestamp"), flag("ecn")],
@@ -816,21 +865,9 @@ pub(super) static EXTENSIONS: &[Extension] = &[
         ],
         Lower::Unknown("depends on a hash of the connection"),
     ),
-    v6(
-        "SNPT",
-        &[one("src-pfx"), one("dst-pfx")],
-        Lower::Unknown("stateless prefix translation is not modelled"),
-    ),
-    v6(
-        "DNPT",
-        &[one("src-pfx"), one("dst-pfx")],
-        Lower::Unknown("stateless prefix translation is not modelled"),
-    ),
-    v4(
-        "SAME",
-        &[one("to"), flag("nodst"), flag("random")],
-        Lower::Unknown("an address translation of old kernels"),
-    ),
+    v6("SNPT", &[one("src-pfx"), one("dst-pfx")], Lower::Target(Verdict::Snpt)),
+    v6("DNPT", &[one("src-pfx"), one("dst-pfx")], Lower::Target(Verdict::Dnpt)),
+    v4("SAME", &[one("to"), flag("nodst"), flag("random")], Lower::Target(Verdict::Same)),
     v4("MIRROR", &[], Lower::Unknown("sends the packet back")),
     ext(
         "ROUTE",
@@ -844,17 +881,17 @@ pub(super) static EXTENSIONS: &[Extension] = &[
     ),
     ext("DELUDE", &[], Lower::Unknown("answers in place of the box, or drops")),
     ext("CHAOS", &[flag("delude"), flag("tarpit")], Lower::Unknown("chooses by chance")),
-    ext("STEAL", &[], Lower::Target(|_, _| Ok(crate::model::Action::Drop))),
+    ext("STEAL", &[], Lower::Drop),
     ext("ECHO", &[], Lower::Unknown("answers in place of the box, or drops")),
     ext("ACCOUNT", &[one("addr"), one("tname")], Lower::Continue),
     ext("LOGMARK", &[one("log-level"), one("log-prefix")], Lower::Continue),
     ext(
         "IPMARK",
         &[one("addr"), one("and-mask"), one("or-mask"), one("shift")],
-        Lower::Target(registers::hmark),
+        Lower::Target(Verdict::Hmark),
     ),
-    ext("RAWDNAT", &[one("to-destination")], Lower::Unknown("stateless translation is not modelled")),
-    ext("RAWSNAT", &[one("to-source")], Lower::Unknown("stateless translation is not modelled")),
+    ext("RAWDNAT", &[one("to-destination")], Lower::Target(Verdict::Rawdnat)),
+    ext("RAWSNAT", &[one("to-source")], Lower::Target(Verdict::Rawsnat)),
 ];
 
 /// The match with a name; `v6` = for ip6tables.
@@ -884,6 +921,43 @@ impl Extension {
             Only::V4 => !v6,
             Only::V6 => v6,
         }
+    }
+}
+
+/// Targets that write what a match looks at; any that changes headers, for matches on the content.
+pub(super) fn writers(name: &str) -> &'static [&'static [u8]] {
+    const CONTENT: &[&[u8]] = &[
+        b"DNAT",
+        b"SNAT",
+        b"REDIRECT",
+        b"MASQUERADE",
+        b"NETMAP",
+        b"SAME",
+        b"DNPT",
+        b"SNPT",
+        b"RAWDNAT",
+        b"RAWSNAT",
+        b"TTL",
+        b"HL",
+        b"TOS",
+        b"DSCP",
+        b"ECN",
+        b"TCPMSS",
+        b"TCPOPTSTRIP",
+        b"SYNPROXY",
+    ];
+    match name {
+        "dscp" | "tos" | "ecn" => &[b"DSCP", b"TOS", b"ECN"],
+        "ttl" => &[b"TTL"],
+        "hl" => &[b"HL"],
+        "tcp" | "tcpmss" | "length" | "length2" => &[b"TCPMSS", b"TCPOPTSTRIP", b"SYNPROXY"],
+        "helper" => &[b"CT"],
+        "socket" => &[b"TPROXY"],
+        "policy" | "rpfilter" | "realm" => {
+            &[b"MARK", b"CONNMARK", b"DNAT", b"NETMAP", b"REDIRECT", b"DNPT", b"RAWDNAT"]
+        }
+        "u32" | "bpf" | "string" | "ipv4options" | "osf" | "layer7" | "ipp2p" => CONTENT,
+        _ => &[],
     }
 }
 

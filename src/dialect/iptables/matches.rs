@@ -1,10 +1,10 @@
 //! Matches on addresses, and limits.
 
-use super::lower::{Context, Lowered};
+use super::context::{Context, Lowered};
 use super::syntax::Test;
 use super::values;
 use crate::model::{AddressTypes, ConditionKind, Term};
-use crate::packet::{Field, IntervalSet, interface_value};
+use crate::packet::{Field, IntervalSet, addr, interface_value};
 
 /// `-m iprange`.
 pub(super) fn iprange(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
@@ -12,7 +12,7 @@ pub(super) fn iprange(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     for test in c.tests(owner) {
         let (lo, hi) = c.at(test.args[0], values::address_range(c.arg(&test, 0), c.v6))?;
         let field = if test.option.canonical == "src-range" { Field::Src } else { Field::Dst };
-        let set = IntervalSet::range(lo, hi).intersect(&c.family().all());
+        let set = IntervalSet::range(lo, hi).intersect(&c.addresses());
         c.push_set(field, set, test.negated);
     }
     Ok(())
@@ -64,7 +64,11 @@ pub(super) fn addrtype(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
             c.push_opaque(&text, "depends on the addresses of one interface", test.negated);
             continue;
         }
-        address_type_term(c, field, types, &other, test.negated);
+        if c.v6 {
+            address_type_v6(c, &test, field, types, &other)?;
+        } else {
+            address_type_term(c, field, types, &other, test.negated);
+        }
     }
     Ok(())
 }
@@ -90,13 +94,32 @@ fn address_types(text: &[u8]) -> Option<(AddressTypes, Vec<String>)> {
             _ => return None,
         }
     }
-    if other.len() == OTHER.len() {
-        types = types.with(AddressTypes::OTHER);
-        other.clear();
-    }
     Some((types, other))
 }
 
+// A type that only the box's routing tells, as alternatives: what is certainly of another type (an address of the box, multicast, and what
+// the kernel knows by the number alone) is not of this one.
+fn routed_type(c: &mut Context<'_>, field: Field, name: &str, negated: bool) -> Vec<Vec<Term>> {
+    let option = if field == Field::Src { "src-type" } else { "dst-type" };
+    let text = format!("-m addrtype --{option} {name}");
+    let opaque = c.b.opaque(&text, "depends on the routing of the box", negated, c.origin);
+    let known = AddressTypes::LOCAL.with(AddressTypes::MULTICAST);
+    let other = Term::AddressType { field, types: known, negated: !negated };
+    let fixed = IntervalSet::from_ranges([
+        (addr::v4(0), addr::v4(0)),
+        (addr::v4(u32::MAX), addr::v4(u32::MAX)),
+        (0, 0),
+    ]);
+    let outside = c.addresses().minus(&fixed);
+    let by_number = c.b.field(field, if negated { fixed } else { outside });
+    if negated {
+        vec![vec![opaque], vec![other], vec![by_number]]
+    } else {
+        vec![vec![opaque, other, by_number]]
+    }
+}
+
+// IPv4: the address is of one of the types (xt_addrtype.c, `match_type`).
 fn address_type_term(
     c: &mut Context<'_>,
     field: Field,
@@ -104,21 +127,89 @@ fn address_type_term(
     other: &[String],
     negated: bool,
 ) {
-    let mut terms = Vec::new();
+    let mut ways: Vec<Vec<Term>> = Vec::new();
     if types != AddressTypes::default() {
-        terms.push(Term::AddressType { field, types, negated });
+        ways.push(vec![Term::AddressType { field, types, negated }]);
     }
     for name in other {
-        let option = if field == Field::Src { "src-type" } else { "dst-type" };
-        let text = format!("-m addrtype --{option} {name}");
-        terms.push(c.b.opaque(&text, "depends on the routing of the box", negated, c.origin));
+        let routed = routed_type(c, field, name, negated);
+        if negated {
+            let none = c.b.any(routed);
+            ways.push(vec![none]);
+        } else {
+            ways.extend(routed);
+        }
     }
-    if negated || terms.len() == 1 {
-        c.terms.extend(terms);
+    push_ways(c, ways, negated);
+}
+
+// One of some alternatives; negated, each of them.
+fn push_ways(c: &mut Context<'_>, mut ways: Vec<Vec<Term>>, all: bool) {
+    if all || ways.len() == 1 {
+        c.terms.extend(ways.drain(..).flatten());
     } else {
-        let any = c.b.any(terms.into_iter().map(|t| vec![t]).collect());
+        let any = c.b.any(ways);
         c.push(any);
     }
+}
+
+// IPv6: of unicast, multicast and unspecified addresses each that is asked for must hold, by the number alone; and one of the types that
+// routing tells, if any is asked for (xt_addrtype.c, `match_type6`). The kernel takes no others.
+fn address_type_v6(
+    c: &mut Context<'_>,
+    test: &Test,
+    field: Field,
+    types: AddressTypes,
+    other: &[String],
+) -> Lowered<()> {
+    const NONE: [&str; 5] = ["BLACKHOLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE"];
+    let broadcast = types.has(AddressTypes::BROADCAST).then_some("BROADCAST");
+    if let Some(name) = broadcast.or(other.iter().map(String::as_str).find(|n| NONE.contains(n))) {
+        return Err(c
+            .problem(test.args[0], format!("ip6tables does not tell addresses of type {name}"))
+            .help("the kernel refuses the rule"));
+    }
+    let multicast = IntervalSet::range(0xff_u128 << 120, u128::MAX);
+    let unspecified = IntervalSet::single(0u8);
+    let mut wanted = c.addresses();
+    if types.has(AddressTypes::MULTICAST) {
+        wanted = wanted.intersect(&multicast);
+    }
+    if types.has(AddressTypes::UNICAST) {
+        wanted = wanted.minus(&multicast).minus(&unspecified);
+    }
+    if other.iter().any(|n| n == "UNSPEC") {
+        wanted = wanted.intersect(&unspecified);
+    }
+    let negated = test.negated;
+    let set = if negated { c.addresses().minus(&wanted) } else { wanted };
+    let by_number = c.b.field(field, set);
+    let mut routed: Vec<Vec<Term>> = Vec::new();
+    if types.has(AddressTypes::LOCAL) {
+        routed.push(vec![Term::AddressType { field, types: AddressTypes::LOCAL, negated }]);
+    }
+    for name in other.iter().filter(|n| *n != "UNSPEC") {
+        let ways = routed_type(c, field, name, negated);
+        if negated {
+            let none = c.b.any(ways);
+            routed.push(vec![none]);
+        } else {
+            routed.extend(ways);
+        }
+    }
+    match (routed.is_empty(), negated) {
+        (true, _) => c.push(by_number),
+        (false, false) => {
+            c.push(by_number);
+            push_ways(c, routed, false);
+        }
+        (false, true) => {
+            let none = routed.into_iter().flatten().collect();
+            let any = c.b.any(vec![vec![by_number], none]);
+            c.push(any);
+        }
+    }
+    Ok(())
 }
 
 // A limit as a condition: `unthrottled` is its truth while nothing is exceeded, `negated` whether the rule wants the opposite.
@@ -239,7 +330,7 @@ pub(super) fn rpfilter(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         text.push_str(" --");
         text.push_str(test.option.canonical);
     }
-    c.push_opaque(&text, "depends on the routing of the box", invert);
+    c.push_opaque_of(owner, &text, "depends on the routing of the box", invert);
     Ok(())
 }
 

@@ -1,11 +1,8 @@
 //! Targets that reject or translate.
 
-use super::lower::{Context, Lowered};
+use super::context::{Context, Lowered};
 use super::syntax::Test;
-use super::{
-    record,
-    values::{self, Address},
-};
+use super::values::{self, Address};
 use crate::model::{Action, Hook, TranslatedEnd, Translation};
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, Value, proto};
@@ -25,7 +22,7 @@ pub(super) fn only_in(c: &Context<'_>, owner: usize, tables: &[&str]) -> Lowered
     Err(c.problem(used.word, message))
 }
 
-fn only_at(c: &Context<'_>, owner: usize, hooks: &[Hook]) -> Lowered<()> {
+pub(super) fn only_at(c: &Context<'_>, owner: usize, hooks: &[Hook]) -> Lowered<()> {
     match c.hook {
         Some(h) if !hooks.contains(&h) => {
             let used = c.command.spec.uses[owner];
@@ -132,8 +129,7 @@ fn address_translation(
     Ok(translate(c, t))
 }
 
-fn translate(c: &mut Context<'_>, t: Translation) -> Action {
-    record::remember(c, &t);
+pub(super) fn translate(c: &mut Context<'_>, t: Translation) -> Action {
     Action::Translate(c.b.translation(t))
 }
 
@@ -252,11 +248,16 @@ pub(super) fn netmap(c: &mut Context<'_>, owner: usize) -> Lowered<Action> {
     let end = match c.hook {
         Some(Hook::Prerouting | Hook::Output) => TranslatedEnd::Destination,
         Some(_) => TranslatedEnd::Source,
-        None => {
-            let why = "which end is translated depends on the chain that jumps here";
-            return Ok(c.unknown_target(owner, why));
-        }
+        None => TranslatedEnd::Destination,
     };
-    let t = Translation { address: Some(prefix), netmap: true, ..Translation::of(end) };
-    Ok(translate(c, t))
+    Ok(either_end(c, Translation { address: Some(prefix), netmap: true, ..Translation::of(end) }))
+}
+
+// A translation whose end the hook decides. A chain of one's own has none: the end is settled when it is known who jumps there.
+pub(super) fn either_end(c: &mut Context<'_>, t: Translation) -> Action {
+    let action = translate(c, t);
+    if let (None, Action::Translate(id)) = (c.hook, action) {
+        c.by_hook.push((c.chain, id));
+    }
+    action
 }

@@ -1,10 +1,10 @@
 //! Matches on the transport header: ports, TCP flags, ICMP types.
 
-use super::lower::{Context, Lowered};
+use super::context::{Context, Lowered};
 use super::syntax::Test;
 use super::{icmp_names, values};
 use crate::model::{ConditionKind, Term};
-use crate::packet::{Field, IntervalSet, flags, proto};
+use crate::packet::{Family, Field, IntervalSet, flags, proto};
 
 const HEADER: &str = "this header field is not modelled";
 
@@ -254,7 +254,7 @@ pub(super) fn esp(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 
 /// `-m ah`; in IPv6 the header is one of the extension headers.
 pub(super) fn ah(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
-    if !c.v6 {
+    if c.family == Some(Family::V4) {
         return header_of(c, owner, 51);
     }
     c.push_opaque("-m ah", HEADER, false);
@@ -303,7 +303,7 @@ pub(super) fn dscp(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         } else {
             c.at(test.args[0], values::bounded(c.arg(&test, 0), 63))?
         };
-        c.push_opaque(&format!("-m dscp --dscp {value:#04x}"), HEADER, test.negated);
+        c.push_opaque_of(owner, &format!("-m dscp --dscp {value:#04x}"), HEADER, test.negated);
     }
     Ok(())
 }
@@ -345,7 +345,7 @@ pub(super) fn tos(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
         if value > 0xff || mask > 0xff {
             return Err(c.problem(test.args[0], "more than 8 bits"));
         }
-        c.push_opaque(&format!("-m tos --tos {value:#04x}/{mask:#04x}"), HEADER, test.negated);
+        c.push_opaque_of(owner, &format!("-m tos --tos {value:#04x}/{mask:#04x}"), HEADER, test.negated);
     }
     Ok(())
 }

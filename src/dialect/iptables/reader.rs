@@ -1,10 +1,12 @@
 //! A restore file, line by line: tables, chains, commands.
 
-use super::lexer::{Line, Lines, MAX_CHAIN_NAME, MAX_LINE, MAX_WORDS, is_blank};
-use super::lower::{Context, TABLES};
+use super::context::Context;
+use super::family;
+use super::lexer::{BOM, Line, Lines, MAX_CHAIN_NAME, MAX_LINE, MAX_WORDS, is_blank};
 use super::section::Section;
 use super::syntax::{self, Parsed, Problem, Verb};
-use crate::model::{Builder, Firewall, Policy};
+use super::tables::TABLES;
+use crate::model::{Builder, Firewall};
 use crate::source::{Diagnostic, Origin, Severity};
 use memchr::memmem;
 
@@ -23,8 +25,15 @@ pub(super) fn read(c: Context<'_>, dialect: &'static str) -> Firewall {
         carriage_returns: false,
         suppressed: 0,
         tables: 0,
+        inner_not: inner_not(bytes),
     };
-    for line in Lines::new(bytes) {
+    let mut lines = Lines::new(bytes);
+    if bytes.starts_with(BOM) {
+        let help = "iptables-restore refuses it: save the file without; it is read here as if it had none";
+        reader.error(0, BOM.len(), "the file begins with a byte order mark", help);
+        lines = lines.from(BOM.len());
+    }
+    for line in lines {
         reader.line(line);
     }
     reader.end(bytes.len());
@@ -42,6 +51,8 @@ struct Reader<'f> {
     carriage_returns: bool,
     suppressed: usize,
     tables: usize,
+    /// How bad a `!` behind its option is: nothing to a program as old as the one that wrote the dump.
+    inner_not: Option<Severity>,
 }
 
 // Tables that a later one of the same name replaces: place of the line, place of the later line.
@@ -362,12 +373,19 @@ impl<'f> Reader<'f> {
 
     // The words are a command of the open table.
     fn run(&mut self) -> Parsed<()> {
-        let Reader { c, section: Some(section), .. } = self else {
+        let Reader { c, section: Some(section), inner_not, .. } = self else {
             return Ok(());
         };
         let parsed = syntax::parse(&mut c.words, c.v6, &|n| section.find(n).is_some(), &mut c.command);
         if c.command.only_v6.is_some_and(|v6| v6 != c.v6) {
             return Ok(());
+        }
+        if let (Some(not), Some(severity)) = (c.command.inner_not, *inner_not) {
+            let p = c.problem(not, "`!` stands behind its option");
+            let help =
+                "iptables-restore has refused this since 1.8.9: write `! -s 10.0.0.1`; it is read as that";
+            let d = Diagnostic::error(Origin::new(0, p.start as usize, p.end as usize), p.message).help(help);
+            c.b.diagnose(Diagnostic { severity, ..d });
         }
         let Some((verb, word)) = c.command.verb else {
             parsed?;
@@ -387,19 +405,25 @@ impl<'f> Reader<'f> {
     }
 }
 
+// By the version of the program that wrote the dump, where it says so.
+fn inner_not(bytes: &[u8]) -> Option<Severity> {
+    let version = family::generators(bytes).next().and_then(|g| {
+        let at = memmem::find(g, b" v")?;
+        let text = std::str::from_utf8(g[at + 2..].split(|b| b.is_ascii_whitespace()).next()?).ok()?;
+        let mut parts = text.split('.').map(|p| p.parse::<u32>().ok());
+        Some((parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
+    });
+    match version {
+        Some(v) if v < (1, 8, 9) => None,
+        Some(_) => Some(Severity::Error),
+        None => Some(Severity::Warning),
+    }
+}
+
 // Length of `[PACKETS:BYTES]`.
 fn counters(text: &[u8]) -> Option<usize> {
     let close = memchr::memchr(b']', text)?;
     let colon = memchr::memchr(b':', &text[..close])?;
     let digits = |t: &[u8]| !t.is_empty() && t.iter().all(u8::is_ascii_digit);
     (digits(&text[1..colon]) && digits(&text[colon + 1..close])).then_some(close + 1)
-}
-
-/// Verdict of a policy's name.
-pub(super) fn policy(name: &[u8]) -> Option<Policy> {
-    match name {
-        b"ACCEPT" => Some(Policy::Accept),
-        b"DROP" => Some(Policy::Drop),
-        _ => None,
-    }
 }

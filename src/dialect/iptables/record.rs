@@ -1,9 +1,9 @@
 //! Matches on the connection's record: its state, its addresses before translation.
 
-use super::lower::{Context, Lowered};
+use super::context::{Context, Lowered};
 use super::syntax::Test;
 use super::values::{self, Address};
-use crate::model::{ConditionKind, Effect, Register, Term, TranslatedEnd, Translation};
+use crate::model::{ConditionKind, Register, Term};
 use crate::packet::{ConnState, Field, IntervalSet, addr, interface_value, proto};
 
 const NEW: u8 = 1 << ConnState::New as u8;
@@ -194,71 +194,20 @@ fn record_test(c: &mut Context<'_>, exact: Vec<Vec<Term>>, unknown: Term) -> Ter
     c.b.any(ways)
 }
 
-// What this dialect keeps in the register that iptables does not have: the translation of the packet's destination.
-const TRANSLATED: u32 = 1;
-// The original port stands in the upper half.
-const PORT_KNOWN: u32 = 2;
-const PORT_KEPT: u32 = 4;
-const PORT_SHIFT: u32 = 16;
-
-/// Remembers that a rule translates the destination, for later tests of the connection's record.
-///
-/// A translation to what the packet has anyway leaves no trace (nf_nat_core.c, `nf_nat_setup_info`); where the rule's own conditions do not
-/// exclude that, nothing is known.
-pub(super) fn remember(c: &mut Context<'_>, t: &Translation) {
-    if t.end != TranslatedEnd::Destination {
-        return;
-    }
-    let (mut port, mut changed) = (None, false);
-    for term in &c.terms {
-        let Term::Range { field, lo, hi } = *term else { continue };
-        match field {
-            Field::Dport => {
-                port = (lo == hi).then_some(lo);
-                changed |= t.port.is_some_and(|(a, b)| u32::from(b) < lo || u32::from(a) > hi);
-            }
-            Field::Dst => {
-                let (lo, hi) = (addr::v4(lo), addr::v4(hi));
-                changed |= t.address.is_some_and(|(a, b)| b < lo || a > hi);
-            }
-            _ => {}
-        }
-    }
-    if !changed {
-        let why = "the packet may have the translated address already";
-        let id = c.b.condition("translated", why, ConditionKind::Pure, c.origin);
-        c.effects.push(Effect::Forget(Register::Tag, id));
-        return;
-    }
-    let mut value = TRANSLATED;
-    match (t.port, port) {
-        (None, _) => value |= PORT_KEPT,
-        (Some(_), Some(p)) => value |= PORT_KNOWN | p << PORT_SHIFT,
-        _ => {}
-    }
-    c.effects.push(Effect::Write { register: Register::Tag, mask: u32::MAX, value });
-}
-
-fn tag(c: &mut Context<'_>, value: u32, mask: u32, negated: bool) -> Term {
-    c.b.register(Register::Tag, value, mask, negated)
-}
-
-// A translated connection is one more state that a packet with a record may have. Sources are translated behind all other tables.
+// A translated connection is one more state that a packet with a record may have.
 fn nat_state_term(c: &mut Context<'_>, bits: u8, nat: &NatStates) -> Term {
     let plain = state_term(c, bits);
     let mut tests = Vec::new();
-    for (asked, name) in [(nat.snat, "SNAT"), (nat.dnat, "DNAT")] {
+    for (asked, name, register) in
+        [(nat.snat, "SNAT", Register::SrcNat), (nat.dnat, "DNAT", Register::DstNat)]
+    {
         if !asked {
             continue;
         }
         let text = format!("-m conntrack --ctstate {name}");
         let why = "depends on the translation of the connection";
         let unknown = c.b.opaque(&text, why, nat.negated, c.origin);
-        let exact = match (name, nat.negated) {
-            ("SNAT", true) => vec![vec![]],
-            ("SNAT", false) => vec![],
-            (_, negated) => vec![vec![tag(c, TRANSLATED, TRANSLATED, negated)]],
-        };
+        let exact = vec![vec![c.b.register(register, 1, 1, nat.negated)]];
         tests.push(record_test(c, exact, unknown));
     }
     let tracked = tracked(c);
@@ -286,7 +235,7 @@ fn unknown_test(c: &mut Context<'_>, test: &Test) -> Term {
 fn complement(c: &Context<'_>, field: Field, set: IntervalSet, negated: bool) -> IntervalSet {
     match field {
         _ if !negated => set,
-        Field::Src | Field::Dst => c.family().all().minus(&set),
+        Field::Src | Field::Dst => c.addresses().minus(&set),
         _ => field.complement(&set),
     }
 }
@@ -303,14 +252,7 @@ fn original_address(c: &mut Context<'_>, test: &Test, field: Field) -> Lowered<(
     };
     let unknown = unknown_test(c, test);
     let set = complement(c, field, set, test.negated);
-    let here = c.b.field(field, set);
-    let exact = match field {
-        Field::Src => vec![vec![here]],
-        _ => {
-            let (plain, moved) = (tag(c, 0, TRANSLATED, false), tag(c, TRANSLATED, TRANSLATED, false));
-            vec![vec![plain, here], vec![moved, unknown]]
-        }
-    };
+    let exact = vec![vec![Term::Original(field, c.b.set(set))]];
     let any = record_test(c, exact, unknown);
     c.push(any);
     Ok(())
@@ -321,26 +263,10 @@ fn original_port(c: &mut Context<'_>, test: &Test, field: Field) -> Lowered<()> 
     let (lo, hi) = c.at(test.args[0], values::ports(c.arg(test, 0)))?;
     let unknown = unknown_test(c, test);
     let set = complement(c, field, IntervalSet::range(lo, hi), test.negated);
-    let here = c.b.field(field, set);
+    let original = Term::Original(field, c.b.set(set));
     let with_ports: IntervalSet = proto::WITH_PORTS.into_iter().map(u128::from).collect();
     let portless = c.b.field(Field::Proto, Field::Proto.complement(&with_ports));
-    let mut exact = vec![vec![portless, unknown]];
-    if field == Field::Sport {
-        exact.push(vec![here]);
-    } else {
-        let plain = tag(c, 0, TRANSLATED, false);
-        let kept = tag(c, TRANSLATED | PORT_KEPT, TRANSLATED | PORT_KEPT, false);
-        let lost = tag(c, TRANSLATED, TRANSLATED | PORT_KEPT | PORT_KNOWN, false);
-        let known = tag(c, TRANSLATED | PORT_KNOWN, TRANSLATED | PORT_KNOWN, false);
-        exact.extend([vec![plain, here], vec![kept, here], vec![lost, unknown]]);
-        if lo == hi {
-            let mask = 0xffff << PORT_SHIFT;
-            let same = tag(c, u32::from(lo) << PORT_SHIFT, mask, test.negated);
-            exact.push(vec![known, same]);
-        } else {
-            exact.push(vec![known, unknown]);
-        }
-    }
+    let exact = vec![vec![portless, unknown], vec![original]];
     let any = record_test(c, exact, unknown);
     c.push(any);
     Ok(())

@@ -1,6 +1,6 @@
 //! Marks of packets and connections, connection tracking, sets that rules change.
 
-use super::lower::{Context, Lowered};
+use super::context::{Context, Lowered};
 use super::syntax::Test;
 use super::{record, values};
 use crate::model::{Action, ConditionKind, Effect, Register, Term};

@@ -5,7 +5,7 @@
 //! option, a value out of range), it is left to the parser behind `syntax`, which knows everything and explains every mistake; both give the
 //! same rule, and a test compares them.
 
-use super::lower::Context;
+use super::context::Context;
 use super::record;
 use super::values::{self, Address};
 use crate::model::{Action, ChainId, Hook, Term};
@@ -112,7 +112,7 @@ fn address(c: &mut Context<'_>, p: &mut Line<'_>, field: Field) -> Option<Option
         };
     }
     match values::address_v6(p.word()?).ok()? {
-        Address::Set(set) if set == c.family().all() => Some(None),
+        Address::Set(set) if set == c.addresses() => Some(None),
         Address::Set(set) if set.is_empty() => None,
         Address::Set(set) => Some(Some(c.b.field(field, set))),
         _ => None,

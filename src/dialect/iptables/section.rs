@@ -1,12 +1,14 @@
 //! A table while it is read: its chains by name, and what commands do to them.
 
 use super::chains;
+use super::context::Context;
 use super::demands;
-use super::lower::{Context, Table};
-use super::reader;
 use super::saved;
 use super::syntax::{Parsed, Problem, Verb};
-use crate::model::{Action, BaseChain, ChainId, ChainKind, Hook, Policy, Rule, display};
+use super::tables::{self, Table};
+use crate::model::{
+    Action, BaseChain, ChainId, ChainKind, Hook, Policy, Rule, TranslatedEnd, Translation, display,
+};
 use crate::source::Origin;
 use rustc_hash::FxHashMap;
 
@@ -96,7 +98,7 @@ impl Section {
                 "write `-` for a chain of your own".to_owned(),
             ));
         };
-        let verdict = reader::policy(policy);
+        let verdict = tables::policy(policy);
         if let Some(id) = self.find(name) {
             let chain = &mut c.b.firewall_mut().chains[id.index()];
             if let Some(b) = self.builtin(id) {
@@ -157,7 +159,7 @@ impl Section {
             return parsed;
         };
         let (id, hook, missing) = self.chain_of(c, word);
-        c.hook = hook;
+        (c.hook, c.chain) = (hook, id);
         let ledger = c.b.firewall().ledger;
         let lowered = match parsed {
             Ok(()) => self.lower(c),
@@ -450,7 +452,7 @@ impl Section {
         let Some(to) = c.command.operand else {
             return Err(c.problem(word, "the policy is missing"));
         };
-        let verdict = reader::policy(c.words.text(to));
+        let verdict = tables::policy(c.words.text(to));
         let shown = c.words.shown(to);
         let origin = c.origin;
         let Some(b) = self.builtin(id) else {
@@ -469,6 +471,30 @@ impl Section {
         }
     }
 
+    // `NETMAP` and the like in chains of one's own: the hook from which packets come there says which end is translated.
+    fn settle_ends(&self, c: &mut Context<'_>) {
+        for (chain, translation) in std::mem::take(&mut c.by_hook) {
+            let from = |hooks: &[Hook]| {
+                let roots = self
+                    .builtin
+                    .iter()
+                    .filter(|b| hooks.contains(&self.table.chains[b.index].1))
+                    .map(|b| b.id);
+                c.b.firewall().reached_from(roots)[chain.index()]
+            };
+            let first = from(&[Hook::Prerouting, Hook::Output]);
+            let last = from(&[Hook::Postrouting, Hook::Input]);
+            let t = &mut c.b.firewall_mut().translations[translation.index()];
+            match (first, last) {
+                (true, true) => {
+                    *t = Translation { unknown: true, ..Translation::of(TranslatedEnd::Destination) }
+                }
+                (false, true) => t.end = TranslatedEnd::Source,
+                _ => t.end = TranslatedEnd::Destination,
+            }
+        }
+    }
+
     /// Ends the table: registers the base chains, breaks loops.
     pub(super) fn close(mut self, c: &mut Context<'_>, committed: bool) {
         for id in self.front.keys().copied().collect::<Vec<_>>() {
@@ -480,6 +506,7 @@ impl Section {
             rules.iter().any(|r| matches!(r.action, Action::Translate(_)))
         };
         let inert = kind == ChainKind::Nat && !self.order.iter().any(translates);
+        self.settle_ends(c);
         let mut roots = Vec::new();
         for b in &self.builtin {
             let (_, hook, priority) = self.table.chains[b.index];
@@ -504,6 +531,9 @@ impl Section {
                 stated => stated,
             };
             roots.push(b.id);
+            if c.family.is_none() {
+                only_if_loaded(c, b.id, b.origin);
+            }
             c.b.base_chain(BaseChain {
                 chain: b.id,
                 hook,
@@ -511,12 +541,25 @@ impl Section {
                 policy,
                 policy_origin: if b.declared { b.origin } else { self.origin },
                 policy_note,
-                families: vec![c.family()],
+                families: c.families(),
                 kind,
             });
         }
         chains::break_loops(&mut c.b, &roots, &self.order);
     }
+}
+
+// Nothing tells the family of the dump: a packet of the other one goes by.
+fn only_if_loaded(c: &mut Context<'_>, chain: ChainId, origin: Origin) {
+    let why = "nothing tells whether the dump is of iptables or of ip6tables";
+    let loaded = c.b.opaque("the dump is of the packet's family", why, true, origin);
+    let rule = c.b.implicit(
+        origin,
+        &[loaded],
+        Action::Accept,
+        "a dump of the other family says nothing of the packet",
+    );
+    c.b.firewall_mut().chains[chain.index()].rules.insert(0, rule);
 }
 
 fn line_text(c: &Context<'_>) -> String {

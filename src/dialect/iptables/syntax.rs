@@ -55,6 +55,8 @@ pub(super) struct Command {
     pub operand: Option<usize>,
     /// `-4` or `-6`: the line counts for that family only; `true` = IPv6.
     pub only_v6: Option<bool>,
+    /// The first `!` that stands behind its option (`-s ! 10.0.0.1`), as iptables wrote it before 1.4.3.
+    pub inner_not: Option<usize>,
     pub spec: Spec,
 }
 
@@ -127,6 +129,7 @@ impl Command {
         self.chain = None;
         self.operand = None;
         self.only_v6 = None;
+        self.inner_not = None;
         self.spec.clear();
     }
 }
@@ -281,6 +284,26 @@ impl Parser<'_, '_> {
         Err(Problem::at(self.words, option, format!("`{}` needs an argument", self.words.shown(option))))
     }
 
+    // The argument of an option that may be negated, and whether a `!` stands before it.
+    fn negated_value(
+        &mut self,
+        option: usize,
+        attached: Option<usize>,
+        negated: bool,
+    ) -> Parsed<(usize, bool)> {
+        let value = self.value(option, attached)?;
+        if attached.is_some() || self.words.text(value) != b"!" || self.at == self.count {
+            return Ok((value, false));
+        }
+        if negated {
+            return Err(
+                Problem::at(self.words, value, "`!` stands twice").help("write it once, or not at all")
+            );
+        }
+        self.out.inner_not.get_or_insert(value);
+        Ok((self.value(option, None)?, true))
+    }
+
     // Whether the next word is an argument that may be left out.
     fn more(&self) -> bool {
         self.at < self.count && !matches!(self.words.text(self.at), [b'-', ..] | [b'!'])
@@ -300,8 +323,8 @@ impl Parser<'_, '_> {
         let negated = negated.is_some();
         match letter {
             b's' | b'd' | b'i' | b'o' | b'p' => {
-                let value = self.value(i, attached)?;
-                let plain = Plain { negated, option: i, value };
+                let (value, inner) = self.negated_value(i, attached, negated)?;
+                let plain = Plain { negated: negated || inner, option: i, value };
                 let spec = &mut self.out.spec;
                 let slot = match letter {
                     b's' => &mut spec.src,
@@ -538,6 +561,7 @@ impl Parser<'_, '_> {
         }
         let mut args = [0; 2];
         let mut count = 0;
+        let mut negated = not.is_some();
         if option.optional {
             if attached.is_some() || self.more() {
                 args[0] = self.value(i, attached)?;
@@ -549,11 +573,17 @@ impl Parser<'_, '_> {
             }
             let mut attached = attached;
             while count < option.args.into() {
-                args[count] = self.value(i, attached.take())?;
+                args[count] = if count == 0 && option.negatable {
+                    let (value, inner) = self.negated_value(i, attached.take(), negated)?;
+                    negated |= inner;
+                    value
+                } else {
+                    self.value(i, attached.take())?
+                };
                 count += 1;
             }
         }
-        self.out.spec.tests.push(Test { option, negated: not.is_some(), word: i, args, count, owner });
+        self.out.spec.tests.push(Test { option, negated, word: i, args, count, owner });
         Ok(())
     }
 }

@@ -20,7 +20,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::model::{Hook, Policy};
+use crate::model::{BaseChain, ChainKind, Firewall, Hook, Policy};
 use crate::packet::Family;
 
 /// The check.
@@ -36,15 +36,17 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    if subject.beside.iter().any(|b| b.covers(Family::V6)) {
+    if subject.beside.iter().any(|b| looks(b, Family::V6).next().is_some()) {
         return;
     }
     // One finding a box, at its first file that keeps something out.
-    let first = subject.beside.iter().find(|b| b.covers(Family::V4) && filters(b, Family::V4));
+    let first = subject.beside.iter().find(|b| looks(b, Family::V4).any(|c| filters(b, c)));
     if first.is_none_or(|b| b.path() != f.path()) || !subject.probes().is_empty() {
         return;
     }
-    let Some(base) = f.base_chains(Hook::Input, Family::V4).last() else { return };
+    // The filter itself, not what stands before or behind it.
+    let filtering = looks(f, Family::V4).filter(|c| c.hook == Hook::Input && filters(f, c));
+    let Some(base) = filtering.min_by_key(|c| (c.priority != 0, c.policy != Policy::Drop)) else { return };
     findings.push(CHECK.finding(
         subject,
         base.policy_origin,
@@ -56,7 +58,15 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     ));
 }
 
-// Whether the firewall has a base chain on the way in that looks at anything.
-fn filters(f: &crate::model::Firewall, family: Family) -> bool {
-    f.base_chains(Hook::Input, family).any(|b| b.policy == Policy::Drop || !f.chain(b.chain).rules.is_empty())
+// The chains of a host that look at packets of a family on their way in. Those of nat only translate.
+fn looks(f: &Firewall, family: Family) -> impl Iterator<Item = &BaseChain> {
+    let inward = |c: &&BaseChain| matches!(c.hook, Hook::Input | Hook::Prerouting | Hook::Ingress);
+    let chains =
+        f.base_chains.iter().filter(move |c| c.kind == ChainKind::Filter && c.families.contains(&family));
+    chains.filter(inward)
+}
+
+// Whether a chain keeps anything out, as far as its form tells.
+fn filters(f: &Firewall, chain: &BaseChain) -> bool {
+    chain.hook == Hook::Input && (chain.policy == Policy::Drop || !f.chain(chain.chain).rules.is_empty())
 }
