@@ -120,7 +120,10 @@ fn one(catalogue: &Catalogue, r: &Requirement, e: &Example) -> Result<(), String
     if state == expected {
         Ok(())
     } else {
-        Err(format!("expected {expected:?}, found {state:?}").to_lowercase())
+        Err(format!("expected {expected:?}, found {state:?}")
+            .to_lowercase()
+            .replace("notapplicable", "not applicable")
+            .replace("notchecked", "not checked"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Near misses: rules that would have let a packet in, had one thing been different.
 
+use crate::analysis::decide::field_name;
 use crate::finding::Related;
 use crate::model::{Action, Firewall, Rule};
 use crate::packet::{Field, IntervalSet, Packet, addr, interface_name, proto};
@@ -76,7 +77,7 @@ fn describe(firewall: &Firewall, rule: &Rule, field: Field) -> String {
         Field::Dst => format!("nearly: for destination {what} only"),
         Field::Iif | Field::Oif => format!("nearly: for interface {what} only"),
         Field::Dport => format!("nearly: for port {what} only"),
-        _ => format!("nearly: differs in {field:?}"),
+        _ => format!("nearly: differs in its {}", field_name(field)),
     }
 }
 

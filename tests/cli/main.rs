@@ -3,3 +3,4 @@
 mod commands;
 mod looked_at;
 mod trace_query;
+mod unguarded;

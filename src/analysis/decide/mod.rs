@@ -16,7 +16,8 @@ mod pitfalls;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reason::{field_name, register_name};
+pub use reason::field_name;
+pub(super) use reason::register_name;
 pub use witness::{replayed, witness};
 
 use super::Point;

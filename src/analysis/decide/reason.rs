@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A field in words, as reasons name it.
-pub(in crate::analysis) fn field_name(field: Field) -> &'static str {
+pub fn field_name(field: Field) -> &'static str {
     match field {
         Field::Iif => "input interface",
         Field::Oif => "output interface",
