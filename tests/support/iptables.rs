@@ -145,8 +145,16 @@ impl Rule<'_> {
             let (a, b) = (self.pool.net(self.r), self.pool.net(self.r));
             return self.add(&format!("{option} {a},{b}"));
         }
-        if self.r.chance(6) && self.pool.family == Family::V4 {
+        if self.r.chance(6) && self.pool.family == Family::V6 {
+            let odd =
+                *self.r.pick(&["2001:db8:1:2::77/ffff:ffff::ffff", "::77/::ff", "2001:db8::1/ffff:fff0::1"]);
+            return self.add(&format!("{option} {odd}"));
+        }
+        if self.r.chance(8) && self.pool.family == Family::V4 {
             let odd = *self.r.pick(&[
+                "10.20.30.1/255.0.0.255",
+                "0.0.0.1/0.0.0.1",
+                "0.0.0.64/0.0.0.192",
                 "10.20.30.64/255.255.0.255",
                 "10.20.30.0/255.255.255.0",
                 "10.20",

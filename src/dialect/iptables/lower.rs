@@ -7,7 +7,7 @@ use super::values::{self, Address};
 use super::{matches, nat, packet_matches, record, registers, rewrite, set};
 use crate::model::{Action, ConditionId, ConditionKind, Hook, Term};
 use crate::packet::addr::{self, Family};
-use crate::packet::{Field, IntervalSet, interface_prefix, interface_value};
+use crate::packet::{Field, IntervalSet, Value, interface_prefix, interface_value};
 
 impl<'f> Context<'f> {
     /// Lowers the conditions of the current command. On an error, the terms of what was understood stay.
@@ -103,9 +103,9 @@ impl<'f> Context<'f> {
                     self.push_set(field, set, p.negated);
                 }
             }
-            Address::Scattered(masked) => {
-                let text = format!("{} {masked}", side(field));
-                self.push_opaque(&text, "the mask selects too many separate ranges", p.negated);
+            Address::Masked { mask, value } => {
+                let term = self.masked(field, mask, value, p.negated);
+                self.push(term);
             }
             Address::Host(name) => match self.host(&name) {
                 Some(set) => self.push_set(field, set, p.negated),
@@ -116,6 +116,11 @@ impl<'f> Context<'f> {
             },
         }
         Ok(())
+    }
+
+    // A dump is of one family; of one that holds addresses of both nothing more is known.
+    fn masked(&mut self, field: Field, mask: Value, value: Value, negated: bool) -> Term {
+        self.b.masked(field, mask, value, negated)
     }
 
     fn host(&self, name: &str) -> Option<IntervalSet> {
@@ -141,15 +146,7 @@ impl<'f> Context<'f> {
             match self.at(p.value, values::address(part, self.v6))? {
                 Address::V4(lo, hi) => ranges.push((addr::v4(lo), addr::v4(hi))),
                 Address::Set(set) => ranges.extend_from_slice(set.ranges()),
-                Address::Scattered(masked) => {
-                    let text = format!("{} {masked}", side(field));
-                    others.push(self.b.opaque(
-                        &text,
-                        "the mask selects too many separate ranges",
-                        false,
-                        self.origin,
-                    ));
-                }
+                Address::Masked { mask, value } => others.push(self.masked(field, mask, value, false)),
                 Address::Host(name) => match self.host(&name) {
                     Some(set) => ranges.extend_from_slice(set.ranges()),
                     None => {

@@ -10,7 +10,7 @@ use nom::combinator::{all_consuming, map, map_opt, opt, rest, verify};
 use nom::multi::separated_list1;
 use nom::sequence::{pair, preceded, separated_pair};
 use nom::{IResult, Parser};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 /// What is wrong with a value: a clause.
 pub(super) type Read<T> = Result<T, String>;
@@ -34,8 +34,8 @@ pub(super) enum Address {
     V4(u32, u32),
     /// IPv6, or what a mask with few gaps selects.
     Set(IntervalSet),
-    /// A mask with so many gaps that the set is too long to write down; as text, without host bits.
-    Scattered(String),
+    /// A mask with so many gaps that the set is too long to write down: the bits that are looked at, and what they must be.
+    Masked { mask: Value, value: Value },
     /// A host name.
     Host(String),
 }
@@ -121,7 +121,7 @@ fn address_v4(text: &[u8]) -> Read<Address> {
     let low = mask.trailing_zeros();
     let gaps: Vec<u32> = (low..32).filter(|b| mask & 1 << b == 0).collect();
     if gaps.len() as u32 > MAX_GAPS {
-        return Ok(Address::Scattered(format!("{}/{}", Ipv4Addr::from_bits(ip), Ipv4Addr::from_bits(mask))));
+        return Ok(Address::Masked { mask: mask.into(), value: ip.into() });
     }
     let below = (1u32 << low) - 1;
     let ranges = (0..1u32 << gaps.len()).map(|n| {
@@ -169,7 +169,7 @@ pub(super) fn address_v6(text: &[u8]) -> Read<Address> {
     let low = mask.trailing_zeros();
     let gaps: Vec<u32> = (low..128).filter(|b| mask & 1 << b == 0).collect();
     if gaps.len() as u32 > MAX_GAPS {
-        return Ok(Address::Scattered(format!("{}/{}", Ipv6Addr::from_bits(ip), Ipv6Addr::from_bits(mask))));
+        return Ok(Address::Masked { mask, value: ip });
     }
     let below = (1u128 << low) - 1;
     let ranges = (0..1u32 << gaps.len()).map(|n| {
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(v4("10.1.2.3/255.255.0.0"), Address::V4(0x0a01_0000, 0x0a01_ffff));
         assert_eq!(v4("0.0.0.0/0"), Address::V4(0, u32::MAX));
         assert_eq!(v4("Api.example"), Address::Host("api.example".to_owned()));
-        assert_eq!(v4("10.0.0.1/1.2.3.4"), Address::Scattered("0.0.0.0/1.2.3.4".to_owned()));
+        assert_eq!(v4("10.0.0.1/1.2.3.4"), Address::Masked { mask: 0x0102_0304, value: 0x0000_0000 });
         let Address::Set(gaps) = v4("10.0.0.1/255.254.255.0") else { panic!("a mask with one gap") };
         assert_eq!(addr::display(&gaps), ["10.0.0.0/24", "10.1.0.0/24"]);
         for bad in ["10.0.0.256", "10.0.0.0/33", "10.0.0.0/", "", "::1", "10.0.0.0/8/8"] {
