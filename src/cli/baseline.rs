@@ -1,6 +1,7 @@
 //! `havenlint baseline`: accepts what is found today.
 
 use super::check::Judged;
+use super::output::write_file;
 use super::{say, status};
 use crate::finding::Severity;
 use crate::report::text::count as counted;
@@ -71,7 +72,8 @@ pub fn execute(args: &BaselineArgs) -> u8 {
 
 fn store(outcome: &Outcome, baseline: &Baseline, done: &str) -> u8 {
     let path = shown(&outcome.baseline);
-    match std::fs::write(&outcome.baseline, baseline.text()) {
+    let read = outcome.report.sources.iter().map(|s| s.path.as_str());
+    match write_file(&outcome.baseline, read, |out| out.write_all(baseline.text().as_bytes())) {
         Ok(()) => {
             say(&format!("{done}: {path}"));
             status::CLEAN

@@ -1,11 +1,11 @@
 //! `havenlint check`: the main job.
 
+use super::output::write_file;
 use super::{Inputs, say, status};
 use crate::finding::{Report, Severity};
 use crate::report::{FORMATS, Style};
 use crate::session::{Options, Outcome, run};
 use clap::Args;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -231,9 +231,8 @@ fn write_to(target: &Target, args: &Check, color: clap::ColorChoice, report: &Re
     };
     match &target.file {
         Some(path) => {
-            let mut out = BufWriter::new(File::create(path)?);
-            (target.write)(report, &style, &mut out)?;
-            out.flush()
+            let read = report.sources.iter().map(|s| s.path.as_str());
+            write_file(path, read, |out| (target.write)(report, &style, out))
         }
         None => {
             let mut out = BufWriter::new(io::stdout().lock());

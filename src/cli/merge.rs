@@ -1,16 +1,17 @@
 //! `havenlint merge`: one report from those of shards.
 
+use super::output::write_file;
 use super::{say, status, style};
 use crate::catalogue;
 use crate::finding::merge::merge;
 use crate::finding::{Report, Severity};
-use crate::report::{FORMATS, Style};
+use crate::report::{FORMATS, Style, Write};
 use crate::session::all_rules;
 use crate::source::SourceFile;
 use crate::source::digest::sha256;
 use clap::{Args, ColorChoice};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Join the JSON reports of several runs.
@@ -48,13 +49,15 @@ fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
     if catalogue.is_sound() {
         report.rules = all_rules(&catalogue);
     }
+    let shards = args.reports.iter().filter_map(|p| p.to_str());
+    let read_files: Vec<&str> = shards.chain(report.inputs.iter().map(|i| i.path.as_str())).collect();
     for spec in &args.format {
         let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
         let Some((_, write)) = FORMATS.iter().find(|(n, _)| *n == name) else {
             let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
             return Err(format!("--format {name}: unknown format; use one of {}", known.join(", ")));
         };
-        match put(*write, &report, &style(color, file.is_some()), file) {
+        match put(*write, &report, &style(color, file.is_some()), file, &read_files) {
             Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(format!("cannot write the report to {}: {e}", file.unwrap_or("standard output")));
             }
@@ -64,13 +67,15 @@ fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
     Ok(report)
 }
 
-fn put(write: crate::report::Write, report: &Report, style: &Style, file: Option<&str>) -> io::Result<()> {
-    let mut out: Box<dyn Write> = match file {
-        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-    };
-    write(report, style, &mut out)?;
-    out.flush()
+fn put(write: Write, report: &Report, style: &Style, file: Option<&str>, read: &[&str]) -> io::Result<()> {
+    match file {
+        Some(path) => write_file(Path::new(path), read.iter().copied(), |out| write(report, style, out)),
+        None => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            write(report, style, &mut out)?;
+            out.flush()
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Report, String> {

@@ -9,6 +9,7 @@ mod fix;
 mod help;
 mod init;
 mod merge;
+mod output;
 mod query;
 mod subject;
 mod terminal;

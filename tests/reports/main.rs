@@ -1,5 +1,6 @@
 //! Reports in every format.
 
+mod files;
 mod formats;
 mod hostile;
 mod merge;

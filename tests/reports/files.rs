@@ -1,0 +1,96 @@
+//! Reports and baselines that go to files: whole or not at all, and never over what was read.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const DUMP: &str =
+    "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n";
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_havenlint")).args(args).current_dir(dir).output().unwrap()
+}
+
+fn check(dir: &Path, format: &str) -> (Option<i32>, String) {
+    let out = run(dir, &["check", "host.rules", "--no-config", "--fail-on", "never", "--format", format]);
+    (out.status.code(), String::from_utf8(out.stderr).unwrap())
+}
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("host.rules"), DUMP).unwrap();
+    dir
+}
+
+/// Nothing half done is left beside what was there.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_report_takes_the_place_of_an_old_one() {
+    let dir = folder();
+    fs::write(dir.path().join("report.json"), "old").unwrap();
+    assert_eq!(check(dir.path(), "json=report.json").0, Some(0));
+    assert_eq!(check(dir.path(), "html=report.html").0, Some(0));
+    assert!(fs::read_to_string(dir.path().join("report.json")).unwrap().starts_with('{'));
+    assert_eq!(names(dir.path()), ["host.rules", "report.html", "report.json"]);
+}
+
+#[test]
+fn an_input_is_not_overwritten() {
+    let dir = folder();
+    let (status, said) = check(dir.path(), "json=./host.rules");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("it is an input of this run"), "{said}");
+    let out =
+        run(dir.path(), &["baseline", "write", "host.rules", "--no-config", "--baseline", "host.rules"]);
+    assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(check(dir.path(), "json=shard.json").0, Some(0));
+    let out = run(dir.path(), &["merge", "shard.json", "--format", "json=shard.json"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(dir.path().join("host.rules")).unwrap(), DUMP);
+    assert!(fs::read_to_string(dir.path().join("shard.json")).unwrap().contains("\"schema\""));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_permissions_stay() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = folder();
+    fs::write(dir.path().join("real.json"), "old").unwrap();
+    fs::set_permissions(dir.path().join("real.json"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real.json", dir.path().join("link.json")).unwrap();
+    symlink("host.rules", dir.path().join("other.rules")).unwrap();
+    assert_eq!(check(dir.path(), "json=link.json").0, Some(0));
+    let real = dir.path().join("real.json");
+    assert!(fs::read_to_string(&real).unwrap().starts_with('{'));
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::symlink_metadata(dir.path().join("link.json")).unwrap().is_symlink());
+    assert_eq!(check(dir.path(), "json=other.rules").0, Some(2), "a link to an input is that input");
+    assert_eq!(fs::read_to_string(dir.path().join("host.rules")).unwrap(), DUMP);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_whole_leaves_the_old_file() {
+    let dir = folder();
+    let (status, said) = check(dir.path(), "json=/dev/full");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("cannot write the report to /dev/full"), "{said}");
+    assert_eq!(check(dir.path(), "json=/dev/null").0, Some(0));
+    fs::write(dir.path().join("report.html"), "old").unwrap();
+    // A file may not grow beyond a block or two: the page is larger.
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" check host.rules --no-config --fail-on never --format html=report.html";
+    let out = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_havenlint")])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(fs::read_to_string(dir.path().join("report.html")).unwrap(), "old");
+    assert_eq!(names(dir.path()), ["host.rules", "report.html"]);
+}
