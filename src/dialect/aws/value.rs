@@ -207,7 +207,7 @@ fn leading_zero(text: &str) -> bool {
     let parts: Vec<&str> = text.split(['.', '/']).collect();
     let digits = |p: &&str| !p.is_empty() && p.len() <= 4 && p.bytes().all(|b| b.is_ascii_digit());
     (4..=5).contains(&parts.len())
-        && parts.iter().all(|p| digits(p))
+        && parts.iter().all(digits)
         && parts.iter().any(|p| p.len() > 1 && p.starts_with('0'))
 }
 
