@@ -103,6 +103,8 @@ pub static CHECKS: &[&Check] = &[
     &nftables::set_unused::CHECK,
     &nftables::undone::CHECK,
     &pfsense::alias::CHECK,
+    &pfsense::dead_forward::CHECK,
+    &pfsense::family_gap::CHECK,
     &pfsense::lockout::CHECK,
     &pfsense::orphan::CHECK,
     &pfsense::quirk::CHECK,

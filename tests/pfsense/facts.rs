@@ -331,7 +331,9 @@ fn networks_of_interfaces_with_virtual_addresses() {
             &[('+', &packet("172.16.5.1")), ('+', &packet("203.0.113.2")), ('-', &packet("10.0.0.5"))],
         );
         for never in ["l2tp", "NETS", "10.0.0.0/24"] {
-            Config { version, more, filter: &from(never, ""), ..BASE }
+            let alias = "<alias><name>NETS</name><type>network</type><address>10.0.0.0/24</address></alias>";
+            let more = format!("{more}<aliases>{alias}</aliases>");
+            Config { version, more: &more, filter: &from(never, ""), ..BASE }
                 .does(never, &[('-', &packet("10.0.0.5"))]);
         }
     }
@@ -373,14 +375,14 @@ fn tables_that_the_product_makes() {
         "2.8",
         &[
             ('+', "forward lan>opt1 tcp 10.0.0.5:4000 > 10.1.0.5:80"),
-            ('?', "forward lan>wan tcp 10.0.0.5:4000 > 198.51.100.1:80"),
+            ('-', "forward lan>wan tcp 10.0.0.5:4000 > 198.51.100.1:80"),
         ],
     );
     Config { filter: &filter, ..BASE }
         .does("2.7 has none", &[('-', "forward lan>opt1 tcp 10.0.0.5:4000 > 10.1.0.5:80")]);
     let filter = to("_reserved46_");
     Config { version: "23.9", filter: &filter, ..BASE }
-        .does("reserved", &[('?', "forward lan>opt1 tcp 10.0.0.5:4000 > 10.1.0.5:80")]);
+        .does("reserved", &[('+', "forward lan>opt1 tcp 10.0.0.5:4000 > 10.1.0.5:80")]);
 }
 
 #[test]
@@ -390,10 +392,11 @@ fn addresses_of_nat64_are_blocked_by_2_9() {
         [
             (private, "forward lan>wan tcp [2001:db8:1::5]:4000 > [64:ff9b::10.1.2.3]:80"),
             (other, "forward lan>wan tcp [2001:db8:1::5]:4000 > [64:ff9b::198.51.100.1]:80"),
+            ('+', "forward lan>wan tcp [2001:db8:1::5]:4000 > [64:ff9b::9.9.9.9]:80"),
             ('+', "forward lan>wan tcp [2001:db8:1::5]:4000 > [2001:db8:9::1]:80"),
         ]
     };
-    Config { version: "24.5", filter: &filter, ..BASE }.does("2.9", &packets('-', '?'));
+    Config { version: "24.5", filter: &filter, ..BASE }.does("2.9", &packets('-', '-'));
     Config { version: "23.9", filter: &filter, ..BASE }.does("2.8", &packets('+', '+'));
     let translating = rule(&format!(
         "<type>pass</type><interface>lan</interface><ipprotocol>inet6</ipprotocol><nat><enable/></nat>{ANY}"

@@ -120,7 +120,7 @@ fn checks_name_what_is_odd() {
     ] {
         assert!(quirks.iter().any(|q| q.contains(words)), "{words}: {quirks:#?}");
     }
-    assert_eq!(ids("nat"), ["HL-PF-ORPHAN"]);
+    assert_eq!(ids("nat"), ["HL-PF-DEAD-FORWARD", "HL-PF-ORPHAN"]);
     let edge = findings("edge-east");
     assert!(
         edge.contains(&("HL-PF-ALIAS".to_owned(), "alias OLD_BACKUP is never used".to_owned())),

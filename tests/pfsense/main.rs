@@ -1,5 +1,6 @@
 //! pfSense and OPNsense configurations: fixtures, facts, and a second evaluator of the rules as pf text.
 
+mod accounting;
 mod facts;
 mod fixtures;
 mod text;

@@ -1,9 +1,10 @@
 //! One end of a rule: which addresses it names (`filter_generate_address`).
 
 use super::aliases::{Fault, parse_net};
-use super::interfaces::{Addressing, Iface};
+use super::interfaces::{Addressing, Iface, is_numbered};
 use super::pf::{Addresses, Unknown};
-use super::release::{Product, Release};
+use super::product::Product;
+use super::release::Release;
 use super::user::Context;
 use super::xml::Element;
 use crate::packet::addr;
@@ -40,6 +41,9 @@ impl End {
 
 /// The addresses of an end in a rule of a family; `what` is `source` or `destination`.
 pub(super) fn resolve(end: &End, what: &str, family: Family, cx: &Context<'_>) -> Result<Addresses, Fault> {
+    if cx.product == Product::OpnSense {
+        return opnsense(end, family, cx);
+    }
     if end.any {
         return Ok(Addresses::any());
     }
@@ -52,6 +56,79 @@ pub(super) fn resolve(end: &End, what: &str, family: Family, cx: &Context<'_>) -
     Err(Fault::Dropped(format!("its {what} address is empty")))
 }
 
+// OPNsense makes no difference between its elements: the first that says something counts, and nothing at all is every address.
+fn opnsense(end: &End, family: Family, cx: &Context<'_>) -> Result<Addresses, Fault> {
+    let text = if end.network.is_empty() { &end.address } else { &end.network };
+    if text.is_empty() || text == "any" {
+        return Ok(Addresses::any());
+    }
+    if text == "(self)" {
+        return Ok(Addresses { negated: end.not, ..itself(cx) });
+    }
+    let real = |key: &str| cx.interfaces.get(key).filter(|i| !i.group);
+    if cx.aliases.has(text) || built_in(text, cx).is_some() {
+        return address(text, end.not, family, cx);
+    }
+    if let Some(i) = real(text) {
+        let mut nets = every_net(i, end.not, family);
+        // In rules of IPv6 the link-local network goes with it; excluded, it is let in again.
+        if family == Family::V6 && !end.not {
+            nets.set = nets.set.union(&addr::parse("fe80::/10").unwrap_or_default());
+        }
+        return Ok(nets);
+    }
+    if let Some(i) = text.strip_suffix("ip").filter(|k| is_numbered(k)).and_then(real) {
+        let mut own = Addresses { negated: end.not, ..Addresses::of(i.own()) };
+        own.unknown = learns(&[i], &format!("is an address of {}", i.key));
+        own.unknown.extend(link_local(&i.key, cx));
+        return Ok(own);
+    }
+    if let Some(g) = cx.interfaces.get(text) {
+        let mut all = Addresses { negated: end.not, ..Addresses::of(IntervalSet::EMPTY) };
+        let members: Vec<_> = g.members.iter().filter_map(|m| cx.interfaces.get(m)).collect();
+        members.iter().for_each(|m| all.add(every_net(m, end.not, family)));
+        if members.is_empty() {
+            let why = "its members are known at run time";
+            all.unknown.push(Unknown::new(format!("in a network of {}", g.key), why));
+        }
+        if family == Family::V6 && !end.not {
+            all.set = all.set.union(&addr::parse("fe80::/10").unwrap_or_default());
+        }
+        return Ok(all);
+    }
+    if let Some(found) = literal(text, end.not, family, cx) {
+        return found;
+    }
+    Err(unresolved(text.strip_suffix("ip").unwrap_or(text), text, cx))
+}
+
+// What names nothing: left out for certain where it can have no meaning elsewhere, otherwise a name that this reader or this file may lack.
+fn unresolved(key: &str, text: &str, cx: &Context<'_>) -> Fault {
+    let word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.bytes().any(|b| b.is_ascii_alphabetic());
+    // A table of later releases is no unknown word.
+    let later = super::built_in::table(text).is_some();
+    if word && !later && !cx.interfaces.may_only_be_here(key) {
+        return Fault::Unknown(format!("`{text}` is no alias, address or interface of this file"));
+    }
+    Fault::Dropped(format!("`{text}` is neither an address, a network nor an alias"))
+}
+
+// Networks of an interface of OPNsense: those of all its addresses.
+fn every_net(i: &Iface, not: bool, family: Family) -> Addresses {
+    let vips = i.vips(family).fold(IntervalSet::EMPTY, |s, v| s.union(&v.net));
+    match i.addressing(family) {
+        Addressing::None => Addresses { negated: not, ..Addresses::of(vips) },
+        Addressing::Static { net, .. } => Addresses { negated: not, ..Addresses::of(vips.union(net)) },
+        Addressing::Dynamic(_) => {
+            let mut learnt = learnt(i, family, not, "network");
+            learnt.needs.clear();
+            learnt.set = vips;
+            learnt
+        }
+    }
+}
+
 fn address(text: &str, not: bool, family: Family, cx: &Context<'_>) -> Result<Addresses, Fault> {
     if cx.aliases.has(text) {
         return cx.aliases.addresses(text, family, not);
@@ -59,35 +136,31 @@ fn address(text: &str, not: bool, family: Family, cx: &Context<'_>) -> Result<Ad
     if let Some(table) = built_in(text, cx) {
         return Ok(Addresses { negated: not, ..table });
     }
-    if let Some(key) = text.strip_prefix("__").and_then(|t| t.strip_suffix("_network"))
-        && cx.product == Product::OpnSense
-    {
-        return network(key, not, "end", family, cx);
-    }
-    literal(text, not, family, cx).unwrap_or_else(|| {
-        Err(Fault::Dropped(format!("`{text}` is neither an address, a network nor an alias")))
-    })
+    literal(text, not, family, cx).unwrap_or_else(|| Err(unresolved(text, text, cx)))
 }
 
 // Tables that the product makes itself and rules may name: 2.8's `_private4_` and the like, `bogons`; OPNsense's tables of blocked hosts. What
 // their names say is certain, anything else that they hold is not in the file.
 fn built_in(name: &str, cx: &Context<'_>) -> Option<Addresses> {
     const RUN_TIME: &[&str] = &["bogons", "bogonsv6", "sshguard", "sshlockout", "snort2c", "virusprot"];
-    const PRIVATE: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
-    let certain: &[&str] = match name {
-        "_private4_" => PRIVATE,
-        "_loopback4_" => &["127.0.0.0/8"],
-        "_linklocal4_" => &["169.254.0.0/16"],
-        "_multicast4_" => &["224.0.0.0/4"],
-        _ => &[],
-    };
-    let own = name.len() > 2 && name.starts_with('_') && name.ends_with('_');
-    let own = own && cx.product == Product::PfSense && cx.release >= Release::V2_8;
-    let run_time =
-        RUN_TIME.contains(&name) && (cx.product == Product::OpnSense || cx.release >= Release::V2_8);
-    let set = certain.iter().filter_map(|t| addr::parse(t)).fold(IntervalSet::EMPTY, |a, b| a.union(&b));
+    let name = if cx.product == Product::PfSense { &name.to_ascii_lowercase() } else { name };
+    let newer = cx.product == Product::PfSense && cx.release >= Release::V2_8;
+    if let Some(nets) = super::built_in::table(name).filter(|_| newer) {
+        return Some(Addresses::of(nets));
+    }
+    // OPNsense has the networks of each interface as a table.
+    if let Some(i) = name.strip_prefix("__").and_then(|t| t.strip_suffix("_network"))
+        && cx.product == Product::OpnSense
+    {
+        let i = cx.interfaces.get(i).filter(|i| !i.group)?;
+        let mut both = every_net(i, false, Family::V4);
+        both.add(every_net(i, false, Family::V6));
+        return Some(both);
+    }
+    let own = name.len() > 2 && name.starts_with('_') && name.ends_with('_') && newer;
+    let run_time = RUN_TIME.contains(&name) && (cx.product == Product::OpnSense || newer);
     let unknown = vec![Unknown::new(format!("in table {name}"), "the product makes this table itself")];
-    (own || run_time).then(|| Addresses { unknown, ..Addresses::of(set) })
+    (own || run_time).then(|| Addresses { unknown, ..Addresses::of(IntervalSet::EMPTY) })
 }
 
 /// An address or network as written; `None` if it is none.
@@ -128,6 +201,10 @@ pub(super) fn network(
 ) -> Result<Addresses, Fault> {
     let empty =
         || Fault::Dropped(format!("its {what} `{value}` stands for no IPv{} address", family.number()));
+    let key = value.strip_suffix("ip").unwrap_or(value);
+    if !cx.interfaces.may_only_be_here(key) && value != "(self)" && !cx.aliases.has(value) {
+        return Err(Fault::Unknown(format!("its {what} `{value}` is no interface of this file")));
+    }
     if value == "(self)" {
         return Ok(Addresses { negated: not, ..itself(cx) });
     }
@@ -180,8 +257,7 @@ pub(super) fn itself(cx: &Context<'_>) -> Addresses {
 pub(super) fn link_local(of: &str, cx: &Context<'_>) -> Option<Unknown> {
     let why = "interfaces make their link-local addresses themselves";
     let one = Unknown::new(format!("is a link-local address of {of}"), why);
-    let some = cx.root.flag("system/ipv6allow");
-    some.then(|| one.within(addr::parse("fe80::/10").unwrap_or_default()))
+    (cx.ipv6 != Some(false)).then(|| one.within(addr::parse("fe80::/10").unwrap_or_default()))
 }
 
 /// A condition for each family in which one of the interfaces learns an address.

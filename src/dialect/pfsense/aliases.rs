@@ -2,8 +2,9 @@
 //! `filter_generate_nested_alias`, `alias_expand`).
 
 use super::pf::{Addresses, Ports, Unknown};
-use super::release::Product;
-use super::xml::Element;
+use super::product::Product;
+use super::settle::settle;
+use super::xml::{Doubt, Element};
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, Value};
 use crate::source::Origin;
@@ -20,6 +21,8 @@ pub(super) enum Fault {
     Dropped(String),
     /// pf refuses the line and with it the whole ruleset.
     Refused(String),
+    /// Whether the rule is there, or what it matches, is not known.
+    Unknown(String),
 }
 
 /// An alias as written.
@@ -31,6 +34,17 @@ pub(super) struct Alias {
     pub members: Vec<String>,
     /// Where it is.
     pub origin: Origin,
+    /// What is not understood in it: it may hold anything.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Alias {
+    /// An alias of a kind with its members; `e` is its element, of which nothing more is read.
+    pub fn new(e: Element<'_>, kind: String, members: Vec<String>) -> Self {
+        // Without a name it is not known whose element this is: that is for the document to answer for.
+        let doubts = if e.word("name").is_empty() { Vec::new() } else { settle(e) };
+        Self { kind, members, origin: e.origin(), doubts }
+    }
 }
 
 /// All aliases.
@@ -59,10 +73,11 @@ impl Aliases {
         let mut out = Self { names: names.clone(), product: Some(Product::PfSense), ..Self::default() };
         for e in root.at("aliases").into_iter().flat_map(|a| a.list("alias")) {
             let members = e.word("address").split_whitespace().map(str::to_owned).collect();
-            out.insert(
-                &e.word("name"),
-                Alias { kind: e.word("type").to_ascii_lowercase(), members, origin: e.origin() },
+            let kind = e.choice(
+                "type",
+                &["host", "network", "port", "url", "url_ports", "urltable", "urltable_ports"],
             );
+            out.insert(&e.word("name"), Alias::new(e, kind, members));
         }
         out
     }
@@ -103,7 +118,7 @@ impl Aliases {
         let mut out = Members::default();
         for alias in self.reach(name) {
             let a = &self.by_name[alias];
-            if let Some(unknown) = fetched(alias, &a.kind, false) {
+            if let Some(unknown) = a.open(alias).or_else(|| fetched(alias, &a.kind, false)) {
                 out.unknown.push(unknown);
                 continue;
             }
@@ -118,6 +133,16 @@ impl Aliases {
         let (negated, bare) = text.strip_prefix('!').map_or((false, text), |t| (true, t));
         if let Some(net) = parse_net(bare) {
             out.nets.push((negated, net));
+        } else if self.product == Some(Product::OpnSense) && bare.contains('/') {
+            // A mask whose ones may be anything; what is neither this nor a network is left out.
+            match wildcard(bare) {
+                Some(Some(set)) if !negated => out.ranges.push(set),
+                Some(_) => out.unknown.push(Unknown::new(
+                    format!("in table {alias}"),
+                    format!("what its member `{text}` stands for is not followed here"),
+                )),
+                None => {}
+            }
         } else if negated {
             out.unknown.push(Unknown::new(
                 format!("in table {alias}"),
@@ -128,7 +153,8 @@ impl Aliases {
             if self.product == Some(Product::OpnSense) {
                 out.ranges.push(range);
             }
-        } else if is_host_name(bare) {
+        } else if is_host_name(bare) && bare.bytes().any(|b| b.is_ascii_alphabetic()) {
+            // What has digits only never resolves.
             let name = bare.to_ascii_lowercase();
             match self.names.get(&name) {
                 Some(addresses) => out.ranges.push(addresses.clone()),
@@ -140,6 +166,9 @@ impl Aliases {
     /// The addresses of an alias in a rule of a family.
     pub fn addresses(&self, name: &str, family: Family, negated: bool) -> Result<Addresses, Fault> {
         let alias = &self.by_name[name];
+        if let Some(unknown) = alias.open(name) {
+            return Ok(Addresses { negated, ..Addresses::unknown(unknown) });
+        }
         match alias.kind.as_str() {
             "port" | "url_ports" | "urltable_ports" => {
                 Err(Fault::Refused(format!("alias {name} is a list of ports, where addresses are needed")))
@@ -222,7 +251,11 @@ impl Aliases {
 
     /// The ports of an alias.
     pub fn ports(&self, name: &str) -> Result<Ports, Fault> {
-        let kind = self.by_name[name].kind.as_str();
+        let alias = &self.by_name[name];
+        if let Some(unknown) = alias.open(name) {
+            return Ok(Ports { unknown: vec![unknown], ..Ports::of(IntervalSet::EMPTY) });
+        }
+        let kind = alias.kind.as_str();
         if matches!(kind, "host" | "network" | "url" | "urltable") {
             return Err(Fault::Refused(format!(
                 "alias {name} is a list of addresses, where ports are needed"
@@ -231,13 +264,29 @@ impl Aliases {
         let mut out = Ports::of(IntervalSet::EMPTY);
         for alias in self.reach(name) {
             let a = &self.by_name[alias];
-            if let Some(unknown) = fetched(alias, &a.kind, true) {
+            if let Some(unknown) = a.open(alias).or_else(|| fetched(alias, &a.kind, true)) {
                 out.unknown.push(unknown);
                 continue;
             }
             for m in a.members.iter().filter(|m| !self.has(m)) {
                 match port_text(m) {
                     Some(set) => out.set = out.set.union(&set),
+                    // OPNsense takes the ports out of the list and leaves the rest.
+                    None if self.product == Some(Product::OpnSense) => {}
+                    // The box may know a service by that name; if not, the list is emptied, and the rule left out.
+                    None if is_word(m) => {
+                        let named = format!("in port alias {name}, if `{m}` is a service");
+                        let why = "a service name that is not known here";
+                        return Ok(Ports {
+                            unknown: vec![Unknown::new(named, why)],
+                            ..Ports::of(IntervalSet::EMPTY)
+                        });
+                    }
+                    // pfSense takes it for the name of a host, as in a list of addresses, and empties the list for the resolver to fill.
+                    None if is_host_name(m) => {
+                        let why = format!("`{m}` in port alias {alias} is no port, which empties the list");
+                        return Err(Fault::Dropped(why));
+                    }
                     None => return Err(Fault::Refused(format!("`{m}` in alias {alias} is no port"))),
                 }
             }
@@ -264,20 +313,96 @@ fn fetched(name: &str, kind: &str, ports: bool) -> Option<Unknown> {
     Some(Unknown::new(format!("in table {name}"), what))
 }
 
+impl Alias {
+    // What leaves its members open.
+    fn open(&self, name: &str) -> Option<Unknown> {
+        let doubt = self.doubts.first()?;
+        Some(Unknown::new(format!("in alias {name}"), format!("the alias is not understood: {}", doubt.what)))
+    }
+}
+
+impl Aliases {
+    /// Members that pfSense writes into a table or a list as they are, although pf cannot read them: it then refuses all rules, whether
+    /// one names the alias or not.
+    pub fn broken(&self) -> Vec<(Origin, String)> {
+        let mut out = Vec::new();
+        if self.product == Some(Product::PfSense) {
+            for (name, a) in self.by_name.iter().filter(|(_, a)| a.doubts.is_empty()) {
+                if let Some(m) = self.broken_member(a) {
+                    out.push((
+                        a.origin,
+                        format!("`{m}` in alias {name} is neither an address, a port nor a name"),
+                    ));
+                }
+            }
+        }
+        out.sort();
+        out
+    }
+
+    fn broken_member<'s>(&self, alias: &'s Alias) -> Option<&'s str> {
+        let ports = matches!(alias.kind.as_str(), "port" | "url_ports");
+        if alias.kind.starts_with("urltable") {
+            return None;
+        }
+        let readable = |m: &str| {
+            let bare = m.strip_prefix('!').unwrap_or(m);
+            is_host_name(bare)
+                || if ports {
+                    port_text(m).is_some()
+                } else {
+                    parse_net(bare).is_some() || alias.kind.is_empty()
+                }
+        };
+        alias.members.iter().map(String::as_str).find(|m| !self.has(m) && !readable(m))
+    }
+}
+
+// Addresses that differ from the written one only in the ones of the mask; `None` if it is none, `Some(None)` if they are too many ranges.
+fn wildcard(text: &str) -> Option<Option<IntervalSet>> {
+    // More ranges than this are no list that somebody wrote down.
+    const MAX_FREE_BITS: u32 = 12;
+    let (address, mask) = text.split_once('/')?;
+    let (address, mask): (IpAddr, IpAddr) = (address.parse().ok()?, mask.parse().ok()?);
+    if address.is_ipv4() != mask.is_ipv4() {
+        return None;
+    }
+    let (base, zero) = match address {
+        IpAddr::V4(_) => (addr::value(address), addr::v4(0)),
+        IpAddr::V6(_) => (addr::value(address), 0),
+    };
+    let free = addr::value(mask) - zero;
+    let tail = free.trailing_ones();
+    let low = if tail == 128 { Value::MAX } else { (1 << tail) - 1 };
+    let upper = free & !low;
+    if upper.count_ones() > MAX_FREE_BITS {
+        return Some(None);
+    }
+    let bits: Vec<u32> = (0..128).filter(|b| upper >> b & 1 == 1).collect();
+    let ranges = (0u32..1 << bits.len()).map(|n| {
+        let spread = bits.iter().enumerate().filter(|(i, _)| n >> i & 1 == 1).fold(0, |v, (_, b)| v | 1 << b);
+        let first = base & !free | spread;
+        (first, first | low)
+    });
+    Some(Some(IntervalSet::from_ranges(ranges)))
+}
+
 /// An address or prefix; host bits are masked.
 pub(super) fn parse_net(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|n| n.trunc())
 }
 
-// RFC 1123 names, with the underscores that pfSense allows.
+// Letters, with digits and `_`: what a service may be called.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+// What pfSense takes for a name of a host: labels of letters, digits, `_` and, inside, `-`. Ranges and mistyped addresses are names too.
 fn is_host_name(text: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let text = text.strip_suffix('.').unwrap_or(text);
-    text.len() <= 253 && text.split('.').all(label) && text.bytes().any(|b| b.is_ascii_alphabetic())
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let label = |l: &str| !l.is_empty() && l.bytes().all(inner) && !l.starts_with('-') && !l.ends_with('-');
+    text.split('.').all(label)
 }
 
 /// A port, a range `a:b` (both included), or the name of a service.
@@ -318,8 +443,9 @@ mod tests {
         let text = format!("<pfsense><aliases>{xml}</aliases></pfsense>");
         let file = SourceFile::new("c", text.as_str());
         let doc = super::super::xml::parse(&text, &file).unwrap();
+        let notes = super::super::xml::Notes::of(&doc, Product::PfSense);
         Aliases::read(
-            Element::root(&doc, Product::PfSense),
+            Element::root(&doc, &notes),
             &BTreeMap::from([("known.example".to_owned(), addr::parse("192.0.2.7").unwrap())]),
         )
     }
@@ -354,6 +480,32 @@ mod tests {
             ]
         );
         assert_eq!(a.names, ["api.ctl.example"], "a range is a name that never resolves");
+    }
+
+    #[test]
+    fn ones_of_a_mask_may_be_anything() {
+        let set = |text: &str| wildcard(text).flatten().map(|s| addr::display(&s));
+        assert_eq!(set("10.9.0.7/0.0.0.255").unwrap(), ["10.9.0.0/24"]);
+        assert_eq!(
+            set("172.18.161.2/0.1.2.7").unwrap(),
+            ["172.18.161.0/29", "172.18.163.0/29", "172.19.161.0/29", "172.19.163.0/29"]
+        );
+        assert_eq!(set("2001:db8::5/::ffff").unwrap(), ["2001:db8::/112"]);
+        assert_eq!(wildcard("10.0.0.1/255.255.0.255"), Some(None), "too many to list");
+        assert_eq!((wildcard("10.9.0.0/33"), wildcard("10.9.0.0/::1")), (None, None));
+    }
+
+    #[test]
+    fn what_pf_cannot_read_is_found() {
+        let a = aliases(
+            "<alias><name>a</name><type>network</type><address>10.0.0.0/33</address></alias>
+             <alias><name>b</name><type>port</type><address>80;90</address></alias>
+             <alias><name>c</name><type>host</type><address>10.0.0.300 10.0.0.1-10.0.0.9 host.example b</address></alias>
+             <alias><name>d</name><type>urltable</type><address>https://feed.example/</address></alias>",
+        );
+        let found: Vec<_> = a.broken().into_iter().map(|b| b.1).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("10.0.0.0/33") && found[1].contains("80;90"), "{found:?}");
     }
 
     #[test]

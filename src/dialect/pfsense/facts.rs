@@ -13,6 +13,10 @@ pub struct Facts {
     pub aliases: Vec<AliasFact>,
     /// Port forwards whose filter rule is missing or off.
     pub orphans: Vec<Orphan>,
+    /// Port forwards behind which nothing is let in.
+    pub dead: Vec<Dead>,
+    /// Blocks that IPv6 goes around.
+    pub gaps: Vec<Gap>,
     /// Rules that are never reached.
     pub shadows: Vec<Shadow>,
     /// Rules on outside interfaces that are open to everybody.
@@ -88,6 +92,22 @@ pub struct Orphan {
     pub message: String,
     /// The filter rule that is off, if it still exists.
     pub rule: Option<Origin>,
+}
+
+/// A port forward of which every packet is dropped behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    /// The port forward.
+    pub origin: Origin,
+}
+
+/// A block for IPv4 only that a pass for both families undoes for IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The block.
+    pub origin: Origin,
+    /// The pass.
+    pub pass: Origin,
 }
 
 /// A rule that decides nothing: others take all of its packets.

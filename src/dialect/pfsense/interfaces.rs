@@ -1,6 +1,6 @@
 //! Interfaces as the rule generator lists them (`filter_generate_optcfg_array`), with addresses and names.
 
-use super::release::Product;
+use super::product::Product;
 use super::xml::Element;
 use crate::packet::addr::{self, Family};
 use crate::packet::{IntervalSet, Value, interface_prefix, interface_value};
@@ -72,6 +72,10 @@ pub(super) struct Iface {
     pub gateway: Option<String>,
     /// Member of a bridge.
     pub bridged: bool,
+    /// OPNsense's own: something of the product made it (`internal_dynamic`).
+    pub internal: bool,
+    /// OPNsense's own: no interface that somebody assigned (`virtual`).
+    pub virtual_only: bool,
     /// Where it is described.
     pub origin: Origin,
 }
@@ -97,6 +101,16 @@ impl Iface {
         fixed.chain(vips).collect()
     }
 
+    /// Whether the generator counts it among those with a gateway: tunnels are, whatever is said of them.
+    pub fn leads_out(&self) -> bool {
+        self.has_gateway() || ["ovpn", "ipsec", "gif", "gre"].iter().any(|d| self.device.starts_with(d))
+    }
+
+    /// Whether packets are filtered on it at all. OPNsense leaves the loopback device out.
+    pub fn is_loopback(&self) -> bool {
+        self.device == "lo0" || self.key == "lo0"
+    }
+
     /// Whether it learns an address of the family at run time.
     pub fn learns(&self, family: Family) -> bool {
         matches!(self.addressing(family), Addressing::Dynamic(_))
@@ -118,12 +132,31 @@ pub(super) struct Interfaces {
     pub disabled: Vec<(String, Origin)>,
     /// Number of described interfaces.
     pub described: usize,
+    /// Keys of described interfaces that are no pseudo interfaces, in force or not.
+    pub keys: Vec<String>,
 }
 
 impl Interfaces {
     /// An interface by its key.
     pub fn get(&self, key: &str) -> Option<&Iface> {
         self.list.iter().find(|i| i.key == key)
+    }
+
+    /// Whether an interface of that name would have to be described in the file: it has no other place to come from.
+    pub fn may_only_be_here(&self, key: &str) -> bool {
+        // No interface has such a name.
+        let word = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        !word
+            || matches!(key, "" | "any")
+            || is_numbered(key)
+            || matches!(key, "enc0" | "openvpn" | "l2tp" | "pppoe")
+            || self.disabled.iter().any(|d| d.0 == key)
+            || self.get(key).is_some()
+    }
+
+    /// Whether a key could stand for an interface of the file, in force or not.
+    pub fn is_described(&self, key: &str) -> bool {
+        is_numbered(key) || self.get(key).is_some() || self.disabled.iter().any(|d| d.0 == key)
     }
 
     /// Interfaces that are no groups.
@@ -145,11 +178,20 @@ impl Interfaces {
         out.described = described.len();
         let mut groups = Vec::new();
         for e in described {
-            let key = e.name().to_ascii_lowercase();
+            let key = e.taken().name().to_ascii_lowercase();
             if e.word("type") == "group" && product == Product::OpnSense {
                 groups.push(e);
-            } else if e.flag("enable") {
-                out.list.push(iface(e, key, &bridged));
+                continue;
+            }
+            if !is_known_key(&key, root) {
+                e.odd("no interface has such a name");
+            }
+            let one = iface(e, key.clone(), &bridged);
+            if !e.flag("virtual") {
+                out.keys.push(key.clone());
+            }
+            if e.flag("enable") {
+                out.list.push(one);
             } else {
                 out.disabled.push((key, e.origin()));
             }
@@ -167,6 +209,30 @@ impl Interfaces {
         add_groups(root, product, &mut out);
         out
     }
+}
+
+// Names that the products give to interfaces: by number, those of their own, and those of groups.
+fn is_known_key(key: &str, root: Element<'_>) -> bool {
+    const OWN: &[&str] = &[
+        "lo0",
+        "enc0",
+        "openvpn",
+        "wireguard",
+        "l2tp",
+        "pppoe",
+        "tailscale",
+        "zerotier",
+        "openconnect",
+        "tayga",
+    ];
+    let mut groups = root.at("ifgroups").into_iter().flat_map(|g| g.list("ifgroupentry"));
+    is_numbered(key) || OWN.contains(&key) || groups.any(|g| g.word("ifname").eq_ignore_ascii_case(key))
+}
+
+/// `lan`, `wan`, `opt7`.
+pub(super) fn is_numbered(key: &str) -> bool {
+    let digits = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    matches!(key, "lan" | "wan") || key.strip_prefix("opt").is_some_and(digits)
 }
 
 fn bridge_members(root: Element<'_>) -> Vec<String> {
@@ -189,6 +255,8 @@ fn iface(e: Element<'_>, key: String, bridged: &[String]) -> Iface {
         sequence: 0,
         gateway: e.value("gateway").filter(|g| g != "none"),
         bridged: bridged.contains(&key),
+        internal: e.at("internal_dynamic").is_some(),
+        virtual_only: e.flag("virtual"),
         origin: e.origin(),
         label: e.word("descr"),
         device,
@@ -209,11 +277,25 @@ fn addressing(e: Element<'_>, address: &str, bits: &str, device: &str) -> Addres
     };
     let text = written.text();
     let Ok(ip) = text.trim().parse::<IpAddr>() else {
+        e.choice(address, LEARNT);
         return Addressing::Dynamic(if text.is_empty() { "not written".to_owned() } else { text });
     };
-    let full = if ip.is_ipv4() { 32 } else { 128 };
-    let bits = e.word(bits).trim().parse().unwrap_or(full);
+    let bits = length(e, bits, ip);
     Addressing::Static { address: addr::value(ip), net: net_of(ip, bits) }
+}
+
+// Ways to learn an address.
+const LEARNT: &[&str] =
+    &["dhcp", "pppoe", "ppp", "pptp", "l2tp", "dhcp6", "slaac", "track6", "idassoc6", "6rd", "6to4", "none"];
+
+// The length of a network's prefix; without one, a single address.
+fn length(e: Element<'_>, path: &str, ip: IpAddr) -> u8 {
+    let full = if ip.is_ipv4() { 32 } else { 128 };
+    let bits = e.number::<u8>(path).unwrap_or(full);
+    if let (true, Some(e)) = (bits > full, e.at(path)) {
+        e.odd(format!("/{bits} is longer than the address"));
+    }
+    bits.min(full)
 }
 
 fn net_of(ip: IpAddr, bits: u8) -> IntervalSet {
@@ -223,13 +305,19 @@ fn net_of(ip: IpAddr, bits: u8) -> IntervalSet {
 fn add_vips(root: Element<'_>, out: &mut Interfaces) {
     let vips: Vec<_> = root.at("virtualip").into_iter().flat_map(|v| v.list("vip")).collect();
     for vip in &vips {
-        let Ok(ip) = vip.word("subnet").trim().parse::<IpAddr>() else { continue };
-        let full = if ip.is_ipv4() { 32 } else { 128 };
-        let bits = vip.word("subnet_bits").trim().parse().unwrap_or(full);
+        let text = vip.word("subnet");
+        let Ok(ip) = text.trim().parse::<IpAddr>() else {
+            vip.odd(format!("`{text}` is no address"));
+            continue;
+        };
+        let bits = length(*vip, "subnet_bits", ip);
         let key = vip_parent(&vips, &vip.word("interface"));
-        let one = Vip { address: addr::value(ip), net: net_of(ip, bits), mode: vip.word("mode") };
+        let mode = vip.choice("mode", &["carp", "ipalias", "proxyarp", "other"]);
+        let one = Vip { address: addr::value(ip), net: net_of(ip, bits), mode };
         if let Some(i) = out.list.iter_mut().find(|i| i.key == key) {
             i.vips.push(one);
+        } else if !out.may_only_be_here(&key) && key != "lo0" {
+            vip.odd(format!("interface `{key}` is not in the file"));
         }
     }
 }
@@ -270,6 +358,8 @@ fn pseudo(key: &str, device: &str, names: IntervalSet, origin: Origin) -> Iface 
         sequence: 0,
         gateway: None,
         bridged: false,
+        internal: false,
+        virtual_only: false,
         origin,
     }
 }
@@ -299,7 +389,8 @@ fn add_pseudo(root: Element<'_>, out: &mut Interfaces) {
     let openvpn = root.at("openvpn").and_then(|o| {
         o.elements().find(|e| (e.is("openvpn-server") || e.is("openvpn-client")) && !e.is_blank())
     });
-    if let Some(o) = openvpn {
+    let instances = root.at("OPNsense/OpenVPN/Instances").filter(|i| i.elements().next().is_some());
+    if let Some(o) = openvpn.or(instances).filter(|_| out.get("openvpn").is_none()) {
         let names = family_of_devices(out, &["ovpns", "ovpnc"]).union(&name("openvpn"));
         out.list.push(pseudo("openvpn", "openvpn", names, o.origin()));
     }
@@ -318,6 +409,13 @@ fn add_groups(root: Element<'_>, product: Product, out: &mut Interfaces) {
             .map(str::to_owned)
             .collect();
         let mut names = IntervalSet::EMPTY;
+        let tunnel = |m: &str| VIRTUAL.iter().any(|v| m.starts_with(v));
+        let known = |m: &String| {
+            out.may_only_be_here(m) || tunnel(m) || m == "lo0" || out.list.iter().any(|i| i.device == *m)
+        };
+        if let Some(odd) = members.iter().find(|m| !known(m)) {
+            e.odd(format!("its member `{odd}` is not in the file"));
+        }
         for member in &members {
             // A member is a key, or a device that may be assigned to a key.
             let assigned = out.list.iter().find(|i| !i.group && i.device == *member);

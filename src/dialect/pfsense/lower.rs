@@ -30,6 +30,7 @@ struct Lowering<'b> {
     builder: &'b mut Builder,
     tags: FxHashMap<String, u32>,
     itself: Addresses,
+    tags_open: bool,
     translates_in: bool,
     translates_out: bool,
 }
@@ -40,6 +41,7 @@ pub(super) fn lower(rules: &Ruleset, builder: &mut Builder, itself: &Addresses, 
     let mut low = Lowering {
         tags: FxHashMap::default(),
         itself: itself.clone(),
+        tags_open: rules.tags_open,
         translates_in: !rules.nat_in.is_empty(),
         translates_out: !rules.nat_out.is_empty(),
         builder,
@@ -99,6 +101,16 @@ impl Lowering<'_> {
     }
 
     fn filter(&mut self, chain: ChainId, rules: &Ruleset, stage: Stage, document: Origin) {
+        if let Some(first) = rules.doubts.first() {
+            let text = match rules.doubts.len() {
+                1 => format!("something in this file is not understood: {}", first.what),
+                n => format!("{n} things in this file are not understood, the first: {}", first.what),
+            };
+            let why = "it may change what becomes of any packet";
+            let c = self.builder.condition(&text, why, ConditionKind::Volatile, first.origin);
+            let rule = self.builder.implicit(first.origin, &[], Action::Unknown(c), &text);
+            self.builder.push(chain, rule);
+        }
         for (origin, why) in &rules.refused {
             let (text, why) = match rules.unreadable {
                 true => (format!("this file cannot be read: {why}"), "nothing is known of the box"),
@@ -296,7 +308,14 @@ impl Lowering<'_> {
         if let Some(t) = &rule.tagged {
             // A tag that nothing sets has no number: no packet carries it.
             let number = self.tags.get(&t.name).copied().unwrap_or(TAG_BITS);
-            terms.push(self.builder.register(Register::Tag, number, TAG_BITS, t.negated));
+            // Tags of the product's own rules are set by nothing else.
+            if self.tags_open && rule.note.is_none() {
+                let why = "a rule that is not understood may set any tag";
+                let u = Unknown::new(format!("tagged {}", t.name), why);
+                terms.push(self.opaque(&u.text, &u, t.negated, rule.origin));
+            } else {
+                terms.push(self.builder.register(Register::Tag, number, TAG_BITS, t.negated));
+            }
         }
         if rule.action != PfAction::Unknown {
             for u in &rule.conditions {
@@ -437,6 +456,9 @@ impl Lowering<'_> {
         let terms = self.terms(&matches, stage);
         let end = if stage == Stage::NatIn { TranslatedEnd::Destination } else { TranslatedEnd::Source };
         let blank = Translation::of(end);
+        if let Rewrite::Unknown(u) = &nat.rewrite {
+            return self.unknown_translation(chain, &matches, u, nat.pass, stage, blank);
+        }
         let action = match &nat.rewrite {
             Rewrite::Nothing => {
                 Action::Translate(self.builder.translation(Translation { identity: true, ..blank }))
@@ -452,12 +474,7 @@ impl Lowering<'_> {
                     ..blank
                 }))
             }
-            Rewrite::Unknown(u) => Action::Unknown(self.builder.condition(
-                &u.text,
-                &u.why,
-                ConditionKind::Volatile,
-                matches.origin,
-            )),
+            Rewrite::Unknown(_) => return,
         };
         let mut effects = Vec::new();
         if let Some(tag) = &matches.tag {
@@ -467,5 +484,38 @@ impl Lowering<'_> {
             effects.push(Effect::Write { register: Register::Tag, mask: RDR_PASS, value: RDR_PASS });
         }
         self.push(chain, &matches, &terms, action, &effects);
+    }
+
+    // Translated to whatever address and port, perhaps past the filter, or not at all: what comes after does not know the packet any more.
+    fn unknown_translation(
+        &mut self,
+        chain: ChainId,
+        matches: &PfRule,
+        u: &Unknown,
+        pass: bool,
+        stage: Stage,
+        blank: Translation,
+    ) {
+        // Each way is a question of its own.
+        let way = if stage == Stage::NatIn { "on the way in" } else { "on the way out" };
+        let u = &Unknown { text: format!("{}, {way}", u.text), ..u.clone() };
+        let families = Family::ALL.into_iter().filter(|f| matches.family.is_none_or(|own| own == *f));
+        for family in families {
+            let matches = PfRule { family: Some(family), ..matches.clone() };
+            let mut terms = self.terms(&matches, stage);
+            terms.push(self.opaque(&u.text, u, false, matches.origin));
+            let all = family.all();
+            let address = all.first().zip(all.last());
+            let to = Translation { address, port: Some((0, 65535)), ..blank };
+            let action = Action::Translate(self.builder.translation(to));
+            if pass && stage == Stage::NatIn {
+                let free = format!("{} asks no filter rule", u.text);
+                let mut terms = terms.clone();
+                terms.push(self.opaque(&free, u, false, matches.origin));
+                let effect = Effect::Write { register: Register::Tag, mask: RDR_PASS, value: RDR_PASS };
+                self.push(chain, &matches, &terms, action, &[effect]);
+            }
+            self.push(chain, &matches, &terms, action, &[]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A rule is an element of many lines that all begin with `<rule>`; this is what reports show beside the place.
 
+use super::product::Product;
 use super::xml::Element;
 use crate::source::{Origin, RuleName};
 use rustc_hash::FxHashMap;
@@ -13,7 +14,11 @@ pub(super) fn rules(root: Element<'_>) -> FxHashMap<Origin, RuleName> {
     let forwards = list("nat", "rule").map(|e| (e, forward(e)));
     let both_ways = list("nat", "onetoone").map(|e| (e, one_to_one(e)));
     let outbound = list("nat/outbound", "rule").map(|e| (e, outbound(e)));
-    let named = filter.map(|e| (e, rule(e))).chain(forwards).chain(both_ways).chain(outbound);
+    let newer = |name: &'static str| list_at(root, "OPNsense/Firewall/Filter", name);
+    let flat_both = newer("onetoone").map(|e| (e, flat_one_to_one(e)));
+    let flat_out = newer("snatrules").map(|e| (e, flat_outbound(e)));
+    let flat_nat = flat_both.chain(flat_out);
+    let named = filter.map(|e| (e, rule(e))).chain(forwards).chain(both_ways).chain(outbound).chain(flat_nat);
     named
         .map(|(e, summary)| {
             let description = e.value("descr").or_else(|| e.value("description")).unwrap_or_default();
@@ -78,7 +83,10 @@ fn ends(e: Element<'_>) -> String {
     let what = match () {
         () if e.at("any").is_some() => "any".to_owned(),
         () if !network.is_empty() => words(&network),
-        () => e.value("address").unwrap_or_else(|| "nothing".to_owned()),
+        () => e.value("address").unwrap_or_else(|| match e.product() {
+            Product::PfSense => "nothing".to_owned(),
+            Product::OpnSense => "any".to_owned(),
+        }),
     };
     let not = if e.flag("not") { "not " } else { "" };
     let port = e.value("port").map(|p| format!(" port {p}")).unwrap_or_default();
@@ -109,7 +117,7 @@ fn forward(e: Element<'_>) -> String {
         let port = e.value("local-port").map(|p| format!(" port {p}")).unwrap_or_default();
         out += &format!(", becomes {}{port}", e.word("target"));
     }
-    if e.word("associated-rule-id") == "pass" {
+    if e.word("associated-rule-id") == "pass" || e.word("pass") == "pass" {
         out += ", passed without a rule";
     }
     out
@@ -118,6 +126,20 @@ fn forward(e: Element<'_>) -> String {
 fn one_to_one(e: Element<'_>) -> String {
     let inside = e.at("source").map(ends).unwrap_or_default();
     format!("1:1 on {}: {} outside is {inside} inside", e.word("interface"), e.word("external"))
+}
+
+// Rules of a list of the newer store.
+fn list_at<'a>(root: Element<'a>, path: &str, name: &str) -> impl Iterator<Item = Element<'a>> {
+    root.at(path).and_then(|s| s.at(name)).into_iter().flat_map(|l| l.list("rule"))
+}
+
+fn flat_one_to_one(e: Element<'_>) -> String {
+    format!("1:1 on {}: {} outside is {} inside", e.word("interface"), e.word("external"), flat(e, "source"))
+}
+
+fn flat_outbound(e: Element<'_>) -> String {
+    let interface = e.word("interface");
+    format!("outbound NAT on {interface}, from {} to {}", flat(e, "source"), flat(e, "destination"))
 }
 
 fn outbound(e: Element<'_>) -> String {

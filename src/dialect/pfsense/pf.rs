@@ -1,5 +1,6 @@
 //! The ruleset that the firewall generates from its configuration: pf rules in the order of `/tmp/rules.debug`.
 
+use super::xml::Doubt;
 use crate::packet::{Family, IntervalSet};
 use crate::source::Origin;
 
@@ -321,7 +322,7 @@ pub(super) enum Rewrite {
         /// Range of ports that is mapped one to one on `port`.
         port_from: Option<(u16, u16)>,
     },
-    /// Not in the file: the packet may be translated or not.
+    /// Not in the file: the packet may be translated, to any address and port, or not.
     Unknown(Unknown),
 }
 
@@ -332,7 +333,7 @@ pub(super) struct NatRule {
     pub matches: PfRule,
     /// What it does.
     pub rewrite: Rewrite,
-    /// `rdr pass`: no filter rule is asked.
+    /// `rdr pass`: no filter rule is asked. Of an unknown translation: it may be so.
     pub pass: bool,
 }
 
@@ -345,6 +346,12 @@ pub(super) struct Ruleset {
     pub nat_out: Vec<NatRule>,
     /// Filter rules, last match wins.
     pub rules: Vec<PfRule>,
+    /// What is not understood and may touch every packet: nothing is certain about the box then.
+    pub doubts: Vec<Doubt>,
+    /// What is not understood in translations; `nat_in` and `nat_out` leave open what it touches.
+    pub translation_doubts: Vec<Doubt>,
+    /// A rule that is not understood may set any tag.
+    pub tags_open: bool,
     /// Why pf refuses to load this: nothing is known about the box then.
     pub refused: Vec<(Origin, String)>,
     /// The file cannot be read: `refused` says why.

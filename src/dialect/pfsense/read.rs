@@ -4,15 +4,17 @@ use super::aliases::Aliases;
 use super::facts::{AliasFact, Facts};
 use super::interfaces::{Addressing, Interfaces};
 use super::pf::{Addresses, PfRule, Ruleset, Unknown};
-use super::release::{Product, Release};
+use super::product::Product;
+use super::release::Release;
+use super::settle::settle;
 use super::user::{self, Context, Outcome, Written};
-use super::xml::{self, Element};
+use super::xml::{self, Doubt, Element, Notes};
 use super::{lower, opnsense, root_name, system, variant};
 use crate::dialect::ReadOptions;
 use crate::model::{Builder, Firewall, Interface, Ledger};
 use crate::packet::{Family, IntervalSet};
 use crate::source::{Diagnostic, Origin, SourceFile};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// Reads a configuration. What cannot be read leaves everything undecided.
@@ -23,9 +25,9 @@ pub(super) fn firewall(files: &[Arc<SourceFile>], options: &ReadOptions) -> Fire
     let Some(file) = files.first() else { return builder.finish() };
     let outcome = text(file).and_then(|text| {
         let doc = xml::parse(text, file)?;
-        let product = product(Element::root(&doc, Product::PfSense))?;
-        let root = Element::root(&doc, product);
-        document(root, product, options, &mut builder);
+        let product = product(&doc)?;
+        let notes = Notes::of(&doc, product);
+        document(Element::root(&doc, &notes), product, options, &mut builder);
         Ok(())
     });
     if let Err(diagnostic) = outcome {
@@ -47,16 +49,17 @@ fn text(file: &SourceFile) -> Result<&str, Diagnostic> {
     })
 }
 
-fn product(root: Element<'_>) -> Result<Product, Diagnostic> {
-    if root.is("pfsense") {
-        Ok(Product::PfSense)
-    } else if root.is("opnsense") {
-        Ok(Product::OpnSense)
-    } else {
-        let o = root.origin();
-        let tag = Origin { end: o.start + root.name().len() as u32 + 1, ..o };
-        Err(Diagnostic::error(tag, format!("the document is <{}>, not <pfsense> or <opnsense>", root.name()))
-            .help("give the config.xml of the firewall"))
+fn product(doc: &roxmltree::Document<'_>) -> Result<Product, Diagnostic> {
+    let name = doc.root_element().tag_name().name();
+    match variant(name.as_bytes()) {
+        Some("pfsense") => Ok(Product::PfSense),
+        Some(_) => Ok(Product::OpnSense),
+        None => {
+            let start = doc.root_element().range().start;
+            let tag = Origin::new(0, start, start + name.len() + 1);
+            Err(Diagnostic::error(tag, format!("the document is <{name}>, not <pfsense> or <opnsense>"))
+                .help("give the config.xml of the firewall"))
+        }
     }
 }
 
@@ -80,8 +83,10 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
         rules.refused.push((twice.origin(), why));
     }
     rules.disabled = root.flagged("system/disablefilter").map(Element::origin);
-    let mut ledger = generate(&cx, &mut rules, &mut facts);
-    unknown_rules(root, &mut ledger, &mut diagnostics);
+    rules.refused.extend(cx.aliases.broken());
+    let written = written(&cx);
+    let mut ledger = generate(&cx, &written, &mut rules, &mut facts, &mut diagnostics);
+    not_understood(&cx, &mut rules, &mut ledger, &mut diagnostics);
     for (origin, why) in &rules.refused {
         if !diagnostics.iter().any(|d| d.origin == *origin) {
             diagnostics.push(
@@ -97,6 +102,7 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
         cx.interfaces.real().filter(|i| i.has_gateway() || i.key == "wan").map(|i| i.key.clone()).collect();
     alias_facts(&cx, &mut facts);
     super::shadow::shadows(&rules.rules, &mut facts);
+    super::reach::dead_forwards(&rules, &mut facts);
     super::shadow::leaks(&rules.rules, &mut facts);
     super::shadow::openings(&rules.rules, &cx, &mut facts);
     let local = cx.interfaces.local();
@@ -118,6 +124,14 @@ fn context<'a>(
     options: &'a ReadOptions,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Context<'a> {
+    let interfaces = Interfaces::read(root, product);
+    // Servers are named by their interface.
+    for servers in ["dhcpd", "dhcpdv6"].iter().filter_map(|s| root.at(s)) {
+        let known = |e: &Element<'_>| interfaces.is_described(&e.name().to_ascii_lowercase());
+        servers.elements().filter(known).for_each(|e| {
+            e.taken();
+        });
+    }
     let schedules = root.at("schedules").into_iter().flat_map(|s| s.list("schedule"));
     Context {
         root,
@@ -126,20 +140,90 @@ fn context<'a>(
             Product::PfSense => Release::detect(root, diagnostics),
             Product::OpnSense => Release::V2_9,
         },
-        interfaces: Interfaces::read(root, product),
+        interfaces,
+        ipv6: ipv6(root, product),
         aliases: match product {
             Product::PfSense => Aliases::read(root, &options.names),
             Product::OpnSense => opnsense::aliases(root, &options.names),
         },
+        gateways: gateways(root),
         schedules: schedules.map(|s| (s.word("name"), s)).collect(),
         options,
     }
 }
 
+// Families of gateways by name; a group is of the family of its members.
+fn gateways(root: Element<'_>) -> FxHashMap<String, Family> {
+    let family = |e: Element<'_>| match e.choice("ipprotocol", &["inet", "inet6"]).as_str() {
+        "inet" => Some(Family::V4),
+        "inet6" => Some(Family::V6),
+        _ => None,
+    };
+    let stores = [root.at("gateways"), root.at("OPNsense/Gateways")];
+    let items = stores.into_iter().flatten().flat_map(|s| s.list("gateway_item"));
+    let in_force = items.filter(|e| !e.flag("disabled"));
+    let mut out: FxHashMap<String, Family> =
+        in_force.filter_map(|e| Some((e.word("name"), family(e)?))).collect();
+    for group in stores[0].into_iter().flat_map(|s| s.list("gateway_group")) {
+        let first = group
+            .list("item")
+            .map(Element::text)
+            .find_map(|i| i.split('|').next().and_then(|name| out.get(name)).copied());
+        if let Some(family) = first {
+            out.insert(group.word("name"), family);
+        }
+    }
+    out
+}
+
+// Whether IPv6 is allowed. OPNsense moved the switch and turned it around: a file without either switch does not tell.
+fn ipv6(root: Element<'_>, product: Product) -> Option<bool> {
+    let allowed = root.flag("system/ipv6allow");
+    match product {
+        Product::PfSense => Some(allowed),
+        Product::OpnSense => match root.at("OPNsense/Interfaces/settings") {
+            Some(settings) => Some(!settings.flag("disableipv6")),
+            None => allowed.then_some(true),
+        },
+    }
+}
+
+// What nobody understood: told, counted, and left open in the rules.
+fn not_understood(cx: &Context<'_>, rules: &mut Ruleset, ledger: &mut Ledger, out: &mut Vec<Diagnostic>) {
+    for d in &rules.translation_doubts {
+        out.push(doubt(d, "translations are not certain"));
+    }
+    let mut aliases: Vec<_> = cx.aliases.by_name.values().flat_map(|a| &a.doubts).collect();
+    aliases.sort_by_key(|d| d.origin);
+    out.extend(aliases.iter().map(|d| doubt(d, "what the alias holds is not certain")));
+    // A rule for Ethernet frames may stop packets before any other rule is asked.
+    let frames = cx.root.at("ethernet").into_iter().flat_map(|f| f.list("rule"));
+    for e in frames {
+        if !e.flag("disabled") {
+            let what = "a rule for Ethernet frames is not read".to_owned();
+            rules.doubts.push(Doubt { origin: e.origin(), what });
+        }
+        e.settle();
+    }
+    rules.doubts.extend(settle(cx.root));
+    out.extend(rules.doubts.iter().map(|d| doubt(d, "nothing about this firewall is certain")));
+    ledger.not_understood += (rules.translation_doubts.len() + aliases.len() + rules.doubts.len()) as u64;
+}
+
+fn doubt(d: &Doubt, consequence: &str) -> Diagnostic {
+    Diagnostic::warning(d.origin, format!("{}, so {consequence}", d.what))
+        .help("if it has no say in what becomes of packets, report it so that it is ignored; if it has, verify the rule in the web interface")
+}
+
 // Generates all rules; counts how well those that somebody wrote were understood.
-fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger {
+fn generate(
+    cx: &Context<'_>,
+    written: &[Written],
+    rules: &mut Ruleset,
+    facts: &mut Facts,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Ledger {
     let mut ledger = Ledger::default();
-    let written = written(cx);
     // OPNsense orders groups by a number of their own.
     let class = |w: &Written| {
         let group = w.interfaces.first().and_then(|k| cx.interfaces.get(k)).filter(|i| i.group);
@@ -152,16 +236,28 @@ fn generate(cx: &Context<'_>, rules: &mut Ruleset, facts: &mut Facts) -> Ledger 
     rules.rules = system::before(cx);
     let mut ordered: Vec<&Written> = written.iter().collect();
     ordered.sort_by_key(|w| class(w));
+    let in_order = ordered.clone();
+    let first = rules.rules.len();
+    let mut early = Vec::new();
+    let mut told: FxHashSet<Origin> = FxHashSet::default();
     for w in ordered {
         let outcome = user::generate(w, cx);
         count(&outcome, &mut ledger);
+        if !w.disabled && told.insert(w.origin) {
+            diagnostics.extend(w.doubts.iter().map(|d| doubt(d, "what this rule does is not certain")));
+        }
+        rules.tags_open |= !outcome.early.is_empty();
+        early.extend(outcome.early);
         facts.quirks.extend(outcome.quirks);
         rules.refused.extend(outcome.refused.into_iter().map(|why| (w.origin, why)));
         rules.rules.extend(outcome.rules);
     }
+    // A rule that is not understood may be one that comes before all others.
+    rules.rules.splice(first..first, early);
     rules.rules.extend(system::after(cx));
     rules.refused.extend(system::broken_anti_lockout(cx));
     super::nat::generate(cx, rules, facts);
+    super::reach::gaps(&in_order, &rules.rules, cx, facts);
     facts.quirks.sort_by_key(|q| (q.origin, q.kind));
     ledger
 }
@@ -176,7 +272,7 @@ fn written(cx: &Context<'_>) -> Vec<Written> {
 }
 
 fn count(outcome: &Outcome, ledger: &mut Ledger) {
-    if !outcome.refused.is_empty() {
+    if !outcome.refused.is_empty() || !outcome.early.is_empty() {
         ledger.not_understood += 1;
     } else if outcome.rules.iter().all(is_exact) {
         ledger.exact += 1;
@@ -196,40 +292,6 @@ fn is_exact(r: &PfRule) -> bool {
         .into_iter()
         .all(|a| !a.unknown.iter().any(there) && a.names.is_empty() && a.needs.is_empty());
     ports && ends && r.conditions.is_empty() && !r.limited && r.gateway.is_none()
-}
-
-// Elements among the rules that no release knows: they may be rules of another kind.
-fn unknown_rules(root: Element<'_>, ledger: &mut Ledger, diagnostics: &mut Vec<Diagnostic>) {
-    const KNOWN: &[&str] = &[
-        "rule",
-        "separator",
-        "bypassstaticroutes",
-        "advanced",
-        "tracker",
-        "scrub",
-        "maximumstates",
-        "maximumtableentries",
-    ];
-    for e in root
-        .at("filter")
-        .into_iter()
-        .flat_map(Element::elements)
-        .filter(|e| !KNOWN.iter().any(|k| e.is(k)) && !e.is_blank())
-    {
-        if e.elements().next().is_some() {
-            ledger.not_understood += 1;
-            diagnostics.push(Diagnostic::warning(
-                e.origin(),
-                format!("<{}> among the rules is not known and is not read", e.name()),
-            ));
-        }
-    }
-    for e in root.at("ethernet").into_iter().flat_map(|f| f.list("rule")).filter(|e| !e.flag("disabled")) {
-        diagnostics.push(Diagnostic::warning(
-            e.origin(),
-            "a rule for Ethernet frames is not looked at: it may stop packets that are passed here",
-        ));
-    }
 }
 
 // An alias of more ranges than this is not proposed for a rule.

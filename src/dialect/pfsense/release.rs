@@ -3,15 +3,6 @@
 use super::xml::Element;
 use crate::source::Diagnostic;
 
-/// The product whose file it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Product {
-    /// pfSense CE and Plus.
-    PfSense,
-    /// OPNsense.
-    OpnSense,
-}
-
 /// Generations of pfSense's rule generator that differ in what they make of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Release {
@@ -47,6 +38,9 @@ impl Release {
         let stated = root.at("version");
         let known = stated.and_then(|v| Release::of(&v.text()));
         known.unwrap_or_else(|| {
+            if let Some(e) = stated {
+                e.odd("the release that wrote the file is not known");
+            }
             let place = stated.unwrap_or(root).origin();
             diagnostics.push(
                 Diagnostic::warning(

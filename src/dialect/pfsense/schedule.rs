@@ -1,5 +1,6 @@
 //! Schedules: when a rule is in force (`filter_get_time_based_rule_status`).
 
+use super::product::Product;
 use super::xml::Element;
 use jiff::civil::DateTime;
 
@@ -20,8 +21,16 @@ fn holds(range: Element<'_>, at: DateTime) -> Option<bool> {
     let weekdays = list("position")?;
     let (months, days) = (list("month")?, list("day")?);
     let on = |list: &[i8], value: i8| list.is_empty() || list.contains(&value);
-    let day =
-        on(&weekdays, at.weekday().to_monday_one_offset()) && on(&months, at.month()) && on(&days, at.day());
+    let weekday = at.weekday().to_monday_one_offset();
+    let day = match range.product() {
+        Product::PfSense => on(&weekdays, weekday) && on(&months, at.month()) && on(&days, at.day()),
+        Product::OpnSense if !weekdays.is_empty() => weekdays.contains(&weekday),
+        // Months and days are pairs there; lists of unlike length mean no day at all.
+        Product::OpnSense => {
+            months.len() == days.len()
+                && months.iter().zip(&days).any(|(m, d)| (*m, *d) == (at.month(), at.day()))
+        }
+    };
     let hours = range.word("hour");
     if hours.trim().is_empty() {
         return Some(day);
@@ -37,7 +46,6 @@ fn holds(range: Element<'_>, at: DateTime) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::release::Product;
     use super::*;
     use crate::source::SourceFile;
     use jiff::civil::date;
@@ -47,7 +55,8 @@ mod tests {
         let text = "<schedule><timerange><position>1,2,3,4,5</position><hour>8:00-17:30</hour></timerange>\
                     <timerange><month>12,12</month><day>24,31</day><hour>0:00-23:59</hour></timerange></schedule>";
         let doc = super::super::xml::parse(text, &SourceFile::new("c", text)).unwrap();
-        let schedule = Element::root(&doc, Product::PfSense);
+        let notes = super::super::xml::Notes::of(&doc, Product::PfSense);
+        let schedule = Element::root(&doc, &notes);
         for (at, expected) in [
             (date(2026, 11, 23).at(8, 0, 0, 0), true),
             (date(2026, 11, 23).at(17, 29, 59, 0), true),

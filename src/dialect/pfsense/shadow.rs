@@ -19,10 +19,13 @@ const MAX_PARTS: usize = 2_000;
 const MAX_MINIMAL: usize = 24;
 
 // A rule as sets of packets, in one direction.
-struct Ranked<'r> {
-    rule: &'r PfRule,
-    certain: Vec<Region>,
-    possible: Vec<Region>,
+pub(super) struct Ranked<'r> {
+    /// The rule.
+    pub rule: &'r PfRule,
+    /// What it certainly matches.
+    pub certain: Vec<Region>,
+    /// What it may match.
+    pub possible: Vec<Region>,
     around: [Hull; 2],
 }
 
@@ -48,7 +51,7 @@ impl Hull {
 }
 
 // Rules of a direction that decide, in the order in which they take precedence: quick ones as they stand, then the others from the last.
-fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
+pub(super) fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
     let here = |r: &&PfRule| {
         let way = if inbound { r.direction.has_in() } else { r.direction.has_out() };
         way && r.action != PfAction::Match
@@ -78,7 +81,7 @@ fn is_certain(r: &PfRule) -> bool {
 }
 
 // The packets that a rule certainly matches, or those that it may match.
-fn regions(r: &PfRule, inbound: bool, certain: bool) -> Vec<Region> {
+pub(super) fn regions(r: &PfRule, inbound: bool, certain: bool) -> Vec<Region> {
     let families = Family::ALL.into_iter().filter(|f| r.family.is_none_or(|own| own == *f));
     families.flat_map(|f| region(r, f, inbound, certain).normal()).collect()
 }
@@ -151,9 +154,13 @@ pub(super) fn shadows(rules: &[PfRule], facts: &mut Facts) {
     let mut pairs = 0;
     for inbound in [true, false] {
         let list = ranked(rules, inbound);
-        for (i, own) in list.iter().enumerate().filter(|(_, r)| r.rule.note.is_none()) {
+        for (i, own) in list
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| r.rule.note.is_none() && r.rule.action != PfAction::Unknown)
+        {
             pairs += i;
-            let hidden = if pairs > MAX_PAIRS { None } else { hidden(own, &list[..i]) };
+            let hidden = if pairs > MAX_PAIRS { None } else { hidden(own, &list[..i], &list[i + 1..]) };
             let shadow = hidden.map(|by| Shadow { origin: own.rule.origin, by });
             match by_element.entry(own.rule.origin) {
                 std::collections::btree_map::Entry::Vacant(e) => {
@@ -174,7 +181,11 @@ pub(super) fn shadows(rules: &[PfRule], facts: &mut Facts) {
 }
 
 // The rules that together take every packet that the rule may match; `None` if some packet reaches it for all that is known.
-fn hidden(own: &Ranked<'_>, before: &[Ranked<'_>]) -> Option<Vec<(Origin, Option<String>)>> {
+fn hidden(
+    own: &Ranked<'_>,
+    before: &[Ranked<'_>],
+    behind: &[Ranked<'_>],
+) -> Option<Vec<(Origin, Option<String>)>> {
     // A tag stays on the packet whoever decides. A rule that matches nothing decides nothing wherever it stands: another finding.
     if !own.rule.quick && own.rule.tag.is_some() || own.possible.is_empty() {
         return None;
@@ -184,7 +195,9 @@ fn hidden(own: &Ranked<'_>, before: &[Ranked<'_>]) -> Option<Vec<(Origin, Option
         .filter(|b| b.around[0].meets(&own.around[1]))
         .filter(|b| b.certain.iter().any(|c| own.possible.iter().any(|p| c.intersects(p))))
         .collect();
-    let takes_all = |list: &[&Ranked<'_>]| rest(&own.possible, list).is_some_and(|r| r.is_empty());
+    let takes_all = |list: &[&Ranked<'_>]| {
+        rest(&own.possible, list).is_some_and(|r| r.is_empty() || is_left_to_others(own.rule, &r, behind))
+    };
     let named = |r: &Ranked<'_>| (r.rule.origin, r.rule.note.clone());
     if let Some(one) = near.iter().find(|b| takes_all(&[**b])) {
         return Some(vec![named(one)]);
@@ -206,6 +219,35 @@ fn hidden(own: &Ranked<'_>, before: &[Ranked<'_>]) -> Option<Vec<(Origin, Option
     by.sort();
     by.dedup();
     Some(by)
+}
+
+// Whether what is left for a block are packets that open no connection, and rules behind it stop all of them anyway: that the default deny
+// would do the same does not make it useful.
+fn is_left_to_others(rule: &PfRule, left: &[Region], behind: &[Ranked<'_>]) -> bool {
+    let blocks = matches!(rule.action, PfAction::Block | PfAction::Reject);
+    let opening = opening();
+    let later = |r: &Region| {
+        r.get(Field::Proto).count() == 1
+            && r.get(Field::Proto).contains(proto::TCP.into())
+            && !r.get(Field::TcpFlags).intersects(&opening)
+    };
+    if !blocks || !left.iter().all(later) {
+        return false;
+    }
+    let mut left = left.to_vec();
+    for r in behind {
+        let stops = matches!(r.rule.action, PfAction::Block | PfAction::Reject);
+        if !stops && r.possible.iter().any(|p| left.iter().any(|l| l.intersects(p))) {
+            return false;
+        }
+        for taken in &r.certain {
+            left = left.iter().flat_map(|p| p.minus(taken)).collect();
+        }
+        if left.is_empty() || left.len() > MAX_PARTS {
+            return left.is_empty();
+        }
+    }
+    false
 }
 
 // What rules leave of some packets; `None` if it falls into too many parts to say.

@@ -1,7 +1,7 @@
 //! What to add to a configuration so that a flow passes: a `<rule>`, and where the web interface has it.
 
 use super::facts::Facts;
-use super::release::Product;
+use super::product::Product;
 use super::xml::{self, Element};
 use crate::dialect::{Missing, Suggestion};
 use crate::model::{Action, Firewall, Rule};
@@ -85,7 +85,8 @@ fn spot(
     let Some(note) = decider.note else {
         let text = file.text(decider.origin.start as usize..decider.origin.end as usize);
         let doc = xml::parse(&text, file).ok()?;
-        let e = Element::root(&doc, product);
+        let notes = xml::Notes::of(&doc, product);
+        let e = Element::root(&doc, &notes);
         // A record of OPNsense's newer store has an identity that only the product gives.
         if !e.is("rule") || e.at("action").is_some() {
             return None;

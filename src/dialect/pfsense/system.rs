@@ -4,7 +4,8 @@
 use super::address::itself;
 use super::interfaces::{Addressing, Iface, phase1};
 use super::pf::{Addresses, PfAction, PfRule, Unknown};
-use super::release::{Product, Release};
+use super::product::Product;
+use super::release::Release;
 use super::user::Context;
 use super::xml::Element;
 use crate::packet::addr::{self, Family};
@@ -20,12 +21,12 @@ const CARP: u8 = 112;
 const TCP_UDP: &[u8] = &[proto::TCP, proto::UDP];
 
 /// An address set from texts; the texts are constants of this module.
-fn nets(texts: &[&str]) -> Addresses {
+pub(super) fn nets(texts: &[&str]) -> Addresses {
     let sets = texts.iter().filter_map(|t| addr::parse(t));
     Addresses::of(sets.fold(IntervalSet::EMPTY, |a, b| a.union(&b)))
 }
 
-fn types(list: &[u8]) -> IntervalSet {
+pub(super) fn types(list: &[u8]) -> IntervalSet {
     IntervalSet::from_ranges(list.iter().map(|t| (u128::from(*t) << 8, u128::from(*t) << 8 | 0xff)))
 }
 
@@ -47,9 +48,12 @@ fn head(root: Element<'_>) -> Origin {
 
 /// Rules before those of users (numbers 0 to 17 of the design page).
 pub(super) fn before(cx: &Context<'_>) -> Vec<PfRule> {
+    if cx.product == Product::OpnSense {
+        return super::opnsense_system::before(cx);
+    }
     let mut out = Vec::new();
     super::unwritten::rules(cx, &mut out);
-    let ipv6 = cx.root.flag("system/ipv6allow");
+    let ipv6 = cx.ipv6 == Some(true);
     early(cx, ipv6, &mut out);
     for i in cx.interfaces.list.iter().filter(|i| !i.group) {
         interface(cx, i, ipv6, &mut out);
@@ -61,24 +65,22 @@ pub(super) fn before(cx: &Context<'_>) -> Vec<PfRule> {
 /// Rules behind those of users (numbers 20 to 23).
 pub(super) fn after(cx: &Context<'_>) -> Vec<PfRule> {
     let mut out = Vec::new();
-    static_routes(cx, &mut out);
+    match cx.product {
+        Product::PfSense => static_routes(cx, &mut out),
+        Product::OpnSense => out.extend(super::opnsense_nat::filter_rules(cx)),
+    }
     ipsec(cx, &mut out);
     upnp(cx, &mut out);
     out
 }
 
-// Rule 0b: IPv6 addresses of NAT64's well-known prefix that stand for private IPv4 addresses. What else the table holds is not certain.
+// Rule 0b: IPv6 addresses of NAT64's well-known prefix that stand for IPv4 addresses which are not global.
 fn nat64_reserved(cx: &Context<'_>, filter: Origin, out: &mut Vec<PfRule>) {
-    if cx.product != Product::PfSense || cx.release < Release::V2_9 {
+    if cx.release < Release::V2_9 || cx.root.flag("system/allow_nat64_prefix_override") {
         return;
     }
-    let private = ["64:ff9b::a00:0/104", "64:ff9b::ac10:0/108", "64:ff9b::c0a8:0/112"];
-    let why = "the product fills it with addresses that are not public";
-    let prefix = nets(&["64:ff9b::/96"]).set;
-    let listed = Unknown::new("in table _nat64reserved_", why).within(prefix);
-    let reserved = Addresses { unknown: vec![listed], ..nets(&private) };
-    let note = "NAT64 addresses of private IPv4 hosts are blocked";
-    out.push(PfRule::implicit(Block, filter, note).quick().family(Family::V6).from(reserved.clone()));
+    let reserved = Addresses::of(super::built_in::table("_nat64reserved_").unwrap_or_default());
+    let note = "NAT64 addresses of IPv4 hosts that are not public are blocked";
     out.push(PfRule::implicit(Block, filter, note).quick().family(Family::V6).to(reserved));
 }
 
@@ -92,7 +94,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         out.push(PfRule::implicit(Pass, at, note).quick().family(Family::V6).on(lo0()));
         out.push(PfRule::implicit(Block, at, note).quick().family(Family::V6));
     }
-    if cx.product == Product::PfSense && !root.flag("system/no_apipa_block") {
+    if !root.flag("system/no_apipa_block") {
         let local = nets(&["169.254.0.0/16"]);
         let rule = || {
             PfRule::implicit(
@@ -113,7 +115,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
         out.push(PfRule::implicit(Block, filter, note).outbound().family(family));
     }
     if ipv6 {
-        icmpv6(cx.product, filter, out);
+        icmpv6(filter, out);
     }
     for family in [Family::V4, Family::V6].into_iter().filter(|f| *f == Family::V4 || ipv6) {
         let rule = || {
@@ -141,7 +143,7 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
     out.push(
         PfRule::implicit(Block, filter, "hosts that exceeded a rule's limits").quick().inbound().from(virus),
     );
-    if cx.product == Product::PfSense && cx.release >= Release::V2_8 {
+    if cx.release >= Release::V2_8 {
         let mut rule = PfRule::implicit(Block, filter, "DHCP answers are not forwarded").quick().outbound();
         rule.tagged = Some(super::pf::Tagged { name: "dhcpin".to_owned(), negated: false });
         out.push(rule.proto(&[proto::UDP]).sport(67).dports(&[68]));
@@ -149,11 +151,11 @@ fn early(cx: &Context<'_>, ipv6: bool, out: &mut Vec<PfRule>) {
 }
 
 // A table that the box fills against abuse: assumed not to hold the packet's host, as rate limits are assumed not exceeded.
-fn table(name: &str, why: &str) -> Unknown {
+pub(super) fn table(name: &str, why: &str) -> Unknown {
     Unknown { assumed: Some(false), ..Unknown::new(format!("in table {name}"), why) }
 }
 
-fn icmpv6(product: Product, filter: Origin, out: &mut Vec<PfRule>) {
+fn icmpv6(filter: Origin, out: &mut Vec<PfRule>) {
     let rule = || {
         PfRule::implicit(Pass, filter, "ICMPv6 that IPv6 needs is passed: system/ipv6allow")
             .quick()
@@ -163,10 +165,7 @@ fn icmpv6(product: Product, filter: Origin, out: &mut Vec<PfRule>) {
     let local = || nets(&["fe80::/10"]);
     let group = || nets(&["ff02::/16"]);
     let with = |rule: PfRule, list: &[u8]| PfRule { icmp: Some(types(list)), ..rule };
-    // OPNsense passes what RFC 4890 asks for.
-    let needed: &[u8] =
-        if product == Product::OpnSense { &[1, 2, 3, 4, 135, 136] } else { &[1, 2, 135, 136] };
-    out.push(with(rule(), needed));
+    out.push(with(rule(), &[1, 2, 135, 136]));
     let answers = [129, 133, 134, 135, 136];
     out.push(with(rule().outbound().from(local()).to(local()), &answers));
     out.push(with(rule().outbound().from(local()).to(group()), &answers));
@@ -204,7 +203,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
     };
     if word(Family::V4) == "dhcp" {
         let mut answer = udp(PfRule::inbound, 67, 68, "DHCP client (ipaddr is dhcp)");
-        if cx.product == Product::PfSense && cx.release >= Release::V2_8 {
+        if cx.release >= Release::V2_8 {
             answer = PfRule { stateless: true, tag: Some("dhcpin".to_owned()), ..answer };
         }
         out.push(answer);
@@ -226,11 +225,7 @@ fn interface(cx: &Context<'_>, i: &Iface, ipv6: bool, out: &mut Vec<PfRule>) {
         let note = format!("private networks are blocked on {}: blockpriv", i.key);
         let rule =
             || PfRule::implicit(Block, e.origin(), note.as_str()).quick().inbound().on(i.names.clone());
-        let blocked: &[&str] = match cx.product {
-            Product::PfSense => &["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
-            Product::OpnSense => OPNSENSE_PRIVATE,
-        };
-        for net in blocked {
+        for net in ["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"] {
             out.push(rule().from(nets(&[net])));
         }
     }
@@ -266,7 +261,7 @@ const ASSIGNED: &[&str] = &[
     "2001:7fd::/48",
 ];
 
-fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
+pub(super) fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
     let rule = || {
         let note = format!("bogon networks are blocked on {}: blockbogons", i.key);
         PfRule::implicit(Block, origin, note).quick().inbound().on(i.names.clone())
@@ -284,20 +279,16 @@ fn bogons(i: &Iface, origin: Origin, ipv6: bool, out: &mut Vec<PfRule>) {
     }
 }
 
-const OPNSENSE_PRIVATE: &[&str] = &[
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fd00::/8",
-    "fe80::/10",
-];
-
+// What is not quick decides only where no rule of a user does. Of a network that is learnt, which packets are meant is not known.
 fn antispoof(i: &Iface, out: &mut Vec<PfRule>) {
     if i.bridged {
         return;
+    }
+    if let Addressing::Dynamic(_) = i.v4 {
+        let learnt = Unknown::new(format!("in the IPv4 network of {}", i.key), "it is learnt at run time");
+        let rule = PfRule::implicit(Block, i.origin, format!("antispoof for {}", i.key)).inbound();
+        let from = Addresses::unknown(learnt.only(Family::V4));
+        out.push(rule.on(Field::Iif.complement(&i.names)).from(from));
     }
     if let Some((address, net)) = i.v4.known() {
         let rule = || PfRule::implicit(Block, i.origin, format!("antispoof for {}", i.key)).inbound();
@@ -430,17 +421,16 @@ fn through_gateways(cx: &Context<'_>, families: &[Family], out: &mut Vec<PfRule>
 
 /// Port of the secure shell.
 pub(super) fn ssh_port(root: Element<'_>) -> u16 {
-    root.value("system/ssh/port").and_then(|p| p.trim().parse().ok()).unwrap_or(22)
+    root.number("system/ssh/port").unwrap_or(22)
 }
 
 /// Port of the web interface.
 pub(super) fn web_port(root: Element<'_>) -> u16 {
-    let stated = root.value("system/webgui/port").and_then(|p| p.trim().parse().ok());
-    stated.unwrap_or(if is_https(root) { 443 } else { 80 })
+    root.number("system/webgui/port").unwrap_or(if is_https(root) { 443 } else { 80 })
 }
 
 fn is_https(root: Element<'_>) -> bool {
-    root.word("system/webgui/protocol") != "http"
+    root.choice("system/webgui/protocol", &["http", "https"]) != "http"
 }
 
 /// Ports of the box's administration.
@@ -483,7 +473,7 @@ fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
 }
 
 // Rule 20: packets between networks of one side, of which only half pass through the box.
-fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
+pub(super) fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     let Some(setting) = cx.root.flagged("filter/bypassstaticroutes") else { return };
     for route in
         cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
@@ -508,8 +498,8 @@ fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
                 Pass,
                 setting.origin(),
                 format!("static route to {network} on {}: filter/bypassstaticroutes", i.key),
-            )
-            .quick();
+            );
+            let r = if cx.product == Product::PfSense { r.quick() } else { r.inbound() };
             PfRule { flags: super::pf::Flags::Any, ..r.on(i.names.clone()).family(Family::V4) }
         };
         for (from, to) in [(&near, &far), (&far, &near)] {
@@ -521,7 +511,13 @@ fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
 
 // Rule 21: what IPsec itself needs.
 fn ipsec(cx: &Context<'_>, out: &mut Vec<PfRule>) {
-    if cx.root.flag("system/disablevpnrules") {
+    let off = match cx.product {
+        Product::PfSense => cx.root.flag("system/disablevpnrules"),
+        Product::OpnSense => {
+            cx.root.flag("OPNsense/IPsec/general/disablevpnrules") || cx.root.at("ipsec/enable").is_none()
+        }
+    };
+    if off {
         return;
     }
     let vips: Vec<_> = cx.root.at("virtualip").into_iter().flat_map(|v| v.list("vip")).collect();
@@ -535,21 +531,32 @@ fn ipsec(cx: &Context<'_>, out: &mut Vec<PfRule>) {
         };
         let key = super::interfaces::vip_parent(&vips, &p1.word("interface"));
         let on = cx.interfaces.get(&key).map(|i| i.names.clone());
+        if let Some(e) = p1.at("interface").filter(|_| on.is_none() && !cx.interfaces.may_only_be_here(&key))
+        {
+            e.odd(format!("interface `{key}` is not in the file"));
+        }
         let note = format!("IPsec with {}", if anybody { "anybody" } else { &peer });
         let rule = || PfRule::implicit(Pass, p1.origin(), note.as_str());
-        let services = |r: PfRule| {
+        let services = |r: PfRule, ike: u16, natt: u16| {
             [
-                r.clone().proto(&[proto::UDP]).dports(&[500]),
-                r.clone().proto(&[proto::UDP]).dports(&[4500]),
+                r.clone().proto(&[proto::UDP]).dports(&[ike]),
+                r.clone().proto(&[proto::UDP]).dports(&[natt]),
                 r.clone().proto(&[ESP]),
                 r.proto(&[AH]),
             ]
         };
+        let port = |e: Option<Element<'_>>, name: &str, usual: u16| {
+            e.and_then(|e| e.number::<u16>(name)).filter(|_| cx.product == Product::PfSense).unwrap_or(usual)
+        };
+        // The peer's ports, and the box's own.
+        let theirs = (port(Some(p1), "ikeport", 500), port(Some(p1), "nattport", 4500));
+        let whole = cx.root.at("ipsec");
+        let ours = (port(whole, "port", 500), port(whole, "port_nat_t", 4500));
         if !anybody {
-            out.extend(services(rule().outbound().from(itself(cx)).to(them.clone())));
+            out.extend(services(rule().outbound().from(itself(cx)).to(them.clone()), theirs.0, theirs.1));
         }
         if let Some(on) = on {
-            out.extend(services(rule().inbound().on(on).from(them).to(itself(cx))));
+            out.extend(services(rule().inbound().on(on).from(them).to(itself(cx)), ours.0, ours.1));
         }
     }
 }

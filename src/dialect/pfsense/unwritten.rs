@@ -2,10 +2,42 @@
 //! box does not filter as usual.
 
 use super::pf::{PfAction, PfRule, Unknown};
-use super::system::{AH, ESP};
 use super::user::Context;
 use super::xml::Element;
-use crate::packet::{Family, proto};
+
+// Plugins of OPNsense that make rules, translations or interfaces.
+const PLUGINS: &[&str] = &[
+    "AcmeClient",
+    "ZabbixAgent",
+    "zabbixagent",
+    "quagga",
+    "ftpproxies",
+    "relayd",
+    "crowdsec",
+    "WazuhAgent",
+    "Iperf3",
+    "Rspamd",
+    "udpbroadcastrelays",
+    "tayga",
+    "Tinc",
+    "openconnect",
+    "netbird",
+    "tailscale",
+    "zerotier",
+];
+
+// Whether some part of a plugin is turned on.
+fn is_enabled_somewhere(e: Element<'_>) -> bool {
+    let mut work = vec![e];
+    while let Some(e) = work.pop() {
+        if ["enabled", "enable", "Enabled"].iter().any(|n| e.is(n)) && !["", "0"].contains(&e.text().as_str())
+        {
+            return true;
+        }
+        work.extend(e.elements());
+    }
+    false
+}
 
 /// Adds a rule of unknown verdict for each of them; it may decide before all others.
 pub(super) fn rules(cx: &Context<'_>, out: &mut Vec<PfRule>) {
@@ -46,16 +78,22 @@ pub(super) fn rules(cx: &Context<'_>, out: &mut Vec<PfRule>) {
             }
         }
     }
-    if let Some(e) = cx.root.at("OPNsense/Swanctl/Connections").filter(|c| c.elements().next().is_some()) {
-        let why = "the newer IPsec store is not read; the product lets its own traffic in";
-        let rule = || unknown(e, "rules of IPsec connections", why).inbound();
-        out.push(rule().proto(&[proto::UDP]).dports(&[500, 4500]));
-        out.push(rule().proto(&[ESP, AH]));
+    let zones = cx.root.at("OPNsense/captiveportal/zones").into_iter().flat_map(|z| z.list("zone"));
+    for zone in zones.filter(|z| z.flag("enabled")) {
+        for key in super::user::split(&zone.word("interfaces")) {
+            let rule = unknown(zone, "a captive portal", "it depends on who has logged in");
+            match cx.interfaces.get(key) {
+                Some(i) => out.push(rule.on(i.names.clone())),
+                None => out.push(rule),
+            }
+        }
     }
-    if let Some(kea) = cx.root.at("OPNsense/Kea/dhcp4/general").filter(|k| k.flag("enabled")) {
-        let why = "the service may open its own port";
-        let rule = unknown(kea, "rules of the Kea DHCP server", why).inbound().family(Family::V4);
-        out.push(rule.proto(&[proto::UDP]).sport(68).dports(&[67]));
+    for e in PLUGINS.iter().filter_map(|p| cx.root.at("OPNsense").and_then(|o| o.at(p))) {
+        if is_enabled_somewhere(e) {
+            let text = format!("rules of plugin {}", e.name());
+            out.push(unknown(e, &text, "a plugin makes rules of its own, which are not in the file"));
+        }
+        e.settle();
     }
     let tunables = cx.root.at("sysctl").into_iter().flat_map(|s| s.list("item"));
     let off = tunables.into_iter().find(|t| {

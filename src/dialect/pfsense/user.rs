@@ -3,11 +3,14 @@
 use super::address::{self, End};
 use super::aliases::{Aliases, Fault, port_text};
 use super::facts::{Quirk, QuirkKind};
+use super::icmp::icmp_types;
 use super::interfaces::Interfaces;
 use super::pf::{Direction, Flags, PfAction, PfRule, Ports, Tagged, Unknown};
-use super::release::{Product, Release};
+use super::product::Product;
+use super::release::Release;
 use super::schedule;
-use super::xml::Element;
+use super::settle::settle;
+use super::xml::{Doubt, Element};
 use crate::dialect::ReadOptions;
 use crate::packet::{Family, IntervalSet, flags, proto};
 use crate::source::Origin;
@@ -27,6 +30,10 @@ pub(super) struct Context<'a> {
     pub aliases: Aliases,
     /// Schedules by name.
     pub schedules: FxHashMap<String, Element<'a>>,
+    /// Whether IPv6 is allowed at all; `None`: the file does not tell.
+    pub ipv6: Option<bool>,
+    /// Families of the gateways and groups of gateways that the file describes, by name.
+    pub gateways: FxHashMap<String, Family>,
     /// Options of this run.
     pub options: &'a ReadOptions,
 }
@@ -88,16 +95,23 @@ pub(super) struct Written {
     pub os: String,
     /// Further conditions on what the model does not have, as written.
     pub other: Vec<String>,
+    /// What is not understood in it: it may then match, and do, anything that these do not exclude.
+    pub doubts: Vec<Doubt>,
+    /// An unknown element may turn the list of interfaces around: the store writes the element for it only where it is set.
+    pub turned: bool,
 }
 
 impl Written {
     /// Reads a `<rule>` of pfSense; `None` for separators.
     pub fn pfsense(e: Element<'_>, release: Release) -> Option<Self> {
         if e.flag("separator") {
+            e.settle();
             return None;
         }
         let floating = e.at("floating");
-        let direction = match (floating.map(Element::text).as_deref(), e.word("direction").as_str()) {
+        e.choice("floating", &["yes", "on", "1", "true"]);
+        let stated = e.choice("direction", DIRECTIONS);
+        let direction = match (floating.map(Element::text).as_deref(), stated.as_str()) {
             (Some("yes"), "in") => Direction::In,
             (Some("yes"), "out") => Direction::Out,
             (Some("yes"), _) => Direction::Both,
@@ -112,16 +126,16 @@ impl Written {
                 .map(str::to_owned)
                 .collect(),
         };
-        Some(Self {
+        let mut written = Self {
             origin: e.origin(),
             disabled: e.flag("disabled"),
-            action: e.word("type"),
+            action: e.choice("type", ACTIONS),
             floating: floating.is_some(),
             quick: floating.is_none() || e.flag("quick"),
             interfaces,
             except: false,
             direction,
-            families: families(&e.word("ipprotocol")),
+            families: families(&e.choice("ipprotocol", FAMILIES)),
             protocol: e.word("protocol").to_ascii_lowercase(),
             icmp: e.word("icmptype"),
             icmp6: None,
@@ -130,8 +144,8 @@ impl Written {
             flags_any: e.flag("tcpflags_any"),
             flags_set: e.word("tcpflags1"),
             flags_mask: e.word("tcpflags2"),
-            state: e.word("statetype"),
-            limited: LIMITS.iter().any(|l| e.value(l).is_some()),
+            state: e.choice("statetype", STATES),
+            limited: limited(e),
             tag: e.word("tag"),
             tagged: e.word("tagged"),
             not_tagged: e.flag("nottagged") && release >= Release::V2_5,
@@ -141,15 +155,63 @@ impl Written {
             os: e.word("os"),
             other: ["dscp", "vlanprio"]
                 .iter()
-                .filter_map(|n| e.value(n).map(|v| format!("{n} {v}")))
+                .filter_map(|n| e.value(n).filter(|v| v != "none").map(|v| format!("{n} {v}")))
                 .collect(),
-        })
+            doubts: Vec::new(),
+            turned: false,
+        };
+        e.at("nat/source");
+        written.open(e);
+        Some(written)
     }
 }
 
+impl Written {
+    /// Takes over what is not understood in its element. What is not said may then be anything.
+    pub fn open(&mut self, e: Element<'_>) {
+        let said = e.at("ipprotocol").is_some_and(|p| p.oddity().is_none());
+        self.doubts = settle(e);
+        if !said && !self.doubts.is_empty() {
+            self.families = Family::ALL.to_vec();
+        }
+    }
+}
+
+/// What a rule may do; another word is no older rule but one that is not understood.
+pub(super) const ACTIONS: &[&str] = &["pass", "block", "reject", "match"];
+/// Families of a rule.
+pub(super) const FAMILIES: &[&str] = &["inet", "inet6", "inet46"];
+/// Directions of a rule.
+pub(super) const DIRECTIONS: &[&str] = &["in", "out", "any"];
+/// How a rule keeps state.
+pub(super) const STATES: &[&str] = &[
+    "keep state",
+    "keep",
+    "sloppy state",
+    "sloppy",
+    "modulate state",
+    "modulate",
+    "synproxy state",
+    "synproxy",
+    "none",
+];
+
+/// Whether a rule limits states or rates.
+pub(super) fn limited(e: Element<'_>) -> bool {
+    LIMITS.iter().filter(|l| e.value(l).is_some()).count() > 0
+}
+
 /// Settings of a rule that limit states or rates.
-pub(super) const LIMITS: &[&str] =
-    &["max", "max-src-nodes", "max-src-conn", "max-src-states", "max-src-conn-rate", "max-src-conn-rates"];
+const LIMITS: &[&str] = &[
+    "max",
+    "max-src-nodes",
+    "max-src-conn",
+    "max-src-states",
+    "max-src-conn-rate",
+    "max-src-conn-rates",
+    "max-pkt-rate-number",
+    "max-pkt-rate-seconds",
+];
 
 pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|w| !w.is_empty())
@@ -173,6 +235,8 @@ pub(super) struct Outcome {
     pub quirks: Vec<Quirk>,
     /// Why pf would refuse it.
     pub refused: Vec<String>,
+    /// What stands before all rules of users: rules that are not understood may be any of them.
+    pub early: Vec<PfRule>,
 }
 
 /// Generates the pf rules of a written rule.
@@ -181,9 +245,18 @@ pub(super) fn generate(w: &Written, cx: &Context<'_>) -> Outcome {
     if w.disabled {
         return out;
     }
+    if let Some(doubt) = w.doubts.first() {
+        out.early = opaque(w, &doubt.what, &w.families, cx);
+        return out;
+    }
     let on = match interfaces(w, cx, &mut out) {
         Ok(on) => on,
-        Err(why) => {
+        Err(Fault::Unknown(why)) => {
+            out.early = opaque(w, &why, &w.families, cx);
+            out.quirk(w, QuirkKind::Dropped, format!("this rule is left out: {why}"));
+            return out;
+        }
+        Err(Fault::Dropped(why) | Fault::Refused(why)) => {
             out.quirk(w, QuirkKind::Dropped, format!("this rule is left out: {why}"));
             return out;
         }
@@ -201,9 +274,37 @@ pub(super) fn generate(w: &Written, cx: &Context<'_>) -> Outcome {
                 out.quirk(w, QuirkKind::Dropped, format!("the {part} is left out: {why}"));
             }
             Err(Fault::Refused(why)) => out.refused.push(why),
+            Err(Fault::Unknown(why)) => {
+                out.early.extend(opaque(w, &why, &[*family], cx));
+                let rule = out.quirks.iter().any(|q| q.kind == QuirkKind::Dropped);
+                if !rule {
+                    out.quirk(w, QuirkKind::Dropped, format!("this rule is left out: {why}"));
+                }
+            }
         }
     }
     out
+}
+
+// A rule of which something is not known: any verdict, on what the rest of it does not exclude, before whatever rule it might precede.
+fn opaque(w: &Written, why: &str, families: &[Family], cx: &Context<'_>) -> Vec<PfRule> {
+    let known: Option<Vec<_>> = w.interfaces.iter().map(|k| cx.interfaces.get(k)).collect();
+    let names = known.filter(|k| !k.is_empty() && !w.except && !w.turned);
+    let on = names.map(|k| k.iter().fold(IntervalSet::EMPTY, |a, i| a.union(&i.names)));
+    let what = Unknown::new(
+        format!("a rule that is not understood: {why}"),
+        "it may decide about this packet, or not",
+    );
+    let one = |family: Family| {
+        let proto = if w.protocol.is_empty() { Ok(None) } else { protocol(&w.protocol, family, false, cx) };
+        PfRule {
+            on: on.clone(),
+            family: Some(family),
+            proto: proto.unwrap_or(None),
+            ..PfRule::new(PfAction::Unknown, w.origin).quick().when(what.clone())
+        }
+    };
+    families.iter().map(|f| one(*f)).collect()
 }
 
 impl Outcome {
@@ -212,7 +313,7 @@ impl Outcome {
     }
 }
 
-fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option<IntervalSet>, String> {
+fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option<IntervalSet>, Fault> {
     if w.interfaces.is_empty() {
         return Ok(None);
     }
@@ -222,6 +323,10 @@ fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option
         return Ok(Some(if w.except { crate::packet::Field::Iif.complement(&all) } else { all }));
     }
     let names = w.interfaces.join(", ");
+    // Keys that the file could not lack are those of its own kind; any other may be that of something that makes interfaces by itself.
+    if let Some(key) = w.interfaces.iter().find(|k| !cx.interfaces.may_only_be_here(k)) {
+        return Err(Fault::Unknown(format!("interface `{key}` is not in the file")));
+    }
     let missing = match w.interfaces.iter().any(|k| cx.interfaces.disabled.iter().any(|d| d.0 == *k)) {
         true => format!("interface {names} is not enabled"),
         false if names.is_empty() => "it names no interface".to_owned(),
@@ -235,7 +340,7 @@ fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option
         );
         return Ok(None);
     }
-    Err(missing)
+    Err(Fault::Dropped(missing))
 }
 
 fn quirks(w: &Written, cx: &Context<'_>, out: &mut Outcome) {
@@ -294,6 +399,18 @@ fn one(w: &Written, family: Family, on: Option<IntervalSet>, cx: &Context<'_>) -
     };
     // A rule that its schedule turns off is not written, and cannot be refused.
     let Some(conditions) = conditions(w, cx) else { return Ok(Vec::new()) };
+    let mut conditions = conditions;
+    if cx.product == Product::OpnSense && action == PfAction::Pass && !w.gateway.is_empty() {
+        conditions.extend(gateway_family(&w.gateway, family, cx)?);
+    }
+    let other = cx.gateways.get(&w.gateway).filter(|f| **f != family && action == PfAction::Pass);
+    if let Some(other) = other {
+        let why = format!("gateway {} is of IPv{}", w.gateway, other.number());
+        return Err(match cx.product {
+            Product::PfSense => Fault::Refused(why),
+            Product::OpnSense => Fault::Dropped(why),
+        });
+    }
     let mut rule = PfRule {
         quick: w.quick,
         direction: w.direction,
@@ -357,6 +474,27 @@ fn conditions(w: &Written, cx: &Context<'_>) -> Option<Vec<Unknown>> {
     Some(out)
 }
 
+// A gateway that the file does not describe is made at run time, and says its family by the end of its name; a rule of the other family is left
+// out. Of any other name it is not known.
+fn gateway_family(name: &str, family: Family, cx: &Context<'_>) -> Result<Option<Unknown>, Fault> {
+    const ENDS: [(&[&str], Family); 2] = [
+        (&["_DHCP", "_PPPOE", "_PPP", "_PPTP", "_L2TP", "_VPNV4", "_GWV4", "_TUNNELV4"], Family::V4),
+        (&["_DHCP6", "_SLAAC", "_TRACK6", "_VPNV6", "_GWV6", "_TUNNELV6"], Family::V6),
+    ];
+    if cx.gateways.contains_key(name) || name == "default" {
+        return Ok(None);
+    }
+    let upper = name.to_ascii_uppercase();
+    match ENDS.iter().find(|(ends, _)| ends.iter().any(|e| upper.ends_with(e))).map(|e| e.1) {
+        Some(own) if own == family => Ok(None),
+        Some(own) => Err(Fault::Dropped(format!("gateway {name} is of IPv{}", own.number()))),
+        None => Ok(Some(Unknown::new(
+            format!("gateway {name} is of IPv{}", family.number()),
+            "the file does not describe it; a rule whose gateway is of the other family is left out",
+        ))),
+    }
+}
+
 fn gateway(w: &Written, rule: &mut PfRule, cx: &Context<'_>) {
     if w.gateway.is_empty() || w.gateway == "default" || rule.action != PfAction::Pass {
         return;
@@ -391,12 +529,20 @@ fn protocol(
 /// The ports of a rule; `None` = no condition.
 pub(super) fn ports(text: &str, cx: &Context<'_>) -> Result<Option<Ports>, Fault> {
     let text = text.replace(' ', "");
-    if text.is_empty() || text == "any" {
+    if text.is_empty() || text == "any" && cx.product == Product::OpnSense {
         return Ok(None);
+    }
+    if text == "any" {
+        return Err(Fault::Dropped("`any` is neither a port nor a port alias".to_owned()));
     }
     if cx.aliases.has(&text) {
         return cx.aliases.ports(&text).map(Some);
     }
+    let text = match cx.product {
+        // An open end of a range.
+        Product::OpnSense => text.replace(':', "-").replace("any-", "1-").replace("-any", "-65535"),
+        Product::PfSense => text,
+    };
     // The text is split at `-` whatever it is, so a service name with one in it is no port.
     let Some((a, b)) = text.split_once('-').filter(|(a, b)| !b.is_empty() && a != b) else {
         return one_port(text.split('-').next().unwrap_or(&text)).map(Some);
@@ -405,6 +551,9 @@ pub(super) fn ports(text: &str, cx: &Context<'_>) -> Result<Option<Ports>, Fault
     let (Some(lo), Some(hi)) = (number(a), number(b)) else {
         return Err(Fault::Dropped(format!("`{text}` is neither a port nor a port alias")));
     };
+    if cx.product == Product::OpnSense && lo > hi {
+        return Err(Fault::Dropped(format!("`{text}` is no range of ports")));
+    }
     match (lo, hi) {
         (1, 65535) => Ok(None),
         // Written `<= b`, which lets port 0 in.
@@ -449,39 +598,3 @@ fn flag_bits(list: &str) -> Result<u8, Fault> {
         at.map(|i| bits | 1 << i).ok_or_else(|| Fault::Refused(format!("`{word}` is no TCP flag")))
     })
 }
-
-fn icmp_types(list: &str, family: Family) -> Result<Option<IntervalSet>, Fault> {
-    let mut out = IntervalSet::EMPTY;
-    for word in split(list) {
-        if word == "any" {
-            return Ok(None);
-        }
-        let table = if family == Family::V4 { ICMP4 } else { ICMP6 };
-        let named = table.iter().find(|(n, _)| *n == word).map(|(_, t)| *t);
-        let Some(t) = named.or_else(|| word.parse().ok()) else {
-            return Err(Fault::Refused(format!("`{word}` is no ICMP type of IPv{}", family.number())));
-        };
-        out = out.union(&IntervalSet::range(u16::from(t) << 8, u16::from(t) << 8 | 0xff));
-    }
-    Ok(Some(out).filter(|o| !o.is_empty()))
-}
-
-/// Names of ICMP types that pfctl knows (`pfctl_parser.c`).
-#[rustfmt::skip]
-const ICMP4: &[(&str, u8)] = &[
-    ("echorep", 0), ("unreach", 3), ("squench", 4), ("redir", 5), ("althost", 6), ("echoreq", 8),
-    ("routeradv", 9), ("routersol", 10), ("timex", 11), ("paramprob", 12), ("timereq", 13),
-    ("timerep", 14), ("inforeq", 15), ("inforep", 16), ("maskreq", 17), ("maskrep", 18), ("trace", 30),
-    ("dataconv", 31), ("mobredir", 32), ("ipv6-where", 33), ("ipv6-here", 34), ("mobregreq", 35),
-    ("mobregrep", 36), ("skip", 39), ("photuris", 40),
-];
-/// The same for ICMPv6.
-#[rustfmt::skip]
-const ICMP6: &[(&str, u8)] = &[
-    ("unreach", 1), ("toobig", 2), ("timex", 3), ("paramprob", 4), ("echoreq", 128), ("echorep", 129),
-    ("groupqry", 130), ("listqry", 130), ("grouprep", 131), ("listenrep", 131), ("groupterm", 132),
-    ("listendone", 132), ("routersol", 133), ("routeradv", 134), ("neighbrsol", 135),
-    ("neighbradv", 136), ("redir", 137), ("routrrenum", 138), ("wrureq", 139), ("wrurep", 140),
-    ("fqdnreq", 139), ("fqdnrep", 140), ("niqry", 139), ("nirep", 140), ("mtraceresp", 200),
-    ("mtrace", 201),
-];

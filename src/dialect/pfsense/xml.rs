@@ -1,8 +1,10 @@
 //! The XML of a configuration, read as pfSense reads it (`xmlparse.inc`), with the place of every element.
 
-use super::release::Product;
+use super::product::Product;
 use crate::source::{Diagnostic, Origin, SourceFile};
-use roxmltree::{Document, Error, NodeType, ParsingOptions};
+use roxmltree::{Document, Error, Node, NodeId, NodeType, ParsingOptions};
+use rustc_hash::FxHashMap;
+use std::cell::{Cell, RefCell};
 
 /// Elements may be nested this deep; a real configuration stays below 20.
 const MAX_DEPTH: u32 = 200;
@@ -197,17 +199,53 @@ fn repeated<'a>(siblings: &[Element<'a>]) -> Vec<Element<'a>> {
     single.filter(|e| !seen.insert(e.name().to_ascii_lowercase())).copied().collect()
 }
 
-/// An element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element<'a> {
-    node: roxmltree::Node<'a, 'a>,
+/// What a reader has taken notice of in a document: each element that something asked for by name, and each value that nobody knows.
+#[derive(Debug)]
+pub(super) struct Notes {
     product: Product,
+    taken: Vec<Cell<bool>>,
+    odd: RefCell<FxHashMap<NodeId, String>>,
+}
+
+impl Notes {
+    /// Nothing noticed yet.
+    pub fn of(doc: &Document<'_>, product: Product) -> Self {
+        let nodes = doc.root().descendants().count();
+        Self { product, taken: vec![Cell::new(false); nodes + 1], odd: RefCell::default() }
+    }
+}
+
+/// Something in the file that nobody understood: an element that nobody asked for, or a value that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// The element.
+    pub origin: Origin,
+    /// What is not understood, as a clause: `<x> is not known`.
+    pub what: String,
+}
+
+/// An element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Element<'a> {
+    node: Node<'a, 'a>,
+    notes: &'a Notes,
+}
+
+impl PartialEq for Element<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
 }
 
 impl<'a> Element<'a> {
-    /// The root of a product's document.
-    pub fn root(doc: &'a Document<'a>, product: Product) -> Self {
-        Self { node: doc.root_element(), product }
+    /// The root of a document.
+    pub fn root(doc: &'a Document<'a>, notes: &'a Notes) -> Self {
+        Self { node: doc.root_element(), notes }.taken()
+    }
+
+    /// The product whose file it is.
+    pub fn product(self) -> Product {
+        self.notes.product
     }
 
     /// Name as written; pfSense folds case, so compare with [`Element::is`].
@@ -215,27 +253,74 @@ impl<'a> Element<'a> {
         self.node.tag_name().name()
     }
 
-    /// Whether this is its name, in any case.
+    /// Whether this is its name: in any case in pfSense, exactly in OPNsense. A name with a prefix is another name.
     pub fn is(self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name)
+        let same = match self.notes.product {
+            Product::PfSense => self.name().eq_ignore_ascii_case(name),
+            Product::OpnSense => self.name() == name,
+        };
+        same && self.node.tag_name().namespace().is_none()
     }
 
-    /// Element children.
+    /// Element children. Asking for all of them takes notice of none.
     pub fn elements(self) -> impl Iterator<Item = Element<'a>> {
-        self.node.children().filter(|c| c.is_element()).map(move |node| Self { node, product: self.product })
+        self.node.children().filter(|c| c.is_element()).map(move |node| Self { node, notes: self.notes })
     }
 
     /// The descendant at a path of names separated by `/`.
     pub fn at(self, path: &str) -> Option<Element<'a>> {
-        path.split('/').try_fold(self, |e, name| e.elements().find(|c| c.is(name)))
+        path.split('/').try_fold(self, |e, name| e.elements().find(|c| c.is(name)).map(Element::taken))
+    }
+
+    /// The element, taken notice of.
+    pub fn taken(self) -> Self {
+        if let Some(seen) = self.notes.taken.get(self.node.id().get_usize()) {
+            seen.set(true);
+        }
+        self
+    }
+
+    /// Whether something took notice of it.
+    pub fn is_taken(self) -> bool {
+        self.notes.taken.get(self.node.id().get_usize()).is_some_and(Cell::get)
+    }
+
+    /// Says that its value is not understood.
+    pub fn odd(self, what: impl Into<String>) {
+        self.notes.odd.borrow_mut().entry(self.node.id()).or_insert_with(|| what.into());
+    }
+
+    /// What makes its value odd.
+    pub fn oddity(self) -> Option<String> {
+        self.notes.odd.borrow().get(&self.node.id()).cloned()
+    }
+
+    /// Takes notice of everything in it, understood or not: it is not in force, or somebody has answered for it.
+    pub fn settle(self) {
+        for node in self.node.descendants() {
+            if let Some(seen) = self.notes.taken.get(node.id().get_usize()) {
+                seen.set(true);
+            }
+            self.notes.odd.borrow_mut().remove(&node.id());
+        }
     }
 
     /// Whether a flag is set. In pfSense its mere presence sets it; in OPNsense its text must say so.
     pub fn flag(self, path: &str) -> bool {
-        self.at(path).is_some_and(|e| match self.product {
+        self.at(path).is_some_and(|e| match self.notes.product {
             Product::PfSense => true,
-            Product::OpnSense => !matches!(e.text().as_str(), "" | "0"),
+            Product::OpnSense => e.is_on(),
         })
+    }
+
+    // A flag of OPNsense: empty and `0` are off, whatever else is on; a word that the product never writes may be of a later release.
+    fn is_on(self) -> bool {
+        let text = self.text();
+        let word = text.trim().to_ascii_lowercase();
+        if !["", "0", "1", "yes", "on", "true", "enabled", "checked", "no"].contains(&word.as_str()) {
+            self.odd(format!("`{text}` is neither 0 nor 1"));
+        }
+        !matches!(text.as_str(), "" | "0")
     }
 
     /// The element of a flag that is set.
@@ -245,7 +330,7 @@ impl<'a> Element<'a> {
 
     /// Children of that name that are not empty; pfSense drops empty elements of a list.
     pub fn list(self, name: &'a str) -> impl Iterator<Item = Element<'a>> {
-        self.elements().filter(move |e| e.is(name) && !e.is_blank())
+        self.elements().filter(move |e| e.is(name)).map(Element::taken).filter(|e| !e.is_blank())
     }
 
     /// Neither an element nor a character that counts.
@@ -270,9 +355,36 @@ impl<'a> Element<'a> {
         self.value(path).unwrap_or_default()
     }
 
+    /// The same where only some words mean something; any other is not understood.
+    pub fn choice(self, path: &str, known: &[&str]) -> String {
+        let word = self.word(path);
+        if !word.is_empty()
+            && !known.contains(&word.as_str())
+            && let Some(e) = self.at(path)
+        {
+            e.odd(format!("`{word}` is not known here"));
+        }
+        word
+    }
+
+    /// A number at the path; `None` where it is missing or empty. Anything else is not understood.
+    pub fn number<T: std::str::FromStr>(self, path: &str) -> Option<T> {
+        let text = self.value(path)?;
+        let number = text.trim().parse().ok();
+        if let (None, Some(e)) = (&number, self.at(path)) {
+            e.odd(format!("`{text}` is no number that may stand here"));
+        }
+        number
+    }
+
     /// An attribute.
     pub fn attribute(self, name: &str) -> Option<&'a str> {
         self.node.attribute(name)
+    }
+
+    /// The element around it.
+    pub fn parent(self) -> Option<Element<'a>> {
+        self.node.parent_element().map(|node| Self { node, notes: self.notes })
     }
 
     /// Its place, from `<` of the opening to `>` of the closing tag.
@@ -338,7 +450,8 @@ mod tests {
     #[test]
     fn text_is_joined_trimmed_and_decoded_twice() {
         let doc = root("<a><b>\n\t x &amp;amp; <![CDATA[y&lt;]]>\r\n</b><C/><d>&amp;#39;&amp;bogus;</d></a>");
-        let a = Element::root(&doc, Product::PfSense);
+        let notes = Notes::of(&doc, Product::PfSense);
+        let a = Element::root(&doc, &notes);
         assert_eq!(a.word("b"), " x & y<");
         assert!(a.flag("c"), "names are folded, presence is the flag");
         assert_eq!(a.value("c"), None);
@@ -348,7 +461,8 @@ mod tests {
     #[test]
     fn empty_list_elements_do_not_count() {
         let doc = root("<filter><rule/><rule>\n\t</rule><rule><type>pass</type></rule></filter>");
-        assert_eq!(Element::root(&doc, Product::PfSense).list("rule").count(), 1);
+        let notes = Notes::of(&doc, Product::PfSense);
+        assert_eq!(Element::root(&doc, &notes).list("rule").count(), 1);
     }
 
     #[test]
@@ -356,8 +470,8 @@ mod tests {
         let doc = root(
             "<pfsense><system><a/><a/><user/><user/></system><rrd><b/><b/></rrd><filter><rule><type>pass</type><TYPE>block</TYPE></rule><rule/></filter></pfsense>",
         );
-        let names: Vec<_> =
-            duplicates(Element::root(&doc, Product::PfSense)).iter().map(|e| e.name()).collect();
+        let notes = Notes::of(&doc, Product::PfSense);
+        let names: Vec<_> = duplicates(Element::root(&doc, &notes)).iter().map(|e| e.name()).collect();
         assert_eq!(names, ["a", "TYPE"]);
     }
 

@@ -225,6 +225,23 @@ impl<'a> Printer<'a> {
                 self.line(format!("{name} = \"<{name}>\""));
             }
         }
+        if self.opnsense() {
+            let mut lines = Vec::new();
+            for i in &self.ifaces {
+                let nets: Vec<String> = self.every_net(i);
+                let key = i.key.to_uppercase();
+                lines.push(format!("table <{key}__NETS> {{ {} }}", nets.join(" ")));
+                lines.push(format!("table <{key}__NETS6> {{ {} fe80::/10 }}", nets.join(" ")));
+                lines.push(format!("table <{key}__OWN> {{ {} }}", self.own(i).join(" ")));
+            }
+            for (g, members) in &self.groups {
+                let of = self.ifaces.iter().filter(|i| members.contains(&i.key));
+                let nets: Vec<String> = of.flat_map(|i| self.every_net(i)).collect();
+                lines.push(format!("table <{g}__NETS> {{ {} }}", nets.join(" ")));
+                lines.push(format!("table <{g}__NETS6> {{ {} fe80::/10 }}", nets.join(" ")));
+            }
+            lines.iter().for_each(|l| self.line(l));
+        }
         if self.version >= (22, 5) {
             let mut lines = Vec::new();
             for i in &self.ifaces {
@@ -257,8 +274,71 @@ impl<'a> Printer<'a> {
         format!("{{ {} }}", list.join(" "))
     }
 
+    // What sees a port forward of an interface from the inside: pfSense counts groups and tunnels, too.
+    fn insiders(&self, own: &str) -> Vec<String> {
+        let inside = |i: &&Iface| i.key != own && !i.gateway && (!self.opnsense() || i.v4.is_some());
+        let mut out: Vec<String> = self.ifaces.iter().filter(inside).map(|i| i.key.clone()).collect();
+        if !self.opnsense() {
+            out.extend(self.groups.iter().map(|g| g.0.clone()));
+        }
+        out
+    }
+
+    // Networks of all addresses of an interface.
+    fn every_net(&self, i: &Iface) -> Vec<String> {
+        let own = [i.v4, i.v6].into_iter().flatten().map(masked);
+        own.chain(i.vips.iter().map(|v| masked((v.0, v.1)))).collect()
+    }
+
+    // All addresses of an interface.
+    fn own(&self, i: &Iface) -> Vec<String> {
+        let mut list: Vec<String> = [i.v4, i.v6].into_iter().flatten().map(|a| a.0.to_string()).collect();
+        list.extend(i.vips.iter().filter(|v| v.2 == "carp" || v.2 == "ipalias").map(|v| v.0.to_string()));
+        if self.world.link_local && self.has("system/ipv6allow") {
+            list.push("fe80::1".to_owned());
+        }
+        list
+    }
+
+    // The same in OPNsense, where nothing at all means everything and both elements say the same.
+    fn host_of_opnsense(&self, end: Option<Node<'a, 'a>>, six: bool, rule: bool) -> Option<String> {
+        let (mut words, mut not) = (String::new(), false);
+        if let Some(end) = end {
+            words = text(end, "network");
+            if words.is_empty() {
+                words = text(end, "address");
+            }
+            not = on(end, "not");
+        }
+        let bang = if not { "! " } else { "" };
+        if words.is_empty() || words == "any" {
+            return Some("any".to_owned());
+        }
+        if words == "(self)" {
+            return Some(if not { "! <self>".to_owned() } else { self.me() });
+        }
+        if self.alias(&words).is_some() {
+            return Some(format!("{bang}${words}"));
+        }
+        let local = if six && rule && !not { "6" } else { "" };
+        if self.ifaces.iter().any(|i| i.key == words) {
+            return Some(format!("{bang}<{}__NETS{local}>", words.to_uppercase()));
+        }
+        if self.groups.iter().any(|g| g.0 == words) {
+            return Some(format!("{bang}<{words}__NETS{local}>"));
+        }
+        if let Some(i) = self.ifaces.iter().find(|i| words == format!("{}ip", i.key)) {
+            return Some(format!("{bang}<{}__OWN>", i.key.to_uppercase()));
+        }
+        let literal = words.split('/').next().unwrap().parse::<IpAddr>().is_ok();
+        literal.then(|| format!("{bang}{words}"))
+    }
+
     // `None`: the rule is left out.
     fn host(&self, end: Option<Node<'a, 'a>>, six: bool) -> Option<String> {
+        if self.opnsense() {
+            return self.host_of_opnsense(end, six, true);
+        }
         let end = end?;
         let not = on(end, "not");
         let bang = if not { "! " } else { "" };
@@ -349,11 +429,12 @@ impl<'a> Printer<'a> {
             Vec::new()
         };
         let way = match (floating.as_deref(), text(r, "direction").as_str()) {
+            (_, "out") if opnsense => "out ",
+            (_, "any") if opnsense => "",
+            _ if opnsense => "in ",
             (Some("yes"), "in") => "in ",
             (Some("yes"), "out") => "out ",
             (Some("yes"), _) => "",
-            (Some(_), "out") if opnsense => "out ",
-            (Some(_), "any") if opnsense => "",
             _ => "in ",
         };
         let quick = if floating.is_none() || on(r, "quick") { "quick " } else { "" };
@@ -468,6 +549,10 @@ impl<'a> Printer<'a> {
                 ));
             }
         }
+        if let Some((key, ports)) = self.lockout().filter(|_| self.opnsense()) {
+            let to = format!("<{}__OWN>", key.to_uppercase());
+            lines.push(format!("no rdr on {key} proto tcp from any to {to} port {{ {} }}", ports.join(" ")));
+        }
         for (number, e) in
             all(self.root, "nat", "rule").into_iter().filter(|e| !on(*e, "disabled")).enumerate()
         {
@@ -480,6 +565,9 @@ impl<'a> Printer<'a> {
                 "tcp/udp" => "proto { tcp udp } ".to_owned(),
                 p => format!("proto {p} "),
             };
+            if text(e, "target").is_empty() && self.opnsense() && !on(e, "nordr") {
+                continue;
+            }
             let Some(from) = self.host(kid(e, "source"), false) else { continue };
             let Some(to) = self.host(kid(e, "destination"), false) else { continue };
             let port = text(e, "destination/port").replace('-', ":");
@@ -488,6 +576,11 @@ impl<'a> Printer<'a> {
             let (target, local) = (text(e, "target"), text(e, "local-port"));
             if on(e, "nordr") {
                 lines.push(format!("no rdr on {key} inet {proto}from {from} to {to} port {port}"));
+                let stated = text(e, "natreflection");
+                let off = stated == "disable" || stated.is_empty() && self.has("system/disablenatreflection");
+                for i in self.insiders(&key).into_iter().filter(|_| !off && !self.opnsense()) {
+                    lines.push(format!("no rdr on {i} inet {proto}from {from} to {to} port {port}"));
+                }
             } else {
                 lines.push(format!(
                     "rdr {pass}on {key} inet {proto}from {from} to {to} port {port} -> {target} port {local}{star}"
@@ -499,14 +592,16 @@ impl<'a> Printer<'a> {
                     "" => "enable",
                     s => s,
                 };
-                for i in self.ifaces.iter().filter(|i| i.key != key && !i.gateway && mode != "disable") {
-                    let inner = match mode {
-                        "purenat" => format!("-> {target} port {local}{star}"),
-                        _ => format!("tag PFREFLECT -> 127.0.0.1 port {}{star}", 19000 + number),
+                let seen = if mode == "disable" { Vec::new() } else { self.insiders(&key) };
+                for i in seen {
+                    let plain = self.opnsense() || mode == "purenat";
+                    let inner = match plain {
+                        true => format!("-> {target} port {local}{star}"),
+                        false => format!("tag PFREFLECT -> 127.0.0.1 port {}{star}", 19000 + number),
                     };
+                    let pass = if plain { pass } else { "" };
                     lines.push(format!(
-                        "rdr on {} inet {proto}from {from} to {to} port {port} {inner}",
-                        i.key
+                        "rdr {pass}on {i} inet {proto}from {from} to {to} port {port} {inner}"
                     ));
                 }
             }
@@ -515,6 +610,14 @@ impl<'a> Printer<'a> {
     }
 
     fn rules(&mut self) {
+        if self.opnsense() {
+            self.rules_of_opnsense();
+            self.user_rules();
+            if self.has("ipsec/enable") {
+                self.ipsec();
+            }
+            return;
+        }
         let six = self.has("system/ipv6allow");
         let me = self.me();
         if !six {
@@ -523,7 +626,7 @@ impl<'a> Printer<'a> {
             self.line("block in quick inet6 from any to any");
             self.line("block out quick inet6 from any to any");
         }
-        if !self.has("system/no_apipa_block") && !self.opnsense() {
+        if !self.has("system/no_apipa_block") {
             self.line("block in quick inet from 169.254.0.0/16 to any");
             self.line("block in quick inet from any to 169.254.0.0/16");
         }
@@ -533,8 +636,7 @@ impl<'a> Printer<'a> {
         }
         if six {
             let icmp = "inet6 proto ipv6-icmp from";
-            let needed = if self.opnsense() { "1 2 3 4 135 136" } else { "1 2 135 136" };
-            self.line(format!("pass quick {icmp} any to any icmp6-type {{ {needed} }} keep state"));
+            self.line(format!("pass quick {icmp} any to any icmp6-type {{ 1 2 135 136 }} keep state"));
             for to in ["fe80::/10", "ff02::/16"] {
                 self.line(format!(
                     "pass out quick {icmp} fe80::/10 to {to} icmp6-type {{ 129 133 134 135 136 }} keep state"
@@ -595,6 +697,11 @@ impl<'a> Printer<'a> {
         if !all(self.root, "nat", "rule").is_empty() && !self.has("system/disablenatreflection") {
             self.line("pass in inet from any to any tagged PFREFLECT keep state");
         }
+        self.user_rules();
+        self.ipsec();
+    }
+
+    fn user_rules(&mut self) {
         let rules = all(self.root, "filter", "rule");
         let is_group = |r: &Node<'a, 'a>| {
             let interface = text(*r, "interface");
@@ -619,7 +726,118 @@ impl<'a> Printer<'a> {
                 }
             }
         }
-        self.ipsec();
+    }
+
+    // OPNsense's own rules: quick, and for what comes in, unless they say otherwise.
+    fn rules_of_opnsense(&mut self) {
+        let six = self.has("system/ipv6allow");
+        let me = self.me();
+        let mut lines = vec!["pass quick on lo0 from any to any".to_owned()];
+        for i in &self.ifaces {
+            for a in [i.v4, i.v6].into_iter().flatten() {
+                lines.push(format!("block in on ! {} from {} to any", i.key, masked(a)));
+                lines.push(format!("block in from {} to any", a.0));
+            }
+        }
+        if !six {
+            lines.push("block in quick inet6 from any to any".to_owned());
+        }
+        lines.push("block in inet from any to any".to_owned());
+        lines.push("block in inet6 from any to any".to_owned());
+        if six {
+            let icmp = |way: &str, from: &str, to: &str, types: &str| {
+                format!(
+                    "pass {way} quick inet6 proto ipv6-icmp from {from} to {to} icmp6-type {{ {types} }} keep state"
+                )
+            };
+            lines.push(icmp("in", "any", "any", "1 2 3 4 135 136"));
+            for to in ["fe80::/10", "ff02::/16"] {
+                lines.push(icmp("out", &me, to, "128 129 133 134 135 136"));
+                lines.push(icmp("in", "fe80::/10", to, "128 133 134 135 136"));
+            }
+            lines.push(icmp("in", "ff02::/16", "fe80::/10", "128 133 134 135 136"));
+            lines.push(icmp("in", "::", "ff02::/16", "128 133 134 135 136"));
+        }
+        lines.push("block in quick proto { tcp udp } from any port 0 to any".to_owned());
+        lines.push("block in quick proto { tcp udp } from any to any port 0".to_owned());
+        if all(self.root, "virtualip", "vip").iter().any(|v| text(*v, "mode") == "carp") {
+            lines.push("pass quick inet proto carp from any to 224.0.0.18 keep state".to_owned());
+            if six {
+                lines.push("pass quick inet6 proto carp from any to ff02::12 keep state".to_owned());
+            }
+        }
+        for i in &self.ifaces {
+            let key = &i.key;
+            if i.dhcp {
+                lines.push(format!(
+                    "pass in quick on {key} proto udp from any port 67 to any port 68 keep state"
+                ));
+                lines.push(format!(
+                    "pass out quick on {key} proto udp from any port 68 to any port 67 keep state"
+                ));
+            }
+            let udp = format!("quick on {key} inet proto udp from");
+            if !i.dhcp && kid(self.root, &format!("dhcpd/{key}/enable")).is_some() {
+                lines.push(format!("pass in {udp} any port 68 to 255.255.255.255 port 67 keep state"));
+                lines.push(format!("pass in {udp} any port 68 to {me} port 67 keep state"));
+                lines.push(format!("pass out {udp} {me} port 67 to any port 68 keep state"));
+            }
+            let udp = format!("quick on {key} inet6 proto udp from");
+            if six && kid(self.root, &format!("dhcpdv6/{key}/enable")).is_some() {
+                for (from, to, port) in [
+                    ("fe80::/10", "fe80::/10", 546),
+                    ("fe80::/10", "ff02::/16", 546),
+                    ("fe80::/10", "ff02::/16", 547),
+                    ("ff02::/16", "fe80::/10", 547),
+                    ("fe80::/10", &me, 546),
+                ] {
+                    lines.push(format!("pass in {udp} {from} to {to} port {port} keep state"));
+                }
+                lines.push(format!("pass out {udp} {me} port 547 to fe80::/10 keep state"));
+            }
+        }
+        for i in &self.ifaces {
+            let settings = kid(self.root, &format!("interfaces/{}", i.key)).unwrap();
+            if on(settings, "blockpriv") {
+                let four = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 100.64.0.0/10 169.254.0.0/16";
+                let nets = if six { format!("{four} fd00::/8 fe80::/10 ::1/128") } else { four.to_owned() };
+                lines.extend(nets.split(' ').map(|n| format!("block in quick on {} from {n} to any", i.key)));
+            }
+        }
+        lines.push("pass out from any to any keep state".to_owned());
+        if let Some((key, ports)) = self.lockout() {
+            let ports = ports.join(" ");
+            lines.push(format!(
+                "pass in quick on {key} proto tcp from any to {me} port {{ {ports} }} keep state"
+            ));
+        }
+        lines.iter().for_each(|l| self.line(l));
+    }
+
+    // The interface that administrators are let in by, and the ports.
+    fn lockout(&self) -> Option<(String, Vec<String>)> {
+        if kid(self.root, "system/webgui/noantilockout").is_some() {
+            return None;
+        }
+        let described: Vec<&str> = kid(self.root, "interfaces")?
+            .children()
+            .filter(|c| c.is_element())
+            .map(|c| c.tag_name().name())
+            .collect();
+        let first = ["lan", "opt1", "opt2", "wan"].into_iter().find(|k| described.contains(k))?;
+        self.ifaces.iter().find(|i| i.key == first)?;
+        let https = text(self.root, "system/webgui/protocol") != "http";
+        let own = text(self.root, "system/webgui/port");
+        let web = if own.is_empty() { if https { "443" } else { "80" }.to_owned() } else { own };
+        let mut ports = vec![web.clone()];
+        if https && !self.has("system/webgui/disablehttpredirect") && web != "80" {
+            ports.push("80".to_owned());
+        }
+        if self.has("system/ssh/enable") || self.has("system/ssh/enabled") {
+            let port = text(self.root, "system/ssh/port");
+            ports.push(if port.is_empty() { "22".to_owned() } else { port });
+        }
+        Some((first.to_owned(), ports))
     }
 
     fn ipsec(&mut self) {
@@ -664,12 +882,7 @@ impl<'a> Printer<'a> {
                 lines.push(format!("block in from {} to any", own.0));
             }
             if on(settings, "blockpriv") {
-                let nets = match self.opnsense() {
-                    true => {
-                        "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 fd00::/8 fe80::/10"
-                    }
-                    false => "10.0.0.0/8 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7",
-                };
+                let nets = "10.0.0.0/8 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7";
                 for net in nets.split(' ') {
                     lines.push(format!("block in quick on {key} from {net} to any"));
                 }

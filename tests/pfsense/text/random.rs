@@ -91,7 +91,7 @@ fn rule(d: &mut Dice, clean: bool) -> String {
     if d.one_in(12) {
         s += d.of(&["<disabled/>", "<disabled>no</disabled>", "<Disabled></Disabled>"]);
     }
-    tag(&mut s, "type", d.of(&["pass", "pass", "pass", "block", "reject", "", "other"]));
+    tag(&mut s, "type", d.of(&["pass", "pass", "pass", "block", "reject", ""]));
     tag(&mut s, "ipprotocol", family);
     let floating = d.one_in(3);
     if floating {
@@ -246,20 +246,36 @@ pub fn config(d: &mut Dice) -> String {
     format!("<?xml version=\"1.0\"?>\n<pfsense>{s}</filter></pfsense>\n")
 }
 
+// A configuration without its sections of a name.
+fn without(s: &str, name: &str) -> String {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    match (s.find(&open), s.find(&close)) {
+        (Some(a), Some(b)) => without(&format!("{}{}", &s[..a], &s[b + close.len()..]), name),
+        _ => s.to_owned(),
+    }
+}
+
 /// A configuration of OPNsense, with rules in its older store: flags are texts there, and aliases stand elsewhere.
 pub fn opnsense(d: &mut Dice) -> String {
-    let mut s = config(d).replace("pfsense>", "opnsense>");
+    let mut s =
+        config(d).replace("pfsense>", "opnsense>").replace("<Disabled></Disabled>", "<disabled>1</disabled>");
     for flag in ["enable", "ipv6allow", "blockpriv", "noantilockout", "tcpflags_any", "not"] {
         s = s.replace(&format!("<{flag}/>"), &format!("<{flag}>1</{flag}>"));
     }
     s = s.replace("<ssh><enable>1</enable></ssh>", "<ssh><enabled>enabled</enabled></ssh>");
     s = s.replace("<direction></direction>", "<direction>in</direction>");
+    s = s.replace("<rule><separator/><type>pass</type></rule>", "");
     let (before, rest) = s.split_once("<aliases>").unwrap();
     let (aliases, after) = rest.split_once("</aliases>").unwrap();
     let aliases = aliases.replace("address>", "content>");
-    let store =
-        format!("<OPNsense><Firewall><Alias><aliases>{aliases}</aliases></Alias></Firewall></OPNsense>");
-    format!("{before}{store}{after}")
+    let mut store = format!("<Firewall><Alias><aliases>{aliases}</aliases></Alias></Firewall>");
+    let whole = format!("{before}STORE{after}");
+    if whole.contains("<ipv6allow>") {
+        return whole.replace("STORE", &format!("<OPNsense>{store}</OPNsense>"));
+    }
+    // The newer switch, of releases in which the older DHCP server is a plugin.
+    store += "<Interfaces><settings><disableipv6>1</disableipv6></settings></Interfaces>";
+    without(&without(&whole, "dhcpd"), "dhcpdv6").replace("STORE", &format!("<OPNsense>{store}</OPNsense>"))
 }
 
 fn nat(d: &mut Dice, s: &mut String) {
