@@ -1,4 +1,4 @@
-//! A port forward translates packets that no rule lets in.
+//! A port forward leads to where no rule lets its packets in.
 //!
 //! ## What it does
 //! Reports port forwards without `pass` of which every packet is dropped behind the translation: no filter rule lets anything through to the
