@@ -381,7 +381,7 @@ impl Resolver<'_> {
         if !when.site_exists.is_empty()
             && !self.deployment.sites.iter().any(|s| when.site_exists.contains(&s.kind))
         {
-            return Applies::No(format!("there is no site of type {}", kinds(&when.site_exists)));
+            return Applies::No(format!("no site of type {} exists", kinds(&when.site_exists)));
         }
         if when.site_types.is_empty() {
             return Applies::Yes;

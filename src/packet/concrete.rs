@@ -57,7 +57,7 @@ impl FromStr for Path {
     type Err = PacketError;
     fn from_str(s: &str) -> Result<Self, PacketError> {
         Path::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| {
-            PacketError(format!("`{s}` is no direction: input, output, forward, ingress or egress"))
+            PacketError(format!("`{s}` is not a direction: use input, output, forward, ingress or egress"))
         })
     }
 }
@@ -221,7 +221,7 @@ impl TryFrom<Written> for Packet {
     fn try_from(w: Written) -> Result<Self, PacketError> {
         let err = |m: String| Err(PacketError(m));
         if let Some(a) = w.src.into_iter().chain(w.dst).find(|a| addr::is_reserved(*a)) {
-            return err(format!("`{a}` is in a block that the IETF keeps in reserve: no packet has it"));
+            return err(format!("`{a}` is in a block reserved by the IETF: no packet has it"));
         }
         let family = match (w.family, w.src, w.dst) {
             (Some(n @ (4 | 6)), s, d) => {
@@ -231,7 +231,7 @@ impl TryFrom<Written> for Packet {
                 }
                 f
             }
-            (Some(n), ..) => return err(format!("family {n}: it is 4 or 6")),
+            (Some(n), ..) => return err(format!("family {n}: use 4 or 6")),
             (None, Some(s), Some(d)) if Family::of(s) != Family::of(d) => {
                 return err("source and destination are of different families".to_owned());
             }
@@ -252,7 +252,7 @@ impl TryFrom<Written> for Packet {
             }
             Some(Number::Number(n)) => *n,
             Some(Number::Name(n)) => {
-                proto::parse(n).ok_or_else(|| PacketError(format!("`{n}` is no protocol")))?
+                proto::parse(n).ok_or_else(|| PacketError(format!("`{n}` is not a protocol")))?
             }
         };
         let path = w.dir.unwrap_or(Path::Input);
@@ -266,7 +266,7 @@ impl TryFrom<Written> for Packet {
             Some(s) => ConnState::ALL
                 .into_iter()
                 .find(|c| c.name().eq_ignore_ascii_case(s))
-                .ok_or_else(|| PacketError(format!("`{s}` is no connection state")))?,
+                .ok_or_else(|| PacketError(format!("`{s}` is not a connection state")))?,
         };
         let iface = |n: &Option<String>| match n {
             None => Ok(0),
@@ -292,7 +292,7 @@ impl TryFrom<Written> for Packet {
         v[Field::TcpFlags.index()] = tcp_flags.into();
         if let Some(m) = &w.mac {
             v[Field::Mac.index()] =
-                parse_mac(m).ok_or_else(|| PacketError(format!("`{m}` is no hardware address")))?;
+                parse_mac(m).ok_or_else(|| PacketError(format!("`{m}` is not a hardware address")))?;
         }
         let mut p = Packet::from_values(path, &v, w.mark.unwrap_or(0));
         p.groups = w.groups;
@@ -331,7 +331,7 @@ fn parse_flags(text: &str) -> Result<u8, PacketError> {
     }
     text.split(',').try_fold(0, |acc, word| {
         let bit = flags::NAMES.iter().position(|n| n.eq_ignore_ascii_case(word.trim()));
-        bit.map(|b| acc | 1 << b).ok_or_else(|| PacketError(format!("`{word}` is no TCP flag")))
+        bit.map(|b| acc | 1 << b).ok_or_else(|| PacketError(format!("`{word}` is not a TCP flag")))
     })
 }
 
@@ -422,12 +422,12 @@ impl FromStr for Packet {
                     let n = number("mark")?;
                     let parsed =
                         n.strip_prefix("0x").map_or_else(|| n.parse(), |h| u32::from_str_radix(h, 16));
-                    w.mark = Some(parsed.map_err(|_| PacketError(format!("`{n}` is no mark")))?);
+                    w.mark = Some(parsed.map_err(|_| PacketError(format!("`{n}` is not a mark")))?);
                 }
                 "mac" => w.mac = Some(number("mac")?.to_owned()),
                 s if ConnState::ALL.iter().any(|c| c.name() == s) => w.ct = Some(s.to_owned()),
                 f if parse_flags(f).is_ok() => w.tcp_flags = Some(f.to_owned()),
-                other => return Err(PacketError(format!("`{other}` means nothing after the destination"))),
+                other => return Err(PacketError(format!("unexpected `{other}` after the destination"))),
             }
         }
         w.try_into()
@@ -440,7 +440,7 @@ fn endpoint(text: &str) -> Result<(Option<IpAddr>, Option<u16>), PacketError> {
     }
     text.parse::<SocketAddr>()
         .map(|s| (Some(s.ip()), Some(s.port())))
-        .map_err(|_| PacketError(format!("`{text}` is no address with an optional port")))
+        .map_err(|_| PacketError(format!("`{text}` is not an address with an optional port")))
 }
 
 impl fmt::Display for Packet {
