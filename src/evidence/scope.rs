@@ -2,7 +2,7 @@
 
 use super::near::{few, ports};
 use crate::model::{Firewall, Hook, Rule};
-use crate::packet::{Field, IntervalSet, Region, addr, proto};
+use crate::packet::{Field, IntervalSet, Path, Region, addr, proto};
 
 /// What every packet has alike that comes to a chain, so that no rule there needs to say so.
 pub struct View {
@@ -21,8 +21,8 @@ impl View {
             _ => None,
         };
         let blind = |field: &Field| match field {
-            Field::Iif => hooks.iter().all(|h| matches!(h, Hook::Output | Hook::Egress)),
-            _ => hooks.iter().all(|h| matches!(h, Hook::Prerouting | Hook::Input | Hook::Ingress)),
+            Field::Iif => hooks.iter().all(|h| matches!(h, Hook::Output | Hook::DeviceEgress | Hook::Egress)),
+            _ => hooks.iter().all(|h| h.sees(Path::Input) == (true, false)),
         };
         Self { own, unseen: [Field::Iif, Field::Oif].into_iter().filter(blind).collect() }
     }

@@ -1,9 +1,10 @@
 //! Packets that no sensible rule names: what lets them in lets everything in.
 
-use crate::analysis::evaluate::{Trace, evaluate};
+use crate::analysis::evaluate::{Decider, Step, Trace, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
-use crate::model::Firewall;
+use crate::model::{ChainId, ChainKind, Firewall, Hook, TranslatedEnd};
 use crate::packet::{Family, Packet};
+use crate::source::Origin;
 
 /// A probe packet that is let in, with its way through the firewall.
 pub struct Probe {
@@ -11,6 +12,47 @@ pub struct Probe {
     pub packet: Packet,
     /// What happened to it.
     pub trace: Trace,
+}
+
+/// What lets a probe in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// A rule.
+    Rule(Origin),
+    /// The policy of a base chain.
+    Policy(Hook, ChainId, Origin),
+    /// No base chain that could stop it stands at the hook where that is done.
+    Missing(Hook),
+}
+
+impl Probe {
+    /// What lets it in: a rule or policy of the hook at which packets are filtered. Around that hook packets are translated, marked
+    /// and looked at, and to pass there says nothing. `None`: nothing that a ruleset of this kind would need is missing.
+    pub fn blame(&self, firewall: &Firewall) -> Option<Blame> {
+        let by = self.trace.decided_by?;
+        // pf filters before routing.
+        if firewall.dialect.starts_with("pf") || firewall.dialect.starts_with("opn") || filters(firewall, &by)
+        {
+            return Some(match by.rule {
+                Some(_) => Blame::Rule(by.origin),
+                None => Blame::Policy(by.hook, by.chain, by.origin),
+            });
+        }
+        let passed = |s: &&Step| matches!(s.hook, Hook::Input | Hook::Forward) && s.result == "policy accept";
+        if let Some(s) = self.trace.steps.iter().rev().find(passed) {
+            return Some(Blame::Policy(s.hook, s.chain, s.origin));
+        }
+        let hook = *Hook::on(self.packet.path).iter().find(|h| h.filters())?;
+        // A host that forwards nothing needs no chain there; one that hides others behind its address forwards.
+        let hides = firewall.translations.iter().any(|t| t.end == TranslatedEnd::Source);
+        (hook == Hook::Input || hides).then_some(Blame::Missing(hook))
+    }
+}
+
+// Whether a decision was made where packets are filtered, by a chain that filters.
+fn filters(firewall: &Firewall, by: &Decider) -> bool {
+    let of_kind = |kind| firewall.base_chains.iter().filter(move |b| b.kind == kind).map(|b| b.chain);
+    by.hook.filters() && firewall.reached_from(of_kind(ChainKind::Filter))[by.chain.index()]
 }
 
 // Discard and an unassigned high port, from documentation addresses (RFC 5737, RFC 3849), by interfaces with names of their own.

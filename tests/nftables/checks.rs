@@ -356,3 +356,48 @@ fn realistic_rulesets_are_clean() {
     }
     assert!(looked_at >= 8);
 }
+
+/// Findings of some checks, as `ID line: message`.
+fn general(text: &str, ids: &[&str]) -> Vec<String> {
+    let mut all = check("test.nft", text);
+    all.retain(|f| ids.contains(&f.rule.as_str()));
+    all.into_iter().map(|f| format!("{} {}: {}", f.rule, f.location.line, f.message)).collect()
+}
+
+const OPEN: [&str; 2] = ["HL-ANY-ANY", "HL-POLICY-ACCEPT"];
+
+#[test]
+fn what_lets_everything_in_is_blamed_not_what_stands_around() {
+    let host = "table inet fw {\n chain pre {\n type filter hook prerouting priority mangle; policy accept;\n\
+                meta l4proto { tcp, udp } socket transparent 1 meta mark set 1 accept\n meta mark set 2 accept\n }\n\
+                chain in {\n type filter hook input priority 0; policy drop;\n tcp dport 22 accept\n }\n}\n";
+    assert_eq!(general(host, &OPEN), [""; 0], "a host needs no chain at forward");
+    let open = host.replace("priority 0; policy drop;", "priority 0; policy accept;");
+    assert_eq!(
+        general(&open, &OPEN),
+        ["HL-POLICY-ACCEPT 8: box lets in whatever no rule of in stops: the policy is accept"],
+        "the policy at input, not the rule before routing"
+    );
+    let router = format!(
+        "{host}table ip nat {{\n chain post {{\n type nat hook postrouting priority srcnat; policy accept;\n masquerade\n }}\n}}\n"
+    );
+    assert_eq!(
+        general(&router, &OPEN),
+        ["HL-POLICY-ACCEPT 1: box forwards whatever comes: it has no base chain at the forward hook"]
+    );
+    let closed = format!("{router}table inet g {{\n chain fw {{\n type filter hook forward priority 0; policy drop;\n }}\n}}\n");
+    assert_eq!(general(&closed, &OPEN), [""; 0]);
+    let rule = closed.replace("policy drop;\n }\n}\n", "policy drop;\n counter accept\n }\n}\n");
+    assert_eq!(
+        general(&rule, &OPEN),
+        ["HL-ANY-ANY 21: box accepts everything here, even packets that no sensible rule names"]
+    );
+}
+
+#[test]
+fn chains_of_devices_are_no_unused_chains() {
+    let text = "table inet f {\n chain ing {\n type filter hook ingress device eth0 priority 0; policy accept;\n tcp dport 22 drop\n }\n\
+                chain i {\n type filter hook input priority 0; policy drop;\n tcp dport 22 accept\n }\n chain gone {\n drop\n }\n}\n\
+                table netdev n {\n chain e {\n type filter hook egress device eth0 priority 0; policy accept;\n tcp dport 22 drop\n }\n}\n";
+    assert_eq!(general(text, &["HL-UNUSED-CHAIN"]), ["HL-UNUSED-CHAIN 10: nothing jumps to chain gone: its 1 rule has no effect"]);
+}

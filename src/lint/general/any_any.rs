@@ -24,6 +24,7 @@
 //! ```
 
 use crate::finding::{Finding, Severity};
+use crate::lint::probe::Blame;
 use crate::lint::registry::{Check, Run, Subject};
 use std::collections::BTreeSet;
 
@@ -41,13 +42,13 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
     for probe in subject.probes() {
-        let Some(by) = probe.trace.decided_by.filter(|d| d.rule.is_some()) else { continue };
-        if !told.insert(by.origin) {
+        let Some(Blame::Rule(origin)) = probe.blame(subject.firewall) else { continue };
+        if !told.insert(origin) {
             continue;
         }
         let mut f = CHECK.finding(
             subject,
-            by.origin,
+            origin,
             format!("{} accepts everything here, even packets that no sensible rule names", subject.name),
             "accepts a packet that no sensible rule names",
         );

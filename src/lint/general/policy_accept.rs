@@ -22,7 +22,10 @@
 //! ```
 
 use crate::finding::{Finding, Severity};
+use crate::lint::probe::Blame;
 use crate::lint::registry::{Check, Run, Subject};
+use crate::model::Hook;
+use crate::source::Origin;
 use std::collections::BTreeSet;
 
 /// The check.
@@ -39,18 +42,32 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
     for probe in subject.probes() {
-        let Some(by) = probe.trace.decided_by.filter(|d| d.rule.is_none()) else { continue };
-        if !told.insert(by.origin) {
+        let (origin, hook, chain) = match probe.blame(subject.firewall) {
+            Some(Blame::Policy(hook, chain, origin)) => (origin, hook, Some(chain)),
+            Some(Blame::Missing(hook)) => (Origin::default(), hook, None),
+            _ => continue,
+        };
+        if !told.insert((origin, hook)) {
             continue;
         }
-        let chain = subject.firewall.chain(by.chain);
-        let what = if by.hook.name() == "forward" { "forwards" } else { "lets in" };
-        let mut f = CHECK.finding(
-            subject,
-            by.origin,
-            format!("{} {what} whatever no rule of {} stops: the policy is accept", subject.name, chain.name),
-            "the policy accepts what no rule stops",
-        );
+        let what = if hook == Hook::Forward { "forwards" } else { "lets in" };
+        let (message, label) = match chain {
+            Some(chain) => {
+                let name = &subject.firewall.chain(chain).name;
+                let message =
+                    format!("{} {what} whatever no rule of {name} stops: the policy is accept", subject.name);
+                (message, "the policy accepts what no rule stops")
+            }
+            None => {
+                let name = hook.name();
+                let message = format!(
+                    "{} {what} whatever comes: it has no base chain at the {name} hook",
+                    subject.name
+                );
+                (message, "a base chain is missing")
+            }
+        };
+        let mut f = CHECK.finding(subject, origin, message, label);
         f.witness = Some(probe.packet.clone());
         findings.push(f);
     }

@@ -41,6 +41,36 @@ impl Loader {
         }
     }
 
+    /// The statements of a file that is included in a block.
+    fn fragment(
+        &mut self,
+        index: usize,
+        broken: &mut dyn FnMut(&mut Self, SyntaxError),
+        statement: &mut dyn FnMut(&mut Self, &mut Cursor<'_>) -> Result<(), SyntaxError>,
+    ) {
+        let file = Arc::clone(&self.files[index]);
+        let mut cursor = Cursor::new(file.bytes(), Origin::new(index, 0, file.bytes().len()));
+        loop {
+            match cursor.kind() {
+                Kind::End => return,
+                Kind::Newline | Kind::Semicolon => {
+                    cursor.advance();
+                }
+                _ => {
+                    let start = cursor.token.start;
+                    let read = statement(self, &mut cursor).and_then(|()| end_of_statement(&cursor));
+                    if let Err(e) = read {
+                        broken(self, e);
+                        cursor.skim(&mut |_| {});
+                        if cursor.token.start == start || cursor.kind() == Kind::CloseBrace {
+                            cursor.advance();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// `{ … }` of a table.
     pub(super) fn table_block(&mut self, cursor: &mut Cursor<'_>, t: usize, outside: ScopeId) {
         let scope = self.scopes.open(outside);
@@ -53,7 +83,10 @@ impl Loader {
         t: usize,
         scope: ScopeId,
     ) -> Result<(), SyntaxError> {
-        if self.directive(cursor, scope)? {
+        let read_file = &mut |this: &mut Self, index| {
+            this.fragment(index, &mut Self::lose, &mut |this, c| this.table_statement(c, t, scope));
+        };
+        if self.directive(cursor, scope, read_file)? {
             return Ok(());
         }
         let word = cursor.word().unwrap_or_default();
@@ -151,44 +184,57 @@ impl Loader {
     /// `{ … }` of a chain.
     pub(super) fn chain_block(&mut self, cursor: &mut Cursor<'_>, t: usize, c: usize, outside: ScopeId) {
         let scope = self.scopes.open(outside);
-        self.block(cursor, &mut Self::lose, &mut |this, cursor| {
-            if this.directive(cursor, scope)? {
-                return Ok(());
+        self.block(cursor, &mut Self::lose, &mut |this, cursor| this.chain_statement(cursor, t, c, scope));
+    }
+
+    fn chain_statement(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        t: usize,
+        c: usize,
+        scope: ScopeId,
+    ) -> Result<(), SyntaxError> {
+        let read_file = &mut |this: &mut Self, index| {
+            this.fragment(index, &mut Self::lose, &mut |this, cursor| {
+                this.chain_statement(cursor, t, c, scope)
+            });
+        };
+        if self.directive(cursor, scope, read_file)? {
+            return Ok(());
+        }
+        match cursor.word().unwrap_or_default() {
+            "type" => self.base_chain(cursor, t, c, scope),
+            "policy" => {
+                let start = cursor.advance().start;
+                let (word, at) = self.name(cursor, scope, "`accept` or `drop`")?;
+                let drop = match &*word {
+                    "accept" => false,
+                    "drop" => true,
+                    _ => return Err(SyntaxError::new(at, "a policy is `accept` or `drop`")),
+                };
+                let at = cursor.since(start);
+                self.ruleset.tables[t].chains[c].policies.push((drop, at));
+                Ok(())
             }
-            match cursor.word().unwrap_or_default() {
-                "type" => this.base_chain(cursor, t, c, scope),
-                "policy" => {
-                    let start = cursor.advance().start;
-                    let (word, at) = this.name(cursor, scope, "`accept` or `drop`")?;
-                    let drop = match &*word {
-                        "accept" => false,
-                        "drop" => true,
-                        _ => return Err(SyntaxError::new(at, "a policy is `accept` or `drop`")),
-                    };
-                    let at = cursor.since(start);
-                    this.ruleset.tables[t].chains[c].policies.push((drop, at));
-                    Ok(())
-                }
-                "flags" => {
-                    cursor.advance();
-                    this.name(cursor, scope, "`offload`").map(|_| ())
-                }
-                "devices" | "device" => {
-                    let devices = this.devices(cursor, scope);
-                    this.ruleset.tables[t].chains[c].devices.add(devices);
-                    Ok(())
-                }
-                "comment" => {
-                    cursor.advance();
-                    this.name(cursor, scope, "a comment").map(|_| ())
-                }
-                _ => {
-                    let body = this.rule_body(cursor, t, scope);
-                    this.ruleset.tables[t].chains[c].rules.push_back(Source::Text(body));
-                    Ok(())
-                }
+            "flags" => {
+                cursor.advance();
+                self.name(cursor, scope, "`offload`").map(|_| ())
             }
-        });
+            "devices" | "device" => {
+                let devices = self.devices(cursor, scope);
+                self.ruleset.tables[t].chains[c].devices.add(devices);
+                Ok(())
+            }
+            "comment" => {
+                cursor.advance();
+                self.name(cursor, scope, "a comment").map(|_| ())
+            }
+            _ => {
+                let body = self.rule_body(cursor, t, scope);
+                self.ruleset.tables[t].chains[c].rules.push_back(Source::Text(body));
+                Ok(())
+            }
+        }
     }
 
     /// A rule from the cursor to the end of its statement; notes the sets that it names and changes.
@@ -319,7 +365,14 @@ impl Loader {
         name: &str,
         scope: ScopeId,
     ) -> Result<(), SyntaxError> {
-        if self.directive(cursor, scope)? {
+        let read_file = &mut |this: &mut Self, index| {
+            let mut broken = |this: &mut Self, e: SyntaxError| {
+                this.ruleset.tables[t].declare_set(name, false, e.at).broken = true;
+                this.report(e);
+            };
+            this.fragment(index, &mut broken, &mut |this, c| this.set_statement(c, t, name, scope));
+        };
+        if self.directive(cursor, scope, read_file)? {
             return Ok(());
         }
         let word = cursor.word().unwrap_or_default();

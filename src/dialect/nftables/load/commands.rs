@@ -27,7 +27,7 @@ enum Position {
 impl Loader {
     /// One command, up to the end of its statement.
     pub(super) fn command(&mut self, cursor: &mut Cursor<'_>, scope: ScopeId) -> Result<(), SyntaxError> {
-        if self.directive(cursor, scope)? {
+        if self.directive(cursor, scope, &mut |this, index| this.file(index, scope))? {
             return Ok(());
         }
         let Some(word) = cursor.word() else {

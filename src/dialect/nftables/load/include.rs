@@ -149,8 +149,8 @@ fn expand(base: &Path, name: &Path, is_pattern: bool) -> Vec<PathBuf> {
 }
 
 impl Loader {
-    /// Reads the files that an `include` names, in place.
-    pub(super) fn include(&mut self, name: &str, at: Origin, scope: ScopeId) {
+    /// Reads the files that an `include` names, in place: what they hold are statements of the block that includes them.
+    pub(super) fn include(&mut self, name: &str, at: Origin, read_file: &mut dyn FnMut(&mut Self, usize)) {
         let files = match self.folder.find(name) {
             Ok(files) => files,
             Err((message, help)) => return self.lose(SyntaxError::new(at, message).help(help)),
@@ -197,7 +197,8 @@ impl Loader {
             let index = self.files.len() - 1;
             self.carriage_return(index);
             self.folder.open.push(real);
-            self.file(index, scope);
+            self.hidden_rule(index);
+            read_file(self, index);
             self.folder.open.pop();
         }
     }

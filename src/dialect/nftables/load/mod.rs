@@ -42,6 +42,7 @@ pub(super) fn load(file: &Arc<SourceFile>, edited: &Arc<Edited>, includes: &Incl
         lost: None,
     };
     loader.carriage_return(0);
+    loader.hidden_rule(0);
     loader.file(0, Scopes::GLOBAL);
     Loaded {
         files: loader.files,
@@ -105,7 +106,6 @@ impl Loader {
     }
 
     fn file(&mut self, index: usize, scope: ScopeId) {
-        self.hidden_rule(index);
         let file = Arc::clone(&self.files[index]);
         let mut cursor = Cursor::new(file.bytes(), Origin::new(index, 0, file.bytes().len()));
         loop {
@@ -214,8 +214,14 @@ impl Loader {
         None
     }
 
-    /// `define`, `redefine`, `undefine` and `include`, which may stand in any block. False if the cursor is at none of them.
-    fn directive(&mut self, cursor: &mut Cursor<'_>, scope: ScopeId) -> Result<bool, SyntaxError> {
+    /// `define`, `redefine`, `undefine` and `include`, which may stand in any block; `read_file` reads an included file. False if the cursor
+    /// is at none of them.
+    fn directive(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        scope: ScopeId,
+        read_file: &mut dyn FnMut(&mut Self, usize),
+    ) -> Result<bool, SyntaxError> {
         let word = cursor.word().unwrap_or_default();
         match word {
             "include" => {
@@ -226,7 +232,7 @@ impl Loader {
                 }
                 let token = cursor.advance();
                 let name = cursor.text_of(token).into_owned();
-                self.include(&name, at, scope);
+                self.include(&name, at, read_file);
             }
             "define" | "redefine" => {
                 let redefine = word == "redefine";
