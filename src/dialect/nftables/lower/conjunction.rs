@@ -106,7 +106,7 @@ impl Conjunction {
                 Term::Any(a) => {
                     f.alternatives[a.index()].iter().any(|range| within(f, f.terms(*range), field))
                 }
-                Term::AddressType { field: asked, .. } => *asked == field,
+                Term::AddressType { field: asked, .. } | Term::Masked { field: asked, .. } => *asked == field,
                 _ => f.field_set(t).is_some_and(|(asked, _)| asked == field),
             })
         }

@@ -52,6 +52,12 @@ impl<'a> Lower<'a> {
             self.opaque_term(rule, conj, s, &text(), false);
             return Ok(());
         }
+        if s.meaning == Meaning::Opaque
+            && s.text.starts_with('@')
+            && self.raw_term(rule, conj, subject, &wanted)?
+        {
+            return Ok(());
+        }
         let pool = &self.b.firewall().sets;
         let test = |x: Value| {
             let v = subject.value(x);
@@ -168,14 +174,29 @@ impl<'a> Lower<'a> {
                 return Ok(());
             }
         };
-        let set = if identity {
-            Some(set)
-        } else {
-            subject.mask_and_flip(Value::MAX).and_then(|(mask, flip)| masked_values(&set, mask, flip, field))
+        if identity {
+            conj.field(&self.b, field, FieldSet::Owned(set.intersect(&all)));
+            return Ok(());
+        }
+        let (bits, first) = match (field, subject.selector.family) {
+            (Field::Mac, _) => (48, 0),
+            (_, Some(Family::V4)) => (32, crate::packet::addr::v4(0)),
+            _ => (128, 0),
         };
-        match set {
-            Some(set) => conj.field(&self.b, field, FieldSet::Owned(set.intersect(&all))),
-            None => self.opaque_term(rule, conj, &subject.selector, &text(), false),
+        let width = if bits == 128 { Value::MAX } else { (1 << bits) - 1 };
+        let operations = subject.mask_and_flip(width);
+        let prefix = operations.and_then(|(mask, flip)| masked_values(&set, mask, flip, (width, first)));
+        if let Some(set) = prefix {
+            conj.field(&self.b, field, FieldSet::Owned(set.intersect(&all)));
+            return Ok(());
+        }
+        let inside = set.intersect(&IntervalSet::range(first, first | width));
+        let numbers =
+            IntervalSet::from_ranges(inside.ranges().iter().map(|(lo, hi)| (lo - first, hi - first)));
+        let told = field != Field::Mac
+            && operations.is_some_and(|o| self.bits_term(conj, field, (bits, 0), o, &numbers));
+        if !told {
+            self.opaque_term(rule, conj, &subject.selector, &text(), false);
         }
         Ok(())
     }
@@ -341,14 +362,17 @@ fn families(conj: &mut Conjunction, v4: bool, v6: bool) {
 }
 
 // Values `x` of the field with `(x & mask) ^ flip` in the set, for masks that are a prefix.
-fn masked_values(set: &IntervalSet, mask: Value, flip: Value, field: Field) -> Option<IntervalSet> {
+fn masked_values(
+    set: &IntervalSet,
+    mask: Value,
+    flip: Value,
+    // IPv4 addresses stand in a block of their own: the bits above are not part of them.
+    (width, base): (Value, Value),
+) -> Option<IntervalSet> {
     if flip != 0 {
         return None;
     }
-    // IPv4 addresses stand in a block of their own: the bits above are not part of them.
-    let v4 = crate::packet::addr::v4(0);
-    let is_v4 = matches!(field, Field::Src | Field::Dst) && mask <= 0xffff_ffff;
-    let (width, base) = if is_v4 { (0xffff_ffff, v4) } else { (field.max(), 0) };
+    let set = set.intersect(&IntervalSet::range(base, base | width));
     let host = !mask & width;
     if host & host.wrapping_add(1) != 0 {
         return None;

@@ -50,6 +50,18 @@ impl<'a> Lower<'a> {
             }
         };
         let opaque = subject.selector.meaning == Meaning::Opaque || subject.strange.is_some();
+        let plain = contents.unknown.is_none()
+            && names.is_empty()
+            && contents.rows.iter().all(|r| !r.timed && r.guard.is_none());
+        if opaque && plain && subject.selector.text.starts_with('@') && subject.strange.is_none() {
+            let stored = contents.stored.map(|id| self.b.firewall().sets.get(id).clone());
+            let all = stored.unwrap_or_default().union(&certain);
+            let id = self.b.set(all);
+            let wanted = if negated { Wanted::NotStored(id) } else { Wanted::Stored(id) };
+            if self.raw_term(rule, conj, subject, &wanted)? {
+                return Ok(());
+            }
+        }
         if opaque {
             // Not in the model: the comparison as a whole is one condition.
             let mut parts: Vec<String> = Vec::new();

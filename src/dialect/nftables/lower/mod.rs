@@ -15,6 +15,7 @@ mod matching;
 mod membership;
 mod nat;
 mod quirks;
+mod raw;
 mod record;
 mod rule;
 mod subject;
