@@ -385,7 +385,9 @@ fn what_lets_everything_in_is_blamed_not_what_stands_around() {
         general(&router, &OPEN),
         ["HL-POLICY-ACCEPT 1: box forwards whatever comes: it has no base chain at the forward hook"]
     );
-    let closed = format!("{router}table inet g {{\n chain fw {{\n type filter hook forward priority 0; policy drop;\n }}\n}}\n");
+    let closed = format!(
+        "{router}table inet g {{\n chain fw {{\n type filter hook forward priority 0; policy drop;\n }}\n}}\n"
+    );
     assert_eq!(general(&closed, &OPEN), [""; 0]);
     let rule = closed.replace("policy drop;\n }\n}\n", "policy drop;\n counter accept\n }\n}\n");
     assert_eq!(
@@ -399,5 +401,8 @@ fn chains_of_devices_are_no_unused_chains() {
     let text = "table inet f {\n chain ing {\n type filter hook ingress device eth0 priority 0; policy accept;\n tcp dport 22 drop\n }\n\
                 chain i {\n type filter hook input priority 0; policy drop;\n tcp dport 22 accept\n }\n chain gone {\n drop\n }\n}\n\
                 table netdev n {\n chain e {\n type filter hook egress device eth0 priority 0; policy accept;\n tcp dport 22 drop\n }\n}\n";
-    assert_eq!(general(text, &["HL-UNUSED-CHAIN"]), ["HL-UNUSED-CHAIN 10: nothing jumps to chain gone: its 1 rule has no effect"]);
+    assert_eq!(
+        general(text, &["HL-UNUSED-CHAIN"]),
+        ["HL-UNUSED-CHAIN 10: nothing jumps to chain gone: its 1 rule has no effect"]
+    );
 }
