@@ -228,7 +228,7 @@ fn judge_region(
     };
     let mut broken: Vec<Region> = Vec::new();
     if conversation.wanted && conversation.protocol.is_some() {
-        for (stage, q) in follow_ups(hop, conversation, &answer.accepted) {
+        for (stage, q) in follow_ups(hop, conversation, start, &answer.accepted) {
             let reply = decide(&q);
             let forward = |r: &Region| plain(&if stage == Stage::Answer { r.mirrored() } else { r.clone() });
             if let Some(f) = watch {
@@ -272,6 +272,7 @@ fn back(path: Path) -> Path {
 fn follow_ups<'a>(
     hop: &Hop<'a>,
     conversation: &Conversation,
+    start: &Region,
     accepted: &[Part],
 ) -> Vec<(Stage, Question<'a>)> {
     use flags::{ACK, FIN, PSH, SYN};
@@ -279,7 +280,7 @@ fn follow_ups<'a>(
     let simple = accepted.iter().all(|p| p.tracked && p.translated.is_none());
     let starts: Vec<(Region, bool)> = if simple && !accepted.is_empty() {
         // One question for all: answers and later packets are judged the same way whatever rule let the first one in.
-        vec![(first_region(hop, conversation), true)]
+        vec![(start.clone(), true)]
     } else {
         accepted.iter().map(|p| (as_seen(p), p.tracked)).collect()
     };

@@ -106,6 +106,12 @@ impl Builder {
         Term::In(field, self.set(set))
     }
 
+    /// A rule asks for a named set whose elements may change while the box runs: call it once for each set, with the rule's place and a
+    /// name that is the set's own (`inet filter @ban`). Terms say what the files list.
+    pub fn asks_run_time_set(&mut self, rule: Origin, name: String) {
+        self.firewall.run_time_sets.entry(rule).or_default().push(name);
+    }
+
     /// "The field is in a set already stored."
     pub fn field_in(&self, field: Field, set: SetId) -> Term {
         Term::In(field, set)

@@ -226,6 +226,9 @@ pub struct Firewall {
     pub interfaces: Vec<Interface>,
     /// What rules are called whose first line does not tell, by place.
     pub rule_names: FxHashMap<Origin, RuleName>,
+    /// Named sets whose elements may be added or taken away while the box runs, by the place of the rules that ask for them, in the order
+    /// in which they ask. Verdicts take such a set as the files list it; whether two rules are the same is a question of the set itself.
+    pub run_time_sets: FxHashMap<Origin, Vec<String>>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
     /// What answers take for granted beyond the files, as words of the report ([`Report::assumptions`](crate::finding::Report)).
@@ -738,6 +741,11 @@ impl Firewall {
     /// Effects of a rule.
     pub fn effects(&self, rule: &Rule) -> &[Effect] {
         rule.effects.map_or(&[], |e| &self.effects[e.index()])
+    }
+
+    /// The sets that a rule asks for and that may change while the box runs.
+    pub fn run_time_sets(&self, rule: &Rule) -> &[String] {
+        self.run_time_sets.get(&rule.origin).map_or(&[], Vec::as_slice)
     }
 
     /// A condition.

@@ -33,6 +33,11 @@ impl<'a> Sides<'a> {
         }
     }
 
+    /// Whether two rules ask for the same sets, of those that may change at run time: two that hold the same now need not do so later.
+    pub fn run_time_sets(&self, a: &Rule, b: &Rule) -> bool {
+        self.first.run_time_sets(a) == self.second.run_time_sets(b)
+    }
+
     /// Whether two rules change the same before they act.
     pub fn effects(&self, a: &Rule, b: &Rule) -> bool {
         let (x, y) = (self.first.effects(a), self.second.effects(b));

@@ -202,7 +202,10 @@ impl Walk<'_> {
             (Action::Translate(x), Action::Translate(y)) => self.same.translation(x, y),
             (x, y) => x == y,
         };
-        action && self.same.terms(a.terms, b.terms) && self.same.effects(a, b)
+        action
+            && self.same.terms(a.terms, b.terms)
+            && self.same.effects(a, b)
+            && self.same.run_time_sets(a, b)
     }
 }
 

@@ -271,6 +271,7 @@ pub fn assumption(word: &str) -> &str {
         "reverse-path" => "assuming that there is a way back to the source of every packet",
         "forged" => "assuming that source addresses may be forged",
         "includes-empty" => "assuming that included files that are not read hold nothing",
+        "sets-as-listed" => "assuming that sets hold what the files list",
         "complete" => "assuming that what the files do not mention does not exist",
         "private-members" => {
             "assuming members of security groups have private addresses, or those of their VPC"

@@ -50,6 +50,9 @@ fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     if loaded.firewalls().any(Firewall::asks_reverse_path) {
         out.push(if options.forged { "forged" } else { "reverse-path" }.to_owned());
     }
+    if loaded.firewalls().any(|f| !f.run_time_sets.is_empty()) {
+        out.push("sets-as-listed".to_owned());
+    }
     if options.read.complete {
         out.push("complete".to_owned());
     }

@@ -401,7 +401,10 @@ fn entered_once(f: &Firewall) -> Vec<bool> {
 
 impl Aligner<'_> {
     fn same_rule(&self, a: &Rule, b: &Rule) -> bool {
-        self.same.terms(a.terms, b.terms) && self.same_action(a.action, b.action) && self.same.effects(a, b)
+        self.same.terms(a.terms, b.terms)
+            && self.same_action(a.action, b.action)
+            && self.same.effects(a, b)
+            && self.same.run_time_sets(a, b)
     }
 
     fn same_action(&self, a: Action, b: Action) -> bool {

@@ -128,6 +128,7 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
         let hooks = sides.iter().flat_map(|f| &f.base_chains).map(|b| b.hook);
         alignment.whole.extend(hooks);
     }
+    difference.not_compared.extend(other_sets(sides, &alignment));
     let asked = asked(sides, &alignment, &paths, &families, environment);
     let doubts = rewrite::doubts(sides, &alignment, environment);
     let mut comparison = compare::Comparison::new(sides, environment, &alignment, doubts);
@@ -142,6 +143,20 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
         .iter()
         .any(|f| f.conditions.iter().any(|c| matches!(c.kind, crate::model::ConditionKind::Rate { .. })));
     difference
+}
+
+// Sets that rules of one side alone ask for and that change at run time: what they hold then is not in the files.
+fn other_sets(sides: [&Firewall; 2], alignment: &Alignment) -> Option<String> {
+    let [old, new] = [OLD, NEW].map(|side| {
+        let differing = alignment.differing.iter().filter(|d| d.side == side);
+        let rules = differing.map(|d| &sides[side].chain(d.chain).rules[d.rule]);
+        rules.flat_map(|r| sides[side].run_time_sets(r)).collect::<BTreeSet<&String>>()
+    });
+    let names: Vec<&str> = old.symmetric_difference(&new).map(|n| n.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let them = if names.len() == 1 { "the set" } else { "the sets" };
+        format!("what {them} {} may hold at run time beside what the files list", names.join(", "))
+    })
 }
 
 // A cloud interface knows two paths, a box three; `None` if the sides are of different kinds.

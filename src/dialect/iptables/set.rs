@@ -28,6 +28,7 @@ pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     if others {
         return c.joint(owner, ConditionKind::Volatile, "depends on counters and exceptions of the set");
     }
+    c.b.asks_run_time_set(c.origin, format!("ipset {name}"));
     let key = format!("{} {name} {}", test.negated, c.words.shown(test.args[1]));
     if let Some(terms) = c.set_memo.get(&key) {
         let terms = terms.clone();

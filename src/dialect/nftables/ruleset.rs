@@ -169,6 +169,8 @@ pub(super) struct SetDeclaration<'d> {
     pub(super) dynamic: bool,
     /// Elements expire unless they say otherwise.
     pub(super) expires: bool,
+    /// Nothing is added or taken away at run time (`flags constant`).
+    pub(super) constant: bool,
     /// Holds intervals (`flags interval`).
     pub(super) interval: bool,
     /// Intervals that overlap become one (`auto-merge`).
@@ -309,6 +311,7 @@ impl<'d> Table<'d> {
                     value: None,
                     dynamic: false,
                     expires: false,
+                    constant: false,
                     interval: false,
                     merges: false,
                     broken: false,

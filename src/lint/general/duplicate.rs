@@ -5,6 +5,8 @@
 //! a packet's path through the chain count; rate limits and other conditions with a memory are never "the same". Comments
 //! and counters do not matter.
 //!
+//! Two named sets are two different sets, whatever they hold at the moment, unless nothing can be added to them (`constant`).
+//!
 //! ## Why is this bad?
 //! The second rule can never decide anything. Duplicates pile up where scripts append without looking. Then someone deletes
 //! one copy and believes that the port is closed.
@@ -76,6 +78,7 @@ fn same(f: &Firewall, earlier: &Rule, later: &Rule) -> bool {
     let untracked = || f.effects.iter().flatten().any(|e| *e == Effect::Untrack);
     earlier.action == later.action
         && key(f, earlier) == key(f, later)
+        && f.run_time_sets(earlier) == f.run_time_sets(later)
         && !(f.terms(later.terms).iter().any(stateful) && untracked())
 }
 

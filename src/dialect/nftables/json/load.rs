@@ -252,6 +252,7 @@ impl<'d> Loader<'d> {
         set.value = v.get("map").map(type_spec);
         let flags = v.get("flags");
         set.interval = has(flags, "interval");
+        set.constant = has(flags, "constant");
         set.dynamic = has(flags, "dynamic");
         set.timeouts = has(flags, "timeout");
         set.expires = v.get("timeout").is_some();

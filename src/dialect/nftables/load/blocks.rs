@@ -400,7 +400,7 @@ impl Loader {
                         "dynamic" => set.dynamic = true,
                         "timeout" => set.timeouts = true,
                         "interval" => set.interval = true,
-                        "constant" => {}
+                        "constant" => set.constant = true,
                         _ => return Err(SyntaxError::new(at, format!("sets have no flag `{flag}`"))),
                     }
                     if !cursor.eat(Kind::Comma) {

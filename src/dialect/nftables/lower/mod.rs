@@ -78,6 +78,7 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         untracks: OnceCell::new(),
         tells_status: OnceCell::new(),
         unclear: false,
+        asked: Vec::new(),
         ledger: crate::model::Ledger::default(),
         synthetic: 0,
         facts: Facts::default(),
@@ -109,6 +110,8 @@ struct Lower<'a> {
     tells_status: OnceCell<bool>,
     // The current rule has a part that is not exact.
     unclear: bool,
+    // Sets that it asks for and that change at run time.
+    asked: Vec<String>,
     ledger: crate::model::Ledger,
     // Chains that nobody named.
     synthetic: usize,

@@ -16,8 +16,12 @@ impl<'a> Lower<'a> {
     /// Lowers one rule of a chain, and counts it.
     pub(super) fn rule(&mut self, table: usize, chain: ChainId, when: When, source: &Source<'a>) {
         self.unclear = false;
+        self.asked.clear();
         let at = self.place(source.at());
         let lowered = self.parse(source).and_then(|rule| self.rule_tree(table, chain, when, &rule, at));
+        for name in std::mem::take(&mut self.asked) {
+            self.b.asks_run_time_set(at, name);
+        }
         match lowered {
             Ok(()) if self.unclear => self.ledger.approximated += 1,
             Ok(()) => self.ledger.exact += 1,

@@ -224,6 +224,10 @@ impl<'a> Lower<'a> {
             let help = near.map_or_else(String::new, |k| format!("did you mean `@{k}`?"));
             return Err(SyntaxError::new(at, format!("this table has no set `{name}`")).help(help));
         };
+        let owner = &ruleset.tables[table];
+        if !owner.sets[s].constant {
+            self.asked.push(format!("{} {} @{name}", owner.family.name(), owner.name));
+        }
         if let Some(c) = self.sets.get(&(table, s)) {
             return Ok((s, Rc::clone(c)));
         }
