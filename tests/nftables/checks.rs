@@ -342,6 +342,27 @@ fn rules_behind_an_unconditional_verdict() {
 }
 
 #[test]
+fn sets_that_are_filled_at_run_time_are_two_sets() {
+    let twice = |flags: &str| {
+        let set = |name: &str| format!(" set {name} {{ type ipv4_addr; {flags} }}\n");
+        format!(
+            "table inet f {{\n{}{} chain in {{\n type filter hook input priority 0; policy drop;\n ip saddr @ban drop\n\
+             ip saddr @guests drop\n ip saddr @ban drop\n tcp dport 22 accept\n }}\n}}\n",
+            set("ban"),
+            set("guests")
+        )
+    };
+    let lines = |text: String| {
+        let all = check("test.nft", text);
+        let copies = all.iter().filter(|f| f.rule == "HL-DUPLICATE");
+        copies.map(|f| f.location.line).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(twice("")), [8]);
+    assert_eq!(lines(twice("elements = { 198.51.100.7 };")), [8]);
+    assert_eq!(lines(twice("flags constant; elements = { 198.51.100.7 };")), [7, 8]);
+}
+
+#[test]
 fn realistic_rulesets_are_clean() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/nftables");
     let mut looked_at = 0;

@@ -68,7 +68,12 @@ pub struct Totals {
 }
 
 // What of a ruleset is counted apart, and the words that tell it.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 12] = [
+    ("addresses written", &["saddr set ", "daddr set "]),
+    ("ports written", &["dport set ", "sport set "]),
+    ("marks of connections", &["ct mark", "CONNMARK", "connmark"]),
+    ("kinds of addresses", &["fib ", "addrtype"]),
+    ("status of connections", &["ct status", "ctstatus"]),
     ("sets beside the dump", &["--match-set"]),
     ("networks with interfaces", &["hash:net,iface"]),
     ("exceptions in sets", &["nomatch"]),
@@ -196,6 +201,19 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
         if case.untestable(packet) || packet.path != Path::Output && goes_elsewhere(&firewall, packet) {
             t.without_verdict += 1;
             continue;
+        }
+        // What is sent to the box's own addresses is for this box, even if they are not known.
+        let own = packet.get(Field::Dst).is_some_and(|v| locals().contains(v));
+        if packet.path == Path::Input && own && !case.untestable(packet) {
+            let unaware = Environment::default();
+            let verdict = evaluate(Point { firewalls: &[&firewall], environment: &unaware }, packet).verdict;
+            if contradicts(verdict, kernel) && !contradicts(ours, kernel) {
+                let packet = serde_json::to_string(packet).unwrap();
+                return Err(format!(
+                    "without known addresses {verdict:?}, kernel {kernel:?}: {packet}\n{}",
+                    case.text
+                ));
+            }
         }
         if contradicts(ours, kernel) || region_differs {
             // Packets that are translated to the same connection stand in each other's way: each is asked for alone.

@@ -12,7 +12,45 @@ pub fn ruleset(pools: &[Pool; 2], r: &mut Random) -> String {
         let family = *r.weighted(&[(6, "inet"), (3, "ip"), (2, "ip6")]);
         Table::write(pools, r, family, n, &mut out);
     }
+    if r.chance(35) {
+        translations(&pools[0], r, &mut out);
+    }
     out
+}
+
+// A table of translations, before and after the others.
+fn translations(pool: &Pool, r: &mut Random, out: &mut String) {
+    writeln!(
+        out,
+        "table ip n {{\n\tchain pre {{\n\t\ttype nat hook prerouting priority dstnat; policy accept;"
+    )
+    .unwrap();
+    for _ in 0..1 + r.below(3) {
+        let (protocol, port) = (*r.pick(&["tcp", "udp"]), pool.port(r));
+        let to = addr::addr(pool.address(r));
+        let text = match r.below(4) {
+            0 => format!("{protocol} dport {port} redirect to :{}", pool.port(r).max(1)),
+            1 => format!(
+                "ip saddr {} {protocol} dport {port} dnat to {to}:{}",
+                pool.net(r),
+                pool.port(r).max(1)
+            ),
+            2 => format!("{protocol} dport != {port} accept"),
+            _ => format!("ip daddr {} dnat to {to}", pool.net(r)),
+        };
+        writeln!(out, "\t\t{text}").unwrap();
+    }
+    writeln!(out, "\t}}\n\tchain post {{\n\t\ttype nat hook postrouting priority srcnat; policy accept;")
+        .unwrap();
+    for _ in 0..r.below(3) {
+        let text = match r.below(3) {
+            0 => format!("ip saddr {} masquerade", pool.net(r)),
+            1 => format!("oifname \"wan\" snat to {}", addr::addr(pool.address(r))),
+            _ => format!("ip daddr {} accept", pool.net(r)),
+        };
+        writeln!(out, "\t\t{text}").unwrap();
+    }
+    writeln!(out, "\t}}\n}}").unwrap();
 }
 
 struct Table<'a> {
@@ -454,6 +492,14 @@ impl<'a> Table<'a> {
             "fib saddr type local",
             "fib daddr type != local",
             "fib daddr type { local, multicast }",
+            "fib daddr type unicast",
+            "fib daddr type broadcast",
+            "fib daddr type != { local, broadcast, multicast }",
+            "fib saddr type { unicast, local }",
+            "ct status dnat",
+            "ct status != dnat",
+            "ct mark 0x1",
+            "ct mark != 0x0",
         ]);
         rule.add(text);
     }
@@ -492,6 +538,13 @@ impl<'a> Table<'a> {
             return rule.add("notrack");
         }
         if self.r.chance(12) {
+            let text = self.rewriting(rule);
+            rule.add(&text);
+            if self.r.chance(70) {
+                return;
+            }
+        }
+        if self.r.chance(12) {
             let mark = *self.r.pick(&self.pools[0].marks);
             rule.add(&match self.r.below(4) {
                 0 => format!("meta mark set meta mark | {mark:#x}"),
@@ -527,6 +580,29 @@ impl<'a> Table<'a> {
             (4, ""),
         ]);
         rule.add(word);
+    }
+
+    // Statements that change what later rules see.
+    fn rewriting(&mut self, rule: &mut Rule) -> String {
+        let kind = self.r.below(6);
+        match kind {
+            0 => "ct mark set meta mark".to_owned(),
+            1 => "meta mark set ct mark".to_owned(),
+            2 => format!("ct mark set {:#x}", self.r.pick(&self.pools[0].marks)),
+            3 | 4 if rule.protocol.is_none_or(|p| p == "tcp" || p == "udp") => {
+                let protocol = rule.protocol.unwrap_or("tcp");
+                rule.protocol = Some(protocol);
+                let end = if kind == 3 { "dport" } else { "sport" };
+                format!("{protocol} {end} set {}", self.pools[0].port(self.r).max(1))
+            }
+            _ => {
+                let family = self.family_of(rule);
+                let word = if family == Family::V4 { "ip" } else { "ip6" };
+                // A new destination before routing would send the packet where the bench cannot follow.
+                let end = if self.rejects && self.r.chance(50) { "daddr" } else { "saddr" };
+                format!("{word} {end} set {}", addr::addr(self.pool(family).address(self.r)))
+            }
+        }
     }
 
     fn reject(&mut self, rule: &Rule) -> &'static str {

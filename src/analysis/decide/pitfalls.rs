@@ -419,3 +419,129 @@ fn both_families_are_answered() {
     let first: Value = from.first().unwrap();
     assert_eq!(addr::family(first), Family::V6);
 }
+
+fn verdict(f: &Firewall, packet: &str) -> Verdict {
+    let environment = Environment::default();
+    let packet = packet.parse().unwrap();
+    evaluate(Point { firewalls: &[f], environment: &environment }, &packet).verdict
+}
+
+#[test]
+fn what_is_written_is_what_later_rules_see() {
+    let mut t = Bench::new();
+    let before = t.base(Hook::Prerouting, ChainKind::Filter, Policy::Accept);
+    let writes = [
+        ("198.51.100.0/24", Some(addr::parse("10.1.0.5").unwrap())),
+        ("203.0.113.0/24", Some(addr::parse("10.1.0.4/31").unwrap())),
+        ("192.0.2.0/24", None),
+    ];
+    for (from, to) in writes {
+        let term = t.net(Field::Src, from);
+        let effect = t.b.rewrite(Field::Src, to);
+        let mut rule = t.b.rule(Origin::default(), &[term], Action::Accept);
+        rule.effects = t.b.effects(&[effect]);
+        t.b.push(before, rule);
+    }
+    let input = t.input(Policy::Drop);
+    let inside = t.net(Field::Src, "10.1.0.5");
+    t.add(input, &[inside], Action::Accept);
+    let f = t.b.finish();
+    let of = |src: &str| verdict(&f, &format!("input eth0 tcp {src}:40000 > 10.1.0.10:22"));
+    assert_eq!(of("198.51.100.7"), Verdict::Accept);
+    assert_eq!(of("10.1.0.5"), Verdict::Accept);
+    assert_eq!(of("10.1.0.6"), Verdict::Drop);
+    assert_eq!(of("203.0.113.9"), Verdict::Undecided);
+    assert_eq!(of("192.0.2.9"), Verdict::Undecided);
+    let answer = all(&f);
+    let sources =
+        |parts: &[Part]| parts.iter().fold(IntervalSet::EMPTY, |s, p| s.union(p.region.get(Field::Src)));
+    let open = ["203.0.113.0/24", "192.0.2.0/24"].map(|n| addr::parse(n).unwrap());
+    assert_eq!(sources(&answer.undecided), open[0].union(&open[1]));
+    let through = ["198.51.100.0/24", "10.1.0.5"].map(|n| addr::parse(n).unwrap());
+    assert_eq!(sources(&answer.accepted), through[0].union(&through[1]));
+}
+
+#[test]
+fn a_destination_that_is_written_before_routing_decides_the_way() {
+    let mut t = Bench::new();
+    let before = t.base(Hook::Prerouting, ChainKind::Filter, Policy::Accept);
+    let effect = t.b.rewrite(Field::Dst, addr::parse("10.9.0.9"));
+    let mut rule = t.b.rule(Origin::default(), &[], Action::Continue);
+    rule.effects = t.b.effects(&[effect]);
+    t.b.push(before, rule);
+    t.input(Policy::Accept);
+    t.base(Hook::Forward, ChainKind::Filter, Policy::Drop);
+    t.b.firewall_mut().local = addr::parse("10.1.0.10");
+    let f = t.b.finish();
+    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:40000 > 10.1.0.10:22"), Verdict::Drop);
+}
+
+#[test]
+fn a_translation_to_what_is_there_already_leaves_no_trace() {
+    let mut t = Bench::new();
+    let nat = t.base(Hook::Prerouting, ChainKind::Nat, Policy::Accept);
+    let port =
+        t.b.translation(Translation { port: Some((22, 22)), ..Translation::of(TranslatedEnd::Destination) });
+    t.add(nat, &[], Action::Translate(port));
+    let input = t.input(Policy::Drop);
+    let translated = t.b.register(Register::DstNat, 1, 1, false);
+    t.add(input, &[translated], Action::Accept);
+    let f = t.b.finish();
+    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:40000 > 10.1.0.10:2222"), Verdict::Accept);
+    assert_eq!(verdict(&f, "input eth0 tcp 192.0.2.1:40000 > 10.1.0.10:22"), Verdict::Drop);
+    assert_eq!(ports(&all(&f).denied), IntervalSet::single(22u8));
+}
+
+#[test]
+fn what_routing_delivered_here_is_for_this_box() {
+    for negated in [false, true] {
+        let mut t = Bench::new();
+        let input = t.input(Policy::Accept);
+        let term = Term::AddressType { field: Field::Dst, types: AddressTypes::LOCAL, negated };
+        t.add(input, &[term], Action::Drop);
+        let forward = t.base(Hook::Forward, ChainKind::Filter, Policy::Accept);
+        t.add(forward, &[term], Action::Drop);
+        let f = t.b.finish();
+        let of = |way: &str, dst: &str| verdict(&f, &format!("{way} udp 192.0.2.1:40000 > {dst}:53"));
+        let when = |is: bool| if is != negated { Verdict::Drop } else { Verdict::Accept };
+        assert_eq!(of("input eth0", "10.1.0.10"), when(true));
+        assert_eq!(of("input eth0", "224.0.0.1"), when(false));
+        assert_eq!(of("input eth0", "255.255.255.255"), when(false));
+        // The broadcast address of a network, or an address of the box.
+        assert_eq!(of("input eth0", "10.1.0.255"), Verdict::Undecided);
+        assert_eq!(of("forward eth0>eth1", "10.1.0.10"), when(false));
+    }
+}
+
+#[test]
+fn kinds_of_one_address_exclude_each_other() {
+    let mut t = Bench::new();
+    let input = t.input(Policy::Drop);
+    for types in [AddressTypes::LOCAL, AddressTypes::MULTICAST, AddressTypes::BROADCAST] {
+        t.add(input, &[Term::AddressType { field: Field::Dst, types, negated: false }], Action::Accept);
+    }
+    let f = t.b.finish();
+    let region = |path: Path| path.packets(Family::V4).cut(Field::Proto, &IntervalSet::single(proto::UDP));
+    let answer = ask(&f, &Environment::default(), Path::Input, region(Path::Input));
+    assert!(answer.denied.is_empty() && answer.undecided.is_empty(), "{:?}", answer.undecided);
+    assert_eq!(verdict(&f, "input eth0 udp 192.0.2.1:40000 > 10.1.0.255:53"), Verdict::Accept);
+}
+
+#[test]
+fn bits_of_an_address_are_exact() {
+    let mut t = Bench::new();
+    let input = t.input(Policy::Drop);
+    let host = t.b.masked(Field::Src, 0xff, 7, false);
+    let v4 = t.b.family(Family::V4);
+    t.add(input, &[v4, host], Action::Accept);
+    let f = t.b.finish();
+    let of = |src: &str| verdict(&f, &format!("input eth0 tcp {src}:40000 > 10.1.0.10:22"));
+    assert_eq!(of("10.0.0.7"), Verdict::Accept);
+    assert_eq!(of("10.0.0.8"), Verdict::Drop);
+    let near = tcp().cut(Field::Src, &addr::parse("10.0.0.0/16").unwrap());
+    let answer = ask(&f, &Environment::default(), Path::Input, near);
+    assert!(answer.undecided.is_empty());
+    assert_eq!(answer.accepted.iter().map(|p| p.region.get(Field::Src).count()).sum::<u128>(), 256);
+    // Of all addresses some are looked at: enough to see that the rule lets packets in.
+    assert!(!all(&f).accepted.is_empty());
+}

@@ -54,7 +54,8 @@ impl Class {
 ///
 /// Multicast is known from the address; local needs the box's addresses (loopback is always local); broadcast is known for 255.255.255.255
 /// and 0.0.0.0/8 (`inet_addr_type`); the rest is unicast unless the routing table says otherwise (ip-route(8)). What routing delivered to
-/// this box is one of its own addresses, or the broadcast address of one of its networks, which is taken to end in 255; of IPv6, the
+/// this box is one of its own addresses, or the broadcast address of one of its networks, a /27 or a
+/// wider one (its last five bits are set); of IPv6, the
 /// anycast address of one of its /64 networks.
 pub(in crate::analysis) fn classes(local: Option<&IntervalSet>, routed: Routed) -> Vec<Class> {
     use AddressTypes as T;
@@ -77,7 +78,7 @@ pub(in crate::analysis) fn classes(local: Option<&IntervalSet>, routed: Routed) 
         let foreign = T::UNICAST.with(T::OTHER).with(broadcast);
         let (types, doubt) = match (local, routed, family) {
             (Some(_), ..) | (_, Routed::Onwards, _) => (foreign, None),
-            (_, Routed::Here, Family::V4) => (T::LOCAL.with(T::BROADCAST), Some((0xff, 0xff))),
+            (_, Routed::Here, Family::V4) => (T::LOCAL.with(T::BROADCAST), Some((0x1f, 0x1f))),
             (_, Routed::Here, Family::V6) => (T::LOCAL.with(T::OTHER), Some((Value::from(u64::MAX), 0))),
             _ => (foreign.with(T::LOCAL), None),
         };
