@@ -74,8 +74,9 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
         }
     }
     let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
-    add_companions(&mut members, options);
+    let added = add_companions(&mut members, options);
     let mut firewalls = build(members, options);
+    firewalls.iter_mut().for_each(|f| unasked(f, &added));
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
     passed_over.extend(idle(&walked, &firewalls));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -262,7 +263,10 @@ fn is_padding(start: &[u8]) -> bool {
 
 // Files of a companion role that lie beside a named file are read too where the files of a folder belong together, and for the member of a
 // deployment that names none.
-fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) {
+//
+// Gives the files that were added to those of a folder.
+fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) -> BTreeSet<String> {
+    let mut added = BTreeSet::new();
     let folders: BTreeMap<(PathBuf, usize), PathBuf> =
         members.iter().filter(|m| m.named).map(|m| ((m.folder(), m.dialect), m.path.clone())).collect();
     let worlds: BTreeSet<(PathBuf, usize, bool)> = members
@@ -297,10 +301,29 @@ fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) {
                 && let Ok(file) = options.edited.read(&path)
             {
                 have.insert(path.clone());
+                if together {
+                    added.insert(shown(&path));
+                }
                 members.push(Member { path, file, dialect: position(dialect), role, named: together, world });
             }
         }
     }
+    added
+}
+
+// Says which files were read that nobody named.
+fn unasked(firewall: &mut Firewall, added: &BTreeSet<String>) {
+    let others: Vec<&str> =
+        firewall.files.iter().map(|f| f.path.as_str()).filter(|p| added.contains(*p)).collect();
+    let help = "name the files one by one, or list them in the deployment file, to say which belong together";
+    let message = match others.as_slice() {
+        [] => return,
+        [one] => format!("{one} lies beside the file that was named, and was read with it"),
+        some => format!("{} lie beside the file that was named, and were read with it", some.join(", ")),
+    };
+    let end = firewall.files.first().map_or(0, |f| f.line_range(0).end);
+    let note = Diagnostic::warning(Origin::new(0, 0, end), message).help(help);
+    firewall.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
 }
 
 // Files that are read as one firewall: as many as are its own, and others that lie beside them.

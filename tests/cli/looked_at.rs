@@ -160,3 +160,18 @@ fn firewalls_at_the_other_end_of_a_requirement_are_not_checked_and_that_is_shown
         .collect();
     assert!(rows.contains(&"met") && rows.contains(&"not-checked"), "{rows:?}");
 }
+
+#[test]
+fn files_read_unasked_are_said() {
+    let groups = br#"{"SecurityGroups": [{"GroupId": "sg-1", "VpcId": "vpc-1", "GroupName": "web", "Description": "web", "OwnerId": "111122223333",
+      "IpPermissions": [], "IpPermissionsEgress": []}]}"#;
+    let interfaces = br#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "Groups": [{"GroupId": "sg-1"}],
+      "PrivateIpAddresses": [{"PrivateIpAddress": "10.4.0.11"}]}]}"#;
+    let dir = folder(&[("c/groups.json", groups), ("c/interfaces.json", interfaces)]);
+    let said = |args: &[&str]| {
+        let r = run_in(dir.path(), &[&["check", "--no-config", "--format", "json"], args].concat());
+        r.out.contains("c/interfaces.json lies beside the file that was named, and was read with it")
+    };
+    assert!(said(&["c/groups.json"]));
+    assert!(!said(&["c/groups.json", "c/interfaces.json"]) && !said(&["c"]));
+}
