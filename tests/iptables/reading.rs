@@ -497,7 +497,13 @@ fn kinds_of_addresses() {
         ]),
         &known,
     );
-    check(&facts(&[("input eth0 tcp 10.0.0.1 > 10.0.0.8", U), ("input eth0 tcp 10.0.0.1 > 224.0.0.5", D)]));
+    // What routing delivered here is of this box, unless it ends like the broadcast address of a network.
+    check(&facts(&[
+        ("input eth0 tcp 10.0.0.1 > 10.0.0.8", A),
+        ("input eth0 tcp 10.0.0.1 > 10.0.0.255", U),
+        ("forward eth0>eth1 tcp 10.0.0.1 > 10.0.0.8", D),
+        ("input eth0 tcp 10.0.0.1 > 224.0.0.5", D),
+    ]));
 }
 
 #[test]
