@@ -31,8 +31,11 @@ pub enum Copies {
 pub fn copies(eval: &Eval<'_, '_>, block: &Block, scope: &Scope) -> Copies {
     let unsure = |scope: Scope, node: &Node, what: &str| {
         let open = node.unknown().cloned().unwrap_or_default();
-        let why = if open.why.is_empty() { "it is not understood".to_owned() } else { open.why };
-        Copies::Unsure(scope, Unknown { text: format!("{what}: {}", open.text), why, origin: node.at })
+        let (text, why) = match node.unknown() {
+            Some(_) => (open.text, open.why),
+            None => (node.shown(), "it is no number or collection that havenlint expands".to_owned()),
+        };
+        Copies::Unsure(scope, Unknown { text: format!("{what} = {text}"), why, origin: node.at })
     };
     if let Some(a) = block.body.get_attribute("count") {
         let count = eval.eval(scope, &a.value);
@@ -176,7 +179,9 @@ fn declared(
 ) {
     let mut push = |scope: &Scope, address: String, unsure: Option<Unknown>| {
         let mut attributes = content(eval, scope, &block.body, at(eval.file, block.span()));
-        let mut only_if = only_if.cloned().or(unsure);
+        // How many groups or lists there are changes nothing in what each of them holds.
+        let alike = matches!(Kind::of(kind, data), Some(Kind::Group | Kind::PrefixList));
+        let mut only_if = only_if.cloned().or(unsure).filter(|_| !alike);
         ignored(eval, block, kind, &mut attributes, &mut only_if);
         out.push(Resource {
             address,
