@@ -54,9 +54,8 @@ impl Class {
 ///
 /// Multicast is known from the address; local needs the box's addresses (loopback is always local); broadcast is known for 255.255.255.255
 /// and 0.0.0.0/8 (`inet_addr_type`); the rest is unicast unless the routing table says otherwise (ip-route(8)). What routing delivered to
-/// this box is one of its own addresses, or the broadcast address of one of its networks, a /27 or a
-/// wider one (its last five bits are set); of IPv6, the
-/// anycast address of one of its /64 networks.
+/// this box is one of its own addresses, or the broadcast address of one of its networks, a /27 or a wider one (its last five bits are
+/// set); of IPv6, the anycast address of one of its /64 networks.
 pub(in crate::analysis) fn classes(local: Option<&IntervalSet>, routed: Routed) -> Vec<Class> {
     use AddressTypes as T;
     let net = |t: &str| addr::parse(t).unwrap_or_default();
