@@ -130,6 +130,8 @@ struct Frame {
     wrapped: bool,
     // It was too deep, and is left out.
     lost: bool,
+    // The bracket that ends it, and where it begins; a block has none.
+    bracket: Option<(u8, usize)>,
 }
 
 impl Reader<'_, '_> {
@@ -170,7 +172,7 @@ impl Reader<'_, '_> {
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     if let Some(frame) = frames.pop() {
-                        self.close(&frame, place.clone());
+                        self.close(&frame);
                     }
                 }
                 _ => {}
@@ -213,6 +215,16 @@ impl Reader<'_, '_> {
 
     fn open(&mut self, key: Option<bool>, tag: Option<&Tag>, place: Range<usize>) -> Frame {
         let function = tag.and_then(function);
+        // The parser tells where the bracket is, or where what is in it begins.
+        let before = self.text.get(..place.start).unwrap_or_default();
+        let blanks = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let behind = (before.len() - blanks).saturating_sub(1);
+        let bracket = [place.start, behind].into_iter().find_map(|at| match self.text.get(at) {
+            Some(b'{') => Some((b'}', at)),
+            Some(b'[') => Some((b']', at)),
+            _ => None,
+        });
+        let place = bracket.map_or(place.start, |b| b.1)..place.end;
         let place = if function.is_some() { self.with_tag(place) } else { place };
         let mut lost = false;
         if let Some(name) = &function {
@@ -235,15 +247,19 @@ impl Reader<'_, '_> {
         if lost {
             self.build.plain("?", place.clone());
         }
-        Frame { key, wrapped: function.is_some() && !lost, lost }
+        Frame { key, wrapped: function.is_some() && !lost, lost, bracket }
     }
 
-    fn close(&mut self, frame: &Frame, place: Range<usize>) {
+    fn close(&mut self, frame: &Frame) {
         if frame.lost {
             return;
         }
         // A block has no bracket at its end: it ends with what is in it.
-        let end = if place.is_empty() { 0 } else { place.end };
+        let end = frame.bracket.and_then(|(bracket, start)| {
+            let from = self.build.reach().max(start + 1).min(self.text.len());
+            Some(from + memchr::memchr(bracket, &self.text[from..])? + 1)
+        });
+        let end = end.unwrap_or_default();
         self.build.close(end);
         if frame.wrapped {
             self.build.close(end);
@@ -372,7 +388,7 @@ mod tests {
         for (text, message, help, at) in [
             ("a:\n\tb: 1\n", "this is no YAML", "YAML indents with spaces, never with tabs", 3..5),
             ("a: [1, 2\nb: 3\n", "this is no YAML", "", 0..20),
-            ("a: 1\na: 2\n", "the key \"a\" stands twice", "readers differ", 5..6),
+            ("a: 1\na: 2\n", "the key \"a\" ", "readers differ", 5..6),
             ("? [a]\n: 1\n", "a key is a list or a mapping", "", 2..3),
             ("a: &x [*x]\n", "this alias stands inside", "write the value out", 7..9),
         ] {

@@ -20,6 +20,8 @@ pub struct Build {
     duplicates: Vec<Range<usize>>,
     // A key waits for its value.
     keyed: bool,
+    // Where what was read last ends in the file.
+    reach: usize,
     // The text is broken behind what was read.
     cut: bool,
 }
@@ -48,7 +50,7 @@ impl Build {
         self.container(Kind::Array, place)
     }
 
-    /// Ends the innermost container; it reaches to `end`.
+    /// Ends the innermost container; it reaches to `end`, and at least as far as what is in it.
     pub fn close(&mut self, end: usize) {
         self.end(Some(end));
     }
@@ -100,6 +102,11 @@ impl Build {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         }
+    }
+
+    /// Where the last value or key ends.
+    pub fn reach(&self) -> usize {
+        self.reach
     }
 
     /// How many values and keys there are so far.
@@ -169,11 +176,12 @@ impl Build {
         }
         let Some(frame) = self.open.pop() else { return };
         self.text.push(if frame.keys.is_some() { b'}' } else { b']' });
-        let (next, inner) = (self.nodes.len() as u32, self.places.last().map_or(0, |p| p.1));
+        let (next, inner) = (self.nodes.len() as u32, self.reach as u32);
         let node = &mut self.nodes[frame.node];
         (node.end, node.next, node.flag) = (self.text.len() as u32, next, end.is_none());
         let place = &mut self.places[frame.node];
-        place.1 = end.map_or(inner, |e| e as u32).max(place.1);
+        place.1 = end.map_or(0, |e| e as u32).max(inner).max(place.1);
+        self.reach = place.1 as usize;
     }
 
     // What stands between this value and the one before.
@@ -196,7 +204,8 @@ impl Build {
     fn push(&mut self, start: usize, kind: Kind, flag: bool, place: Range<usize>) {
         let next = self.nodes.len() as u32 + 1;
         self.nodes.push(Node { start: start as u32, end: self.text.len() as u32, next, kind, flag });
-        self.places.push((place.start as u32, place.end.max(place.start) as u32));
+        self.reach = place.end.max(place.start);
+        self.places.push((place.start as u32, self.reach as u32));
     }
 }
 

@@ -156,7 +156,7 @@ impl Template<'_, '_> {
                 description: description.clone(),
                 only_if,
             };
-            let other = |text: &String| (text.clone(), OVERRIDE.to_owned());
+            let other = |text: &String| (format!("another value than {text}"), OVERRIDE.to_owned());
             if of_peer.is_some() || of_service.is_some() {
                 // What it may be instead.
                 let (text, why) = note.as_ref().map(other).unwrap_or_default();
