@@ -272,7 +272,11 @@ impl Aliases {
                 match port_text(m) {
                     Some(set) => out.set = out.set.union(&set),
                     // OPNsense takes the ports out of the list and leaves the rest.
-                    None if self.product == Some(Product::OpnSense) => {}
+                    None if self.product == Some(Product::OpnSense) && !is_word(m) => {}
+                    None if self.product == Some(Product::OpnSense) => out.unknown.push(Unknown::new(
+                        format!("in port alias {name}, if `{m}` is a service"),
+                        "a service name that is not known here",
+                    )),
                     // The box may know a service by that name; if not, the list is emptied, and the rule left out.
                     None if is_word(m) => {
                         let named = format!("in port alias {name}, if `{m}` is a service");

@@ -436,6 +436,9 @@ fn new_ports(cx: &Context<'_>, old: &str, local: &str) -> Option<Ports> {
         return old;
     }
     let first = ports(local, cx).ok().flatten()?;
+    if let Some(open) = old.as_ref().filter(|p| !p.unknown.is_empty()) {
+        return Some(Ports { unknown: open.unknown.clone(), ..Ports::of(IntervalSet::EMPTY) });
+    }
     let span = old.as_ref().and_then(|p| bounds(&p.set)).map_or(0, |(a, b)| b - a);
     match bounds(&first.set) {
         Some((a, b)) if a == b => {
