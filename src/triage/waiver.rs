@@ -213,7 +213,8 @@ fn comments(rule: &str) -> Vec<&str> {
         let word = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == '-');
         rest = &rest[at + "comment".len()..];
         let text = rest.trim_start();
-        if !word || text.len() == rest.len() {
+        // `-m comment` names the match; its text follows the option.
+        if !word || text.len() == rest.len() || text.starts_with('-') {
             continue;
         }
         let inside = match text.strip_prefix(['"', '\'']) {
