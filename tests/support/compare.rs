@@ -86,7 +86,7 @@ const KINDS: [(&str, &[&str]); 12] = [
 impl Case {
     fn kinds(&self) -> impl Iterator<Item = &'static str> {
         let holds = |word: &&str| self.text.contains(word) || self.sets.contains(word);
-        KINDS.iter().filter(move |(_, words)| words.iter().any(|w| holds(w))).map(|(name, _)| *name)
+        KINDS.iter().filter(move |(_, words)| words.iter().any(&holds)).map(|(name, _)| *name)
     }
 }
 

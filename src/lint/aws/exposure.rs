@@ -197,7 +197,7 @@ fn behind_acls(
     let attached = |g: &&str| asked.inventory.attached.iter().any(|a| a.group == **g);
     let unseen = asked.inventory.cut.is_some()
         || asked.inventory.interfaces.iter().any(|i| i.groups.is_none())
-        || groups.iter().any(|g| attached(g));
+        || groups.iter().any(attached);
     if own.is_empty() || asked.inventory.acls.is_empty() || unseen {
         let unplaced = !asked.inventory.acls.is_empty();
         let pieces = if own.is_empty() || unseen { written.to_vec() } else { to(&own) };
