@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::support::compare::{environment, read};
+use crate::support::ipset::Script;
 use crate::support::pool::Pool;
 use crate::support::random::Random;
 use crate::support::{iptables, nft, say};
@@ -170,7 +171,7 @@ fn campaign(
     for n in 0..cases {
         let mut r = Random::new(Random::seed(), n);
         let (dialect, texts, packets) = make(n, &mut r);
-        let sides = texts.each_ref().map(|t| read(dialect, t));
+        let sides = texts.each_ref().map(|t| read(dialect, t, ""));
         let known = if n % 3 == 0 { Environment::default() } else { environment() };
         let known = Environment { throttled: n % 4 == 1, ..known };
         if let Err(problem) = judge([&sides[0], &sides[1]], &known, &packets, &mut totals) {
@@ -193,8 +194,8 @@ fn dumps_are_compared_as_their_packets_are() {
     campaign("iptables", cases(), |n, r| {
         let (family, dialect) = if n % 4 == 3 { (Family::V6, "ip6tables") } else { (Family::V4, "iptables") };
         let pool = Pool::new(family, r);
-        let old = iptables::dump(&pool, r);
-        let new = edit(&old, &iptables::dump(&pool, r), r);
+        let old = iptables::dump(&pool, &Script::default(), r);
+        let new = edit(&old, &iptables::dump(&pool, &Script::default(), r), r);
         let packets = (0..150).map(|_| unmarked(pool.packet(r, true))).collect();
         (dialect, [old, new], packets)
     });
@@ -206,9 +207,9 @@ fn translations_are_followed_to_what_differs_behind_them() {
     campaign("translations", cases() / 2, |_, r| {
         let pool = Pool::new(Family::V4, r);
         let translates = |t: &String| t.contains("DNAT") || t.contains("REDIRECT");
-        let dumps = (0..60).map(|_| iptables::dump(&pool, r)).find(translates);
+        let dumps = (0..60).map(|_| iptables::dump(&pool, &Script::default(), r)).find(translates);
         let old = dumps.unwrap_or_default();
-        let mut new = edit(&old, &iptables::dump(&pool, r), r);
+        let mut new = edit(&old, &iptables::dump(&pool, &Script::default(), r), r);
         // What decides stands behind the translation.
         for _ in 0..3 {
             let (filter, rest) = new.split_at(new.find("*filter").unwrap_or(0));
@@ -236,7 +237,8 @@ fn rulesets_are_compared_as_their_packets_are() {
 fn unlike_rulesets_are_compared_whole() {
     campaign("unlike", cases() / 6, |_, r| {
         let pool = Pool::new(Family::V4, r);
-        let texts = [iptables::dump(&pool, r), iptables::dump(&pool, r)];
+        let texts =
+            [iptables::dump(&pool, &Script::default(), r), iptables::dump(&pool, &Script::default(), r)];
         let packets = (0..150).map(|_| unmarked(pool.packet(r, true))).collect();
         ("iptables", texts, packets)
     });
@@ -291,15 +293,15 @@ fn unknown_conditions_have_one_truth_on_both_sides() {
     for n in 0..cases() / 2 {
         let mut r = Random::new(Random::seed(), 10_000 + n);
         let pool = Pool::new(Family::V4, &mut r);
-        let old = with_unknowns(&iptables::dump(&pool, &mut r), &mut r);
-        let foreign = with_unknowns(&iptables::dump(&pool, &mut r), &mut r);
+        let old = with_unknowns(&iptables::dump(&pool, &Script::default(), &mut r), &mut r);
+        let foreign = with_unknowns(&iptables::dump(&pool, &Script::default(), &mut r), &mut r);
         let texts = [edit(&old, &foreign, &mut r), old];
-        let [new, old] = texts.each_ref().map(|t| read("iptables", t));
+        let [new, old] = texts.each_ref().map(|t| read("iptables", t, ""));
         let environment = environment();
         let difference = diff(&old, &new, &environment);
         assert!(difference.agreed);
         let ways: Vec<[Firewall; 2]> = (0..1 << UNKNOWNS.len())
-            .map(|truth| [&texts[1], &texts[0]].map(|t| read("iptables", &settled(t, truth))))
+            .map(|truth| [&texts[1], &texts[0]].map(|t| read("iptables", &settled(t, truth), "")))
             .collect();
         for packet in (0..100).map(|_| unmarked(pool.packet(&mut r, true))) {
             let verdicts: Vec<[Verdict; 2]> = ways
