@@ -215,15 +215,15 @@ impl Reader<'_, '_> {
 
     fn open(&mut self, key: Option<bool>, tag: Option<&Tag>, place: Range<usize>) -> Frame {
         let function = tag.and_then(function);
-        // The parser tells where the bracket is, or where what is in it begins.
-        let before = self.text.get(..place.start).unwrap_or_default();
+        // The place of the beginning reaches from a tag to what is in the brackets.
+        let before = self.text.get(..place.end).unwrap_or_default();
         let blanks = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let behind = (before.len() - blanks).saturating_sub(1);
-        let bracket = [place.start, behind].into_iter().find_map(|at| match self.text.get(at) {
+        let at = (before.len() - blanks).saturating_sub(1);
+        let bracket = match before.get(at) {
             Some(b'{') => Some((b'}', at)),
             Some(b'[') => Some((b']', at)),
             _ => None,
-        });
+        };
         let place = bracket.map_or(place.start, |b| b.1)..place.end;
         let place = if function.is_some() { self.with_tag(place) } else { place };
         let mut lost = false;

@@ -1,13 +1,13 @@
 //! What a document is, and who reads it.
 
-use super::inventory::Form;
+use super::inventory::{Form, Unknown};
 use super::item::Item;
 use super::reader::Reader;
-use super::value::{id_in, is_key, member, string, text};
+use super::value::{id_in, is_key, member, short, string, text};
 use super::{cloudformation, known, terraform};
 use crate::dialect::Role;
-use crate::source::Diagnostic;
-use crate::source::json::{Kind, Value};
+use crate::source::json::{Kind, NoEffect, Value};
+use crate::source::{Diagnostic, Origin};
 
 /// How lists and wrappers (`{region: {SecurityGroups: …}}`) are nested in a document, at most.
 const MAX_NESTING: usize = 4;
@@ -156,10 +156,24 @@ impl Reader<'_> {
                     }
                 }
                 // Notes that a wrapper puts beside an answer hold no rules; a list or an object may.
-                () if !matches!(value.kind(), Kind::Array | Kind::Object) => value.settle(),
+                () if !matches!(value.kind(), Kind::Array | Kind::Object) => self.noted(v, key, value),
                 () => self.wrapped(key, value, depth),
             }
         }
+    }
+
+    // A string, number or truth value beside lists: that a list goes on in another answer is told so too.
+    fn noted(&mut self, answer: Value<'_>, key: Value<'_>, value: Value<'_>) {
+        let page = value.kind() == Kind::String
+            && answer.members().any(|(k, m)| answer_role(k, m).is_some())
+            && NoEffect::of(known::NOTES, |name| is_key(key, name)).is_none();
+        if page {
+            let text = format!("`{}` beside the list", short(&key.str().unwrap_or_default()));
+            let why = "it may say that the list goes on in another answer".to_owned();
+            let origin = Origin::new(self.file, key.span().start, value.span().end);
+            self.inventory.may_be_cut.get_or_insert(Unknown { text, why, origin });
+        }
+        value.settle();
     }
 
     // What stands under a key that is not the API's: a wrapper around an answer or items, such as a region; otherwise nothing is read.

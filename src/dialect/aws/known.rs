@@ -245,3 +245,37 @@ pub const ANSWER: &[NoEffect] = &[
         ],
     },
 ];
+
+/// Strings beside the lists of an answer that do not tell of further pages.
+pub const NOTES: &[NoEffect] = &[NoEffect {
+    why: "where, when and by whom the answer was asked for",
+    keys: &[
+        "region",
+        "regionname",
+        "account",
+        "accountid",
+        "accountname",
+        "accountalias",
+        "profile",
+        "partition",
+        "environment",
+        "env",
+        "name",
+        "title",
+        "description",
+        "comment",
+        "date",
+        "time",
+        "timestamp",
+        "created",
+        "createdat",
+        "fetchedat",
+        "collectedat",
+        "takenat",
+        "version",
+        "vpcid",
+        "requestid",
+        "source",
+        "command",
+    ],
+}];

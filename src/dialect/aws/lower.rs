@@ -98,7 +98,10 @@ impl<'i> Lowering<'i> {
         Self {
             inventory,
             builder: Builder::new("aws", files.to_vec(), &Family::ALL),
-            complete: options.complete && inventory.cut.is_none() && inventory.unknown.is_empty(),
+            complete: options.complete
+                && inventory.cut.is_none()
+                && inventory.may_be_cut.is_none()
+                && inventory.unknown.is_empty(),
             wearers: wearers.into_iter().map(|(g, r)| (g, IntervalSet::from_ranges(r))).collect(),
             attached: inventory.attached.iter().map(|a| (a.group.as_str(), a)).collect(),
             prefix_lists: FxHashMap::default(),

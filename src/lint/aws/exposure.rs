@@ -231,6 +231,10 @@ fn behind_acls(
     let passes = reach(&passed, family, 0);
     acls.maybe = reach(&open, family, 0).minus(&passes);
     acls.closed = reach(written, family, 0).minus(&passes).minus(&acls.maybe);
+    if let Some(u) = asked.inventory.may_be_cut.as_ref().filter(|_| !acls.closed.is_empty()) {
+        acls.maybe = acls.maybe.union(&std::mem::take(&mut acls.closed));
+        acls.hangs.push((u.text.clone(), u.why.clone(), u.origin));
+    }
     (passed, acls)
 }
 
