@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Environment {
     /// The box's own addresses; `None` = not known.
     pub local: Option<IntervalSet>,
-    /// Labels that the enforcement point carries (security groups worn); `None` = not known.
+    /// Labels that the enforcement point carries (security groups attached); `None` = not known.
     pub labels: Option<Vec<String>>,
     /// Rate limits may or may not be exceeded; otherwise they are assumed not to be.
     pub throttled: bool,

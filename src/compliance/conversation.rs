@@ -75,7 +75,7 @@ pub struct Case {
     pub stage: Stage,
     /// The rules that decide.
     pub decided_by: Vec<Decider>,
-    /// What it hangs on, if it is undecided.
+    /// What it depends on, if it is undecided.
     pub because: Vec<Because>,
     /// Those packets, as they arrive at the box by `path`; of some conversations more than `region` holds.
     pub packets: Region,

@@ -20,7 +20,7 @@ pub enum FoundKind {
     Host,
     /// A firewall between networks.
     Gateway,
-    /// Groups of a cloud, worn by machines that the file does not name.
+    /// Groups of a cloud, attached by machines that the file does not name.
     Cloud,
 }
 

@@ -31,7 +31,7 @@
 //!   non-quick one keeps its precedence because both lists are complete). Translations are nat chains before them. `keep state` is an implicit first
 //!   rule that accepts established packets; `no state` is [`Effect::Untrack`]. `rdr pass` and `tag` write [`Register::Tag`].
 //! * **Security groups**: base chains at ingress and egress; first rule accepts established packets (they are stateful); then one jump for each
-//!   group, guarded by [`Term::Label`] (the groups that the interface wears); each group is a chain of accepts; policy drop.
+//!   group, guarded by [`Term::Label`] (the groups attached to the interface); each group is a chain of accepts; policy drop.
 //!   Network ACLs are one more base chain there, without the stateful rule.
 
 mod build;

@@ -83,7 +83,7 @@ pub struct Packet {
     values: [Option<Value>; Field::COUNT],
     /// Packet mark on entry (`skb->mark`); 0 on everything that comes from a wire.
     pub mark: u32,
-    /// Cloud: the security groups worn by the interface that is looked at. `None` = not stated.
+    /// Cloud: the security groups attached by the interface that is looked at. `None` = not stated.
     pub groups: Option<Vec<String>>,
 }
 

@@ -40,7 +40,7 @@ pub struct Repairs {
     pub proven: Vec<Proven>,
     /// Repairs that are not offered.
     pub refused: Vec<Refused>,
-    /// Findings that are to be mended elsewhere: with a command, or in another file. Nothing is proven of these.
+    /// Findings that need a change elsewhere: with a command, or in another file. Nothing is proven of these.
     pub elsewhere: Vec<(Finding, Fix)>,
     /// The files with all proven repairs.
     pub files: Vec<EditedFile>,
@@ -115,7 +115,7 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     }
     proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
     let mut refused = attempt.refused;
-    // Another repair may have mended it too.
+    // Another repair may have fixed it too.
     refused.retain(|r| after.report.findings.iter().any(|f| alike(f, &r.finding)));
     let chosen = after.report.findings.iter().filter(|f| now.selection.takes(&f.rule));
     let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
@@ -320,8 +320,8 @@ fn settled(
 ) -> Result<(), String> {
     for p in proven.iter().filter(|p| p.fix.purpose.repairs.is_empty()) {
         let count = |list: &[Finding]| list.iter().filter(|f| alike(f, &p.finding)).count();
-        let mended = proven.iter().filter(|q| alike(&q.finding, &p.finding)).count();
-        if count(&after.findings) + mended > count(&before.report.findings) {
+        let fixed = proven.iter().filter(|q| alike(&q.finding, &p.finding)).count();
+        if count(&after.findings) + fixed > count(&before.report.findings) {
             return Err(format!("{} would still be found", p.finding.rule));
         }
     }

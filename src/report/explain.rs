@@ -9,7 +9,7 @@ use std::io::{self, Write};
 pub fn write(rule: &RuleDoc, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let paint = Paint { color: style.color };
     let columns = columns(style);
-    let ink = super::human::level_ink(rule.level);
+    let ink = super::text::level_ink(rule.level);
     let id = link(style.links, &rule_url(&rule.id), &clean(&rule.id));
     writeln!(out, "{} {}", paint.ink(Ink::Bold, &id), clean(&rule.name))?;
     for line in wrap(&clean(&rule.summary), columns) {
@@ -40,7 +40,7 @@ pub fn list(rules: &[RuleDoc], style: &Style, out: &mut dyn Write) -> io::Result
     let paint = Paint { color: style.color };
     let id = rules.iter().map(|r| width(&clean(&r.id))).max().unwrap_or(0);
     for r in rules {
-        let level = paint.ink(super::human::level_ink(r.level), &pad(r.level.name(), 7));
+        let level = paint.ink(super::text::level_ink(r.level), &pad(r.level.name(), 7));
         let name = clean(&r.id);
         let blanks = " ".repeat(id - width(&name));
         let name = link(style.links, &rule_url(&r.id), &name);

@@ -3,7 +3,7 @@
 
 use super::places::Sources;
 use super::snippet::{self, Mark};
-use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, link, pad, width, wrap};
+use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, level_ink, link, pad, width, wrap};
 use super::{INPUT_RULE, Style, rule_url, tables, unread_title, waived_by};
 use crate::finding::{Finding, Fix, Problem, Report, UnreadFile, Waived};
 use crate::source::Severity;
@@ -51,15 +51,6 @@ struct Page<'a> {
     paint: Paint,
     links: bool,
     columns: usize,
-}
-
-/// The colour of a level.
-pub(super) fn level_ink(level: Severity) -> Ink {
-    match level {
-        Severity::Error => Ink::Red,
-        Severity::Warning => Ink::Yellow,
-        Severity::Note => Ink::Cyan,
-    }
 }
 
 impl Page<'_> {

@@ -205,7 +205,7 @@ fn pieces(report: &Report) -> Vec<(String, Ink)> {
     let begun = pieces.len();
     let levels = [(s.error, Severity::Error), (s.warning, Severity::Warning), (s.note, Severity::Note)];
     for (n, level) in levels.into_iter().filter(|(n, _)| *n > 0) {
-        pieces.push((format!("{},", count(n, level.name())), super::human::level_ink(level)));
+        pieces.push((format!("{},", count(n, level.name())), super::text::level_ink(level)));
     }
     let errors = report.problems.iter().filter(|p| p.level == Severity::Error).count();
     if errors > 0 {

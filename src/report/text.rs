@@ -3,6 +3,7 @@
 //! Lines are broken by textwrap, colours are anstyle's. Cleaning is our own: libraries that strip escape sequences take away what a reader
 //! of a hostile comment should see, and leave the characters that turn the direction of writing.
 
+use crate::finding::Severity;
 use anstyle::{AnsiColor, Style as Sgr};
 use std::borrow::Cow;
 use textwrap::core::Word;
@@ -157,6 +158,15 @@ pub enum Ink {
     Bold,
     /// What matters less.
     Dim,
+}
+
+/// The colour of a level.
+pub const fn level_ink(level: Severity) -> Ink {
+    match level {
+        Severity::Error => Ink::Red,
+        Severity::Warning => Ink::Yellow,
+        Severity::Note => Ink::Cyan,
+    }
 }
 
 impl Ink {

@@ -114,15 +114,15 @@ fn world(r: &mut Random) -> World {
         .collect();
     let interfaces: Vec<Value> = (0..r.below(5))
         .map(|i| {
-            // Sometimes one of them wears a group that nothing describes.
+            // Sometimes a group is attached to one of them that nothing describes.
             let many = 1 + r.below(3);
             let range = if r.chance(5) { n + 1 } else { n };
-            let mut worn: Vec<_> = (0..many).map(|_| r.below(range)).collect();
-            worn.sort_unstable();
-            worn.dedup();
+            let mut attached: Vec<_> = (0..many).map(|_| r.below(range)).collect();
+            attached.sort_unstable();
+            attached.dedup();
             let mut e = json!({
                 "NetworkInterfaceId": format!("eni-{i}"), "VpcId": vpc(r), "SubnetId": format!("subnet-{}", i % 2),
-                "Groups": worn.iter().map(|g| json!({"GroupId": format!("sg-{g}")})).collect::<Value>(),
+                "Groups": attached.iter().map(|g| json!({"GroupId": format!("sg-{g}")})).collect::<Value>(),
                 "PrivateIpAddress": format!("10.0.{}.{}", i % 2, 7 + i),
                 "PrivateIpAddresses": [{"PrivateIpAddress": format!("10.0.{}.{}", i % 2, 7 + i), "Association": {"PublicIp": "198.51.100.9"}}],
             });
@@ -231,7 +231,7 @@ fn has_address(interface: &Value, a: IpAddr) -> bool {
         || list("Ipv4Prefixes", "Ipv4Prefix", &|p| in_prefix(p.as_str().unwrap(), a))
 }
 
-fn wears(interface: &Value, group: &str) -> bool {
+fn is_attached(interface: &Value, group: &str) -> bool {
     interface["Groups"].as_array().unwrap().iter().any(|g| g["GroupId"] == group)
 }
 
@@ -296,7 +296,7 @@ fn reference_fits(w: &World, pair: &Value, peer: IpAddr) -> Option<bool> {
         }
     }
     let group = pair["GroupId"].as_str().unwrap();
-    if rows(&w.interfaces).any(|i| wears(i, group) && has_address(i, peer)) {
+    if rows(&w.interfaces).any(|i| is_attached(i, group) && has_address(i, peer)) {
         return Some(true);
     }
     if w.complete {
@@ -323,12 +323,12 @@ fn reference_fits(w: &World, pair: &Value, peer: IpAddr) -> Option<bool> {
 }
 
 /// The groups' verdict.
-fn groups_say(w: &World, worn: &[String], packet: &Plain) -> Verdict {
+fn groups_say(w: &World, attached: &[String], packet: &Plain) -> Verdict {
     if packet.established {
         return Verdict::Accept;
     }
     let mut unknown = false;
-    for id in worn {
+    for id in attached {
         let Some(group) = rows(&w.groups).find(|g| g["GroupId"] == **id) else {
             unknown = true;
             continue;
@@ -387,7 +387,7 @@ fn acl_says(w: &World, packet: &Plain) -> bool {
 
 /// The verdict on a packet at an interface with declared groups, or at the one that has the packet's own address.
 fn expected(w: &World, declared: Option<&[String]>, packet: &Plain) -> Option<Verdict> {
-    let worn: Vec<String> = match declared {
+    let attached: Vec<String> = match declared {
         Some(g) => g.to_vec(),
         None => {
             let mut at = rows(&w.interfaces).filter(|i| has_address(i, packet.own()));
@@ -398,7 +398,7 @@ fn expected(w: &World, declared: Option<&[String]>, packet: &Plain) -> Option<Ve
             rows(&one["Groups"]).map(|g| g["GroupId"].as_str().unwrap().to_owned()).collect()
         }
     };
-    let groups = groups_say(w, &worn, packet);
+    let groups = groups_say(w, &attached, packet);
     Some(if acl_says(w, packet) { groups } else { Verdict::Drop })
 }
 

@@ -21,7 +21,7 @@ pub fn read_with(documents: &[&str], complete: bool) -> Firewall {
     Aws.read(&files, &ReadOptions { complete, ..ReadOptions::default() })
 }
 
-/// What happens to a packet at an interface that wears the groups; `None` = not declared.
+/// What happens to a packet at an interface to which the groups are attached; `None` = not declared.
 pub fn trace(firewall: &Firewall, groups: Option<&[&str]>, packet: &Packet) -> Trace {
     let labels = groups.map(|g| g.iter().map(|g| (*g).to_owned()).collect());
     let environment = Environment { labels, ..Environment::default() };

@@ -3,7 +3,7 @@
 use crate::support::deployment::Deployment;
 use havenlint::finding::{Report, State};
 
-/// One node in the cloud, with a peer elsewhere; the groups that it wears are put in.
+/// One node in the cloud, with a peer elsewhere; the groups attached to it are put in.
 fn deployment(groups: &str) -> String {
     let own = ["service", "local", "replication"].map(|net| format!("{net} = [\"10.4.0.11\"]\n")).concat();
     Deployment::of_sites(&["cloud", "east"])
@@ -22,7 +22,7 @@ fn report(groups: &str, files: &[(&str, &str)], complete: bool) -> Report {
     crate::deployed::report(&deployment(groups), files, complete)
 }
 
-/// The worst state of a requirement of the node, and what it hangs on.
+/// The worst state of a requirement of the node, and what it depends on.
 fn state(report: &Report, id: &str) -> (State, String) {
     let rows = || report.requirements.iter().filter(|r| r.id == id && r.subject == "srn-cloud");
     let order = [State::Violated, State::Undecided, State::Met];
@@ -58,13 +58,20 @@ fn a_group_that_no_file_describes_leaves_everything_undecided_but_what_others_le
 
 #[test]
 fn members_that_no_file_shows_leave_a_reference_undecided() {
-    let worn = r#"security-groups = ["sg-1"]"#;
-    let open = report(worn, &[("groups.json", GROUPS)], false);
+    let attached = r#"security-groups = ["sg-1"]"#;
+    let open = report(attached, &[("groups.json", GROUPS)], false);
     let (undecided, because) = state(&open, "SH4-SRN-HTTP");
     assert_eq!(undecided, State::Undecided);
-    assert!(because.contains("the peer wears sg-shop: no file tells who wears it"), "{because}");
-    let closed = report(worn, &[("groups.json", GROUPS)], true);
-    assert_eq!(state(&closed, "SH4-SRN-HTTP").0, State::Violated, "the files are complete: nobody wears it");
+    assert!(
+        because.contains("sg-shop is attached to the peer: no file tells where it is attached"),
+        "{because}"
+    );
+    let closed = report(attached, &[("groups.json", GROUPS)], true);
+    assert_eq!(
+        state(&closed, "SH4-SRN-HTTP").0,
+        State::Violated,
+        "the files are complete: it is attached nowhere"
+    );
 
     let interfaces = |group: &str| {
         format!(
@@ -77,7 +84,7 @@ fn members_that_no_file_shows_leave_a_reference_undecided() {
         let files = [("groups.json", GROUPS), ("interfaces.json", &interfaces(group))];
         for complete in [false, true] {
             assert_eq!(
-                state(&report(worn, &files, complete), "SH4-SRN-HTTP").0,
+                state(&report(attached, &files, complete), "SH4-SRN-HTTP").0,
                 expected,
                 "{group} {complete}"
             );

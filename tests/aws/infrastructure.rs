@@ -29,7 +29,7 @@ fn a_terraform_state() {
     assert_eq!(problems(&f), Vec::<String>::new());
     let v = |p: &str| verdict(&f, Some(&["sg-1"]), p);
     assert_eq!((v(SSH), v(WORLD), v(OUT), v(OUT6)), (Accept, Drop, Accept, Accept));
-    assert_eq!(v("ingress udp 10.1.0.8:1 > 10.1.0.5:9"), Accept, "self: who wears the group itself");
+    assert_eq!(v("ingress udp 10.1.0.8:1 > 10.1.0.5:9"), Accept, "self: members of the group itself");
     assert_eq!(
         v("egress tcp 10.1.0.5:1 > 203.0.113.7:80"),
         Drop,
@@ -92,7 +92,7 @@ fn a_cloudformation_template() {
     assert_eq!((v(SSH), v(WORLD), v(OUT), v(OUT6)), (Accept, Drop, Accept, Drop));
     assert_eq!(v("ingress tcp 10.0.9.7:1 > 10.1.0.5:23"), Undecided, "a parameter can be set otherwise");
     assert_eq!(v("ingress gre 10.7.0.1 > 10.1.0.5"), Undecided, "a condition");
-    assert_eq!(v("ingress tcp 10.8.0.1:1 > 10.1.0.5:80"), Undecided, "who wears the other group");
+    assert_eq!(v("ingress tcp 10.8.0.1:1 > 10.1.0.5:80"), Undecided, "where the other group is attached");
     assert_eq!(
         v("ingress tcp [2001:db8:9::1]:1 > [2001:db8::5]:9"),
         Accept,

@@ -146,7 +146,7 @@ fn the_answers_of_the_aws_cli_are_understood() {
     ] {
         assert_eq!(verdict_of(f, name, packet), expected, "{name}: {packet}");
     }
-    // By address alone: the interface wears both groups.
+    // By address alone: both groups are attached to the interface.
     assert_eq!(verdict(f, None, "ingress tcp 10.0.9.7:4000 > 172.31.4.12:22"), Accept);
     assert_eq!(verdict(f, None, "ingress tcp 10.0.9.7:4000 > 172.31.4.11:22"), Drop);
 

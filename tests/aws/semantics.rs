@@ -98,18 +98,22 @@ fn the_union_of_all_groups_counts() {
     let f = read(&[dump]);
     let (low, high) =
         ("ingress tcp 1.2.3.4:4000 > 10.1.0.5:22", "ingress tcp 198.51.100.1:4000 > 10.1.0.5:22");
-    for (worn, a, b) in
+    for (attached, a, b) in
         [(&["sg-a"][..], Accept, Drop), (&["sg-b"], Drop, Accept), (&["sg-a", "sg-b"], Accept, Accept)]
     {
-        assert_eq!((verdict(&f, Some(worn), low), verdict(&f, Some(worn), high)), (a, b), "{worn:?}");
+        assert_eq!(
+            (verdict(&f, Some(attached), low), verdict(&f, Some(attached), high)),
+            (a, b),
+            "{attached:?}"
+        );
     }
-    assert_eq!(verdict(&f, None, low), Undecided, "nobody says what is worn");
+    assert_eq!(verdict(&f, None, low), Undecided, "nobody says what is attached");
     let other = "ingress tcp 1.2.3.4:4000 > 10.1.0.5:23";
-    assert_eq!(verdict(&f, None, other), Undecided, "a group that no file shows may be worn");
+    assert_eq!(verdict(&f, None, other), Undecided, "a group that no file shows may be attached");
     assert_eq!(
         verdict(&read_with(&[dump], true), None, other),
         Drop,
-        "all groups are in the files: whatever is worn"
+        "all groups are in the files: whatever is attached"
     );
 }
 
@@ -155,7 +159,7 @@ fn a_reference_matches_private_addresses_of_wearers() {
     let f = read(&[&dump]);
     let t = trace(&f, Some(&["sg-1"]), &"ingress tcp 10.1.0.7:4000 > 10.1.0.5:22".parse().unwrap());
     assert_eq!(t.verdict, Undecided);
-    assert_eq!(t.because[0].text, "the peer wears sg-peer");
+    assert_eq!(t.because[0].text, "sg-peer is attached to the peer");
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn who_wears_what_follows_from_the_address() {
     }
     let f = read_with(&[&dump, &peer, INTERFACES], true);
     let unlisted = "ingress tcp 10.9.9.9:4000 > 10.1.0.99:23";
-    assert_eq!(verdict(&f, None, unlisted), Drop, "the files are complete: nobody wears anything there");
+    assert_eq!(verdict(&f, None, unlisted), Drop, "the files are complete: it is attached nowhere");
 }
 
 #[test]

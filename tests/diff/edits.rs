@@ -259,7 +259,7 @@ fn what_hangs_on_an_unknown_condition_is_told_as_undecided() {
     );
     changed(&dump(WEB), &guarded, &["undecided stopped input tcp 0.0.0.0/0>0.0.0.0/0 80"]);
     changed(&dump(OWNER), &dump(""), &["undecided stopped input tcp 0.0.0.0/0>0.0.0.0/0 8080"]);
-    // The condition is another one, though the verdicts hang on something before and after.
+    // The condition is another one, though the verdicts depend on something before and after.
     let other = OWNER.replace("1000", "1001");
     changed(&dump(OWNER), &dump(&other), &["undecided either input tcp 0.0.0.0/0>0.0.0.0/0 8080"]);
     // A line that is not understood may do anything.
@@ -303,7 +303,7 @@ fn another_target_of_a_translation_is_told() {
     assert_eq!(pair["changes"][0]["old"]["translated"]["to"], json!(["10.0.0.5"]));
     assert_eq!(pair["changes"][0]["new"]["translated"]["to"], json!(["10.0.0.6"]));
     assert_eq!(code, 1, "another machine is reached from the Internet");
-    // A translation that hangs on what the box's own addresses are.
+    // A translation that depends on what the box's own addresses are.
     let docker = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n";
     let publish = "-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n";
     let (pair, _) = texts(&nat(docker), &nat(&[docker, publish].concat()), &[]);

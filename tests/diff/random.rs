@@ -113,7 +113,7 @@ fn wrong(old: &Trace, new: &Trace, hits: &[&Change]) -> Option<&'static str> {
             kinds.iter().any(|k| matches!(k, Kind::Accepted | Kind::Stopped)).then_some("is no change")
         }
         (Undecided, Undecided) => kinds.iter().any(|k| *k != Kind::Undecided).then_some("is told as certain"),
-        // One side hangs on something, the other does not.
+        // One side depends on something, the other does not.
         _ => one(Kind::Undecided),
     }
 }

@@ -169,7 +169,7 @@ impl<'a> Walk<'a> {
                 }
             }
             Term::Label(label) => match &self.question.point.environment.labels {
-                Some(worn) if worn.contains(&here.f.labels[label.index()]) => Pieces::yes(cell),
+                Some(attached) if attached.contains(&here.f.labels[label.index()]) => Pieces::yes(cell),
                 Some(_) => Pieces::no(cell),
                 None => self.carried(here, asker, label, cell),
             },

@@ -1,5 +1,6 @@
 //! What happens to every packet of a region: exact, three-valued.
 
+mod attached;
 mod cell;
 mod guard;
 mod hull;
@@ -9,7 +10,6 @@ mod settle;
 mod translate;
 mod walk;
 mod witness;
-mod worn;
 
 #[cfg(test)]
 mod pitfalls;
@@ -61,7 +61,7 @@ pub struct Part {
     pub region: Region,
     /// The rules or policies that decide, by how many packets, most first; never more than a few.
     pub decided_by: Vec<Decider>,
-    /// Undecided: what it hangs on.
+    /// Undecided: what it depends on.
     pub because: Vec<Because>,
     /// Accepted only because rate limits are assumed not to be exceeded.
     pub assumed: Vec<Because>,

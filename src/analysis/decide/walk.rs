@@ -6,13 +6,13 @@
 //! remembered by both ways, so that its answers agree.
 
 use super::Question;
+use super::attached::Attached;
 use super::cell::{Cell, State, View, add};
 use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
 use super::reason::Why;
 use super::translate::rewrite;
-use super::worn::Worn;
 use crate::analysis::evaluate::{Because, Class, Decider, Routed, way};
 use crate::analysis::{Moved, Verdict};
 use crate::model::*;
@@ -61,7 +61,7 @@ pub(super) struct Walk<'a> {
     /// What waits before the next base chain, by path.
     next: [Vec<Cell>; Path::ALL.len()],
     /// Labels that the point may carry, by firewall.
-    worn: Vec<Worn>,
+    attached: Vec<Attached>,
     /// Chains that are being walked, by firewall.
     active: Vec<Vec<bool>>,
     /// Chains that do nothing to any packet of the question, by firewall.
@@ -129,7 +129,7 @@ impl<'a> Walk<'a> {
             halves: FxHashMap::default(),
             remembered: 0,
             next: Default::default(),
-            worn: point.firewalls.iter().map(|f| Worn::of(f, question)).collect(),
+            attached: point.firewalls.iter().map(|f| Attached::of(f, question)).collect(),
             active: point.firewalls.iter().map(|f| vec![false; f.chains.len()]).collect(),
             inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
             entry: Hull::EMPTY,
@@ -400,10 +400,10 @@ impl<'a> Walk<'a> {
 
     // The first rule from `start` on that may do something to the cells within the hull. Most rules of a long chain are passed over here.
     fn next_met(&self, here: &Here<'a>, hull: &Hull, rules: &[Rule], start: usize) -> Option<usize> {
-        let (f, worn) = (here.f, &self.worn[here.firewall]);
+        let (f, attached) = (here.f, &self.attached[here.firewall]);
         let may = |rule: &Rule| {
             hull.may_meet(f, rule.terms)
-                && worn.may_meet(f, rule.terms)
+                && attached.may_meet(f, rule.terms)
                 && (rule.action != Action::Continue || rule.effects.is_some())
         };
         Some(start + rules[start..].iter().position(may)?)

@@ -16,12 +16,12 @@ pub(super) struct Comparison<'a> {
     sides: [&'a Firewall; 2],
     environments: [Environment; 2],
     labels: Option<Vec<String>>,
-    // What translations hang on, if they are changed.
+    // What translations depend on, if they are changed.
     doubts: Vec<Doubt>,
     // Unknown conditions with one truth value on both sides: what each is called on the old one, by its name on the new one.
     same: FxHashMap<ConditionId, ConditionId>,
     partner: FxHashMap<ConditionId, ConditionId>,
-    // Conditions whose truth does not settle what hangs on them.
+    // Conditions whose truth does not settle what depends on them.
     open: [FxHashSet<ConditionId>; 2],
     group: Option<String>,
     path: Path,
@@ -231,7 +231,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    // Where packets may newly be accepted, and where stopped: for both truth values of what the verdicts hang on.
+    // Where packets may newly be accepted, and where stopped: for both truth values of what the verdicts depend on.
     fn explore(
         &mut self,
         region: &Region,
@@ -285,7 +285,7 @@ impl<'a> Comparison<'a> {
         note(found, region, accept, stop);
     }
 
-    // The first thing that a verdict hangs on and whose truth would say more.
+    // The first thing that a verdict depends on and whose truth would say more.
     fn atom(&self, told: [&Told; 2], settled: &Settled) -> Option<Atom> {
         let asked = [OLD, NEW].into_iter().flat_map(|s| told[s].1.because.iter().map(move |b| (s, b)));
         let doubts = self.doubts.iter().map(|d| (d.side, &d.because));

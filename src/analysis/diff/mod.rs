@@ -4,7 +4,7 @@
 //! alone has (`extent`). Only for those both sides are decided, and what came of it is compared (`compare`): the work is in
 //! proportion to the change.
 //!
-//! A condition that is not known and has the same text on both sides is taken to have the same truth value on both: where the verdicts hang on it,
+//! A condition that is not known and has the same text on both sides is taken to have the same truth value on both: where the verdicts depend on it,
 //! they are compared for either value. Conditions that have a truth value of their own at each evaluation count as the same only in rules that
 //! stand on both sides, and only while nothing that writes their lists is changed.
 
@@ -35,7 +35,7 @@ pub struct Difference {
     pub not_compared: Vec<String>,
     /// Every witness was decided by the one-packet evaluator as told here; anything else is an internal error.
     pub agreed: bool,
-    /// Some rule hangs on a rate limit, so that the assumption about them matters.
+    /// Some rule depends on a rate limit, so that the assumption about them matters.
     pub limits: bool,
 }
 
@@ -74,13 +74,13 @@ pub struct Change {
     pub may: Option<May>,
     /// The way that they take.
     pub path: Path,
-    /// At enforcement points that wear this group, and no other one; `None` = at the point asked for.
+    /// At enforcement points to which this group is attached, and no other one; `None` = at the point asked for.
     pub group: Option<String>,
     /// The packets, of one family, as they arrive.
     pub region: Region,
     /// Before, and after.
     pub sides: [Fate; 2],
-    /// Undecided: what it hangs on, with the side whose rule asks (0 = old).
+    /// Undecided: what it depends on, with the side whose rule asks (0 = old).
     pub because: Vec<(usize, Because)>,
     /// Packets from the Internet may newly come in.
     pub exposure: bool,
@@ -246,7 +246,7 @@ fn rewired(sides: [&Firewall; 2]) -> IntervalSet {
             Some(i) => f.carriers(crate::model::LabelId(i as u32)),
             None => Default::default(),
         });
-        // A group that no interface wears on one side, and that the other does not know, changes nobody.
+        // A group that is attached nowhere on one side, and that the other does not know, changes nobody.
         out = out.union(&differs(&a.0, &b.0));
     }
     out.union(&differs(&sides[OLD].points, &sides[NEW].points))

@@ -1,4 +1,4 @@
-//! Translations that hang on what is not known.
+//! Translations that depend on what is not known.
 //!
 //! The decision of a region says how packets are translated only where that is certain. If something differs that has a say in it, and any rule of a
 //! nat chain asks for something unknown, packets that both sides let through may be sent elsewhere than before.
@@ -10,7 +10,7 @@ use crate::analysis::{Environment, Fact};
 use crate::model::*;
 use crate::source::Origin;
 
-/// What a translation hangs on.
+/// What a translation depends on.
 #[derive(Debug, Clone)]
 pub(super) struct Doubt {
     /// Whose rule asks.
@@ -19,7 +19,7 @@ pub(super) struct Doubt {
     pub because: Because,
 }
 
-/// All that translations hang on, if what differs has a say in them: a rule of a nat chain, one that may be about marks or tracking, or the
+/// All that translations depend on, if what differs has a say in them: a rule of a nat chain, one that may be about marks or tracking, or the
 /// box's own addresses.
 pub(super) fn doubts(sides: [&Firewall; 2], alignment: &Alignment, environment: &Environment) -> Vec<Doubt> {
     let nat = sides.map(|f| chains(f, &|_, base| base.kind == ChainKind::Nat));

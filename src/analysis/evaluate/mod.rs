@@ -29,7 +29,7 @@ pub struct Trace {
     pub tracked: bool,
     /// What decided, on the first way. `None`: nothing looked at the packet (no base chain on its way).
     pub decided_by: Option<Decider>,
-    /// Conditions that the verdict hangs on, if it is undecided; each with the rule that asks.
+    /// Conditions that the verdict depends on, if it is undecided; each with the rule that asks.
     pub because: Vec<Because>,
     /// Rate limits that were assumed not to be exceeded by rules that applied on the way.
     pub assumed: Vec<Because>,

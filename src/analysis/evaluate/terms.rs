@@ -211,7 +211,7 @@ impl Evaluator<'_> {
                 self.masked(s, field, (test, bits), negated)
             }
             Term::Label(label) => match &self.point.environment.labels {
-                Some(worn) if worn.contains(&f.labels[label.index()]) => Truth::Yes,
+                Some(attached) if attached.contains(&f.labels[label.index()]) => Truth::Yes,
                 Some(_) => Truth::No,
                 None => self.carried(s, f, here, label),
             },

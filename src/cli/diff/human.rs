@@ -105,8 +105,9 @@ impl<'a> Page<'a> {
             Severity::Note => Ink::Cyan,
         };
         let exposed = if first.exposure { " from the Internet" } else { "" };
-        let worn = first.group.as_ref().map(|g| format!(" (attached to {})", clean(g))).unwrap_or_default();
-        let title = self.paint.ink(ink, &format!("{}{exposed}{worn}", title(first)));
+        let attached =
+            first.group.as_ref().map(|g| format!(" (attached to {})", clean(g))).unwrap_or_default();
+        let title = self.paint.ink(ink, &format!("{}{exposed}{attached}", title(first)));
         // The same flow on several paths is told once.
         let mut flows: Vec<(String, String)> = Vec::new();
         for c in group {

@@ -164,9 +164,10 @@ impl Reader<'_> {
             (None, Some(_)) => old.groups = new.groups,
             (Some(_), Some(_)) if names(&old.groups) != names(&new.groups) => {
                 old.groups = None;
-                let message = format!("{} wears different groups in two places", new.id);
+                let message = format!("{} has different groups attached in two places", new.id);
                 self.diagnostics.push(
-                    Diagnostic::warning(new.origin, message).help("what it wears is taken as not known"),
+                    Diagnostic::warning(new.origin, message)
+                        .help("which groups are attached is taken as not known"),
                 );
             }
             _ => {}

@@ -133,7 +133,7 @@ pub enum Peer {
     Net(IpNet),
     /// Addresses of a prefix list.
     PrefixList(String),
-    /// Interfaces that wear a group.
+    /// Interfaces to which a group is attached.
     Group(Reference),
     /// Not understood: the text and why.
     Unknown(String, String),
@@ -196,7 +196,7 @@ pub struct Attachment {
 pub struct Interface {
     /// `eni-…`, or an instance's id or address where the interface has none.
     pub id: String,
-    /// Groups that it wears, each with the place that says so; `None` = not said.
+    /// Groups attached to it, each with the place that says so; `None` = not said.
     pub groups: Option<Vec<(String, Origin)>>,
     /// The VPC.
     pub vpc: Option<String>,
@@ -305,8 +305,8 @@ impl Inventory {
         None
     }
 
-    /// Interfaces that wear a group.
-    pub fn wearers<'i>(&'i self, group: &'i str) -> impl Iterator<Item = &'i Interface> {
+    /// Interfaces to which a group is attached.
+    pub fn members_of<'i>(&'i self, group: &'i str) -> impl Iterator<Item = &'i Interface> {
         self.interfaces.iter().filter(move |i| i.groups.iter().flatten().any(|(g, _)| g == group))
     }
 }

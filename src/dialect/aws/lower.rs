@@ -57,8 +57,8 @@ pub struct Lowering<'i> {
     pub builder: Builder,
     /// What is not in the files does not exist.
     pub complete: bool,
-    // Addresses of the interfaces that wear a group.
-    wearers: FxHashMap<&'i str, IntervalSet>,
+    // Addresses of the interfaces to which a group is attached.
+    members_of: FxHashMap<&'i str, IntervalSet>,
     // What carries a group at addresses that no file tells.
     attached: FxHashMap<&'i str, &'i Attachment>,
     prefix_lists: FxHashMap<&'i str, SetId>,
@@ -89,10 +89,10 @@ fn parse_all(texts: &[&str]) -> IntervalSet {
 
 impl<'i> Lowering<'i> {
     fn new(inventory: &'i Inventory, files: &[Arc<SourceFile>], options: &ReadOptions) -> Self {
-        let mut wearers: FxHashMap<&str, Vec<_>> = FxHashMap::default();
+        let mut members_of: FxHashMap<&str, Vec<_>> = FxHashMap::default();
         for interface in &inventory.interfaces {
             for (group, _) in interface.groups.iter().flatten() {
-                wearers.entry(group).or_default().extend_from_slice(interface.addresses.ranges());
+                members_of.entry(group).or_default().extend_from_slice(interface.addresses.ranges());
             }
         }
         Self {
@@ -102,14 +102,14 @@ impl<'i> Lowering<'i> {
                 && inventory.cut.is_none()
                 && inventory.may_be_cut.is_none()
                 && inventory.unknown.is_empty(),
-            wearers: wearers.into_iter().map(|(g, r)| (g, IntervalSet::from_ranges(r))).collect(),
+            members_of: members_of.into_iter().map(|(g, r)| (g, IntervalSet::from_ranges(r))).collect(),
             attached: inventory.attached.iter().map(|a| (a.group.as_str(), a)).collect(),
             prefix_lists: FxHashMap::default(),
             elsewhere: None,
         }
     }
 
-    // Who wears what, by address: two networks may use the same address.
+    // What is attached where, by address: two networks may use the same address.
     fn memberships(&mut self) {
         if self.inventory.interfaces.is_empty() {
             return;
@@ -121,15 +121,16 @@ impl<'i> Lowering<'i> {
         let shared = shared_addresses(all.clone().map(|i| &i.addresses));
         let mut carriers = Vec::with_capacity(self.inventory.groups.len());
         for group in &self.inventory.groups {
-            let worn = self.wearers.get(group.id.as_str()).cloned().unwrap_or_default();
-            let doubtful = if worn.intersects(&shared) {
-                // Certain where every interface with the address wears it.
-                let others = all.clone().filter(|i| i.addresses.intersects(&shared) && !wears(i, &group.id));
-                worn.intersect(&union(others.map(|i| &i.addresses)))
+            let attached = self.members_of.get(group.id.as_str()).cloned().unwrap_or_default();
+            let doubtful = if attached.intersects(&shared) {
+                // Certain where it is attached to every interface with the address.
+                let others =
+                    all.clone().filter(|i| i.addresses.intersects(&shared) && !is_attached(i, &group.id));
+                attached.intersect(&union(others.map(|i| &i.addresses)))
             } else {
                 IntervalSet::EMPTY
             };
-            carriers.push(Carriers { certain: worn.minus(&doubtful), doubtful });
+            carriers.push(Carriers { certain: attached.minus(&doubtful), doubtful });
         }
         let firewall = self.builder.firewall_mut();
         firewall.carriers = carriers;
@@ -158,7 +159,7 @@ impl<'i> Lowering<'i> {
             }
             let chain = self.builder.chain(table, &group.id, group.origin);
             self.group(chain, group, rules, peer);
-            let note = "whoever wears this group";
+            let note = "where this group is attached";
             let jump = self.builder.implicit(group.origin, &[Term::Label(*label)], Action::Jump(chain), note);
             self.builder.push(base, jump);
         }
@@ -172,7 +173,7 @@ impl<'i> Lowering<'i> {
         }
         let policy_note = Some(self.builder.note(note));
         let policy_origin = inventory.groups.first().map_or(whole, |g| g.origin);
-        // An interface that wears none of these groups wears others, or none at all: then AWS filters nothing.
+        // An interface with none of these groups has others, or none at all: then AWS filters nothing.
         let policy = if inventory.groups.is_empty() || !self.complete {
             let text = "the security groups of the interface";
             let why = "the files do not tell: declare `security-groups`, or give describe-network-interfaces";
@@ -308,7 +309,7 @@ impl<'i> Lowering<'i> {
         self.builder.any(ways)
     }
 
-    // A reference matches private and IPv6 addresses and delegated prefixes of the interfaces that wear the group (VPC user guide,
+    // A reference matches private and IPv6 addresses and delegated prefixes of the interfaces to which the group is attached (VPC user guide,
     // "Security group referencing"); never public ones, which are translated.
     fn reference(&mut self, group: &Group, r: &Reference, field: Field, origin: Origin) -> Term {
         let name = if r.group.is_empty() { r.name.as_deref().unwrap_or_default() } else { &r.group };
@@ -321,7 +322,7 @@ impl<'i> Lowering<'i> {
             (_, Some(_)) => return Term::NEVER,
         }
         let attached = self.attached.get(r.group.as_str());
-        let known = self.wearers.get(r.group.as_str()).cloned().unwrap_or_default();
+        let known = self.members_of.get(r.group.as_str()).cloned().unwrap_or_default();
         if self.complete && r.unknown.is_none() && attached.is_none() {
             return self.builder.field(field, known);
         }
@@ -337,11 +338,11 @@ impl<'i> Lowering<'i> {
         } else if foreign {
             "it is another account's group, whose interfaces are in no file"
         } else if self.inventory.interfaces.is_empty() {
-            "no file tells who wears it: give describe-network-interfaces, and --assume complete if it holds all of them"
+            "no file tells where it is attached: give describe-network-interfaces, and --assume complete if it holds all of them"
         } else {
-            "interfaces that are in no file may wear it; --assume complete says that there are none"
+            "interfaces that are in no file may have it attached; --assume complete says that there are none"
         };
-        let wears = self.builder.opaque(&format!("the peer wears {name}"), why, false, origin);
+        let is_attached = self.builder.opaque(&format!("{name} is attached to the peer"), why, false, origin);
         let elsewhere = match self.elsewhere {
             Some(set) => set,
             None => {
@@ -349,7 +350,7 @@ impl<'i> Lowering<'i> {
                 *self.elsewhere.insert(self.builder.set(set))
             }
         };
-        let elsewhere = vec![self.builder.field_in(field, elsewhere), wears];
+        let elsewhere = vec![self.builder.field_in(field, elsewhere), is_attached];
         if known.is_empty() {
             return self.builder.any(vec![elsewhere]);
         }
@@ -385,7 +386,7 @@ pub fn peer_field(hook: Hook) -> Field {
     }
 }
 
-fn wears(interface: &super::inventory::Interface, group: &str) -> bool {
+fn is_attached(interface: &super::inventory::Interface, group: &str) -> bool {
     interface.groups.iter().flatten().any(|(g, _)| g == group)
 }
 

@@ -237,8 +237,9 @@ fn settle(inventory: &mut Inventory, apart: Vec<Apart>) {
         }
     }
     resolve_names(inventory);
-    let worn: Vec<_> = inventory.interfaces.iter().flat_map(|i| i.groups.iter().flatten().cloned()).collect();
-    for (id, origin) in worn {
+    let attached: Vec<_> =
+        inventory.interfaces.iter().flat_map(|i| i.groups.iter().flatten().cloned()).collect();
+    for (id, origin) in attached {
         inventory.group_mut(&id, origin);
     }
     inventory.groups.iter_mut().filter(|g| !g.described).for_each(open);
@@ -255,9 +256,10 @@ fn open(group: &mut Group) {
     group.egress.unknown.push(u);
 }
 
-// Groups that the deployment says are worn, and that no file describes.
-fn declared(inventory: &mut Inventory, worn: &[String], diagnostics: &mut Vec<Diagnostic>) {
-    for id in worn.iter().filter(|w| inventory.group(w).is_none_or(|g| !g.described)).collect::<Vec<_>>() {
+// Groups that the deployment says are attached, and that no file describes.
+fn declared(inventory: &mut Inventory, attached: &[String], diagnostics: &mut Vec<Diagnostic>) {
+    for id in attached.iter().filter(|w| inventory.group(w).is_none_or(|g| !g.described)).collect::<Vec<_>>()
+    {
         let message = format!("`security-groups` names {id}, which no file of the node describes");
         let help = "correct the deployment file, or give the dump that holds the group; what it lets through is undecided";
         diagnostics.push(Diagnostic::error(Origin::new(0, 0, 0), message).help(help));

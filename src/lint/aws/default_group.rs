@@ -33,9 +33,9 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(inventory) = inventory(subject) else { return };
     for group in described(inventory).filter(|g| g.name.as_deref() == Some("default")) {
-        let worn: Vec<_> = inventory.wearers(&group.id).collect();
+        let attached: Vec<_> = inventory.members_of(&group.id).collect();
         let rules = group.ingress.entries.len() + group.egress.entries.len();
-        let what = match (worn.len(), rules) {
+        let what = match (attached.len(), rules) {
             (0, 0) => continue,
             (0, n) => format!("is not closed: it has {n} rules"),
             (n, 0) => format!("is attached to {n} interfaces"),
@@ -44,7 +44,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let message = format!("the default group {} {what}", group.id);
         let mut f = CHECK.finding(subject, group.origin, message, "a default group");
         f.related =
-            related(subject, worn.iter().take(8).map(|i| (i.origin, format!("attached to {}", i.id))));
+            related(subject, attached.iter().take(8).map(|i| (i.origin, format!("attached to {}", i.id))));
         findings.push(f);
     }
 }

@@ -2,15 +2,11 @@
 
 use super::{Piece, Reach, chains, over, piece_with_defaults, reach, wide};
 use crate::analysis::decide::{Question, decide};
-use crate::analysis::evaluate::evaluate;
-use crate::analysis::{Environment, Point, Verdict};
+use crate::analysis::{Environment, Point};
 use crate::dialect::aws::inventory::{Interface, Inventory};
 use crate::evidence::near::few;
-use crate::finding::Finding;
-use crate::lint::registry::{Check, Subject};
-use crate::lint::sensitive_ports::{self, Class, SensitivePort};
 use crate::model::{Chain, Firewall, Rule, Term};
-use crate::packet::{Family, Field, IntervalSet, Packet, Path, addr, proto, public};
+use crate::packet::{Family, Field, IntervalSet, Path, addr, proto, public};
 use crate::source::Origin;
 use std::collections::BTreeMap;
 
@@ -30,22 +26,22 @@ pub struct Exposure<'a> {
     pub open: Reach,
     /// What the network ACLs make of what the groups let in.
     pub acls: Acls,
-    /// Public addresses of this family at the interfaces of the files that wear the groups; `None` = no interface is known to.
+    /// Public addresses of this family at the interfaces of the files that have the groups attached; `None` = no interface is known to.
     pub public: Option<Vec<String>>,
 }
 
 /// What the network ACLs make of a exposure.
 #[derive(Debug, Clone, Default)]
 pub struct Acls {
-    /// Stopped at every interface of the files that wears the groups.
+    /// Stopped at every interface of the files that has the groups attached.
     pub closed: Reach,
     /// The entries that stop it.
     pub closed_by: Vec<Origin>,
     /// Stopped or not: not known.
     pub maybe: Reach,
-    /// What that hangs on, each with its reason and place.
-    pub hangs: Vec<(String, String, Origin)>,
-    /// There are network ACLs, and no interface in the files wears the groups: which of them is asked is not known.
+    /// What that depends on, each with its reason and place.
+    pub depends_on: Vec<(String, String, Origin)>,
+    /// There are network ACLs, and no interface in the files has the groups attached: which of them is asked is not known.
     pub unplaced: bool,
 }
 
@@ -93,10 +89,10 @@ pub fn exposures<'a>(
 ) -> Vec<Exposure<'a>> {
     let asked = Asked { firewall, environment, inventory };
     let chains = chains(firewall, "ingress");
-    let mut wearers: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
+    let mut members_of: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
     for interface in &inventory.interfaces {
         for (group, _) in interface.groups.iter().flatten() {
-            wearers.entry(group).or_default().push(interface);
+            members_of.entry(group).or_default().push(interface);
         }
     }
     let mut out = Vec::new();
@@ -109,8 +105,8 @@ pub fn exposures<'a>(
             if written.is_empty() {
                 continue;
             }
-            let worn_by = wearers.get(group.id.as_str()).map_or(&[][..], Vec::as_slice);
-            let (pieces, acls) = behind_acls(&asked, &[&group.id], &written, worn_by, family);
+            let attached_to = members_of.get(group.id.as_str()).map_or(&[][..], Vec::as_slice);
+            let (pieces, acls) = behind_acls(&asked, &[&group.id], &written, attached_to, family);
             single.insert((&group.id, family), (written, out.len()));
             out.push(Exposure {
                 name: with_defaults(inventory, group.title(), &pieces),
@@ -120,26 +116,26 @@ pub fn exposures<'a>(
                 open: reach(&pieces, family, wide(family)),
                 pieces,
                 acls,
-                public: public_of(worn_by, family),
+                public: public_of(attached_to, family),
             });
         }
     }
     for interface in inventory.interfaces.iter() {
-        let worn: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
+        let attached: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
         for family in Family::ALL {
-            let of: Vec<_> = worn.iter().filter_map(|g| single.get(&(*g, family))).collect();
+            let of: Vec<_> = attached.iter().filter_map(|g| single.get(&(*g, family))).collect();
             if of.len() < 2 {
                 continue;
             }
             let written: Vec<Piece> = of.iter().flat_map(|(pieces, _)| pieces.clone()).collect();
-            let (pieces, acls) = behind_acls(&asked, &worn, &written, &[interface], family);
+            let (pieces, acls) = behind_acls(&asked, &attached, &written, &[interface], family);
             let together = reach(&pieces, family, wide(family));
             let open = of.iter().fold(together, |left, (_, i)| left.minus(&out[*i].open));
             if !open.is_empty() {
                 out.push(Exposure {
-                    name: format!("{} with {}", interface.id, worn.join(" and ")),
+                    name: format!("{} with {}", interface.id, attached.join(" and ")),
                     origin: interface.origin,
-                    groups: worn.clone(),
+                    groups: attached.clone(),
                     family,
                     pieces,
                     open,
@@ -165,15 +161,15 @@ fn with_defaults(inventory: &Inventory, name: String, pieces: &[Piece]) -> Strin
 }
 
 // IPv4 is translated at the Internet gateway: only an interface with a public address is reached. IPv6 addresses are their own.
-fn public_of(worn_by: &[&Interface], family: Family) -> Option<Vec<String>> {
-    if worn_by.is_empty() {
+fn public_of(attached_to: &[&Interface], family: Family) -> Option<Vec<String>> {
+    if attached_to.is_empty() {
         return None;
     }
     let of = |i: &&Interface| match family {
         Family::V4 => i.public.clone(),
         Family::V6 => i.addresses.intersect(&family.all()),
     };
-    Some(worn_by.iter().flat_map(|i| addr::display(&of(i))).collect())
+    Some(attached_to.iter().flat_map(|i| addr::display(&of(i))).collect())
 }
 
 struct Asked<'q> {
@@ -182,15 +178,15 @@ struct Asked<'q> {
     inventory: &'q Inventory,
 }
 
-// What of the pieces passes the network ACLs of the interfaces that wear the groups, and what becomes of the rest.
+// What of the pieces passes the network ACLs of the interfaces that have the groups attached, and what becomes of the rest.
 fn behind_acls(
     asked: &Asked<'_>,
     groups: &[&str],
     written: &[Piece],
-    worn_by: &[&Interface],
+    attached_to: &[&Interface],
     family: Family,
 ) -> (Vec<Piece>, Acls) {
-    let own = worn_by.iter().flat_map(|i| i.addresses.ranges().to_vec());
+    let own = attached_to.iter().flat_map(|i| i.addresses.ranges().to_vec());
     let own = IntervalSet::from_ranges(own).intersect(&family.all());
     let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
     // Where the files do not show every interface, another one may be behind another network ACL.
@@ -217,8 +213,8 @@ fn behind_acls(
             open.push(piece.cut(&part.region));
             for b in &part.because {
                 let reason = (b.text.clone(), b.why.clone(), b.origin);
-                if !acls.hangs.contains(&reason) {
-                    acls.hangs.push(reason);
+                if !acls.depends_on.contains(&reason) {
+                    acls.depends_on.push(reason);
                 }
             }
         }
@@ -251,26 +247,6 @@ impl Exposure<'_> {
         found
     }
 
-    /// A finding at the rule that admits most, with the others beside it and a packet that is let in.
-    pub fn finding(
-        &self,
-        check: &Check,
-        subject: &Subject<'_>,
-        protocol: u8,
-        ports: &IntervalSet,
-        message: String,
-    ) -> Finding {
-        let rules = self.rules(protocol, ports);
-        let first = rules.first().map_or(self.origin, |p| p.origin);
-        let mut f = check.finding(subject, first, message, "lets it in");
-        f.related
-            .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets another part in")));
-        f.related.push(subject.related(self.origin, self.name.clone()));
-        f.details.extend(self.remarks());
-        f.witness = self.witness(subject, protocol, ports, &rules);
-        f
-    }
-
     /// What else a reader must know: public addresses, and network ACLs that may stand in the way.
     pub fn remarks(&self) -> Vec<(String, String)> {
         let mut out = Vec::new();
@@ -295,94 +271,4 @@ impl Exposure<'_> {
         }
         out
     }
-
-    // A packet from the Internet that the evaluator lets in.
-    fn witness(
-        &self,
-        subject: &Subject<'_>,
-        protocol: u8,
-        ports: &IntervalSet,
-        rules: &[&Piece],
-    ) -> Option<Packet> {
-        let piece = rules.first()?;
-        let from = natural(&piece.peers, self.family)?;
-        let own = Some(piece.to.intersect(&self.family.all())).filter(|t| *t != self.family.all());
-        let to = own.and_then(|t| t.first()).map(addr::addr).unwrap_or_else(|| match self.family {
-            Family::V4 => std::net::Ipv4Addr::new(10, 0, 0, 10).into(),
-            Family::V6 => std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10).into(),
-        });
-        let port = piece.ports.intersect(ports).first();
-        let mut v = serde_json::json!({"dir": "ingress", "src": from, "dst": to, "proto": protocol});
-        if let Some(port) = port.filter(|_| [proto::TCP, proto::UDP].contains(&protocol)) {
-            v["dport"] = (port as u16).into();
-        }
-        if [proto::ICMP, proto::ICMPV6].contains(&protocol)
-            && let Some(i) = piece.icmp.first()
-        {
-            v["icmp_type"] = ((i >> 8) as u8).into();
-            v["icmp_code"] = (i as u8).into();
-        }
-        let mut packet: Packet = serde_json::from_value(v).ok()?;
-        packet.groups = Some(self.groups.iter().map(|g| (*g).to_owned()).collect());
-        let environment = Environment { labels: packet.groups.clone(), ..subject.environment.clone() };
-        let firewalls = [subject.firewall];
-        let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
-        (trace.verdict == Verdict::Accept).then_some(packet)
-    }
 }
-
-// A host of the set, from a documentation range if it may be.
-fn natural(set: &IntervalSet, family: Family) -> Option<std::net::IpAddr> {
-    let usual = match family {
-        Family::V4 => addr::v4(0xcb00_714d),
-        Family::V6 => 0x2001_0db8_0077_0000_0000_0000_0000_0077,
-    };
-    if set.contains(usual) {
-        return Some(addr::addr(usual));
-    }
-    let (lo, hi) = set.ranges().first()?;
-    Some(addr::addr(if hi > lo { lo + 1 } else { *lo }))
-}
-
-/// Findings of a check for single services: every exposure by which the Internet reaches one of a class, also where it reaches everything.
-pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding>, class: Class) {
-    let what = match class {
-        Class::Ssh => "ssh",
-        Class::Rdp => "remote desktop",
-        Class::Administration => "an administration port",
-        Class::Database => "a database",
-        Class::Service => "a service of inner networks",
-    };
-    for exposure in subject.exposures() {
-        for protocol in [proto::TCP, proto::UDP] {
-            let open = if protocol == proto::TCP { &exposure.open.tcp } else { &exposure.open.udp };
-            let rows = sensitive_ports::of(class).filter(|p| p.protocol == protocol);
-            let hits: Vec<(&SensitivePort, String)> =
-                rows.filter_map(|p| Some((p, p.within(open)?))).collect();
-            let ports = IntervalSet::from_ranges(hits.iter().flat_map(|(p, _)| p.ports().ranges().to_vec()));
-            let hit = ports.intersect(open);
-            if hits.is_empty() {
-                continue;
-            }
-            let mut names: Vec<&str> = hits.iter().map(|(_, name)| name.as_str()).take(NAMED).collect();
-            let more = format!("{} more", hits.len().saturating_sub(NAMED));
-            if hits.len() > NAMED {
-                names.push(&more);
-            }
-            let over = over(exposure.family);
-            let message = format!(
-                "{}: the Internet can reach {what} ({}) over {over}",
-                exposure.name,
-                names.join(", ")
-            );
-            let mut finding = exposure.finding(check, subject, protocol, &hit, message);
-            let why =
-                hits.iter().take(NAMED).map(|(p, name)| (name.clone(), format!("{} {}", p.name, p.reason)));
-            finding.details.extend(why);
-            findings.push(finding);
-        }
-    }
-}
-
-// So many services of one kind a finding names.
-const NAMED: usize = 6;

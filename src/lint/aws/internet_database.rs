@@ -18,7 +18,7 @@
 //! ## Use instead
 //! Allow the group of the servers that use the database: a reference to a group instead of a prefix.
 
-use super::exposure::open_ports;
+use super::exposure_finding::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use crate::lint::sensitive_ports::Class;

@@ -17,7 +17,7 @@
 //! ## Use instead
 //! Let in the networks that need it, or the group of the load balancer that stands before it.
 
-use super::exposure::open_ports;
+use super::exposure_finding::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use crate::lint::sensitive_ports::Class;

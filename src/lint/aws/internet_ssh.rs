@@ -19,7 +19,7 @@
 //! {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.9.0/24", "Description": "administrators"}]}
 //! ```
 
-use super::exposure::open_ports;
+use super::exposure_finding::open_ports;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use crate::lint::sensitive_ports::Class;

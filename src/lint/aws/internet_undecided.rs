@@ -75,7 +75,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         findings.push(f);
     }
     for exposure in subject.exposures().iter().filter(|d| !d.acls.maybe.is_empty()) {
-        let Some((text, why, origin)) = exposure.acls.hangs.first() else { continue };
+        let Some((text, why, origin)) = exposure.acls.depends_on.first() else { continue };
         let message = format!(
             "{}: whether the Internet can reach {} over {} depends on a network ACL: {text}: {why}",
             exposure.name,
@@ -85,7 +85,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let mut f = CHECK.finding(subject, exposure.origin, message, "not decided");
         f.related.push(subject.related(*origin, text.clone()));
         let because = |(t, w, _): &(String, String, Origin)| ("because".to_owned(), format!("{t}: {w}"));
-        f.details.extend(exposure.acls.hangs.iter().map(because));
+        f.details.extend(exposure.acls.depends_on.iter().map(because));
         findings.push(f);
     }
 }

@@ -107,7 +107,7 @@ fn collect<'a>(
         return;
     };
     let chains = chains(firewall, "ingress");
-    for (group, own) in worn(&node.environment, firewall, inventory) {
+    for (group, own) in attached(&node.environment, firewall, inventory) {
         // One rule for each entry, in their order.
         let rules = chains.get(group.id.as_str()).into_iter().flat_map(|c| &c.rules);
         for (entry, rule) in group.ingress.entries.iter().zip(rules) {
@@ -136,8 +136,8 @@ fn collect<'a>(
     }
 }
 
-// The groups that a node wears for certain, each with the node's addresses behind it.
-fn worn<'i>(
+// The groups attached to a node for certain, each with the node's addresses behind it.
+fn attached<'i>(
     known: &Environment,
     firewall: &Firewall,
     inventory: &'i Inventory,

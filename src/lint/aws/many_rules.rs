@@ -58,13 +58,13 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for interface in &inventory.interfaces {
-        let worn: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
-        let rules: usize = worn.iter().filter_map(|g| most.get(g)).sum();
-        if worn.len() > GROUPS || rules > PRODUCT {
+        let attached: Vec<&str> = interface.groups.iter().flatten().map(|(g, _)| g.as_str()).collect();
+        let rules: usize = attached.iter().filter_map(|g| most.get(g)).sum();
+        if attached.len() > GROUPS || rules > PRODUCT {
             let message = format!(
                 "{} has {} groups with {rules} rules attached; the defaults are {GROUPS} and {PRODUCT}",
                 interface.id,
-                worn.len()
+                attached.len()
             );
             findings.push(CHECK.finding(subject, interface.origin, message, "too many groups"));
         }

@@ -9,6 +9,7 @@ pub mod covered;
 pub mod default_group;
 pub mod egress_all;
 pub mod exposure;
+pub mod exposure_finding;
 pub mod internet_admin;
 pub mod internet_all;
 pub mod internet_chain;
@@ -136,7 +137,7 @@ fn narrow(
                 continue;
             }
             Term::Any(a) => {
-                // The ways that hang on nothing; others may add to them, and are for the check of what is undecided.
+                // The ways that depend on nothing; others may add to them, and are for the check of what is undecided.
                 let mut peers = IntervalSet::EMPTY;
                 for way in &f.alternatives[a.index()] {
                     let mut one = Piece { peers: Field::Src.all(), ..out.clone() };

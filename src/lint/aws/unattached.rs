@@ -37,15 +37,15 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let carried = inventory.attached.iter().map(|a| a.group.as_str());
-    let worn: BTreeSet<&str> = inventory
+    let attached: BTreeSet<&str> = inventory
         .interfaces
         .iter()
         .flat_map(|i| i.groups.iter().flatten())
         .map(|(g, _)| g.as_str())
         .chain(carried)
         .collect();
-    for group in
-        described(inventory).filter(|g| g.name.as_deref() != Some("default") && !worn.contains(g.id.as_str()))
+    for group in described(inventory)
+        .filter(|g| g.name.as_deref() != Some("default") && !attached.contains(g.id.as_str()))
     {
         let message = format!("{}: attached to no interface in the files", group.title());
         findings.push(CHECK.finding(subject, group.origin, message, "not attached"));

@@ -10,7 +10,7 @@ use crate::packet::IntervalSet;
 use crate::source::Origin;
 
 /// Groups of an interface with the places that say so; `None` = not known.
-type Worn = Option<Vec<(String, Origin)>>;
+type Attached = Option<Vec<(String, Origin)>>;
 
 impl Lower<'_, '_> {
     fn kind_idle(r: &Resource) -> &'static [&'static str] {
@@ -122,7 +122,7 @@ impl Lower<'_, '_> {
         let public: Vec<&str> = fields.text("public_ip").into_iter().collect();
         let key =
             if r.known() == Some(Kind::Instance) { "vpc_security_group_ids" } else { "security_groups" };
-        let groups = fields.get(key).and_then(|n| self.worn(n));
+        let groups = fields.get(key).and_then(|n| self.attached(n));
         if key == "vpc_security_group_ids" {
             fields.get("security_groups");
         }
@@ -147,7 +147,7 @@ impl Lower<'_, '_> {
         self.reader.add_interface(interface);
     }
 
-    fn worn(&self, node: &Node) -> Worn {
+    fn attached(&self, node: &Node) -> Attached {
         let one = |n: &Node| match (n.text(), n.unknown()) {
             (Some(id), _) => Some((id.to_owned(), n.at)),
             (_, Some(open)) => self.targets(open, Kind::Group).one().map(|id| (id.to_owned(), n.at)),

@@ -16,7 +16,7 @@ pub(super) struct Span {
     pub(super) lo: Value,
     pub(super) hi: Value,
     pub(super) at: Origin,
-    /// It does not expire, and hangs on nothing.
+    /// It does not expire, and depends on nothing.
     pub(super) certain: bool,
 }
 

@@ -60,7 +60,7 @@ impl<'a> Parser<'a> {
         over
     }
 
-    // `/minute`, which may hang on the word before (`kbytes/second`): then `amount` has left it in `pending`.
+    // `/minute`, which may depend on the word before (`kbytes/second`): then `amount` has left it in `pending`.
     fn per(&mut self) -> Parsed<String> {
         if let Some(unit) = self.pending_unit.take() {
             return Ok(unit);

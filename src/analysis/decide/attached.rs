@@ -1,4 +1,4 @@
-//! Which labels the point of a question may carry, settled once: a cloud has thousands of groups, and a point wears a few.
+//! Which labels the point of a question may carry, settled once: a cloud has thousands of groups, and a few are attached to a point.
 
 use super::Question;
 use crate::model::{Effect, Firewall, Hook, LabelId, Term, TermRange};
@@ -6,12 +6,12 @@ use crate::packet::{Field, Path, Region};
 
 /// Of one firewall: the labels that the point may carry.
 #[derive(Debug, Default)]
-pub(super) struct Worn {
+pub(super) struct Attached {
     // By label; empty = any.
     possible: Vec<bool>,
 }
 
-impl Worn {
+impl Attached {
     /// Of a firewall, for a question.
     pub(super) fn of(f: &Firewall, question: &Question<'_>) -> Self {
         let hook = match question.path {
@@ -20,7 +20,7 @@ impl Worn {
             _ => return Self::default(),
         };
         let possible = match &question.point.environment.labels {
-            Some(worn) => f.labels.iter().map(|l| worn.contains(l)).collect(),
+            Some(attached) => f.labels.iter().map(|l| attached.contains(l)).collect(),
             // An address on the way may be another one than at first.
             None if !f.translations.is_empty() || f.effects.iter().flatten().any(is_rewrite) => Vec::new(),
             None => by_address(f, Firewall::own_address(hook), &question.region),
