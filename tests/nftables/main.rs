@@ -7,6 +7,7 @@ mod checks;
 mod fixtures;
 mod includes;
 mod members;
+mod negation;
 mod reading;
 mod refused;
 mod suggest;
