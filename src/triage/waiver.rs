@@ -217,14 +217,19 @@ fn comments(rule: &str) -> Vec<&str> {
         if !word || text.len() == rest.len() || text.starts_with('-') {
             continue;
         }
-        let inside = match text.strip_prefix(['"', '\'']) {
-            Some(quoted) => quoted.split(&text[..1]).next(),
-            None => text.split_whitespace().next(),
+        let (inside, read) = match text.strip_prefix(['"', '\'']) {
+            Some(quoted) => {
+                let inside = quoted.split(&text[..1]).next().unwrap_or_default();
+                (inside, 1 + inside.len())
+            }
+            None => {
+                let inside = text.split_whitespace().next().unwrap_or_default();
+                (inside, inside.len())
+            }
         };
-        let inside = inside.unwrap_or_default();
         out.push(inside);
         // Words within a comment are no further ones.
-        rest = &text[inside.len().min(text.len())..];
+        rest = &text[read..];
     }
     out
 }

@@ -229,7 +229,7 @@ fn behind_acls(
     acls.closed = reach(written, family, 0).minus(&passes).minus(&acls.maybe);
     if let Some(u) = asked.inventory.may_be_cut.as_ref().filter(|_| !acls.closed.is_empty()) {
         acls.maybe = acls.maybe.union(&std::mem::take(&mut acls.closed));
-        acls.hangs.push((u.text.clone(), u.why.clone(), u.origin));
+        acls.depends_on.push((u.text.clone(), u.why.clone(), u.origin));
     }
     (passed, acls)
 }
