@@ -339,14 +339,12 @@ fn unknown_conditions_have_one_truth_on_both_sides() {
             // Where both sides let through, the question is where to.
             let sent = |c: &Change| c.sides.iter().all(|s| s.verdict == Verdict::Accept);
             // Only what the unknown conditions leave open: masks with gaps in long lists of addresses do too, by their bounds.
-            let asks = |c: &Change| {
-                c.because.iter().any(|(_, b)| UNKNOWNS.iter().any(|u| b.text.trim() == unknown(u).trim()))
-            };
+            let asks = |c: &Change| c.because.iter().any(|(_, b)| b.text.contains("--string"));
             let vague = hits.iter().any(|c| c.kind == Kind::Undecided && !sent(c) && asks(c));
             told += u64::from(vague && !open);
             idle += u64::from(vague && !open && !accept && !stop);
         }
     }
     say(&format!("unknown: {differ} packets differ, {told} told as undecided, {idle} of them without need"));
-    assert!(differ > 100 && idle * 5 <= told, "{differ} {told} {idle}");
+    assert!(differ > 100 && told > 20 && idle * 5 <= told, "{differ} {told} {idle}");
 }
