@@ -276,6 +276,9 @@ pub fn assumption(word: &str) -> &str {
         "private-members" => {
             "assuming members of security groups have private addresses, or those of their VPC"
         }
+        "no-late-blocks" => {
+            "assuming that no dynamic block of the plan depends on values known only after apply"
+        }
         "variable-defaults" => "assuming Terraform variables have the values that the files give them",
         other => other,
     }

@@ -33,6 +33,8 @@ pub struct Inventory {
     pub max_entries: FxHashMap<String, usize>,
     /// Rules depend on variables that can be set otherwise where the configuration is used.
     pub variables: bool,
+    /// Some of it is Terraform's plan, in which an attribute that is unknown and not set counts as absent.
+    pub plan: bool,
     /// What may say that a dump goes on elsewhere: a string beside its list that havenlint does not know.
     pub may_be_cut: Option<Unknown>,
     /// What each file is.

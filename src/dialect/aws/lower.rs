@@ -46,6 +46,9 @@ fn assumptions(inventory: &Inventory) -> Vec<&'static str> {
     if inventory.variables {
         out.push("variable-defaults");
     }
+    if inventory.plan {
+        out.push("no-late-blocks");
+    }
     out
 }
 

@@ -83,6 +83,7 @@ pub fn read(reader: &mut Reader<'_>, document: Value<'_>) {
     let resources = if document.get("resources").is_some() || document.get("serial").is_some() {
         state::resources(reader, document)
     } else {
+        reader.inventory.plan |= document.get("planned_values").is_some();
         plan::resources(reader, document)
     };
     lower::lower(reader, &resources);
