@@ -47,6 +47,14 @@ const LOST_IN_LISTING: &[&str] = &[
     "meta nfproto ipv6 ct protocol 6",
     "ether type vlan vlan id 2",
     "ct original protocol 17 ct reply proto-src 53",
+    // In chains of devices the type of the frame, and a write behind tests of arp, are left out.
+    "meta iifname \"invalid\" arp ptype 0x0800 arp htype 1 arp hlen 6 arp plen 4 @nh,192,32 0xc0a88f10 @nh,144,48 set 0x112233445566",
+    "ether type vlan vlan id 4094",
+    "ether type vlan vlan id 0",
+    "ether type vlan vlan id 4094 vlan dei 0",
+    "ether type vlan vlan id 4094 vlan dei 1",
+    "ether type vlan vlan id 1 ip saddr 10.0.0.0/23 udp dport 53",
+    "ether type 8021ad vlan id 1 vlan type 8021q vlan id 2 vlan type ip ip protocol 6",
 ];
 
 #[derive(Default)]
@@ -117,6 +125,12 @@ fn single_rules_read_alike_in_every_form() {
                     &format!("{form} not understood"),
                     format!("{rule}\n   {}\n{other}", said.join("\n   ")),
                 );
+            } else if form == "json"
+                && row["family"] == "netdev"
+                && other.contains("\"hook\":\"ingress\",\"prio\"")
+            {
+                // nft 1.0.6 leaves the device of a chain out of its JSON: then any device may be meant.
+                assert!(canonical(&g).contains("devices that the ruleset does not tell"), "{other}");
             } else if canonical(&g) != model {
                 tally.complain(
                     &format!("{form} differs"),

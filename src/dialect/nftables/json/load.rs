@@ -263,9 +263,9 @@ impl<'d> Loader<'d> {
     }
 }
 
-// `"eth0"`, `["eth0", "eth1"]`.
+// `"eth0"`, `["eth0", "eth1"]`. nft 1.0.6 leaves the devices of chains out of its JSON: without the member they are not known.
 fn devices(v: Option<Value<'_>>) -> Devices {
-    let Some(v) = v else { return Devices::default() };
+    let Some(v) = v else { return Devices { unknown: true, ..Devices::default() } };
     let names: Vec<String> = match v.str() {
         Some(name) => vec![name.into_owned()],
         None => v.items().filter_map(|i| i.str()).map(|s| s.into_owned()).collect(),
