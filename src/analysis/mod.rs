@@ -1,6 +1,7 @@
 //! What a firewall does with packets: one at a time ([`evaluate`]) and all of a region at once ([`decide`]).
 
 pub mod decide;
+pub mod diagram;
 pub mod diff;
 pub mod evaluate;
 pub mod flow;

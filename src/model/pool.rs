@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 
 /// Index of a set in a [`SetPool`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SetId(u32);
 
 impl SetId {

@@ -304,7 +304,7 @@ impl<'a> Walk<'a> {
         let state = self.state(cell.state);
         let view = state.views[field.index()].clone();
         let routed = Routed::of(field, here.base.hook, state.path, view == View::Same);
-        let known = self.known_types(&cell, field, &view);
+        let known = self.known_types(cell.state, field, &view);
         let left = |may_be: u8| known.iter().fold(may_be, |t, (types, is)| narrowed(t, *types, *is));
         let classes = self.classes(routed);
         let arrived = cell.region.get(field);
@@ -354,8 +354,8 @@ impl<'a> Walk<'a> {
     }
 
     // What is known already of an address's types, as (types, whether it is one of them).
-    fn known_types(&self, cell: &Cell, field: Field, view: &View) -> Vec<(u8, bool)> {
-        let met = self.state(cell.state).known.iter().filter_map(|(fact, truth)| match fact {
+    pub(super) fn known_types(&self, state: u32, field: Field, view: &View) -> Vec<(u8, bool)> {
+        let met = self.state(state).known.iter().filter_map(|(fact, truth)| match fact {
             Fact::AddressType(f, v, types) if *f == field && v == view => Some((*types, *truth)),
             _ => None,
         });
@@ -367,7 +367,7 @@ impl<'a> Walk<'a> {
         met.chain(settled).collect()
     }
 
-    fn classes(&mut self, routed: Routed) -> Arc<Vec<Class>> {
+    pub(super) fn classes(&mut self, routed: Routed) -> Arc<Vec<Class>> {
         let local = self.local.as_ref();
         Arc::clone(self.types.entry(routed).or_insert_with(|| Arc::new(classes(local, routed))))
     }

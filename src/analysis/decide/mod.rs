@@ -9,6 +9,7 @@ mod reason;
 mod settle;
 mod translate;
 mod walk;
+mod wide;
 mod witness;
 
 #[cfg(test)]
@@ -71,19 +72,45 @@ pub struct Part {
     pub translated: Option<Region>,
 }
 
-/// Answers a question.
+// Steps of a walk before it is asked whether diagrams do better: a fraction of a second.
+const FIRST: u64 = 2_000_000;
+
+/// Answers a question. A narrow one is walked; where that takes too many steps, the chains are put together as diagrams; where those do not serve, or
+/// take too much themselves, the walk goes on to the end of its budget, and what is left then is undecided.
 pub fn decide(question: &Question<'_>) -> Answer {
     let mut answer = Answer::default();
-    for family in Family::ALL {
-        let addresses = family.all();
-        let region = question.region.cut(Field::Src, &addresses).cut(Field::Dst, &addresses);
-        let regions = region.normal();
-        if regions.is_empty() {
-            continue;
-        }
+    for (family, regions) in by_family(question) {
         let mut walk = Walk::new(question, family);
-        walk.run(regions);
+        walk.budget = FIRST;
+        walk.run(regions.clone());
+        if walk.exhausted {
+            if let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT) {
+                answer.add(wide);
+                continue;
+            }
+            walk = Walk::new(question, family);
+            walk.run(regions);
+        }
         walk.settle(&mut answer);
     }
     answer
+}
+
+// The question's packets by family, as regions in normal form.
+fn by_family(question: &Question<'_>) -> Vec<(Family, Vec<Region>)> {
+    let of = |family: Family| {
+        let addresses = family.all();
+        let region = question.region.cut(Field::Src, &addresses).cut(Field::Dst, &addresses);
+        (family, region.normal())
+    };
+    Family::ALL.into_iter().map(of).filter(|(_, regions)| !regions.is_empty()).collect()
+}
+
+impl Answer {
+    fn add(&mut self, other: Answer) {
+        self.accepted.extend(other.accepted);
+        self.denied.extend(other.denied);
+        self.undecided.extend(other.undecided);
+        self.exhausted |= other.exhausted;
+    }
 }

@@ -363,20 +363,39 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     for f in [Field::Src, Field::Dst].into_iter().filter(|_| near) {
         region = region.cut(f, &IntervalSet::range(base_of(f), base_of(f) + 0x1ff));
     }
-    let question = Question { point, path, region: region.clone(), mark: 0, delivered_to: None };
-    let answer = decide(&question);
-    for p in packets(&mut d, path, 60) {
-        let found = lists(&answer, &p);
-        if !region.contains(&p) {
+    let question = Question { point, path, region, mark: 0, delivered_to: None };
+    let packets = packets(&mut d, path, 60);
+    holds(&question, &decide(&question), &packets, options, near)?;
+    let mut wide = Answer::default();
+    for (family, regions) in by_family(&question) {
+        let Some(answer) = wide::answer(&question, family, &regions, wide::LIMIT) else { return Ok(()) };
+        wide.add(answer);
+    }
+    holds(&question, &wide, &packets, options, near)
+}
+
+// Whether an answer says of each packet what the evaluator says.
+fn holds(
+    question: &Question<'_>,
+    answer: &Answer,
+    packets: &[Packet],
+    options: &Options,
+    near: bool,
+) -> Result<(), TestCaseError> {
+    let (region, point) = (&question.region, question.point);
+    let (firewall, environment) = (point.firewalls[0], point.environment);
+    for p in packets {
+        let found = lists(answer, p);
+        if !region.contains(p) {
             prop_assert!(found.is_empty(), "{p} is outside the question, yet in {found:?}");
             continue;
         }
         prop_assert_eq!(found.len(), 1, "{} is in {:?}", p, found);
-        let trace = evaluate(point, &p);
+        let trace = evaluate(point, p);
         if found[0].0 == Verdict::Undecided && options.loops {
             continue;
         }
-        if found[0].0 == Verdict::Undecided && !near && asks_bits(&firewall) {
+        if found[0].0 == Verdict::Undecided && !near && asks_bits(firewall) {
             continue;
         }
         if found[0].0 == Verdict::Undecided
@@ -402,7 +421,7 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
             "{} at {}: {} because {:?}, followed {:?}",
             p,
             p.path,
-            shown(&firewall, &environment),
+            shown(firewall, environment),
             reasons(),
             followed()
         );
@@ -413,8 +432,8 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
         }
     }
     for part in answer.accepted.iter().chain(&answer.denied).chain(&answer.undecided) {
-        let by = witness(&question, part);
-        prop_assert!(by.is_some(), "no witness for {part:?}: {}", shown(&firewall, &environment));
+        let by = witness(question, part);
+        prop_assert!(by.is_some(), "no witness for {part:?}: {}", shown(firewall, environment));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(super) struct End {
 pub(super) struct Walk<'a> {
     pub question: &'a Question<'a>,
     pub family: Family,
-    ways: Vec<Vec<(usize, &'a BaseChain)>>,
+    pub ways: Vec<Vec<(usize, &'a BaseChain)>>,
     pub local: Option<IntervalSet>,
     states: Vec<State>,
     state_index: FxHashMap<State, u32>,
@@ -146,6 +146,21 @@ impl<'a> Walk<'a> {
 
     /// Walks.
     pub(super) fn run(&mut self, regions: Vec<Region>) {
+        let cells = self.begin(regions);
+        self.next[self.question.path as usize] = cells;
+        let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..=last {
+            for path in Path::ALL {
+                let cells = std::mem::take(&mut self.next[path as usize]);
+                if !cells.is_empty() {
+                    self.base_chain(path, at, cells);
+                }
+            }
+        }
+    }
+
+    /// The cells of some disjoint regions as they arrive; from here on it is known what rules may see of them at most.
+    pub(super) fn begin(&mut self, regions: Vec<Region>) -> Vec<Cell> {
         let cells = self.start(regions);
         let firewalls = self.question.point.firewalls;
         for c in &cells {
@@ -170,16 +185,7 @@ impl<'a> Walk<'a> {
                 _ => {}
             }
         }
-        self.next[self.question.path as usize] = cells;
-        let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
-        for at in 0..=last {
-            for path in Path::ALL {
-                let cells = std::mem::take(&mut self.next[path as usize]);
-                if !cells.is_empty() {
-                    self.base_chain(path, at, cells);
-                }
-            }
-        }
+        cells
     }
 
     fn start(&mut self, regions: Vec<Region>) -> Vec<Cell> {
@@ -250,7 +256,7 @@ impl<'a> Walk<'a> {
     }
 
     // Nat chains see packets that open a connection, until one of them translates: what enters, and what passes by.
-    fn consulted(&mut self, here: &Here<'a>, cell: Cell) -> (Option<Cell>, Option<Cell>) {
+    pub(super) fn consulted(&mut self, here: &Here<'a>, cell: Cell) -> (Option<Cell>, Option<Cell>) {
         if here.base.kind != ChainKind::Nat {
             return (Some(cell), None);
         }
@@ -541,7 +547,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn effects(&mut self, here: &Here<'a>, state: u32, effects: &[Effect]) -> u32 {
+    pub(super) fn effects(&mut self, here: &Here<'a>, state: u32, effects: &[Effect]) -> u32 {
         let mut s = self.state(state).clone();
         let blurred = self.states.len() > MAX_STATES;
         for effect in effects {
@@ -608,8 +614,16 @@ impl<'a> Walk<'a> {
         out
     }
 
-    // Whether a chain lets every packet of the question fall through unchanged.
-    fn is_inert(&mut self, firewall: usize, chain: ChainId) -> bool {
+    /// Whether a rule may do something to a packet of the question.
+    pub(super) fn may_touch(&self, firewall: usize, rule: &Rule) -> bool {
+        let f = self.question.point.firewalls[firewall];
+        (rule.action != Action::Continue || rule.effects.is_some())
+            && self.entry.may_meet(f, rule.terms)
+            && self.attached[firewall].may_meet(f, rule.terms)
+    }
+
+    /// Whether a chain lets every packet of the question fall through unchanged.
+    pub(super) fn is_inert(&mut self, firewall: usize, chain: ChainId) -> bool {
         match self.inert[firewall][chain.index()] {
             Inert::Yes => return true,
             Inert::No | Inert::Asking => return false,

@@ -26,7 +26,8 @@ pub fn replayed(question: &Question<'_>, part: &Part) -> Option<(Packet, Trace)>
     agrees.then_some((packet, trace))
 }
 
-fn natural(question: &Question<'_>, part: &Part) -> Option<Packet> {
+/// A natural packet of a part, not replayed.
+pub(super) fn natural(question: &Question<'_>, part: &Part) -> Option<Packet> {
     let r = &part.region;
     let mut v: [Value; Field::COUNT] = [0; Field::COUNT];
     let protocol =

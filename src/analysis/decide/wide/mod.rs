@@ -1,0 +1,150 @@
+//! Wide questions: the chains as diagrams.
+//!
+//! The walk follows cells of packets through the rules, which is quick where a question touches few of them, and explodes where it touches thousands
+//! that overlap. Here each chain becomes an interval diagram over the arriving packet's fields, once, and diagrams are put together; conditions
+//! that several rules ask for are questions of their own below the fields. Both give the same kind of answer; see [`decide`](super::decide) for
+//! which one is asked.
+
+mod answer;
+mod guard;
+mod levels;
+mod rules;
+
+use super::cell::{Fact, State};
+use super::walk::Walk;
+use super::{Answer, Question};
+use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
+use crate::model::ChainId;
+use crate::packet::{Family, Field, IntervalSet, Path, Region};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// Work of one question, in edges touched: some seconds.
+pub(super) const LIMIT: u64 = 150_000_000;
+/// Nodes of one question: some hundred megabytes with their edges.
+const MAX_NODES: usize = 4_000_000;
+// Conditions that several rules ask for and that are followed both ways; the others are taken for new ones each time, which can only make an answer less
+// certain.
+const MAX_ATOMS: usize = 48;
+
+/// The answer for packets of one family; `None` if the rules do something that diagrams cannot say (prefixes that are mapped on others,
+/// chains that form a loop), or the budget ran out.
+pub(super) fn answer(question: &Question<'_>, family: Family, regions: &[Region], limit: u64) -> Option<Answer> {
+    let mut walk = Walk::new(question, family);
+    let cells = walk.begin(regions.to_vec());
+    let mut wide = Wide::new(&mut walk, regions, limit);
+    let mut parts = Vec::new();
+    for cell in cells {
+        let node = wide.path(question.path, 0, cell.state);
+        if wide.failed() {
+            return None;
+        }
+        parts.push((cell.region, node));
+    }
+    wide.collect(parts)
+}
+
+/// What becomes of packets, as far as it has been followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Out {
+    /// A guard holds, or does not.
+    Holds,
+    Fails,
+    /// On with the next rule.
+    Fall(u32),
+    /// Out of this chain.
+    Return(u32),
+    /// The base chain lets them through.
+    Accept(u32),
+    /// Stopped.
+    Drop(u32),
+    /// The end of the way: let through.
+    Passed(u32),
+}
+
+struct Wide<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    arena: Arena,
+    // By field.
+    levels: [Option<Level>; Field::COUNT],
+    classes: Vec<Classes>,
+    // Rules that the question may touch, by firewall and chain.
+    touched: Vec<Vec<Rc<[u32]>>>,
+    // Values with which packets arrive, by field.
+    arrived: Vec<IntervalSet>,
+    atoms: FxHashMap<Fact, Level>,
+    class_sets: FxHashMap<(Field, guard::Key), Rc<ClassSet>>,
+    outs: Vec<Out>,
+    out_index: FxHashMap<Out, Outcome>,
+    chains: FxHashMap<(Path, usize, ChainId, u32), Node>,
+    paths: FxHashMap<(Path, usize, u32), Node>,
+    active: Vec<(usize, ChainId)>,
+    // Rules that might have applied, and why it is not known: by what they ask of the fields.
+    doubts: Vec<guard::Doubt>,
+    // The same of rate limits that are assumed not to be exceeded.
+    spared: Vec<guard::Doubt>,
+    unsupported: bool,
+}
+
+impl<'w, 'a> Wide<'w, 'a> {
+    fn new(walk: &'w mut Walk<'a>, regions: &[Region], limit: u64) -> Self {
+        let plan = levels::Plan::of(walk, regions);
+        Self {
+            arena: Arena::new(plan.tops, limit, MAX_NODES),
+            levels: plan.levels,
+            classes: plan.classes,
+            touched: plan.touched,
+            arrived: plan.arrived,
+            walk,
+            atoms: FxHashMap::default(),
+            class_sets: FxHashMap::default(),
+            outs: Vec::new(),
+            out_index: FxHashMap::default(),
+            chains: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            active: Vec::new(),
+            doubts: Vec::new(),
+            spared: Vec::new(),
+            unsupported: false,
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.unsupported || self.arena.exceeded()
+    }
+
+    fn out(&mut self, out: Out) -> Outcome {
+        *self.out_index.entry(out).or_insert_with(|| {
+            self.outs.push(out);
+            self.outs.len() as Outcome - 1
+        })
+    }
+
+    fn terminal(&mut self, outs: &[Out]) -> Node {
+        let ids: Vec<Outcome> = outs.iter().map(|o| self.out(*o)).collect();
+        self.arena.terminal(&ids)
+    }
+
+    // The state of stopped packets: only where they were going matters, and only to a question about that.
+    fn dropped(&mut self, state: u32) -> Out {
+        if self.walk.question.delivered_to.is_none() {
+            return Out::Drop(0);
+        }
+        let mut plain = State { known: Vec::new(), ..self.walk.state(state).clone() };
+        plain.registers = Default::default();
+        Out::Drop(self.walk.intern(plain))
+    }
+
+    // A condition's level, if it may still be told apart from others.
+    fn atom(&mut self, fact: Fact) -> Option<Level> {
+        if let Some(l) = self.atoms.get(&fact) {
+            return Some(*l);
+        }
+        if self.atoms.len() >= MAX_ATOMS {
+            return None;
+        }
+        let level = self.arena.add_level(1);
+        self.atoms.insert(fact, level);
+        Some(level)
+    }
+}

@@ -1,0 +1,364 @@
+//! Rules, chains and hooks, put together.
+
+use super::guard::{Doubt, Guard};
+use super::{Out, Wide};
+use crate::analysis::decide::cell::{Cell, View};
+use crate::analysis::decide::reason::Why;
+use crate::analysis::decide::walk::Here;
+use crate::analysis::diagram::{ClassSet, Node};
+use crate::model::*;
+use crate::packet::{ConnState, Field, IntervalSet, Path, Region};
+use std::rc::Rc;
+
+// Rules that are put together before those that follow are asked whether anything is left for them.
+const FIRST_BLOCK: usize = 64;
+// Stack that a step into a chain needs at most, and what is added where there is less.
+const RED_ZONE: usize = 256 * 1024;
+const SEGMENT: usize = 4 * 1024 * 1024;
+
+impl<'a> Wide<'_, 'a> {
+    /// What becomes of packets in a state from a base chain of a path on.
+    pub(super) fn path(&mut self, path: Path, at: usize, state: u32) -> Node {
+        let key = (path, at, state);
+        if let Some(n) = self.paths.get(&key) {
+            return *n;
+        }
+        let node = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.base_chain(path, at, state));
+        self.paths.insert(key, node);
+        node
+    }
+
+    fn base_chain(&mut self, path: Path, at: usize, state: u32) -> Node {
+        let Some((firewall, base)) = self.walk.ways[path as usize].get(at).copied() else {
+            return self.passed(state);
+        };
+        if self.failed() {
+            return Node::NOTHING;
+        }
+        let f = self.walk.question.point.firewalls[firewall];
+        let here = Here { firewall, f, base, at, sees: base.hook.sees(path) };
+        let plain = Cell {
+            region: Region::all(self.walk.family),
+            state,
+            extra: false,
+            decided: None,
+            because: None,
+            assumed: None,
+        };
+        let (enters, passes) = self.walk.consulted(&here, plain);
+        let mut node = Node::NOTHING;
+        if enters.is_some() {
+            node = self.chain(&here, path, base.chain, state);
+        }
+        // A nat chain looks at packets that open a connection.
+        if let Some(cell) = passes {
+            let accept = self.terminal(&[Out::Accept(state)]);
+            node = if enters.is_some() {
+                let set = self.exact_set(Field::State, cell.region.get(Field::State));
+                self.split(Field::State, &set, accept, node)
+            } else {
+                accept
+            };
+        }
+        let outcomes = self.arena.possible(node);
+        let mut next = Vec::with_capacity(outcomes.len());
+        for o in outcomes.iter() {
+            let to = match self.outs[*o as usize] {
+                Out::Fall(s) | Out::Return(s) => match base.policy {
+                    Policy::Accept => Some(self.accepted(&here, path, s)),
+                    Policy::Drop => Some(self.stopped(s)),
+                    Policy::Unknown(c) => {
+                        let reason = self.walk.reason(firewall, Why::Condition(c), base.policy_origin);
+                        self.doubts.push(Doubt { fields: Default::default(), reason });
+                        let (yes, no) = (self.accepted(&here, path, s), self.stopped(s));
+                        Some(self.arena.union(yes, no))
+                    }
+                },
+                Out::Accept(s) => Some(self.accepted(&here, path, s)),
+                _ => None,
+            };
+            next.extend(to.map(|n| (*o, n)));
+        }
+        self.arena.bind(node, |_, o| next.binary_search_by_key(&o, |n| n.0).ok().map(|i| next[i].1))
+    }
+
+    fn stopped(&mut self, state: u32) -> Node {
+        let out = self.dropped(state);
+        self.terminal(&[out])
+    }
+
+    // The end of the way.
+    fn passed(&mut self, state: u32) -> Node {
+        let mut end = self.walk.state(state).clone();
+        // What no later rule and no report asks for.
+        end.known = Vec::new();
+        end.registers = Default::default();
+        (end.translated, end.written) = ([false; 2], 0);
+        end.views[Field::Mac.index()] = View::Same;
+        let untracked = ConnState::Untracked.value();
+        let view = end.views[Field::State.index()].clone();
+        let end = self.walk.intern(end);
+        let tracked = self.terminal(&[Out::Passed(end)]);
+        if view != View::Same {
+            return tracked;
+        }
+        let mut other = self.walk.state(end).clone();
+        other.views[Field::State.index()] = View::One(untracked);
+        let other = self.walk.intern(other);
+        let not = self.terminal(&[Out::Passed(other)]);
+        let set = self.exact_set(Field::State, &IntervalSet::single(untracked));
+        self.split(Field::State, &set, not, tracked)
+    }
+
+    // The base chain lets packets in a state through.
+    fn accepted(&mut self, here: &Here<'a>, path: Path, state: u32) -> Node {
+        let cell = Cell {
+            region: Region::all(self.walk.family),
+            state,
+            extra: false,
+            decided: None,
+            because: None,
+            assumed: None,
+        };
+        let cells = self.walk.rerouted(here, cell, here.base.policy_origin);
+        let _ = path;
+        self.ways(cells, |wide, state| {
+            let path = wide.walk.state(state).path;
+            wide.path(path, here.at + 1, state)
+        })
+    }
+
+    // Cells that are disjoint, or further ways of the others: what each becomes, put together.
+    fn ways(&mut self, cells: Vec<Cell>, mut then: impl FnMut(&mut Self, u32) -> Node) -> Node {
+        let all = Region::all(self.walk.family);
+        let mut node = Node::NOTHING;
+        for cell in cells {
+            let mut reached = then(self, cell.state);
+            if let Some(reasons) = &cell.because {
+                for reason in reasons.iter() {
+                    self.doubts.push(Doubt { fields: Default::default(), reason: *reason });
+                }
+            }
+            for f in Field::ALL {
+                if cell.region.get(f) != all.get(f) {
+                    let set = self.exact_set(f, cell.region.get(f));
+                    reached = self.split(f, &set, reached, Node::NOTHING);
+                }
+            }
+            node = self.arena.union(node, reached);
+        }
+        node
+    }
+
+    /// What a chain does to packets in a state: lets them fall, accepts or drops them.
+    fn chain(&mut self, here: &Here<'a>, path: Path, chain: ChainId, state: u32) -> Node {
+        let key = (path, here.at, chain, state);
+        if let Some(n) = self.chains.get(&key) {
+            return *n;
+        }
+        if self.active.contains(&(here.firewall, chain)) {
+            self.unsupported = true;
+            return Node::NOTHING;
+        }
+        self.active.push((here.firewall, chain));
+        let node = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.blocks(here, path, chain, state));
+        self.active.pop();
+        // Whoever returns goes on after the jump, as those who come to the end.
+        let outs = &self.outs;
+        let returns: Vec<(u32, u32)> = self
+            .arena
+            .possible(node)
+            .iter()
+            .filter_map(|o| match outs[*o as usize] {
+                Out::Return(s) => Some((*o, s)),
+                _ => None,
+            })
+            .collect();
+        let node = self.rename(node, &returns, Out::Fall);
+        self.chains.insert(key, node);
+        node
+    }
+
+    fn rename(&mut self, node: Node, from: &[(u32, u32)], to: fn(u32) -> Out) -> Node {
+        let to: Vec<(u32, Node)> = from.iter().map(|(o, s)| (*o, self.terminal(&[to(*s)]))).collect();
+        self.arena.bind(node, |_, o| to.iter().find(|t| t.0 == o).map(|t| t.1))
+    }
+
+    // In blocks, each twice as long as the one before: rules for which nothing is left are not put together at all.
+    fn blocks(&mut self, here: &Here<'a>, path: Path, chain: ChainId, state: u32) -> Node {
+        let rules = Rc::clone(&self.touched[here.firewall][chain.index()]);
+        let mut node = self.terminal(&[Out::Fall(state)]);
+        let (mut next, mut size) = (0, FIRST_BLOCK);
+        while next < rules.len() && !self.failed() {
+            let block = &rules[next..(next + size).min(rules.len())];
+            next += block.len();
+            size = next.max(FIRST_BLOCK);
+            let falls = self.falls(node);
+            if falls.is_empty() {
+                break;
+            }
+            let left = self.left(here, chain, block, node, &falls);
+            if left.is_empty() {
+                continue;
+            }
+            let mut then = Vec::with_capacity(falls.len());
+            for (o, s) in falls {
+                then.push((o, self.halves(here, path, chain, &left, s)));
+            }
+            node = self.arena.bind(node, |_, o| then.iter().find(|t| t.0 == o).map(|t| t.1));
+        }
+        node
+    }
+
+    fn falls(&mut self, node: Node) -> Vec<(u32, u32)> {
+        let outs = &self.outs;
+        let falls = |o: &u32| match outs[*o as usize] {
+            Out::Fall(s) => Some((*o, s)),
+            _ => None,
+        };
+        self.arena.possible(node).iter().filter_map(falls).collect()
+    }
+
+    // The rules of a block that packets may come to.
+    fn left(&mut self, here: &Here<'a>, chain: ChainId, block: &[u32], node: Node, falls: &[(u32, u32)]) -> Vec<u32> {
+        if self.arena.level(node).is_none() {
+            return block.to_vec();
+        }
+        let mut out = Vec::new();
+        for index in block {
+            let rule = &here.f.chain(chain).rules[*index as usize];
+            let mut sets: Vec<Option<Rc<ClassSet>>> = vec![None; Field::COUNT];
+            for t in here.f.terms(rule.terms) {
+                let (field, key) = match *t {
+                    Term::Range { field, lo, hi } => (field, super::guard::Key::Range(lo, hi)),
+                    Term::In(field, id) => (field, super::guard::Key::Pooled(here.firewall, id)),
+                    _ => continue,
+                };
+                let plain = |s: u32| matches!(
+                    crate::analysis::decide::hull::seen(field, &self.walk.state(s).views[field.index()], here.sees),
+                    crate::analysis::decide::hull::Seen::Same
+                );
+                let Some(level) = self.levels[field.index()] else { continue };
+                if falls.iter().all(|(_, s)| plain(*s))
+                    && let Some((_, set)) = here.f.field_set(t)
+                {
+                    sets[level as usize] = Some(self.class_set(field, key, &set));
+                }
+            }
+            let ranges: Vec<Option<&[(u32, u32)]>> = sets.iter().map(|s| s.as_ref().map(|s| s.as_slice())).collect();
+            if self.arena.meets(node, &ranges, &|o| falls.iter().any(|f| f.0 == o)) {
+                out.push(*index);
+            }
+        }
+        out
+    }
+
+    // By halves: to put rules together one by one would copy the widest node once for each.
+    fn halves(&mut self, here: &Here<'a>, path: Path, chain: ChainId, rules: &[u32], state: u32) -> Node {
+        if self.failed() {
+            return Node::NOTHING;
+        }
+        match rules {
+            [] => self.terminal(&[Out::Fall(state)]),
+            [one] => self.rule(here, path, chain, *one, state),
+            _ => {
+                let (a, b) = rules.split_at(rules.len() / 2);
+                let first = self.halves(here, path, chain, a, state);
+                let mut then = Vec::new();
+                for (o, s) in self.falls(first) {
+                    then.push((o, self.halves(here, path, chain, b, s)));
+                }
+                self.arena.bind(first, |_, o| then.iter().find(|t| t.0 == o).map(|t| t.1))
+            }
+        }
+    }
+
+    fn rule(&mut self, here: &Here<'a>, path: Path, chain: ChainId, index: u32, state: u32) -> Node {
+        let rule = &here.f.chain(chain).rules[index as usize];
+        let acts = !matches!(rule.action, Action::Accept | Action::Continue | Action::Return);
+        let guard = self.guard(here, rule, rule.terms, state, acts, true);
+        let no = self.terminal(&[Out::Fall(state)]);
+        if guard.refused {
+            return no;
+        }
+        for reason in &guard.reasons {
+            self.doubts.push(Doubt { fields: guard.fields.clone(), reason: *reason });
+        }
+        // Of a field that has one of several values, what is left of them on either way.
+        let (mut taken, mut others) = (state, Vec::new());
+        for (field, set) in &guard.choices {
+            let (inside, outside) = self.halved(taken, *field, set);
+            others.push(outside);
+            taken = inside;
+        }
+        let mut yes = self.act(here, path, rule, taken);
+        for s in others {
+            let other = self.terminal(&[Out::Fall(s)]);
+            yes = self.arena.union(yes, other);
+        }
+        if guard.doubtful {
+            yes = self.arena.union(yes, no);
+        }
+        if guard.others.is_empty() && self.arena.level(yes).is_none() {
+            return self.conjunction(&guard, yes, no);
+        }
+        let plain = Guard { doubtful: false, choices: Vec::new(), ..guard };
+        let asked = self.boolean(&plain);
+        self.when(asked, yes, no)
+    }
+
+    fn halved(&mut self, state: u32, field: Field, set: &IntervalSet) -> (u32, u32) {
+        let View::Among { of, left } = self.walk.state(state).views[field.index()].clone() else {
+            return (state, state);
+        };
+        let mut with = |left: IntervalSet| {
+            let mut s = self.walk.state(state).clone();
+            s.views[field.index()] = View::Among { of: of.clone(), left: std::sync::Arc::new(left) };
+            self.walk.intern(s)
+        };
+        (with(left.intersect(set)), with(left.minus(set)))
+    }
+
+    // What a rule does to packets that it applies to.
+    fn act(&mut self, here: &Here<'a>, path: Path, rule: &Rule, state: u32) -> Node {
+        let state = match rule.effects {
+            Some(_) => self.walk.effects(here, state, here.f.effects(rule)),
+            None => state,
+        };
+        match rule.action {
+            Action::Accept => self.terminal(&[Out::Accept(state)]),
+            Action::Drop | Action::Reject => self.stopped(state),
+            Action::Return => self.terminal(&[Out::Return(state)]),
+            Action::Continue => self.terminal(&[Out::Fall(state)]),
+            Action::Jump(to) => self.chain(here, path, to, state),
+            Action::Goto(to) => {
+                let node = self.chain(here, path, to, state);
+                let falls = self.falls(node);
+                self.rename(node, &falls, Out::Return)
+            }
+            Action::Translate(t) => {
+                let t = here.f.translations[t.index()];
+                if t.netmap || t.port_from.is_some() {
+                    self.unsupported = true;
+                    return Node::NOTHING;
+                }
+                let cell = Cell {
+                    region: Region::all(self.walk.family),
+                    state,
+                    extra: false,
+                    decided: None,
+                    because: None,
+                    assumed: None,
+                };
+                let cells = self.walk.translate(here, cell, &t);
+                self.ways(cells, |wide, s| wide.terminal(&[Out::Accept(s)]))
+            }
+            Action::Unknown(c) => {
+                let reason = self.walk.reason(here.firewall, Why::Condition(c), rule.origin);
+                self.doubts.push(Doubt { fields: Default::default(), reason });
+                let drop = self.dropped(state);
+                self.terminal(&[Out::Accept(state), drop, Out::Fall(state)])
+            }
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! Nodes, and the operations on them.
+
+use hashbrown::HashTable;
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::Hasher;
+use std::rc::Rc;
+
+/// A class of a field's values, or the truth value of a condition.
+pub type Class = u32;
+
+/// A question's place in the order of questions: every path through a diagram asks them in ascending order.
+pub type Level = u16;
+
+/// Something that may happen; what it means is the caller's.
+pub type Outcome = u32;
+
+/// A diagram: its topmost node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node(u32);
+
+const TERMINAL: u32 = 1 << 31;
+
+impl Node {
+    /// The terminal at which nothing is possible.
+    pub const NOTHING: Node = Node(TERMINAL);
+
+    const fn is_terminal(self) -> bool {
+        self.0 & TERMINAL != 0
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & !TERMINAL) as usize
+    }
+}
+
+// From the class after the one before up to `hi`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edge {
+    hi: Class,
+    to: Node,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    start: u32,
+    len: u32,
+    level: Level,
+}
+
+// Index of an interned list.
+type ListId = u32;
+
+/// Where nodes live. Operations on nodes of other arenas give nonsense.
+#[derive(Default)]
+pub struct Arena {
+    // The highest class of each level.
+    tops: Vec<Class>,
+    heads: Vec<Head>,
+    edges: Vec<Edge>,
+    unique: HashTable<u32>,
+    sets: Lists<Outcome>,
+    bindings: Lists<(Outcome, Node)>,
+    // By node: the outcomes that are possible somewhere below, as an index into `sets`.
+    below: Vec<Option<ListId>>,
+    bound: FxHashMap<(Node, ListId), Node>,
+    united: FxHashMap<(Node, Node), Node>,
+    scratch: Vec<Edge>,
+    work: u64,
+    limit: u64,
+    max_nodes: usize,
+}
+
+struct Lists<T> {
+    lists: Vec<Rc<[T]>>,
+    index: FxHashMap<Rc<[T]>, ListId>,
+}
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self { lists: Vec::new(), index: FxHashMap::default() }
+    }
+}
+
+impl<T: std::hash::Hash + Eq + Clone> Lists<T> {
+    fn intern(&mut self, list: &[T]) -> ListId {
+        if let Some(id) = self.index.get(list) {
+            return *id;
+        }
+        let list: Rc<[T]> = Rc::from(list);
+        let id = self.lists.len() as ListId;
+        self.lists.push(Rc::clone(&list));
+        self.index.insert(list, id);
+        id
+    }
+
+    fn get(&self, id: ListId) -> Rc<[T]> {
+        Rc::clone(&self.lists[id as usize])
+    }
+}
+
+impl Arena {
+    /// An empty arena. `tops` holds the highest class of each level; `limit` bounds the work, in edges touched, and `max_nodes` the memory, after
+    /// which every operation gives nonsense at once: see [`Arena::exceeded`].
+    pub fn new(tops: Vec<Class>, limit: u64, max_nodes: usize) -> Self {
+        let mut arena = Arena { tops, limit, max_nodes, ..Self::default() };
+        arena.sets.intern(&[]);
+        arena.bindings.intern(&[]);
+        arena
+    }
+
+    /// A level below all others, with the highest of its classes.
+    pub fn add_level(&mut self, top: Class) -> Level {
+        self.tops.push(top);
+        (self.tops.len() - 1) as Level
+    }
+
+    /// Whether the budget is used up. What was computed since is worthless.
+    pub fn exceeded(&self) -> bool {
+        self.work > self.limit || self.heads.len() > self.max_nodes
+    }
+
+    /// Edges touched so far, and nodes made.
+    pub fn cost(&self) -> (u64, usize) {
+        (self.work, self.heads.len())
+    }
+
+    /// The terminal at which any of some outcomes is possible.
+    pub fn terminal(&mut self, outcomes: &[Outcome]) -> Node {
+        let id = if outcomes.is_sorted_by(|a, b| a < b) {
+            self.sets.intern(outcomes)
+        } else {
+            let mut sorted = outcomes.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            self.sets.intern(&sorted)
+        };
+        Node(TERMINAL | id)
+    }
+
+    /// The outcomes of a terminal; `None` for other nodes.
+    pub fn outcomes(&self, node: Node) -> Option<Rc<[Outcome]>> {
+        node.is_terminal().then(|| self.sets.get(node.index() as ListId))
+    }
+
+    /// The level that a node asks about; `None` for terminals.
+    pub fn level(&self, node: Node) -> Option<Level> {
+        (!node.is_terminal()).then(|| self.heads[node.index()].level)
+    }
+
+    fn rank(&self, node: Node) -> Level {
+        if node.is_terminal() { Level::MAX } else { self.heads[node.index()].level }
+    }
+
+    /// A node's edges as (first class, last class, node below), in ascending order.
+    pub fn edges(&self, node: Node) -> impl Iterator<Item = (Class, Class, Node)> {
+        let mut lo = 0;
+        self.slice(node).iter().map(move |e| {
+            let from = lo;
+            lo = e.hi.wrapping_add(1);
+            (from, e.hi, e.to)
+        })
+    }
+
+    fn slice(&self, node: Node) -> &[Edge] {
+        if node.is_terminal() {
+            return &[];
+        }
+        let h = self.heads[node.index()];
+        &self.edges[h.start as usize..(h.start + h.len) as usize]
+    }
+
+    /// `yes` where the level's class is in one of some ascending, disjoint ranges, `no` elsewhere. Both ask about later levels only.
+    pub fn choice(&mut self, level: Level, ranges: &[(Class, Class)], yes: Node, no: Node) -> Node {
+        let from = self.scratch.len();
+        let top = self.tops[level as usize];
+        let mut next = 0;
+        for &(lo, hi) in ranges {
+            if lo > next {
+                self.push(from, lo - 1, no);
+            }
+            self.push(from, hi, yes);
+            if hi >= top {
+                return self.finish(level, from);
+            }
+            next = hi + 1;
+        }
+        self.push(from, top, no);
+        self.finish(level, from)
+    }
+
+    fn push(&mut self, from: usize, hi: Class, to: Node) {
+        match self.scratch[from..].last_mut() {
+            Some(last) if last.to == to => last.hi = hi,
+            _ => self.scratch.push(Edge { hi, to }),
+        }
+    }
+
+    // Makes a node of the edges on the scratch pad from an index on.
+    fn finish(&mut self, level: Level, from: usize) -> Node {
+        let new = &self.scratch[from..];
+        self.work += new.len() as u64;
+        if let [only] = new {
+            let to = only.to;
+            self.scratch.truncate(from);
+            return to;
+        }
+        let hash = hash_of(level, new);
+        let (heads, edges) = (&self.heads, &self.edges);
+        let of = |i: u32| {
+            let h = heads[i as usize];
+            (h.level, &edges[h.start as usize..(h.start + h.len) as usize])
+        };
+        if let Some(i) = self.unique.find(hash, |i| of(*i) == (level, new)) {
+            self.scratch.truncate(from);
+            return Node(*i);
+        }
+        let i = heads.len() as u32;
+        let (start, len) = (edges.len() as u32, new.len() as u32);
+        self.edges.extend_from_slice(&self.scratch[from..]);
+        self.scratch.truncate(from);
+        self.heads.push(Head { start, len, level });
+        self.below.push(None);
+        let (heads, edges) = (&self.heads, &self.edges);
+        self.unique.insert_unique(hash, i, |i| {
+            let h = heads[*i as usize];
+            hash_of(h.level, &edges[h.start as usize..(h.start + h.len) as usize])
+        });
+        Node(i)
+    }
+
+    /// The outcomes that are possible somewhere in a diagram, in ascending order.
+    pub fn possible(&mut self, node: Node) -> Rc<[Outcome]> {
+        let id = self.possible_id(node);
+        self.sets.get(id)
+    }
+
+    fn possible_id(&mut self, node: Node) -> ListId {
+        if node.is_terminal() {
+            return node.index() as ListId;
+        }
+        if let Some(id) = self.below[node.index()] {
+            return id;
+        }
+        let h = self.heads[node.index()];
+        let mut ids: Vec<ListId> = Vec::new();
+        for i in h.start..h.start + h.len {
+            let id = self.possible_id(self.edges[i as usize].to);
+            if ids.last() != Some(&id) {
+                ids.push(id);
+            }
+        }
+        self.work += u64::from(h.len);
+        ids.sort_unstable();
+        ids.dedup();
+        let id = if let [one] = ids[..] {
+            one
+        } else {
+            let mut all: Vec<Outcome> = ids.iter().flat_map(|i| self.sets.get(*i).to_vec()).collect();
+            self.work += all.len() as u64;
+            all.sort_unstable();
+            all.dedup();
+            self.sets.intern(&all)
+        };
+        self.below[node.index()] = Some(id);
+        id
+    }
+
+    /// Either diagram's outcomes.
+    pub fn union(&mut self, a: Node, b: Node) -> Node {
+        let (a, b) = (a.min(b), a.max(b));
+        if a == b || b == Node::NOTHING {
+            return a;
+        }
+        if a == Node::NOTHING || self.exceeded() {
+            return b;
+        }
+        if let (Some(x), Some(y)) = (self.outcomes(a), self.outcomes(b)) {
+            let both: Vec<Outcome> = x.iter().chain(y.iter()).copied().collect();
+            return self.terminal(&both);
+        }
+        if let Some(n) = self.united.get(&(a, b)) {
+            return *n;
+        }
+        let level = self.rank(a).min(self.rank(b));
+        let from = self.scratch.len();
+        let (mut i, mut j, mut done) = (0, 0, false);
+        while !done {
+            let (x, y) = (self.edge(a, level, i), self.edge(b, level, j));
+            let hi = x.hi.min(y.hi);
+            let n = self.union(x.to, y.to);
+            self.push(from, hi, n);
+            i += usize::from(x.hi == hi);
+            j += usize::from(y.hi == hi);
+            done = hi >= self.tops[level as usize];
+        }
+        let n = self.finish(level, from);
+        self.united.insert((a, b), n);
+        n
+    }
+
+    // The edge of a node at a level; a node that does not ask there has one edge to itself.
+    fn edge(&self, node: Node, level: Level, index: usize) -> Edge {
+        if self.rank(node) == level {
+            self.slice(node)[index]
+        } else {
+            Edge { hi: self.tops[level as usize], to: node }
+        }
+    }
+
+    /// The diagram in which each outcome that `next` knows is replaced by the diagram that it gives: "and then". Other outcomes stay.
+    pub fn bind(&mut self, node: Node, mut next: impl FnMut(&mut Self, Outcome) -> Option<Node>) -> Node {
+        let outcomes = self.possible(node);
+        let mut bindings = Vec::new();
+        for o in outcomes.iter() {
+            if let Some(n) = next(self, *o) {
+                bindings.push((*o, n));
+            }
+        }
+        let id = self.bindings.intern(&bindings);
+        self.bound_to(node, id)
+    }
+
+    fn bound_to(&mut self, node: Node, id: ListId) -> Node {
+        let bindings = self.bindings.get(id);
+        if bindings.is_empty() || self.exceeded() {
+            return node;
+        }
+        if let Some(outcomes) = self.outcomes(node) {
+            let mut kept = Vec::new();
+            let mut to = Vec::new();
+            for o in outcomes.iter() {
+                match bindings.binary_search_by_key(o, |b| b.0) {
+                    Ok(i) => to.push(bindings[i].1),
+                    Err(_) => kept.push(*o),
+                }
+            }
+            let kept = self.terminal(&kept);
+            return to.into_iter().fold(kept, |all, n| self.union(all, n));
+        }
+        if let Some(n) = self.bound.get(&(node, id)) {
+            return *n;
+        }
+        let level = bindings.iter().map(|b| self.rank(b.1)).fold(self.rank(node), Level::min);
+        let from = self.scratch.len();
+        if self.rank(node) == level {
+            let h = self.heads[node.index()];
+            let mut lo = 0;
+            for i in h.start..h.start + h.len {
+                let e = self.edges[i as usize];
+                let possible = self.possible(e.to);
+                let here: Vec<_> = among(&bindings, &possible);
+                self.segments(from, level, (lo, e.hi), e.to, &here);
+                lo = e.hi.wrapping_add(1);
+            }
+        } else {
+            self.segments(from, level, (0, self.tops[level as usize]), node, &bindings);
+        }
+        let n = self.finish(level, from);
+        self.bound.insert((node, id), n);
+        n
+    }
+
+    // The edges from `lo` to `hi` of a node that is bound to some diagrams, each cut to where it does not change.
+    fn segments(
+        &mut self,
+        from: usize,
+        level: Level,
+        (mut lo, hi): (Class, Class),
+        node: Node,
+        bindings: &[(Outcome, Node)],
+    ) {
+        self.work += bindings.len() as u64 + 1;
+        if bindings.is_empty() {
+            return self.push(from, hi, node);
+        }
+        let mut at: Vec<usize> = bindings
+            .iter()
+            .map(|(_, n)| if self.rank(*n) == level { self.slice(*n).partition_point(|e| e.hi < lo) } else { 0 })
+            .collect();
+        let mut below = bindings.to_vec();
+        loop {
+            let mut end = hi;
+            for (k, (_, n)) in bindings.iter().enumerate() {
+                let e = self.edge(*n, level, at[k]);
+                below[k].1 = e.to;
+                end = end.min(e.hi);
+            }
+            self.work += bindings.len() as u64;
+            let id = self.bindings.intern(&below);
+            let n = self.bound_to(node, id);
+            self.push(from, end, n);
+            if end == hi || self.exceeded() {
+                return self.push(from, hi, n);
+            }
+            for (k, (_, n)) in bindings.iter().enumerate() {
+                at[k] += usize::from(self.rank(*n) == level && self.edge(*n, level, at[k]).hi == end);
+            }
+            lo = end + 1;
+            debug_assert!(lo <= hi);
+        }
+    }
+
+    /// The diagram with each terminal replaced by what a function makes of its outcomes.
+    pub fn map(&mut self, node: Node, to: &mut impl FnMut(&mut Self, &[Outcome]) -> Node) -> Node {
+        self.mapped(node, to, &mut FxHashMap::default())
+    }
+
+    fn mapped(
+        &mut self,
+        node: Node,
+        to: &mut impl FnMut(&mut Self, &[Outcome]) -> Node,
+        done: &mut FxHashMap<Node, Node>,
+    ) -> Node {
+        if let Some(n) = done.get(&node) {
+            return *n;
+        }
+        let n = if let Some(outcomes) = self.outcomes(node) {
+            to(self, &outcomes)
+        } else {
+            let h = self.heads[node.index()];
+            let from = self.scratch.len();
+            for i in h.start..h.start + h.len {
+                let e = self.edges[i as usize];
+                let n = self.mapped(e.to, to, done);
+                self.push(from, e.hi, n);
+            }
+            self.finish(h.level, from)
+        };
+        done.insert(node, n);
+        n
+    }
+
+    /// The diagram without the levels from one on: what was possible under any of their answers.
+    pub fn project(&mut self, node: Node, level: Level) -> Node {
+        self.projected(node, level, &mut FxHashMap::default())
+    }
+
+    fn projected(&mut self, node: Node, level: Level, done: &mut FxHashMap<Node, Node>) -> Node {
+        if node.is_terminal() {
+            return node;
+        }
+        if let Some(n) = done.get(&node) {
+            return *n;
+        }
+        let n = if self.rank(node) >= level {
+            let id = self.possible_id(node);
+            Node(TERMINAL | id)
+        } else {
+            let h = self.heads[node.index()];
+            let from = self.scratch.len();
+            for i in h.start..h.start + h.len {
+                let e = self.edges[i as usize];
+                let n = self.projected(e.to, level, done);
+                self.push(from, e.hi, n);
+            }
+            self.finish(h.level, from)
+        };
+        done.insert(node, n);
+        n
+    }
+
+    /// Whether one of some outcomes is possible where each level's class is within its ranges. A level without ranges is not restricted.
+    pub fn meets(
+        &mut self,
+        node: Node,
+        ranges: &[Option<&[(Class, Class)]>],
+        outcome: &impl Fn(Outcome) -> bool,
+    ) -> bool {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut steps = 0;
+        let found = self.met(node, ranges, outcome, &mut seen, &mut steps);
+        self.work += steps;
+        found
+    }
+
+    fn met(
+        &self,
+        node: Node,
+        ranges: &[Option<&[(Class, Class)]>],
+        outcome: &impl Fn(Outcome) -> bool,
+        seen: &mut rustc_hash::FxHashSet<Node>,
+        steps: &mut u64,
+    ) -> bool {
+        if node.is_terminal() {
+            return self.sets.lists[node.index()].iter().any(|o| outcome(*o));
+        }
+        if !seen.insert(node) {
+            return false;
+        }
+        let h = self.heads[node.index()];
+        let edges = &self.edges[h.start as usize..(h.start + h.len) as usize];
+        match ranges.get(h.level as usize).copied().flatten() {
+            None => edges.iter().any(|e| {
+                *steps += 1;
+                self.met(e.to, ranges, outcome, seen, steps)
+            }),
+            Some(ranges_here) => ranges_here.iter().any(|(lo, hi)| {
+                let first = edges.partition_point(|e| e.hi < *lo);
+                let last = edges.partition_point(|e| e.hi < *hi);
+                edges[first..=last.min(edges.len() - 1)].iter().any(|e| {
+                    *steps += 1;
+                    self.met(e.to, ranges, outcome, seen, steps)
+                })
+            }),
+        }
+    }
+}
+
+// The bindings whose outcome is in an ascending list.
+fn among(bindings: &[(Outcome, Node)], possible: &[Outcome]) -> Vec<(Outcome, Node)> {
+    if bindings.len() <= 8 * possible.len() {
+        return bindings.iter().filter(|b| possible.binary_search(&b.0).is_ok()).copied().collect();
+    }
+    possible
+        .iter()
+        .filter_map(|o| bindings.binary_search_by_key(o, |b| b.0).ok())
+        .map(|i| bindings[i])
+        .collect()
+}
+
+fn hash_of(level: Level, edges: &[Edge]) -> u64 {
+    let mut h = FxHasher::default();
+    h.write_u16(level);
+    for e in edges {
+        h.write_u64(u64::from(e.hi) << 32 | u64::from(e.to.0));
+    }
+    h.finish()
+}

@@ -1,0 +1,218 @@
+//! A field's values by the sets that hold them.
+
+use crate::packet::{IntervalSet, Value};
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use super::Class;
+
+/// Classes as ascending, disjoint, not adjacent ranges.
+pub type ClassSet = Vec<(Class, Class)>;
+
+/// Collects the sets that tell values of a field apart.
+#[derive(Debug, Default)]
+pub struct Sorter {
+    // (value, set): the set begins, or ends before the value.
+    changes: Vec<(Value, u32)>,
+    sets: u32,
+}
+
+/// All values of a field, from 0 to its highest, in classes: two values are in one class exactly if the same sets hold them. Classes are numbered
+/// by their lowest value.
+#[derive(Debug)]
+pub struct Classes {
+    // The lowest value of each run of values of one class.
+    starts: Vec<Value>,
+    // The class of each run.
+    class: Vec<Class>,
+    // The last run up to which classes go up one by one.
+    straight: Vec<u32>,
+    // Runs by class: those of class `c` are `runs[first[c]..first[c + 1]]`.
+    first: Vec<u32>,
+    runs: Vec<u32>,
+    max: Value,
+}
+
+impl Sorter {
+    /// Adds a set. To add equal sets twice is waste, not an error.
+    pub fn add(&mut self, ranges: &[(Value, Value)]) {
+        let id = self.sets;
+        self.sets += 1;
+        for (lo, hi) in ranges {
+            if lo > hi {
+                continue;
+            }
+            self.changes.push((*lo, id));
+            if let Some(after) = hi.checked_add(1) {
+                self.changes.push((after, id));
+            }
+        }
+    }
+
+    /// The classes of the values up to `max`.
+    ///
+    /// Runs of values are told apart by a sum over the sets that hold them of 128 random bits for each set, drawn anew in each process: that two
+    /// different ones have the same sum is as likely as guessing a key of that length.
+    pub fn classes(mut self, max: Value) -> Classes {
+        self.changes.sort_unstable();
+        let random = RandomState::new();
+        let key = |id: u32| u128::from(random.hash_one((id, 0u8))) << 64 | u128::from(random.hash_one((id, 1u8)));
+        let keys: Vec<u128> = (0..self.sets).map(key).collect();
+        let mut held = vec![false; self.sets as usize];
+        let mut out = Classes { starts: vec![0], class: vec![0], straight: Vec::new(), first: Vec::new(), runs: Vec::new(), max };
+        let mut known: FxHashMap<u128, Class> = FxHashMap::default();
+        let mut sum = 0u128;
+        let mut i = 0;
+        loop {
+            // All changes at the value of the run that was begun last.
+            let value = out.starts.last().copied().unwrap_or(0);
+            while let Some((_, id)) = self.changes.get(i).filter(|c| c.0 == value) {
+                let is = &mut held[*id as usize];
+                sum = if *is { sum.wrapping_sub(keys[*id as usize]) } else { sum.wrapping_add(keys[*id as usize]) };
+                *is = !*is;
+                i += 1;
+            }
+            let new = known.len() as Class;
+            let class = *known.entry(sum).or_insert(new);
+            let n = out.class.len();
+            out.class[n - 1] = class;
+            match self.changes.get(i).filter(|c| c.0 <= max) {
+                Some((next, _)) => {
+                    out.starts.push(*next);
+                    out.class.push(0);
+                }
+                None => break,
+            }
+        }
+        out.finish(known.len());
+        out
+    }
+}
+
+impl Classes {
+    // Joins neighbours of one class, and finds the runs of each.
+    fn finish(&mut self, count: usize) {
+        let mut kept = 0;
+        for i in 0..self.class.len() {
+            if i == 0 || self.class[i] != self.class[kept - 1] {
+                self.class[kept] = self.class[i];
+                self.starts[kept] = self.starts[i];
+                kept += 1;
+            }
+        }
+        self.class.truncate(kept);
+        self.starts.truncate(kept);
+        self.straight = vec![0; kept];
+        for i in (0..kept).rev() {
+            let goes_on = i + 1 < kept && self.class[i + 1] == self.class[i] + 1;
+            self.straight[i] = if goes_on { self.straight[i + 1] } else { i as u32 };
+        }
+        self.first = vec![0; count + 1];
+        self.class.iter().for_each(|c| self.first[*c as usize + 1] += 1);
+        for c in 0..count {
+            self.first[c + 1] += self.first[c];
+        }
+        let mut next = self.first.clone();
+        self.runs = vec![0; kept];
+        for (i, c) in self.class.iter().enumerate() {
+            self.runs[next[*c as usize] as usize] = i as u32;
+            next[*c as usize] += 1;
+        }
+    }
+
+    /// Number of classes; at least 1.
+    pub fn count(&self) -> u32 {
+        self.first.len() as u32 - 1
+    }
+
+    /// The class of a value.
+    pub fn of(&self, value: Value) -> Class {
+        self.class[self.starts.partition_point(|s| *s <= value) - 1]
+    }
+
+    /// The classes of a set's values; the values of those are the set itself, if it was added.
+    pub fn set(&self, ranges: &[(Value, Value)]) -> ClassSet {
+        let mut out: ClassSet = Vec::new();
+        for (lo, hi) in ranges {
+            if lo > hi || *lo > self.max {
+                continue;
+            }
+            let mut run = self.starts.partition_point(|s| s <= lo) - 1;
+            let last = self.starts.partition_point(|s| s <= hi) - 1;
+            while run <= last {
+                let end = (self.straight[run] as usize).min(last);
+                out.push((self.class[run], self.class[run] + (end - run) as Class));
+                run = end + 1;
+            }
+        }
+        merged(out)
+    }
+
+    /// The values of some classes.
+    pub fn values(&self, classes: &[(Class, Class)]) -> IntervalSet {
+        let runs = classes.iter().flat_map(|(lo, hi)| {
+            let (first, last) = (self.first[*lo as usize], self.first[*hi as usize + 1]);
+            &self.runs[first as usize..last as usize]
+        });
+        IntervalSet::from_ranges(runs.map(|i| {
+            let i = *i as usize;
+            (self.starts[i], self.starts.get(i + 1).map_or(self.max, |next| next - 1))
+        }))
+    }
+}
+
+fn merged(mut ranges: ClassSet) -> ClassSet {
+    ranges.sort_unstable();
+    let mut out: ClassSet = Vec::with_capacity(ranges.len());
+    for (lo, hi) in ranges {
+        match out.last_mut() {
+            Some(last) if lo <= last.1.saturating_add(1) => last.1 = last.1.max(hi),
+            _ => out.push((lo, hi)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sets() -> impl Strategy<Value = Vec<Vec<(Value, Value)>>> {
+        let range = (0u128..40, 0u128..12).prop_map(|(lo, n)| (lo, (lo + n).min(40)));
+        proptest::collection::vec(proptest::collection::vec(range, 0..4), 0..8)
+    }
+
+    proptest! {
+        // One value at a time.
+        #[test]
+        fn values_are_in_one_class_if_the_same_sets_hold_them(sets in sets()) {
+            let sets: Vec<IntervalSet> = sets.into_iter().map(IntervalSet::from_ranges).collect();
+            let mut sorter = Sorter::default();
+            sets.iter().for_each(|s| sorter.add(s.ranges()));
+            let classes = sorter.classes(40);
+            let holders = |v: Value| sets.iter().map(|s| s.contains(v)).collect::<Vec<_>>();
+            for a in 0..=40u128 {
+                for b in 0..=40u128 {
+                    prop_assert_eq!(holders(a) == holders(b), classes.of(a) == classes.of(b));
+                }
+                prop_assert!(classes.of(a) < classes.count());
+            }
+            for s in &sets {
+                prop_assert_eq!(&classes.values(&classes.set(s.ranges())), s);
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_field_are_values_like_others() {
+        let mut sorter = Sorter::default();
+        sorter.add(&[(Value::MAX, Value::MAX)]);
+        sorter.add(&[(0, 0)]);
+        sorter.add(&[(5, 4)]);
+        let classes = sorter.classes(Value::MAX);
+        assert_eq!(classes.count(), 3);
+        assert_eq!(classes.values(&classes.set(&[(Value::MAX, Value::MAX)])).ranges(), [(Value::MAX, Value::MAX)]);
+    }
+}
