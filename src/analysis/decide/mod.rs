@@ -21,7 +21,7 @@ pub use reason::field_name;
 pub(super) use reason::register_name;
 pub use witness::{replayed, witness};
 
-use super::Point;
+use super::{Point, Verdict};
 use super::evaluate::{Because, Decider};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use walk::Walk;
@@ -83,18 +83,75 @@ pub fn decide(question: &Question<'_>) -> Answer {
         let mut walk = Walk::new(question, family);
         walk.budget = FIRST;
         walk.run(regions.clone());
-        if walk.exhausted {
+        if walk.exhausted || walk.is_crowded() {
             if let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT) {
                 answer.add(wide);
                 continue;
             }
-            walk = Walk::new(question, family);
-            walk.run(regions);
+            if walk.exhausted {
+                walk = Walk::new(question, family);
+                walk.run(regions);
+            }
         }
         walk.settle(&mut answer);
     }
     answer
 }
+
+/// A verdict, and the part of an answer that it is about.
+pub type Told = (Verdict, Part);
+
+/// What two points say of the same packets: the parts of both answers laid on each other, without those that are of no interest: `plain` says
+/// which, of two verdicts, each with whether the packets are tracked and keep their addresses and ports. `None` if there are too many to tell.
+pub fn compare(
+    questions: [&Question<'_>; 2],
+    plain: &dyn Fn([(Verdict, bool, bool); 2]) -> bool,
+) -> Option<Vec<(Region, [Told; 2])>> {
+    let mut out = Vec::new();
+    for (family, regions) in by_family(questions[0]) {
+        let mut walks = questions.map(|q| Walk::new(q, family));
+        for walk in &mut walks {
+            walk.budget = FIRST;
+            walk.run(regions.clone());
+        }
+        if walks.iter().any(|w| w.exhausted || w.is_crowded())
+            && let Some(pairs) = wide::pairs(questions, family, &regions, wide::LIMIT, plain)
+        {
+            out.extend(pairs);
+            continue;
+        }
+        let mut told: Vec<Vec<Told>> = Vec::new();
+        for (walk, question) in walks.into_iter().zip(questions) {
+            let mut answer = Answer::default();
+            if walk.exhausted {
+                let mut walk = Walk::new(question, family);
+                walk.run(regions.clone());
+                walk.settle(&mut answer);
+            } else {
+                walk.settle(&mut answer);
+            }
+            let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
+            let accepted = of(Verdict::Accept, answer.accepted);
+            let rest = of(Verdict::Drop, answer.denied).chain(of(Verdict::Undecided, answer.undecided));
+            told.push(accepted.chain(rest).collect());
+        }
+        let [old, new] = &told[..] else { return None };
+        if old.len().saturating_mul(new.len()) > MAX_PAIRS {
+            out.extend(wide::pairs(questions, family, &regions, wide::LIMIT, plain)?);
+            continue;
+        }
+        let seen = |t: &Told| (t.0, t.1.tracked, t.1.translated.is_none());
+        for a in old {
+            for b in new.iter().filter(|b| !plain([seen(a), seen(b)]) && b.1.region.intersects(&a.1.region)) {
+                out.push((a.1.region.intersect(&b.1.region), [a.clone(), b.clone()]));
+            }
+        }
+    }
+    Some(out)
+}
+
+// Pairs of parts that are looked at one by one.
+const MAX_PAIRS: usize = 4_000_000;
 
 // The question's packets by family, as regions in normal form.
 fn by_family(question: &Question<'_>) -> Vec<(Family, Vec<Region>)> {

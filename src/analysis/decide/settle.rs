@@ -82,8 +82,22 @@ impl<'a> Walk<'a> {
             main.extend(stray(&main, &extra));
         }
         let mut settled = Vec::with_capacity(main.len());
-        for m in main {
-            settle_one(m, &extra, &mut settled);
+        // Each way is held against each further way; what is left when that takes too long is not decided.
+        let many = main.len().saturating_mul(extra.len()) > MAX_PAIRS;
+        let affordable = if many { MAX_PAIRS / extra.len().max(1) } else { main.len() };
+        for (i, m) in main.into_iter().enumerate() {
+            if i < affordable {
+                settle_one(m, &extra, &mut settled);
+            } else {
+                answer.exhausted = true;
+                let why = self.reason(0, Why::Budget, Default::default());
+                settled.push(Outcome {
+                    verdict: Verdict::Undecided,
+                    tracked: true,
+                    because: add(&m.because, why),
+                    ..m
+                });
+            }
         }
         self.spare(&mut settled);
         join(&mut settled);
@@ -95,6 +109,11 @@ impl<'a> Walk<'a> {
                 Verdict::Undecided => answer.undecided.push(part),
             }
         }
+    }
+
+    /// Whether there are so many ways, and further ways, that to hold them against each other takes longer than to ask otherwise.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.main.len().saturating_mul(self.extra.len()) > CROWDED
     }
 
     fn outcomes(&mut self, ends: Vec<End>) -> Vec<Outcome> {
@@ -188,6 +207,9 @@ impl<'a> Walk<'a> {
 }
 
 const MAX_SPARED: usize = 1_000_000;
+const CROWDED: usize = 1_000_000;
+// Some seconds.
+const MAX_PAIRS: usize = 100_000_000;
 
 fn settle_one(main: Outcome, extra: &[Outcome], settled: &mut Vec<Outcome>) {
     let mut pieces = vec![main];

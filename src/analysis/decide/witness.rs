@@ -1,7 +1,6 @@
 //! A natural packet of a part.
 
 use super::{Part, Question};
-use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Trace, evaluate};
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Value, addr, first_state, flags, interface_value, proto,
@@ -20,7 +19,7 @@ pub fn witness(question: &Question<'_>, part: &Part) -> Option<Packet> {
 pub fn replayed(question: &Question<'_>, part: &Part) -> Option<(Packet, Trace)> {
     let packet = natural(question, part)?;
     let trace = evaluate(question.point, &packet);
-    let expected = part.decided_by.first().map_or(Verdict::Accept, |d| d.verdict);
+    let expected = part.decided_by.first().map_or(trace.verdict, |d| d.verdict);
     // An evaluator that gave up does not disagree.
     let agrees = !part.because.is_empty() || trace.exhausted || trace.verdict == expected;
     agrees.then_some((packet, trace))

@@ -151,14 +151,35 @@ impl Classes {
 
     /// The values of some classes.
     pub fn values(&self, classes: &[(Class, Class)]) -> IntervalSet {
-        let runs = classes.iter().flat_map(|(lo, hi)| {
-            let (first, last) = (self.first[*lo as usize], self.first[*hi as usize + 1]);
-            &self.runs[first as usize..last as usize]
-        });
+        let runs: usize = classes.iter().map(|c| self.runs_of(*c).len()).sum();
+        if 2 * runs <= self.runs.len() {
+            return self.gathered(classes);
+        }
+        // Of many classes it is quicker to say which are missing.
+        let mut missing = ClassSet::new();
+        let mut next = 0;
+        for (lo, hi) in classes {
+            if *lo > next {
+                missing.push((next, lo - 1));
+            }
+            next = hi + 1;
+        }
+        if next < self.count() {
+            missing.push((next, self.count() - 1));
+        }
+        IntervalSet::range(0u8, self.max).minus(&self.gathered(&missing))
+    }
+
+    fn gathered(&self, classes: &[(Class, Class)]) -> IntervalSet {
+        let runs = classes.iter().flat_map(|c| self.runs_of(*c));
         IntervalSet::from_ranges(runs.map(|i| {
             let i = *i as usize;
             (self.starts[i], self.starts.get(i + 1).map_or(self.max, |next| next - 1))
         }))
+    }
+
+    fn runs_of(&self, (lo, hi): (Class, Class)) -> &[u32] {
+        &self.runs[self.first[lo as usize] as usize..self.first[hi as usize + 1] as usize]
     }
 }
 

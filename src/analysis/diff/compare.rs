@@ -3,7 +3,7 @@
 use super::align::Alignment;
 use super::rewrite::Doubt;
 use super::{Change, Difference, Fate, Kind, May, NEW, OLD};
-use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
+use crate::analysis::decide::{Part, Question, Told, compare, replayed};
 use crate::analysis::evaluate::{Because, Decider, evaluate};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Fact, Point, Verdict};
@@ -140,45 +140,33 @@ impl<'a> Comparison<'a> {
         self.push(region.clone(), Kind::Undecided, Some(May::Either), sides, vec![(NEW, because)]);
     }
 
-    fn question(&self, side: usize, region: &Region, ask: impl FnOnce(&Question<'_>) -> Answer) -> Answer {
-        let firewalls = [self.sides[side]];
-        let point = Point { firewalls: &firewalls, environment: &self.environments[side] };
-        ask(&Question { point, path: self.path, region: region.clone(), mark: 0, delivered_to: None })
-    }
-
     // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
     fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
         let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + DECISION).sum();
         self.budget = self.budget.checked_sub(cost)?;
-        let mut told = [OLD, NEW].map(|side| {
+        for side in [OLD, NEW] {
             self.environments[side].settled =
                 settled.iter().filter_map(|(atom, truth)| atom[side].map(|f| (f, *truth))).collect();
-            let answer = self.question(side, region, decide);
-            self.environments[side].settled.clear();
-            let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
-            let accepted = of(Verdict::Accept, answer.accepted);
-            let rest = of(Verdict::Drop, answer.denied).chain(of(Verdict::Undecided, answer.undecided));
-            accepted.chain(rest).collect::<Vec<Told>>()
-        });
-        let [old, new] = &mut told;
-        let mut out = Vec::new();
-        let many = old.len().saturating_mul(new.len());
-        self.budget = self.budget.checked_sub(many as u64)?;
-        for a in old.iter() {
-            for b in new.iter().filter(|b| b.1.region.intersects(&a.1.region)) {
-                // Parts that are decided alike need no further look, unless they were sent elsewhere.
-                let straight = a.1.translated.is_none() && b.1.translated.is_none() && self.doubts.is_empty();
-                let plain = match (a.0, b.0) {
-                    (Verdict::Drop, Verdict::Drop) => true,
-                    (Verdict::Accept, Verdict::Accept) => straight && a.1.tracked == b.1.tracked,
-                    _ => false,
-                };
-                if !plain {
-                    out.push((a.1.region.intersect(&b.1.region), [a.clone(), b.clone()]));
-                }
-            }
         }
-        Some(out)
+        let firewalls = self.sides.map(|f| [f]);
+        let question = |side: usize| Question {
+            point: Point { firewalls: &firewalls[side], environment: &self.environments[side] },
+            path: self.path,
+            region: region.clone(),
+            mark: 0,
+            delivered_to: None,
+        };
+        // Parts that are decided alike need no further look, unless they were sent elsewhere.
+        let straight = self.doubts.is_empty();
+        let plain = |[a, b]: [(Verdict, bool, bool); 2]| match (a.0, b.0) {
+            (Verdict::Drop, Verdict::Drop) => true,
+            (Verdict::Accept, Verdict::Accept) => straight && a.2 && b.2 && a.1 == b.1,
+            _ => false,
+        };
+        let pairs = compare([&question(OLD), &question(NEW)], &plain);
+        self.environments.iter_mut().for_each(|e| e.settled.clear());
+        self.budget = self.budget.checked_sub(pairs.as_ref()?.len() as u64)?;
+        pairs
     }
 
     // Let through on both sides: perhaps to somewhere else, or without being tracked.
@@ -399,8 +387,6 @@ impl<'a> Comparison<'a> {
 
 // The evaluator says otherwise than the decision of a region.
 struct Disagree;
-
-type Told = (Verdict, Part);
 
 // Remembers what may become of a region.
 fn note(found: &mut [Vec<Region>; 2], region: &Region, accept: bool, stop: bool) {

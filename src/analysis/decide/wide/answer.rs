@@ -6,8 +6,9 @@ use crate::analysis::Verdict;
 use crate::analysis::decide::cell::View;
 use crate::analysis::decide::guard::seen_region;
 use crate::analysis::decide::witness::natural;
-use crate::analysis::decide::{Answer, Part};
-use crate::analysis::diagram::{ClassSet, Node};
+use crate::analysis::decide::Part;
+use crate::analysis::decide::join::Joinable;
+use crate::analysis::diagram::{ClassSet, Node, Outcome};
 use crate::analysis::evaluate::evaluate;
 use crate::packet::{ConnState, Field, IntervalSet, Region};
 use rustc_hash::FxHashMap;
@@ -21,66 +22,42 @@ const MAX_REASONS: usize = 8;
 
 /// What is known of packets at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Fate {
-    verdict: Verdict,
-    tracked: bool,
+pub(super) struct Fate {
+    pub verdict: Verdict,
+    pub tracked: bool,
     /// The state that says how they were translated.
-    translated: Option<u32>,
-}
-
-// Packets in one part, field by field.
-struct Piece {
-    region: Region,
-    fate: Fate,
+    pub translated: Option<u32>,
 }
 
 impl Wide<'_, '_> {
-    /// The answer, from what each of some disjoint regions comes to; `None` if it has too many parts.
-    pub(super) fn collect(mut self, parts: Vec<(Region, Node)>) -> Option<Answer> {
-        let mut fates: Vec<Fate> = Vec::new();
-        let mut index: FxHashMap<Fate, u32> = FxHashMap::default();
-        let mut pieces = Vec::new();
-        let fields = self.levels.iter().flatten().count() as u16;
-        for (region, node) in parts {
-            let whole = self.arena.project(node, fields);
-            let node = self.arena.map(whole, &mut |arena, outcomes| {
-                let outs = outcomes.iter().map(|o| self.outs[*o as usize]);
-                match fate(self.walk, outs) {
-                    None => Node::NOTHING,
-                    Some(fate) => {
-                        let i = *index.entry(fate).or_insert_with(|| {
-                            fates.push(fate);
-                            fates.len() as u32 - 1
-                        });
-                        arena.terminal(&[i])
-                    }
-                }
-            });
-            if self.arena.exceeded() {
-                return None;
-            }
-            self.pieces(&fates, node, region, &mut pieces)?;
-        }
-        super::super::join::join(&mut pieces);
-        Some(self.answer(pieces))
+    /// The diagram of what is known at the end, as indices into `fates`; where packets do not belong to the answer, nothing.
+    pub(super) fn fates(&mut self, node: Node, fates: &mut Fates) -> Node {
+        let node = self.arena.project(node, self.fields);
+        let (outs, walk) = (&self.outs, &*self.walk);
+        self.arena.map(node, &mut |arena, outcomes| {
+            let outs = outcomes.iter().map(|o| outs[*o as usize]);
+            let index = fate(walk, outs).map(|f| fates.index(f));
+            arena.terminal(index.as_slice())
+        })
     }
 
-    // One piece for each way through a diagram, edges with the same end taken together.
-    fn pieces(&mut self, fates: &[Fate], node: Node, region: Region, out: &mut Vec<Piece>) -> Option<()> {
+    /// One region for each way of a region's packets through a diagram, edges with the same end taken together, with the outcome there; `None` if
+    /// there are too many.
+    pub(super) fn pieces(&self, node: Node, region: Region) -> Option<Vec<(Region, Outcome)>> {
         let mut order = [Field::Proto; Field::COUNT];
         for f in Field::ALL {
             if let Some(level) = self.levels[f.index()] {
                 order[level as usize] = f;
             }
         }
-        let inside: Vec<ClassSet> =
-            Field::ALL.map(|f| self.classes[f.index()].set(region.get(f).ranges())).into_iter().collect();
+        let inside = Field::ALL.map(|f| self.classes[f.index()].set(region.get(f).ranges()));
         let mut values: FxHashMap<(Field, ClassSet), Arc<IntervalSet>> = FxHashMap::default();
+        let mut out = Vec::new();
         let mut work = vec![(node, region)];
         while let Some((node, region)) = work.pop() {
             let Some(level) = self.arena.level(node) else {
-                if let Some(fate) = self.arena.outcomes(node).and_then(|o| o.first().copied()) {
-                    out.push(Piece { region, fate: fates[fate as usize] });
+                if let Some(outcome) = self.arena.outcomes(node).and_then(|o| o.first().copied()) {
+                    out.push((region, outcome));
                 }
                 if out.len() + work.len() > MAX_PARTS {
                     return None;
@@ -90,7 +67,7 @@ impl Wide<'_, '_> {
             let field = order[level as usize];
             let mut below: Vec<(Node, ClassSet)> = Vec::new();
             let mut place: FxHashMap<Node, usize> = FxHashMap::default();
-            for (lo, hi, to) in self.arena.edges(node) {
+            for (lo, hi, to) in self.arena.edges(node).filter(|e| e.2 != Node::NOTHING) {
                 let i = *place.entry(to).or_insert_with(|| {
                     below.push((to, ClassSet::new()));
                     below.len() - 1
@@ -104,67 +81,54 @@ impl Wide<'_, '_> {
                 }
                 let classes = &self.classes[field.index()];
                 let whole = region.shared(field);
-                let cut = values.entry((field, set)).or_insert_with_key(|(_, set)| {
-                    let v = classes.values(set);
-                    Arc::new(v.intersect(whole))
-                });
+                let cut = values
+                    .entry((field, set))
+                    .or_insert_with_key(|(_, set)| Arc::new(classes.values(set).intersect(whole)));
                 let mut r = region.clone();
                 r.set(field, Arc::clone(cut));
                 work.push((to, r));
             }
         }
-        Some(())
+        Some(out)
     }
 
-    fn answer(&mut self, pieces: Vec<Piece>) -> Answer {
-        let mut answer = Answer::default();
-        let mut shown = 0u64;
-        let rules: u64 = self.touched.iter().flatten().map(|c| c.len() as u64).sum();
-        let mut pieces: Vec<(f64, Piece)> = pieces.into_iter().map(|p| (p.region.weight(), p)).collect();
-        pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (_, piece) in pieces {
-            let mut part = Part {
-                translated: piece.fate.translated.map(|s| seen_region(&piece.region, self.walk.state(s))),
-                region: piece.region,
-                decided_by: Vec::new(),
-                because: Vec::new(),
-                assumed: Vec::new(),
-                tracked: piece.fate.tracked,
-            };
-            if shown < MAX_SHOWN
-                && let Some(packet) = natural(self.walk.question, &part)
-            {
-                shown += rules + 64;
-                let trace = evaluate(self.walk.question.point, &packet);
-                if piece.fate.verdict == Verdict::Undecided {
-                    part.because = trace.because;
-                } else if trace.verdict == piece.fate.verdict {
-                    part.assumed = trace.assumed;
-                }
-                part.decided_by.extend(trace.decided_by);
+    /// The part of an answer that a region with one fate is. `shown` counts the rules that packets have been shown to; beyond a limit nobody is
+    /// named who decides.
+    pub(super) fn part(&self, region: Region, fate: Fate, shown: &mut u64) -> Part {
+        let mut part = Part {
+            translated: fate.translated.map(|s| seen_region(&region, self.walk.state(s))),
+            region,
+            decided_by: Vec::new(),
+            because: Vec::new(),
+            assumed: Vec::new(),
+            tracked: fate.tracked,
+        };
+        if *shown < MAX_SHOWN
+            && let Some(packet) = natural(self.walk.question, &part)
+        {
+            *shown += self.rules + 64;
+            let trace = evaluate(self.walk.question.point, &packet);
+            if fate.verdict == Verdict::Undecided {
+                part.because = trace.because;
+            } else if trace.verdict == fate.verdict && trace.verdict == Verdict::Accept {
+                part.assumed = trace.assumed;
             }
-            match piece.fate.verdict {
-                Verdict::Accept => {
-                    for reason in self.reasons(&part.region, &self.spared) {
-                        if !part.assumed.contains(&reason) {
-                            part.assumed.push(reason);
-                        }
-                    }
-                    answer.accepted.push(part);
-                }
-                Verdict::Drop => {
-                    part.assumed = Vec::new();
-                    answer.denied.push(part);
-                }
-                Verdict::Undecided => {
-                    if part.because.is_empty() {
-                        part.because = self.reasons(&part.region, &self.doubts);
-                    }
-                    answer.undecided.push(part);
-                }
-            }
+            part.decided_by.extend(trace.decided_by);
         }
-        answer
+        match fate.verdict {
+            Verdict::Accept => {
+                for reason in self.reasons(&part.region, &self.spared) {
+                    if !part.assumed.contains(&reason) {
+                        part.assumed.push(reason);
+                    }
+                }
+            }
+            Verdict::Undecided if part.because.is_empty() => {
+                part.because = self.reasons(&part.region, &self.doubts);
+            }
+            Verdict::Drop | Verdict::Undecided => {}
+        }
+        part
     }
 
     // Why something is not certain, or assumed, about packets of a region: by what the rules ask of their fields.
@@ -248,21 +212,40 @@ fn fate(walk: &super::Walk<'_>, outs: impl Iterator<Item = Out>) -> Option<Fate>
     })
 }
 
-impl super::super::join::Joinable for Piece {
+/// What happens at the ends of a diagram, each once.
+#[derive(Default)]
+pub(super) struct Fates {
+    pub list: Vec<Fate>,
+    index: FxHashMap<Fate, Outcome>,
+}
+
+impl Fates {
+    fn index(&mut self, fate: Fate) -> Outcome {
+        *self.index.entry(fate).or_insert_with(|| {
+            self.list.push(fate);
+            self.list.len() as Outcome - 1
+        })
+    }
+}
+
+/// A region and the outcome of its packets.
+pub(super) struct Piece(pub Region, pub Outcome);
+
+impl Joinable for Piece {
     fn region(&self) -> &Region {
-        &self.region
+        &self.0
     }
 
     fn region_mut(&mut self) -> &mut Region {
-        &mut self.region
+        &mut self.0
     }
 
     fn label(&self) -> u64 {
-        self.fate.verdict as u64 * 2 + u64::from(self.fate.tracked) + (u64::from(self.fate.translated.map_or(0, |t| t + 1)) << 8)
+        self.1.into()
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.fate == other.fate
+        self.1 == other.1
     }
 
     fn absorb(&mut self, _: &Self) {}

@@ -5,116 +5,94 @@ use crate::analysis::diagram::{Class, Classes, Level, Sorter};
 use crate::analysis::evaluate::{MAX_INTERVALS, Routed, classes};
 use crate::model::*;
 use crate::packet::masked::split;
-use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value, shared_carriers};
+use crate::packet::{ConnState, Field, IntervalSet, Path, Region, Value, shared_carriers};
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
+/// Shared by all that are asked one question, so that their diagrams can be laid on each other.
 pub(super) struct Plan {
     pub levels: [Option<Level>; Field::COUNT],
-    pub classes: Vec<Classes>,
-    pub tops: Vec<Class>,
-    pub touched: Vec<Vec<Rc<[u32]>>>,
+    pub classes: Rc<[Classes]>,
+    /// By walk, firewall and chain: the rules that may do something to a packet of the question.
+    pub touched: Vec<Touched>,
     /// Values with which packets of the question arrive, by field.
-    pub arrived: Vec<IntervalSet>,
+    pub arrived: Rc<[IntervalSet]>,
+    order: Vec<Field>,
 }
 
+/// Indices of rules by firewall and chain.
+pub(super) type Touched = Vec<Vec<Rc<[u32]>>>;
+
 impl Plan {
-    pub(super) fn of(walk: &mut Walk<'_>, regions: &[Region]) -> Self {
-        let touched = touched(walk);
+    pub(super) fn of(walks: &mut [&mut Walk<'_>], regions: &[Region]) -> Self {
+        let touched: Vec<Touched> = walks.iter_mut().map(|w| touched(w)).collect();
         let union = |f: Field| regions.iter().fold(IntervalSet::EMPTY, |all, r| all.union(r.get(f)));
         let arrived: Vec<IntervalSet> = Field::ALL.into_iter().map(union).collect();
-        let mut sets = Sets::new(walk, &arrived);
+        let mut sets = Sets::new(&arrived);
         for r in regions {
             for f in Field::ALL {
                 sets.add(f, r.get(f).ranges());
             }
         }
-        if let Some(wanted) = &walk.question.delivered_to {
-            sets.add(Field::Dst, wanted.ranges());
+        for state in [ConnState::New, ConnState::Related, ConnState::Untracked].map(ConnState::value) {
+            sets.add(Field::State, &[(state, state)]);
         }
-        if let Some(local) = &walk.local {
-            sets.add(Field::Dst, local.ranges());
-        }
-        let value = ConnState::value;
-        sets.add(Field::State, &[(value(ConnState::New), value(ConnState::New))]);
-        sets.add(Field::State, &[(value(ConnState::Related), value(ConnState::Related))]);
-        sets.add(Field::State, &[(value(ConnState::Untracked), value(ConnState::Untracked))]);
-        let mut asked = [0u64; Field::COUNT];
-        let mut rules = 0u64;
-        for (fw, chains) in touched.iter().enumerate() {
-            let f = walk.question.point.firewalls[fw];
-            for (chain, indices) in f.chains.iter().zip(chains) {
-                for i in indices.iter() {
-                    let rule = &chain.rules[*i as usize];
-                    sets.terms(f, rule.terms);
-                    rules += 1;
-                    for t in f.terms(rule.terms) {
-                        if let Term::Range { field, .. } | Term::In(field, _) = t {
-                            asked[field.index()] += 1;
-                        }
-                    }
-                    match rule.action {
-                        Action::Translate(t) => sets.translation(f, &f.translations[t.index()]),
-                        _ => {
-                            for e in f.effects(rule) {
-                                if let Effect::Rewrite { field, to } = *e {
-                                    sets.add(field, f.sets.get(to).ranges());
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+        for (walk, touched) in walks.iter().zip(&touched) {
+            sets.all_of(walk, touched);
         }
         let classes = sets.classes();
-        // How much of a field's classes a rule takes on the average, the less the better: then few rules meet below each edge. The protocol
-        // comes first in any case: it says which fields a packet has.
-        let mut share = [1f64; Field::COUNT];
-        let mut wide = [0f64; Field::COUNT];
-        for (fw, chains) in touched.iter().enumerate() {
-            let f = walk.question.point.firewalls[fw];
-            for (chain, indices) in f.chains.iter().zip(chains) {
-                // A sample tells the order as well as all of them.
-                let step = (indices.len() / SAMPLE).max(1);
-                for i in indices.iter().step_by(step) {
-                    for t in f.terms(chain.rules[*i as usize].terms) {
-                        if let Some((field, set)) = f.field_set(t) {
-                            let c = &classes[field.index()];
-                            let n: u64 = c.set(set.ranges()).iter().map(|(a, b)| u64::from(b - a) + 1).sum();
-                            wide[field.index()] += step as f64 * n as f64 / f64::from(c.count());
-                        }
-                    }
-                }
-            }
-        }
-        for f in Field::ALL {
-            let i = f.index();
-            let free = rules.saturating_sub(asked[i]) as f64;
-            share[i] = if rules == 0 { 1.0 } else { (free + wide[i]) / rules as f64 };
-        }
-        let mut order: Vec<Field> = Field::ALL.into_iter().filter(|f| classes[f.index()].count() > 1).collect();
-        order.sort_by(|a, b| {
-            (*a != Field::Proto)
-                .cmp(&(*b != Field::Proto))
-                .then(share[a.index()].total_cmp(&share[b.index()]))
-                .then(a.cmp(b))
-        });
+        let order = order(walks, &touched, &classes);
         let mut levels = [None; Field::COUNT];
         for (i, f) in order.iter().enumerate() {
             levels[f.index()] = Some(i as Level);
         }
-        let tops = order.iter().map(|f| classes[f.index()].count() - 1).collect();
-        Self { levels, classes, tops, touched, arrived }
+        Self { levels, classes: Rc::from(classes), touched, arrived: Rc::from(arrived), order }
     }
+
+    /// The highest class of each level.
+    pub(super) fn tops(&self) -> Vec<Class> {
+        self.order.iter().map(|f| self.classes[f.index()].count() - 1).collect()
+    }
+}
+
+// The fields that rules tell apart, in the order in which a diagram asks: first the one of which a rule takes the smallest share of the classes, on
+// the average, so that few rules meet below each edge. The protocol comes before all: it says which fields a packet has.
+fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> Vec<Field> {
+    let mut share = [0f64; Field::COUNT];
+    for (walk, touched) in walks.iter().zip(touched) {
+        for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
+            for (chain, indices) in f.chains.iter().zip(chains) {
+                // A sample tells the order as well as all of them.
+                let step = (indices.len() / SAMPLE).max(1);
+                for i in indices.iter().step_by(step) {
+                    let mut taken = [1f64; Field::COUNT];
+                    for t in f.terms(chain.rules[*i as usize].terms) {
+                        if let Some((field, set)) = f.field_set(t) {
+                            let c = &classes[field.index()];
+                            let n: u64 = c.set(set.ranges()).iter().map(|(a, b)| u64::from(b - a) + 1).sum();
+                            taken[field.index()] *= n as f64 / f64::from(c.count());
+                        }
+                    }
+                    share.iter_mut().zip(taken).for_each(|(s, t)| *s += step as f64 * t);
+                }
+            }
+        }
+    }
+    let mut order: Vec<Field> = Field::ALL.into_iter().filter(|f| classes[f.index()].count() > 1).collect();
+    order.sort_by(|a, b| {
+        let later = |f: &Field| *f != Field::Proto;
+        later(a).cmp(&later(b)).then(share[a.index()].total_cmp(&share[b.index()])).then(a.cmp(b))
+    });
+    order
 }
 
 const SAMPLE: usize = 4096;
 
-// The rules that may do something to a packet of the question, by firewall and chain; chains that none of them leads to are empty.
-fn touched(walk: &mut Walk<'_>) -> Vec<Vec<Rc<[u32]>>> {
+// The rules that may do something to a packet of the question; chains that none of them leads to have none.
+fn touched(walk: &mut Walk<'_>) -> Touched {
     let firewalls = walk.question.point.firewalls;
     let nothing: Rc<[u32]> = Rc::from([]);
-    let mut out: Vec<Vec<Rc<[u32]>>> = firewalls.iter().map(|f| vec![Rc::clone(&nothing); f.chains.len()]).collect();
+    let mut out: Touched = firewalls.iter().map(|f| vec![Rc::clone(&nothing); f.chains.len()]).collect();
     let mut seen: Vec<Vec<bool>> = firewalls.iter().map(|f| vec![false; f.chains.len()]).collect();
     let mut work: Vec<(usize, ChainId)> = Vec::new();
     let path = walk.question.path;
@@ -153,24 +131,60 @@ struct Sets<'r> {
     sorters: Vec<Sorter>,
     short: FxHashSet<(Field, u32, u32)>,
     pooled: FxHashSet<(usize, Field, SetId)>,
+    carried: FxHashSet<Field>,
     masks: FxHashSet<(usize, Field, BitsId)>,
-    types: bool,
-    local: Option<IntervalSet>,
-    family: Family,
     arrived: &'r [IntervalSet],
 }
 
 impl<'r> Sets<'r> {
-    fn new(walk: &Walk<'_>, arrived: &'r [IntervalSet]) -> Self {
+    fn new(arrived: &'r [IntervalSet]) -> Self {
         Self {
             sorters: Field::ALL.iter().map(|_| Sorter::default()).collect(),
             short: FxHashSet::default(),
             pooled: FxHashSet::default(),
+            carried: FxHashSet::default(),
             masks: FxHashSet::default(),
-            types: false,
-            local: walk.local.clone(),
-            family: walk.family,
             arrived,
+        }
+    }
+
+    // Whatever the rules of one walk may ask for.
+    fn all_of(&mut self, walk: &Walk<'_>, touched: &Touched) {
+        if let Some(wanted) = &walk.question.delivered_to {
+            self.add(Field::Dst, wanted.ranges());
+        }
+        if let Some(local) = &walk.local {
+            self.add(Field::Dst, local.ranges());
+        }
+        let mut types = false;
+        for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
+            for (chain, indices) in f.chains.iter().zip(chains) {
+                for rule in indices.iter().map(|i| &chain.rules[*i as usize]) {
+                    types |= self.terms(f, rule.terms);
+                    if let Action::Translate(t) = rule.action {
+                        self.translation(walk, f, &f.translations[t.index()]);
+                    }
+                    for e in f.effects(rule) {
+                        if let Effect::Rewrite { field, to } = *e {
+                            self.add(field, f.sets.get(to).ranges());
+                        }
+                    }
+                }
+            }
+        }
+        if types {
+            self.types(walk);
+        }
+    }
+
+    // Addresses by their types.
+    fn types(&mut self, walk: &Walk<'_>) {
+        for class in [Routed::Here, Routed::Onwards, Routed::Open].map(|r| classes(walk.local.as_ref(), r)).iter().flatten() {
+            for field in [Field::Src, Field::Dst] {
+                for (set, _) in class.types(class.set.intersect(&self.arrived[field.index()])) {
+                    self.add(field, set.ranges());
+                }
+            }
         }
     }
 
@@ -180,7 +194,7 @@ impl<'r> Sets<'r> {
 
     fn carried(&mut self, field: Field) {
         if let Some(with) = shared_carriers(field)
-            && self.pooled.insert((usize::MAX, field, SetId::default()))
+            && self.carried.insert(field)
         {
             self.add(Field::Proto, with.ranges());
         }
@@ -193,7 +207,9 @@ impl<'r> Sets<'r> {
         }
     }
 
-    fn terms(&mut self, f: &Firewall, range: TermRange) {
+    // True if some term asks for the type of an address.
+    fn terms(&mut self, f: &Firewall, range: TermRange) -> bool {
+        let mut types = false;
         for t in f.terms(range) {
             match *t {
                 Term::Range { field, lo, hi } => {
@@ -204,7 +220,7 @@ impl<'r> Sets<'r> {
                     }
                 }
                 Term::In(field, id) | Term::Original(field, id) => self.pooled(f, field, id),
-                Term::Any(id) => f.alternatives[id.index()].iter().for_each(|r| self.terms(f, *r)),
+                Term::Any(id) => f.alternatives[id.index()].iter().for_each(|r| types |= self.terms(f, *r)),
                 Term::Masked { field, test, .. } => {
                     self.carried(field);
                     if self.masks.insert((std::ptr::from_ref(f) as usize, field, test)) {
@@ -214,18 +230,7 @@ impl<'r> Sets<'r> {
                         self.add(field, parts.rest.ranges());
                     }
                 }
-                Term::AddressType { .. } if !self.types => {
-                    self.types = true;
-                    for routed in [Routed::Here, Routed::Onwards, Routed::Open] {
-                        for class in classes(self.local.as_ref(), routed) {
-                            for field in [Field::Src, Field::Dst] {
-                                for (set, _) in class.types(class.set.intersect(&self.arrived[field.index()])) {
-                                    self.add(field, set.ranges());
-                                }
-                            }
-                        }
-                    }
-                }
+                Term::AddressType { .. } => types = true,
                 Term::Label(label) if !f.carriers.is_empty() => {
                     let (certain, possible) = f.carriers(label);
                     for field in [Field::Src, Field::Dst] {
@@ -233,12 +238,13 @@ impl<'r> Sets<'r> {
                         self.add(field, possible.ranges());
                     }
                 }
-                Term::AddressType { .. } | Term::Label(_) | Term::Register { .. } | Term::Opaque { .. } => {}
+                Term::Label(_) | Term::Register { .. } | Term::Opaque { .. } => {}
             }
         }
+        types
     }
 
-    fn translation(&mut self, f: &Firewall, t: &Translation) {
+    fn translation(&mut self, walk: &Walk<'_>, f: &Firewall, t: &Translation) {
         let (address, port) = match t.end {
             TranslatedEnd::Destination => (Field::Dst, Field::Dport),
             TranslatedEnd::Source => (Field::Src, Field::Sport),
@@ -254,8 +260,9 @@ impl<'r> Sets<'r> {
             self.add(port, &[(lo.into(), hi.into())]);
         }
         if t.own {
-            let local = self.local.clone();
-            local.iter().for_each(|l| self.add(address, l.intersect(&self.family.all()).ranges()));
+            if let Some(local) = &walk.local {
+                self.add(address, local.intersect(&walk.family.all()).ranges());
+            }
             // Where the box's own packets are sent.
             self.add(address, crate::packet::addr::parse("127.0.0.1").unwrap_or_default().ranges());
             self.add(address, &[(1, 1)]);

@@ -11,11 +11,15 @@ mod levels;
 mod rules;
 
 use super::cell::{Fact, State};
+use super::join::join;
 use super::walk::Walk;
-use super::{Answer, Question};
+use super::{Answer, Part, Question};
+use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::ChainId;
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
+use answer::{Fate, Fates, Piece};
+use levels::Plan;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
@@ -32,16 +36,103 @@ const MAX_ATOMS: usize = 48;
 pub(super) fn answer(question: &Question<'_>, family: Family, regions: &[Region], limit: u64) -> Option<Answer> {
     let mut walk = Walk::new(question, family);
     let cells = walk.begin(regions.to_vec());
-    let mut wide = Wide::new(&mut walk, regions, limit);
-    let mut parts = Vec::new();
+    let mut plan = Plan::of(&mut [&mut walk], regions);
+    let arena = Arena::new(plan.tops(), limit, MAX_NODES);
+    let mut wide = Wide::new(&mut walk, &mut plan, 0, arena);
+    let mut fates = Fates::default();
+    let mut pieces = Vec::new();
     for cell in cells {
         let node = wide.path(question.path, 0, cell.state);
+        let node = wide.fates(node, &mut fates);
         if wide.failed() {
             return None;
         }
-        parts.push((cell.region, node));
+        pieces.extend(wide.pieces(node, cell.region)?.into_iter().map(|(r, o)| Piece(r, o)));
     }
-    wide.collect(parts)
+    join(&mut pieces);
+    // The largest first: they are the ones to be told well.
+    let mut pieces: Vec<(f64, Piece)> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
+    pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut answer = Answer::default();
+    let mut shown = 0;
+    for (_, Piece(region, outcome)) in pieces {
+        let fate = fates.list[outcome as usize];
+        let part = wide.part(region, fate, &mut shown);
+        match fate.verdict {
+            Verdict::Accept => answer.accepted.push(part),
+            Verdict::Drop => answer.denied.push(part),
+            Verdict::Undecided => answer.undecided.push(part),
+        }
+    }
+    Some(answer)
+}
+
+/// Two firewalls' answers to one question, laid on each other: the parts with what each says of them, but for those that are of no interest.
+pub(super) type Pairs = Vec<(Region, [(Verdict, Part); 2])>;
+
+/// As [`answer`], for two points and the same packets. `plain`: whether packets with two fates, each a verdict and, for those that are let
+/// through, whether they are tracked and as they arrived, are of no interest.
+pub(super) fn pairs(
+    questions: [&Question<'_>; 2],
+    family: Family,
+    regions: &[Region],
+    limit: u64,
+    plain: &dyn Fn([(Verdict, bool, bool); 2]) -> bool,
+) -> Option<Pairs> {
+    let [a, b] = questions;
+    let (mut old, mut new) = (Walk::new(a, family), Walk::new(b, family));
+    let cells = [old.begin(regions.to_vec()), new.begin(regions.to_vec())];
+    let mut plan = Plan::of(&mut [&mut old, &mut new], regions);
+    let arena = Arena::new(plan.tops(), limit, MAX_NODES);
+    let mut first = Wide::new(&mut old, &mut plan, 0, arena);
+    let mut fates = [Fates::default(), Fates::default()];
+    let [olds, news] = cells;
+    let mut ends = Vec::with_capacity(olds.len());
+    for cell in olds {
+        let node = first.path(a.path, 0, cell.state);
+        ends.push((first.fates(node, &mut fates[0]), cell.region));
+        if first.failed() {
+            return None;
+        }
+    }
+    let arena = std::mem::take(&mut first.arena);
+    let mut second = Wide::new(&mut new, &mut plan, 1, arena);
+    let mut others = Vec::with_capacity(news.len());
+    for cell in news {
+        let node = second.path(b.path, 0, cell.state);
+        others.push((second.fates(node, &mut fates[1]), cell.region));
+        if second.failed() {
+            return None;
+        }
+    }
+    // Cells of both begin as parts of the same regions, cut otherwise where only one side looks at marks.
+    let width = fates[1].list.len() as Outcome;
+    let told = |f: &Fate| (f.verdict, f.tracked, f.translated.is_none());
+    let mut pieces = Vec::new();
+    for (x, of) in &ends {
+        for (y, with) in others.iter().filter(|o| o.1.intersects(of)) {
+            let both = second.arena.bind(*x, |arena, i| {
+                Some(arena.map(*y, &mut |arena, js| {
+                    let [j] = js else { return Node::NOTHING };
+                    let (p, q) = (&fates[0].list[i as usize], &fates[1].list[*j as usize]);
+                    if plain([told(p), told(q)]) { Node::NOTHING } else { arena.terminal(&[i * width + j]) }
+                }))
+            });
+            if second.failed() {
+                return None;
+            }
+            pieces.extend(second.pieces(both, of.intersect(with))?.into_iter().map(|(r, o)| Piece(r, o)));
+        }
+    }
+    join(&mut pieces);
+    let mut shown = 0;
+    let parts = pieces.into_iter().map(|Piece(region, o)| {
+        let (p, q) = (fates[0].list[(o / width) as usize], fates[1].list[(o % width) as usize]);
+        let sides = [first.part(region.clone(), p, &mut shown), second.part(region.clone(), q, &mut shown)];
+        let [a, b] = sides;
+        (region, [(p.verdict, a), (q.verdict, b)])
+    });
+    Some(parts.collect())
 }
 
 /// What becomes of packets, as far as it has been followed.
@@ -67,11 +158,15 @@ struct Wide<'w, 'a> {
     arena: Arena,
     // By field.
     levels: [Option<Level>; Field::COUNT],
-    classes: Vec<Classes>,
+    // Number of levels that are fields.
+    fields: Level,
+    classes: Rc<[Classes]>,
     // Rules that the question may touch, by firewall and chain.
     touched: Vec<Vec<Rc<[u32]>>>,
+    // How many they are.
+    rules: u64,
     // Values with which packets arrive, by field.
-    arrived: Vec<IntervalSet>,
+    arrived: Rc<[IntervalSet]>,
     atoms: FxHashMap<Fact, Level>,
     class_sets: FxHashMap<(Field, guard::Key), Rc<ClassSet>>,
     outs: Vec<Out>,
@@ -87,14 +182,17 @@ struct Wide<'w, 'a> {
 }
 
 impl<'w, 'a> Wide<'w, 'a> {
-    fn new(walk: &'w mut Walk<'a>, regions: &[Region], limit: u64) -> Self {
-        let plan = levels::Plan::of(walk, regions);
+    // For the walk with an index among those that the plan was made for.
+    fn new(walk: &'w mut Walk<'a>, plan: &mut Plan, index: usize, arena: Arena) -> Self {
+        let touched = std::mem::take(&mut plan.touched[index]);
         Self {
-            arena: Arena::new(plan.tops, limit, MAX_NODES),
+            arena,
             levels: plan.levels,
-            classes: plan.classes,
-            touched: plan.touched,
-            arrived: plan.arrived,
+            fields: plan.levels.iter().flatten().count() as Level,
+            classes: Rc::clone(&plan.classes),
+            arrived: Rc::clone(&plan.arrived),
+            rules: touched.iter().flatten().map(|c| c.len() as u64).sum(),
+            touched,
             walk,
             atoms: FxHashMap::default(),
             class_sets: FxHashMap::default(),

@@ -5,7 +5,7 @@ use super::{Out, Wide};
 use crate::analysis::decide::cell::{Cell, View};
 use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::walk::Here;
-use crate::analysis::diagram::{ClassSet, Node};
+use crate::analysis::diagram::{ClassSet, Node, Outcome};
 use crate::model::*;
 use crate::packet::{ConnState, Field, IntervalSet, Path, Region};
 use std::rc::Rc;
@@ -79,7 +79,7 @@ impl<'a> Wide<'_, 'a> {
             };
             next.extend(to.map(|n| (*o, n)));
         }
-        self.arena.bind(node, |_, o| next.binary_search_by_key(&o, |n| n.0).ok().map(|i| next[i].1))
+        self.arena.bind(node, |_, o| found(&next, o))
     }
 
     fn stopped(&mut self, state: u32) -> Node {
@@ -181,7 +181,7 @@ impl<'a> Wide<'_, 'a> {
 
     fn rename(&mut self, node: Node, from: &[(u32, u32)], to: fn(u32) -> Out) -> Node {
         let to: Vec<(u32, Node)> = from.iter().map(|(o, s)| (*o, self.terminal(&[to(*s)]))).collect();
-        self.arena.bind(node, |_, o| to.iter().find(|t| t.0 == o).map(|t| t.1))
+        self.arena.bind(node, |_, o| found(&to, o))
     }
 
     // In blocks, each twice as long as the one before: rules for which nothing is left are not put together at all.
@@ -205,7 +205,7 @@ impl<'a> Wide<'_, 'a> {
             for (o, s) in falls {
                 then.push((o, self.halves(here, path, chain, &left, s)));
             }
-            node = self.arena.bind(node, |_, o| then.iter().find(|t| t.0 == o).map(|t| t.1));
+            node = self.arena.bind(node, |_, o| found(&then, o));
         }
         node
     }
@@ -246,7 +246,7 @@ impl<'a> Wide<'_, 'a> {
                 }
             }
             let ranges: Vec<Option<&[(u32, u32)]>> = sets.iter().map(|s| s.as_ref().map(|s| s.as_slice())).collect();
-            if self.arena.meets(node, &ranges, &|o| falls.iter().any(|f| f.0 == o)) {
+            if self.arena.meets(node, &ranges, &|o| falls.binary_search_by_key(&o, |f| f.0).is_ok()) {
                 out.push(*index);
             }
         }
@@ -268,7 +268,7 @@ impl<'a> Wide<'_, 'a> {
                 for (o, s) in self.falls(first) {
                     then.push((o, self.halves(here, path, chain, b, s)));
                 }
-                self.arena.bind(first, |_, o| then.iter().find(|t| t.0 == o).map(|t| t.1))
+                self.arena.bind(first, |_, o| found(&then, o))
             }
         }
     }
@@ -361,4 +361,9 @@ impl<'a> Wide<'_, 'a> {
             }
         }
     }
+}
+
+// What an outcome of an ascending list leads to.
+fn found(list: &[(Outcome, Node)], outcome: Outcome) -> Option<Node> {
+    list.binary_search_by_key(&outcome, |l| l.0).ok().map(|i| list[i].1)
 }
