@@ -21,8 +21,8 @@ pub use reason::field_name;
 pub(super) use reason::register_name;
 pub use witness::{replayed, witness};
 
-use super::{Point, Verdict};
 use super::evaluate::{Because, Decider};
+use super::{Point, Verdict};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use walk::Walk;
 

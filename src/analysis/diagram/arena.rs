@@ -375,7 +375,11 @@ impl Arena {
         }
         let mut at: Vec<usize> = bindings
             .iter()
-            .map(|(_, n)| if self.rank(*n) == level { self.slice(*n).partition_point(|e| e.hi < lo) } else { 0 })
+            .map(
+                |(_, n)| {
+                    if self.rank(*n) == level { self.slice(*n).partition_point(|e| e.hi < lo) } else { 0 }
+                },
+            )
             .collect();
         let mut below = bindings.to_vec();
         loop {
@@ -575,7 +579,8 @@ mod tests {
     }
 
     fn first(rules: &Rules, point: [Class; 3]) -> Outcome {
-        let inside = |sides: &[(Class, Class); 3]| (0..3).all(|i| (sides[i].0..=sides[i].1).contains(&point[i]));
+        let inside =
+            |sides: &[(Class, Class); 3]| (0..3).all(|i| (sides[i].0..=sides[i].1).contains(&point[i]));
         rules.iter().find(|r| inside(&r.0)).map_or(0, |r| r.1)
     }
 

@@ -57,10 +57,18 @@ impl Sorter {
     pub fn classes(mut self, max: Value) -> Classes {
         self.changes.sort_unstable();
         let random = RandomState::new();
-        let key = |id: u32| u128::from(random.hash_one((id, 0u8))) << 64 | u128::from(random.hash_one((id, 1u8)));
+        let key =
+            |id: u32| u128::from(random.hash_one((id, 0u8))) << 64 | u128::from(random.hash_one((id, 1u8)));
         let keys: Vec<u128> = (0..self.sets).map(key).collect();
         let mut held = vec![false; self.sets as usize];
-        let mut out = Classes { starts: vec![0], class: vec![0], straight: Vec::new(), first: Vec::new(), runs: Vec::new(), max };
+        let mut out = Classes {
+            starts: vec![0],
+            class: vec![0],
+            straight: Vec::new(),
+            first: Vec::new(),
+            runs: Vec::new(),
+            max,
+        };
         let mut known: FxHashMap<u128, Class> = FxHashMap::default();
         let mut sum = 0u128;
         let mut i = 0;
@@ -69,7 +77,11 @@ impl Sorter {
             let value = out.starts.last().copied().unwrap_or(0);
             while let Some((_, id)) = self.changes.get(i).filter(|c| c.0 == value) {
                 let is = &mut held[*id as usize];
-                sum = if *is { sum.wrapping_sub(keys[*id as usize]) } else { sum.wrapping_add(keys[*id as usize]) };
+                sum = if *is {
+                    sum.wrapping_sub(keys[*id as usize])
+                } else {
+                    sum.wrapping_add(keys[*id as usize])
+                };
                 *is = !*is;
                 i += 1;
             }
@@ -234,6 +246,9 @@ mod tests {
         sorter.add(&[(5, 4)]);
         let classes = sorter.classes(Value::MAX);
         assert_eq!(classes.count(), 3);
-        assert_eq!(classes.values(&classes.set(&[(Value::MAX, Value::MAX)])).ranges(), [(Value::MAX, Value::MAX)]);
+        assert_eq!(
+            classes.values(&classes.set(&[(Value::MAX, Value::MAX)])).ranges(),
+            [(Value::MAX, Value::MAX)]
+        );
     }
 }

@@ -3,11 +3,11 @@
 use super::guard::{Doubt, intersection};
 use super::{Out, Wide};
 use crate::analysis::Verdict;
+use crate::analysis::decide::Part;
 use crate::analysis::decide::cell::View;
 use crate::analysis::decide::guard::seen_region;
-use crate::analysis::decide::witness::natural;
-use crate::analysis::decide::Part;
 use crate::analysis::decide::join::Joinable;
+use crate::analysis::decide::witness::natural;
 use crate::analysis::diagram::{ClassSet, Node, Outcome};
 use crate::analysis::evaluate::evaluate;
 use crate::packet::{ConnState, Field, IntervalSet, Region};

@@ -50,7 +50,15 @@ const MAX_CHOICES: u32 = 1024;
 
 impl<'a> Wide<'_, 'a> {
     /// A conjunction, as packets in a state meet it. `acts`: the rule would stop packets or send them elsewhere.
-    pub(super) fn guard(&mut self, here: &Here<'a>, rule: &Rule, terms: TermRange, state: u32, acts: bool, top: bool) -> Guard {
+    pub(super) fn guard(
+        &mut self,
+        here: &Here<'a>,
+        rule: &Rule,
+        terms: TermRange,
+        state: u32,
+        acts: bool,
+        top: bool,
+    ) -> Guard {
         let mut g = Guard::default();
         for term in here.f.terms(terms) {
             self.term(here, (rule, acts, top), *term, state, &mut g);
@@ -104,8 +112,12 @@ impl<'a> Wide<'_, 'a> {
             Term::AddressType { field, types, negated } => {
                 self.address_type(here, rule, field, types, negated, state, g);
             }
-            Term::Masked { field, negated, test } => self.masked(here, rule, field, (test, negated), state, g),
-            Term::Opaque { condition, negated } => self.opaque(here, (rule, acts), condition, negated, state, g),
+            Term::Masked { field, negated, test } => {
+                self.masked(here, rule, field, (test, negated), state, g)
+            }
+            Term::Opaque { condition, negated } => {
+                self.opaque(here, (rule, acts), condition, negated, state, g)
+            }
         }
     }
 
@@ -129,7 +141,15 @@ impl<'a> Wide<'_, 'a> {
     }
 
     // The same as a diagram of its own.
-    fn fact_node(&mut self, here: &Here<'a>, rule: &Rule, fact: Fact, wanted: bool, state: u32, reasons: &mut Vec<u32>) -> Node {
+    fn fact_node(
+        &mut self,
+        here: &Here<'a>,
+        rule: &Rule,
+        fact: Fact,
+        wanted: bool,
+        state: u32,
+        reasons: &mut Vec<u32>,
+    ) -> Node {
         let mut g = Guard::default();
         self.fact(here, rule, fact, wanted, state, &mut g);
         reasons.append(&mut g.reasons);
@@ -213,7 +233,14 @@ impl<'a> Wide<'_, 'a> {
         Rc::new(classes)
     }
 
-    fn alternatives(&mut self, here: &Here<'a>, rule: &Rule, id: AlternativesId, state: u32, reasons: &mut Vec<u32>) -> Node {
+    fn alternatives(
+        &mut self,
+        here: &Here<'a>,
+        rule: &Rule,
+        id: AlternativesId,
+        state: u32,
+        reasons: &mut Vec<u32>,
+    ) -> Node {
         let fails = self.out(Out::Fails);
         let mut nodes: Vec<Node> = Vec::new();
         for terms in &here.f.alternatives[id.index()] {
@@ -316,7 +343,15 @@ impl<'a> Wide<'_, 'a> {
         }
     }
 
-    fn masked(&mut self, here: &Here<'a>, rule: &Rule, field: Field, (test, negated): (BitsId, bool), state: u32, g: &mut Guard) {
+    fn masked(
+        &mut self,
+        here: &Here<'a>,
+        rule: &Rule,
+        field: Field,
+        (test, negated): (BitsId, bool),
+        state: u32,
+        g: &mut Guard,
+    ) {
         let (mask, wanted) = here.f.sets.bits(test);
         let view = self.walk.state(state).views[field.index()].clone();
         if view == View::Unknown {
@@ -327,7 +362,8 @@ impl<'a> Wide<'_, 'a> {
             View::One(v) => g.refused |= (v & mask == wanted) == negated,
             View::Among { left, .. } => {
                 let parts = split(left, mask, wanted, MAX_INTERVALS);
-                let (set, other) = if negated { (parts.fails, parts.holds) } else { (parts.holds, parts.fails) };
+                let (set, other) =
+                    if negated { (parts.fails, parts.holds) } else { (parts.holds, parts.fails) };
                 match (set.is_empty(), other.is_empty(), parts.rest.is_empty()) {
                     (false, true, true) => {}
                     (true, _, true) => g.refused = true,
@@ -358,10 +394,20 @@ impl<'a> Wide<'_, 'a> {
         }
     }
 
-    fn opaque(&mut self, here: &Here<'a>, (rule, acts): (&Rule, bool), condition: ConditionId, negated: bool, state: u32, g: &mut Guard) {
+    fn opaque(
+        &mut self,
+        here: &Here<'a>,
+        (rule, acts): (&Rule, bool),
+        condition: ConditionId,
+        negated: bool,
+        state: u32,
+        g: &mut Guard,
+    ) {
         let environment = self.walk.question.point.environment;
         let c = here.f.condition(condition);
-        if let Some(truth) = environment.settled.get(&crate::analysis::Fact::Condition(here.firewall, condition)) {
+        if let Some(truth) =
+            environment.settled.get(&crate::analysis::Fact::Condition(here.firewall, condition))
+        {
             g.refused |= *truth == negated;
             return;
         }
@@ -380,7 +426,9 @@ impl<'a> Wide<'_, 'a> {
                 g.refused |= *unforged == negated;
                 return;
             }
-            ConditionKind::HostName { field, name } if environment.names.contains(&(*field, name.clone())) => {
+            ConditionKind::HostName { field, name }
+                if environment.names.contains(&(*field, name.clone())) =>
+            {
                 g.refused |= negated;
                 return;
             }
@@ -398,7 +446,9 @@ impl<'a> Wide<'_, 'a> {
         let mut g = Guard::default();
         for term in here.f.terms(rule.terms) {
             let set = match here.f.field_set(term) {
-                Some((field, set)) if matches!(self.walk.state(state).views[field.index()], View::Same) => (field, set),
+                Some((field, set)) if matches!(self.walk.state(state).views[field.index()], View::Same) => {
+                    (field, set)
+                }
                 _ => continue,
             };
             let classes = self.exact_set(set.0, &set.1);

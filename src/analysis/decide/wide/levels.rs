@@ -179,7 +179,11 @@ impl<'r> Sets<'r> {
 
     // Addresses by their types.
     fn types(&mut self, walk: &Walk<'_>) {
-        for class in [Routed::Here, Routed::Onwards, Routed::Open].map(|r| classes(walk.local.as_ref(), r)).iter().flatten() {
+        for class in [Routed::Here, Routed::Onwards, Routed::Open]
+            .map(|r| classes(walk.local.as_ref(), r))
+            .iter()
+            .flatten()
+        {
             for field in [Field::Src, Field::Dst] {
                 for (set, _) in class.types(class.set.intersect(&self.arrived[field.index()])) {
                     self.add(field, set.ranges());

@@ -33,7 +33,12 @@ const MAX_ATOMS: usize = 48;
 
 /// The answer for packets of one family; `None` if the rules do something that diagrams cannot say (prefixes that are mapped on others,
 /// chains that form a loop), or the budget ran out.
-pub(super) fn answer(question: &Question<'_>, family: Family, regions: &[Region], limit: u64) -> Option<Answer> {
+pub(super) fn answer(
+    question: &Question<'_>,
+    family: Family,
+    regions: &[Region],
+    limit: u64,
+) -> Option<Answer> {
     let mut walk = Walk::new(question, family);
     let cells = walk.begin(regions.to_vec());
     let mut plan = Plan::of(&mut [&mut walk], regions);

@@ -220,7 +220,14 @@ impl<'a> Wide<'_, 'a> {
     }
 
     // The rules of a block that packets may come to.
-    fn left(&mut self, here: &Here<'a>, chain: ChainId, block: &[u32], node: Node, falls: &[(u32, u32)]) -> Vec<u32> {
+    fn left(
+        &mut self,
+        here: &Here<'a>,
+        chain: ChainId,
+        block: &[u32],
+        node: Node,
+        falls: &[(u32, u32)],
+    ) -> Vec<u32> {
         if self.arena.level(node).is_none() {
             return block.to_vec();
         }
@@ -234,10 +241,16 @@ impl<'a> Wide<'_, 'a> {
                     Term::In(field, id) => (field, super::guard::Key::Pooled(here.firewall, id)),
                     _ => continue,
                 };
-                let plain = |s: u32| matches!(
-                    crate::analysis::decide::hull::seen(field, &self.walk.state(s).views[field.index()], here.sees),
-                    crate::analysis::decide::hull::Seen::Same
-                );
+                let plain = |s: u32| {
+                    matches!(
+                        crate::analysis::decide::hull::seen(
+                            field,
+                            &self.walk.state(s).views[field.index()],
+                            here.sees
+                        ),
+                        crate::analysis::decide::hull::Seen::Same
+                    )
+                };
                 let Some(level) = self.levels[field.index()] else { continue };
                 if falls.iter().all(|(_, s)| plain(*s))
                     && let Some((_, set)) = here.f.field_set(t)
@@ -245,7 +258,8 @@ impl<'a> Wide<'_, 'a> {
                     sets[level as usize] = Some(self.class_set(field, key, &set));
                 }
             }
-            let ranges: Vec<Option<&[(u32, u32)]>> = sets.iter().map(|s| s.as_ref().map(|s| s.as_slice())).collect();
+            let ranges: Vec<Option<&[(u32, u32)]>> =
+                sets.iter().map(|s| s.as_ref().map(|s| s.as_slice())).collect();
             if self.arena.meets(node, &ranges, &|o| falls.binary_search_by_key(&o, |f| f.0).is_ok()) {
                 out.push(*index);
             }
