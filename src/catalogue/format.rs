@@ -150,6 +150,9 @@ pub struct RequirementEntry {
     /// Its id, in capitals with hyphens: `EX1-WEB-HTTPS`. Findings carry it.
     #[schemars(with = "String", length(min = 1))]
     pub id: Spanned<String>,
+    /// The requirement replaces the one of the extended catalogue that has its id.
+    #[serde(default, rename = "override")]
+    pub replaces: bool,
     /// A short name in PascalCase. Left out: made from the id.
     #[schemars(with = "Option<String>")]
     pub name: Option<Spanned<String>>,

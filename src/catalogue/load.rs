@@ -7,7 +7,7 @@ use crate::deployment::Vocabulary;
 use crate::packet::{IntervalSet, Value, addr};
 use crate::source::digest::sha256;
 use crate::source::document::{self, advice, origin};
-use crate::source::{Diagnostic, Origin, SourceFile};
+use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 const MAX_DEPTH: usize = 8;
 
 /// Keys of a `[[node]]` that a network cannot be named like.
-const NODE_KEYS: &[&str] = &["name", "role", "site", "address", "firewall", "interfaces", "security-groups"];
+const NODE_KEYS: &[&str] = &["name", "role", "site", "address", "firewall", "interfaces", "security-groups", "routes"];
 
 /// Reads a catalogue: a built-in one by its name, or the file at a path relative to `folder`.
 ///
@@ -85,7 +85,14 @@ fn build(
     let mut own = parameters(&entry, &mut catalogue.diagnostics);
     own.extend(set.clone());
     if let Some(base) = &entry.extends {
+        let before = catalogue.diagnostics.len();
         extend(&mut catalogue, base, folder, seen, &own);
+        // Without what it extends, nearly every word of the catalogue is unknown: that is one mistake, not many.
+        let lost = catalogue.diagnostics.iter().skip(before).any(|d| d.severity == Severity::Error);
+        if lost && catalogue.roles.is_empty() {
+            catalogue.id = entry.id;
+            return catalogue;
+        }
     }
     catalogue.parameters.extend(own);
     apply(&mut catalogue, entry);
@@ -240,6 +247,21 @@ fn requirements(
     for entry in entries {
         let span = entry.span();
         let entry = entry.into_inner();
+        let extended = catalogue.requirements.iter().any(|r| r.id == *entry.id.get_ref());
+        match (entry.replaces, extended) {
+            (false, true) => {
+                let message = format!("`{}` is a requirement of the extended catalogue", entry.id.get_ref());
+                let help = "write `override = true` to replace it, or choose another id";
+                found.push(Diagnostic::error(origin(entry.id.span()), message).help(help));
+            }
+            (true, false) => {
+                let ids = catalogue.requirements.iter().map(|r| r.id.as_str());
+                let message = format!("`{}` overrides no requirement of an extended catalogue", entry.id.get_ref());
+                let help = advice(entry.id.get_ref(), ids);
+                found.push(Diagnostic::error(origin(entry.id.span()), message).help(help));
+            }
+            _ => {}
+        }
         for id in std::iter::once(&entry.id).chain(&entry.aliases) {
             if !seen.insert(id.get_ref().clone()) {
                 let message = format!("the id `{}` appears twice", id.get_ref());
@@ -274,7 +296,7 @@ pub fn schema_text() -> String {
 impl Catalogue {
     /// Whether it may be used: nothing in it is wrong.
     pub fn is_sound(&self) -> bool {
-        self.diagnostics.iter().all(|d| d.severity != crate::source::Severity::Error)
+        self.diagnostics.iter().all(|d| d.severity != Severity::Error)
     }
 
     /// Other names of requirements, each with the id that it stands for.
@@ -297,8 +319,15 @@ impl Catalogue {
             peered: self.roles.keys().filter(|r| self.is_peered(r)).cloned().collect(),
             site_types: self.site_types.iter().map(|(n, t)| (n.clone(), t.servers.clone())).collect(),
             phases: self.phases.iter().map(|p| p.name.clone()).collect(),
+            hosts: self.hosts(),
             rules: Vec::new(),
         }
+    }
+
+    // Host names that requirements speak of.
+    fn hosts(&self) -> BTreeSet<String> {
+        let ends = self.requirements.iter().flat_map(|r| r.from.iter().chain(&r.to));
+        ends.filter_map(|e| if let End::Host(name) = e { Some(name.clone()) } else { None }).collect()
     }
 
     fn is_peered(&self, role: &str) -> bool {

@@ -83,6 +83,15 @@ impl Lowering<'_> {
                 "they are for forbidden flows and flows that are advised against",
             );
         }
+        for (key, list) in [("from", &entry.from), ("to", &entry.to)] {
+            if list.is_empty() {
+                self.error(
+                    entry.id.span(),
+                    format!("`{key}` of `{id}` is empty: nobody would be asked"),
+                    format!("write {key} = [{{ role = \"…\" }}], or remove the requirement"),
+                );
+            }
+        }
         let from = self.ends(&entry.from);
         let to = self.ends(&entry.to);
         let services = self.services(&entry, &to, span);
@@ -231,6 +240,13 @@ impl Lowering<'_> {
             let has_ports = number.is_some_and(|n| proto::WITH_PORTS.contains(&n));
             if let (false, Some(port)) = (has_ports, entry.ports.first()) {
                 self.error(port.span(), format!("protocol {name} has no ports"), "leave out `ports`");
+            }
+            if has_ports && entry.ports.is_empty() && entry.kind.wants_passage() {
+                self.error(
+                    p.span(),
+                    format!("`{}` names no ports of {name}: every port would have to be open", entry.id.get_ref()),
+                    "add `ports`; if all of them are meant, `ports = [\"0-65535\"]`",
+                );
             }
             let ports = if entry.ports.is_empty() { Field::Dport.all() } else { ports.clone() };
             out.push(Service { protocol: number, ports });

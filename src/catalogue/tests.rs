@@ -330,6 +330,7 @@ rationale = "Nothing else resolves internal names."
 
 [[requirement]]
 id = "SH4-CMS-SSH"
+override = true
 name = "CmsRemoteManagement"
 title = "Administrators can reach the CMS on our ssh port"
 summary = "sshd of the CMS listens on another port"
@@ -382,6 +383,26 @@ fn extending_goes_wrong() {
     );
     let missing = with("extends = \"safehaven-4\"", "extends = \"safehaven-3\"");
     assert!(missing[0].starts_with("6:11 cannot read the catalogue ./safehaven-3: "), "{missing:?}");
+    assert_eq!(missing.len(), 1, "what follows from it is not told");
+    assert_eq!(
+        with("override = true\n", ""),
+        ["40:6 `SH4-CMS-SSH` is a requirement of the extended catalogue (write `override = true` to re"]
+    );
+    assert_eq!(
+        with("id = \"OUR-DNS\"", "id = \"OUR-DNS\"\noverride = true"),
+        ["20:6 `OUR-DNS` overrides no requirement of an extended catalogue (there are 20, such as `SH4"]
+    );
+    assert_eq!(
+        with("ports = [53]\n", ""),
+        [
+            "29:14 `OUR-DNS` names no ports of udp: every port would have to be open (add `ports`; if ",
+            "29:21 `OUR-DNS` names no ports of tcp: every port would have to be open (add `ports`; if ",
+        ]
+    );
+    assert_eq!(
+        with("to = [{ set = \"resolvers\" }]", "to = []"),
+        ["20:6 `to` of `OUR-DNS` is empty: nobody would be asked (write to = [{ role = \"…\" }], or rem"]
+    );
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("circle.toml");
     std::fs::write(&path, OWN.replace("safehaven-4", "circle.toml")).unwrap();

@@ -30,24 +30,29 @@ pub struct Rules {
     format: String,
 }
 
-fn docs(name: &str) -> Result<Vec<RuleDoc>, String> {
+// Documentation of all rules, and other names of requirements with the id that each stands for.
+type Docs = (Vec<RuleDoc>, Vec<(String, String)>);
+
+fn docs(name: &str) -> Result<Docs, String> {
     let catalogue = catalogue::open(name, Path::new(""));
     if !catalogue.is_sound() {
         return Err(format!("the catalogue `{name}` has errors: run `havenlint catalogue lint {name}`"));
     }
-    Ok(all_rules(&catalogue))
+    Ok((all_rules(&catalogue), catalogue.aliases()))
 }
 
 /// Runs `explain`.
 pub fn explain(args: &Explain, color: ColorChoice) -> u8 {
-    let all = match docs(&args.catalogue) {
+    let (all, aliases) = match docs(&args.catalogue) {
         Ok(d) => d,
         Err(e) => {
             say(&format!("error: {e}"));
             return status::TROUBLE;
         }
     };
-    let Some(doc) = all.iter().find(|d| d.id.eq_ignore_ascii_case(&args.id)) else {
+    let alias = aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(&args.id));
+    let id = alias.map_or(&args.id, |(_, id)| id);
+    let Some(doc) = all.iter().find(|d| d.id.eq_ignore_ascii_case(id)) else {
         let near = all.iter().max_by(|a, b| {
             let likeness = |d: &RuleDoc| strsim::jaro_winkler(&d.id, &args.id.to_uppercase());
             likeness(a).total_cmp(&likeness(b))
@@ -61,7 +66,7 @@ pub fn explain(args: &Explain, color: ColorChoice) -> u8 {
 
 /// Runs `rules`.
 pub fn rules(args: &Rules, color: ColorChoice) -> u8 {
-    let all = match docs(&args.catalogue) {
+    let (all, _) = match docs(&args.catalogue) {
         Ok(d) => d,
         Err(e) => {
             say(&format!("error: {e}"));

@@ -28,6 +28,7 @@ Examples:
   havenlint trace fw.rules --packet \"input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:443\"
   havenlint trace config.xml --packet \"forward wan lan tcp 198.51.100.7:40000 > 10.1.0.10:443\"
   havenlint trace fw.nft --packets packets.jsonl --format json
+  havenlint trace --from web-1 --to db-1 --proto tcp --port 5432    every box on the way, by havenlint.toml
 
 Exit status: 0 = every packet has an answer, whatever it is; 2 = a packet or a file could not be read; 3 = no firewall file found; 70 = internal error.";
 

@@ -8,6 +8,7 @@ mod explain;
 mod fix;
 mod help;
 mod init;
+mod journey;
 mod merge;
 mod output;
 mod query;

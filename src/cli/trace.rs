@@ -1,7 +1,7 @@
 //! `havenlint trace`: what happens to single packets.
 
 use super::subject::{Subject, Subjects, place};
-use super::{Inputs, print, say, status, style};
+use super::{Inputs, journey, print, say, status, style};
 use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Reason;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
 #[command(after_help = super::help::TRACE)]
-#[group(id = "what", required = true, multiple = true, args = ["packet", "packets"])]
+#[group(id = "what", required = true, multiple = true, args = ["packet", "packets", "from"])]
 pub struct Trace {
     #[command(flatten)]
     inputs: Inputs,
@@ -30,6 +30,9 @@ pub struct Trace {
     /// Packets as JSON, one object per line; `-` reads standard input.
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Packets")]
     packets: Option<PathBuf>,
+    /// The way through a deployment, there and back.
+    #[command(flatten)]
+    journey: journey::Ends,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]
     format: String,
@@ -75,6 +78,9 @@ const BATCH: usize = 4096;
 
 /// Runs the command.
 pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
+    if args.journey.asked() {
+        return journey::execute(&args.journey, &args.inputs, args.format == "json", color);
+    }
     let stdin_twice = args.packets.as_deref() == Some(Path::new("-"))
         && args.inputs.paths.iter().any(|p| p.as_os_str() == "-");
     if stdin_twice {

@@ -1,5 +1,6 @@
 //! Whether whole conversations pass a box: the first packet, the answers, and the packets after.
 
+use super::neighbours;
 use super::path::{Hop, interface_set, possible};
 use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
 use crate::analysis::evaluate::{Because, Decider, Trace};
@@ -21,6 +22,8 @@ pub struct Conversation {
     pub protocol: Option<u8>,
     /// Destination ports.
     pub ports: IntervalSet,
+    /// Source ports.
+    pub clients: IntervalSet,
     /// Whether the conversation is wanted. If so, clients use unprivileged ports and plain SYNs, and answers must
     /// come back; if not, every packet that can open a connection counts, from any port.
     pub wanted: bool,
@@ -38,8 +41,31 @@ impl Conversation {
             dst: hop.map_or_else(|| end(&flow.destination), |l| l.dst.clone()),
             protocol: flow.protocol,
             ports: flow.ports.clone(),
+            clients: if wanted { client_ports() } else { Field::Sport.all() },
             wanted,
             delivered_to: None,
+        }
+    }
+
+    /// Its first packets, by addresses, protocol and ports.
+    pub fn region(&self) -> Region {
+        let all = Region::all(self.family)
+            .cut(Field::Src, &self.src)
+            .cut(Field::Dst, &self.dst)
+            .with(Field::Sport, self.clients.clone())
+            .with(Field::Dport, self.ports.clone());
+        self.protocol.map_or_else(|| all.clone(), |p| all.protocol(p))
+    }
+
+    /// The same conversation with the addresses and ports of a region.
+    pub fn within(&self, region: &Region) -> Self {
+        let own = |field| region.get(field).clone();
+        Self {
+            src: own(Field::Src),
+            dst: own(Field::Dst),
+            ports: own(Field::Dport),
+            clients: own(Field::Sport),
+            ..self.clone()
         }
     }
 }
@@ -53,6 +79,8 @@ pub enum Stage {
     Answer,
     /// Those of the first side after that.
     Later,
+    /// Those by which neighbours find each other's hardware addresses: without them no IPv6 packet leaves or arrives (RFC 4861).
+    Neighbours,
 }
 
 impl Stage {
@@ -62,6 +90,7 @@ impl Stage {
             Stage::First => "the first packet",
             Stage::Answer => "the answers",
             Stage::Later => "the packets after the first",
+            Stage::Neighbours => "neighbour discovery",
         }
     }
 }
@@ -69,8 +98,10 @@ impl Stage {
 /// Conversations that share a fate, and why.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The conversations, by their first packets; only addresses, protocol and ports matter.
+    /// The conversations, by their first packets as they were sent; only addresses, protocol and ports matter.
     pub region: Region,
+    /// The same as they arrive at the box, where boxes on the way translated them; else as `region`.
+    pub seen: Region,
     /// Which packets decide.
     pub stage: Stage,
     /// The rules that decide.
@@ -81,18 +112,75 @@ pub struct Case {
     pub packets: Region,
     /// Way of those packets.
     pub path: Path,
-    /// It depends on an interface that nobody declared.
-    pub interface: bool,
+    /// What else it depends on, beside conditions of the rules.
+    pub depends: Option<Depends>,
     /// Rate limits that are assumed not to be exceeded.
     pub assumed: Vec<Because>,
-    /// Destinations are translated on the way, to these.
+    /// The box translates them: the packets as they leave.
     pub translated: Option<Region>,
+    /// Translated to the address of somebody else, who is named here: they never get to their destination.
+    pub elsewhere: Option<String>,
+    /// Destination of the packets as they were sent, where `region` has the one to which they were translated.
+    pub sent_to: Option<(IntervalSet, IntervalSet)>,
+}
+
+/// What a case depends on that no rule asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Depends {
+    /// On the interface, which nobody declared.
+    Interface,
+    /// On the address that a box on the way gives the packets; the box's name.
+    Address(String),
+    /// On the way that the packets take: one of these interfaces or gateways.
+    Way(Vec<String>),
+    /// On whether neighbours find each other.
+    Neighbours,
+    /// On whether the destination to which a box translates them is the one that is meant; the box's name.
+    Destination(String),
+}
+
+impl Depends {
+    /// The condition, and what would settle it.
+    pub fn words(&self) -> (String, String) {
+        let (text, why) = match self {
+            Depends::Interface => (
+                "the interface that the packets take".to_owned(),
+                "declare the node's interfaces: interfaces = { eth0 = \"…\" }".to_owned(),
+            ),
+            Depends::Address(name) => (
+                format!("the address that {name} gives the packets"),
+                format!("declare the addresses of {name}: interfaces = {{ eth0 = [\"10.1.0.1/24\"] }}"),
+            ),
+            Depends::Way(ways) => (
+                format!("whether the packets take {}", ways.join(" or ")),
+                "say which networks are behind which interface, and in which site each gateway stands".to_owned(),
+            ),
+            Depends::Neighbours => (
+                "whether neighbours find each other over IPv6".to_owned(),
+                "let ICMPv6 types 135 and 136 in and out".to_owned(),
+            ),
+            Depends::Destination(name) => (
+                format!("the destination to which {name} sends the packets"),
+                "declare all addresses of the nodes".to_owned(),
+            ),
+        };
+        (text, why)
+    }
 }
 
 impl Case {
+    /// The same of fewer conversations, which no box has translated so far.
+    pub fn cut(&self, region: Region) -> Self {
+        Self { seen: region.clone(), region, ..self.clone() }
+    }
+
     /// A packet to show at a point, and what became of it there. A walk through the whole ruleset: it is made only for what is shown.
     pub fn witness(&self, hop: &Hop<'_>) -> Option<(Packet, Trace)> {
-        let own = if self.stage == Stage::Answer { self.region.mirrored() } else { self.region.clone() };
+        let own = match self.stage {
+            Stage::Answer => self.seen.mirrored(),
+            Stage::Neighbours => self.packets.clone(),
+            Stage::First | Stage::Later => self.seen.clone(),
+        };
         let part = Part {
             region: self.packets.intersect(&own),
             decided_by: self.decided_by.clone(),
@@ -116,6 +204,22 @@ pub struct Judged {
     pub undecided: Vec<Case>,
 }
 
+impl Judged {
+    /// With what became of other conversations.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.passed.extend(other.passed);
+        self.stopped.extend(other.stopped);
+        self.undecided.extend(other.undecided);
+        self
+    }
+
+    /// All cases.
+    pub fn all(&self) -> impl Iterator<Item = &Case> {
+        self.passed.iter().chain(&self.stopped).chain(&self.undecided)
+    }
+}
+
 /// Source ports of clients: unprivileged ones (RFC 6056, 3.2).
 pub fn client_ports() -> IntervalSet {
     IntervalSet::range(1024u16, u16::MAX)
@@ -131,8 +235,25 @@ fn bits(all: &[u8]) -> IntervalSet {
     all.iter().map(|f| u128::from(*f)).collect()
 }
 
-/// Judges conversations at one box.
+/// Judges conversations at one box, which sees them as they are given.
 pub fn judge(hop: &Hop<'_>, conversation: &Conversation) -> Judged {
+    neighbours::judge(hop, conversation, judge_filters(hop, conversation))
+}
+
+/// What a box makes of each kind of packets of conversations: the first, the answers, and those after, as far as the first pass.
+pub fn stages<'a>(hop: &Hop<'a>, conversation: &Conversation) -> Vec<(Stage, Answer)> {
+    let start = first_region(hop, conversation);
+    if start.is_empty() {
+        return Vec::new();
+    }
+    let first = decide(&question(hop, hop.path, start.clone(), conversation.delivered_to.clone()));
+    let follow = follow_ups(hop, conversation, &start, &first.accepted);
+    let after: Vec<(Stage, Answer)> = follow.iter().map(|(stage, q)| (*stage, decide(q))).collect();
+    std::iter::once((Stage::First, first)).chain(after).collect()
+}
+
+// What the rules make of the packets of the conversations themselves.
+fn judge_filters(hop: &Hop<'_>, conversation: &Conversation) -> Judged {
     // Where the interface is not known, what is wanted must pass by each that it may be. What is not wanted may come by any
     // of the interfaces that the box is known to have; where it is not known which it has, that decides nothing.
     let any = !conversation.wanted && !hop.interfaces.is_empty();
@@ -162,18 +283,10 @@ pub fn judge(hop: &Hop<'_>, conversation: &Conversation) -> Judged {
 
 fn first_region(hop: &Hop<'_>, conversation: &Conversation) -> Region {
     use flags::SYN;
-    let mut r = Region::all(conversation.family)
-        .cut(Field::Src, &conversation.src)
-        .cut(Field::Dst, &conversation.dst)
-        .with(Field::Dport, conversation.ports.clone())
+    let mut r = conversation
+        .region()
         .with(Field::State, IntervalSet::single(ConnState::New.value()))
         .with(Field::TcpFlags, if conversation.wanted { bits(&[SYN]) } else { openers() });
-    if let Some(p) = conversation.protocol {
-        r = r.protocol(p);
-    }
-    if conversation.wanted {
-        r = r.with(Field::Sport, client_ports());
-    }
     let none = IntervalSet::single(0u8);
     let cloud = matches!(hop.path, Path::Ingress | Path::Egress);
     let sees = |into: bool| match hop.path {
@@ -199,7 +312,7 @@ fn plain(r: &Region) -> Region {
     out
 }
 
-fn question<'a>(
+pub(super) fn question<'a>(
     hop: &Hop<'a>,
     path: Path,
     region: Region,
@@ -245,7 +358,7 @@ fn judge_region(
     for part in &answer.accepted {
         let case = case(&first, part, Stage::First, plain(&part.region));
         let rest = Region::minus_all(vec![case.region.clone()], &broken);
-        out.passed.extend(rest.into_iter().map(|region| Case { region, ..case.clone() }));
+        out.passed.extend(rest.into_iter().map(|region| case.cut(region)));
     }
     (out, cuts)
 }
@@ -277,7 +390,8 @@ fn follow_ups<'a>(
 ) -> Vec<(Stage, Question<'a>)> {
     use flags::{ACK, FIN, PSH, SYN};
     let mut out = Vec::new();
-    let simple = accepted.iter().all(|p| p.tracked && p.translated.is_none());
+    let simple =
+        conversation.delivered_to.is_none() && accepted.iter().all(|p| p.tracked && p.translated.is_none());
     let starts: Vec<(Region, bool)> = if simple && !accepted.is_empty() {
         // One question for all: answers and later packets are judged the same way whatever rule let the first one in.
         vec![(start.clone(), true)]
@@ -327,15 +441,18 @@ fn cases(q: &Question<'_>, parts: &[Part], stage: Stage, forward: &dyn Fn(&Regio
     parts.iter().map(|p| case(q, p, stage, forward(&p.region))).collect()
 }
 
-fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region) -> Case {
+pub(super) fn case(q: &Question<'_>, part: &Part, stage: Stage, region: Region) -> Case {
     Case {
+        seen: region.clone(),
         region,
         stage,
         decided_by: part.decided_by.clone(),
         because: part.because.clone(),
         packets: part.region.clone(),
         path: q.path,
-        interface: false,
+        depends: None,
+        elsewhere: None,
+        sent_to: None,
         assumed: part.assumed.clone(),
         translated: part.translated.clone(),
     }
@@ -369,7 +486,7 @@ fn by_interface(whole: Judged, field: Field, all: &IntervalSet) -> Judged {
     };
     let (passed, some): (Vec<_>, Vec<_>) = whole.passed.into_iter().partition(everywhere);
     let (stopped, others): (Vec<_>, Vec<_>) = whole.stopped.into_iter().partition(everywhere);
-    let depends = some.into_iter().chain(others).map(|c| Case { interface: true, ..c });
+    let depends = some.into_iter().chain(others).map(|c| Case { depends: Some(Depends::Interface), ..c });
     let undecided = whole.undecided.into_iter().chain(depends).collect();
     Judged { passed, stopped, undecided }
 }
@@ -383,7 +500,7 @@ fn combine(start: &Region, each: Vec<Judged>) -> Judged {
             let mut out = Vec::new();
             for a in &both {
                 for b in pick(next).iter().filter(|b| a.region.intersects(&b.region)) {
-                    out.push(Case { region: a.region.intersect(&b.region), ..a.clone() });
+                    out.push(a.cut(a.region.intersect(&b.region)));
                 }
             }
             disjoint(out)
@@ -401,7 +518,8 @@ fn combine(start: &Region, each: Vec<Judged>) -> Judged {
             left = others;
             for r in shown {
                 left.extend(r.minus(&c.region));
-                undecided.push(Case { region: r.intersect(&c.region), interface: true, ..c.clone() });
+                let depends = Some(Depends::Interface);
+                undecided.push(Case { depends, ..c.cut(r.intersect(&c.region)) });
             }
         }
     }
@@ -413,7 +531,7 @@ fn disjoint(cases: Vec<Case>) -> Vec<Case> {
     let mut seen: Vec<Region> = Vec::new();
     for c in cases {
         for region in Region::minus_all(vec![c.region.clone()], &seen) {
-            out.push(Case { region, ..c.clone() });
+            out.push(c.cut(region));
         }
         seen.extend(out[seen.len()..].iter().map(|c| c.region.clone()));
     }

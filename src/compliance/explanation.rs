@@ -2,8 +2,8 @@
 
 use super::conversation::{Case, Stage};
 use super::path::interface_set;
-use super::requirement::unwanted;
-use super::row::{Row, flows};
+use super::barrier::unwanted;
+use super::row::{Row, case_flows, flows};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider};
 use crate::catalogue::resolve::{Addresses, Endpoint};
@@ -97,7 +97,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
             .collect();
         let stopped = row.wanted.kind.wants_passage() && row.state == State::Violated;
         if stopped
-            && shown.stage != Stage::Later
+            && !matches!(shown.stage, Stage::Later | Stage::Neighbours)
             && let Some(f) = decider.and_then(|d| row.firewall(d.firewall))
         {
             out.related.extend(near_misses(f, &shown.packet));
@@ -144,8 +144,11 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
         let decider = case.decided_by.first()?;
         let firewall = row.firewall(decider.firewall)?;
         let (dialect, _) = by_name(firewall.dialect)?;
+        if case.stage == Stage::Neighbours || case.elsewhere.is_some() {
+            return None;
+        }
         let answers = case.stage == Stage::Answer;
-        let mut region = if answers { case.region.mirrored() } else { case.region.clone() };
+        let mut region = if answers { case.seen.mirrored() } else { case.seen.clone() };
         let hop = row.hop.as_ref()?;
         let (iif, oif) = if answers { (&hop.oif, &hop.iif) } else { (&hop.iif, &hop.oif) };
         for (field, names) in [(Field::Iif, iif), (Field::Oif, oif)] {
@@ -225,6 +228,9 @@ fn place(row: &Row<'_>, decider: Option<&Decider>) -> Location {
 
 fn label(row: &Row<'_>, decider: Option<&Decider>, undecided: bool) -> String {
     let Some(d) = decider else { return "decides for some addresses".to_owned() };
+    if let Some(who) = row.cases().first().and_then(|c| c.elsewhere.as_ref()) {
+        return format!("decides: accepts it, translated to {who}");
+    }
     let note = d.note.and_then(|n| row.firewall(d.firewall).map(|f| f.notes[n.index()].clone()));
     let what = match (d.verdict, d.rule.is_some()) {
         (Verdict::Accept, true) => "accepts it",
@@ -280,14 +286,20 @@ fn called(e: &Endpoint) -> String {
     }
 }
 
+// Whether some packet of every protocol is among the cases.
+fn any_protocol(group: &[&Row<'_>]) -> bool {
+    let cases = group.iter().flat_map(|r| r.cases());
+    cases.fold(IntervalSet::EMPTY, |all, c| all.union(c.region.get(Field::Proto))) == Field::Proto.all()
+}
+
 fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
     let from = few(&unique(group, |r| &r.flow.source));
     let to = few(&unique(group, |r| &r.flow.destination));
     let mut services: Vec<String> = Vec::new();
-    if row.wanted.kind.wants_passage() || row.conversation.protocol.is_none() {
+    if row.wanted.kind.wants_passage() || any_protocol(group) {
         services.extend(group.iter().map(|r| asked(r)));
     } else {
-        let open = flows(group.iter().flat_map(|r| r.cases().iter().map(|c| &c.region)));
+        let open = case_flows(group.iter().flat_map(|r| r.cases()));
         services.extend(open.iter().map(service));
     }
     let mut seen = BTreeSet::new();
@@ -309,7 +321,13 @@ fn message(row: &Row<'_>, group: &[&Row<'_>], case: Option<&Case>) -> String {
     let here = row.hop.as_ref().map_or("", |l| l.name);
     let whole = case.is_some_and(|c| row.conversation.src.ranges() == c.region.get(Field::Src).ranges());
     let partly = if whole || row.judged.passed.is_empty() { "" } else { "part of " };
+    if let Some(who) = case.and_then(|c| c.elsewhere.as_ref()) {
+        return format!("{from} cannot reach {to} on {on}{family}: {here} sends the packets to {who}");
+    }
     match case.map(|c| c.stage) {
+        Some(Stage::Neighbours) => {
+            format!("{from} cannot use {to} on {on}{family}: neighbour discovery is stopped at {here}")
+        }
         Some(Stage::Answer) => {
             format!("{from} cannot use {to} on {on}{family}: the answers are stopped at {here}")
         }
@@ -386,10 +404,12 @@ fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row
         });
         add(word, parts.collect());
     } else {
-        let open = flows(group.iter().flat_map(|r| r.cases().iter().map(|c| &c.region)));
+        let open = case_flows(group.iter().flat_map(|r| r.cases()));
         let texts = open.iter().map(|f| {
+            let sport = if f.sport.is_empty() { String::new() } else { format!(" source port {}", f.sport) };
+            let sent = if f.sent_to.is_empty() { String::new() } else { format!(", sent to {}", few(&f.sent_to)) };
             format!(
-                "{} from {} to {}",
+                "{} from {}{sport} to {}{sent}",
                 service(f),
                 side(&f.from, &row.flow.source),
                 side(&f.to, &row.flow.destination)

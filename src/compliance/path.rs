@@ -3,9 +3,11 @@
 use crate::analysis::{Environment, Point};
 use crate::catalogue::INTERNET;
 use crate::catalogue::resolve::{Addresses, Endpoint, ResolvedFlow};
+use crate::deployment::routes::Routes;
 use crate::deployment::{Deployment, Gateway};
-use crate::model::{Firewall, Hook};
+use crate::model::{Effect, Firewall, Hook, TranslatedEnd, Translation};
 use crate::packet::{Family, Field, IntervalSet, Path, addr, interface_value, public};
+use std::collections::BTreeMap;
 
 /// A box with firewalls: a node's host, or a gateway.
 #[derive(Debug)]
@@ -18,10 +20,16 @@ pub struct EnforcementPoint<'a> {
     pub cloud: Vec<&'a Firewall>,
     /// What is known about it.
     pub environment: Environment,
-    /// Addresses behind each interface, for gateways: disjoint.
+    /// Addresses behind each interface, for gateways. Interfaces share addresses only where nothing tells which of them leads there.
     pub behind: Vec<(String, IntervalSet)>,
+    /// A gateway's own addresses by interface, as far as known.
+    pub own: BTreeMap<String, IntervalSet>,
     /// Names of all interfaces that a node declares; empty = not declared.
     pub interfaces: Vec<String>,
+    /// A node's addresses by interface, as far as declared.
+    pub homes: Vec<(String, IntervalSet)>,
+    /// Its routes, as far as known; then `behind` is what they say.
+    pub routes: Option<Routes>,
     /// The site that it stands in.
     pub site: Option<usize>,
 }
@@ -43,18 +51,65 @@ pub struct Hop<'a> {
     pub oif: Vec<String>,
     /// Interfaces that the box has, as far as declared: one of them where `iif` or `oif` is not known.
     pub interfaces: &'a [String],
+    /// The box's own addresses by interface, as far as known.
+    pub own: &'a BTreeMap<String, IntervalSet>,
+    /// A node's addresses by interface, as far as declared.
+    pub homes: &'a [(String, IntervalSet)],
     /// Sources that pass here.
     pub src: IntervalSet,
     /// Destinations that are reached through here.
     pub dst: IntervalSet,
     /// The box is a gateway: destinations may be translated here.
     pub gateway: bool,
+    /// A gateway lies between the box and the other end.
+    pub routed: bool,
+}
+
+/// A place on a flow's path where it can be stopped.
+#[derive(Debug, Clone)]
+pub enum Stop<'a> {
+    /// The firewall of one of the ends.
+    End(Hop<'a>),
+    /// A gateway, or several of which it is not known whether a flow passes one after the other or takes one of them.
+    Gateways(Vec<&'a EnforcementPoint<'a>>),
 }
 
 impl<'a> Hop<'a> {
     /// Its firewalls as the analysis takes them.
     pub fn point(&self) -> Point<'a> {
         Point { firewalls: self.firewalls, environment: self.environment }
+    }
+
+    /// The same hop by each interface by which packets come to some of the box's addresses, with those addresses: they come where their address is,
+    /// whatever other interfaces the box has. Just the hop, where the interface is known or nothing tells.
+    pub fn by_address(&self) -> Vec<(Self, IntervalSet)> {
+        if self.path != Path::Input || !self.iif.is_empty() || self.homes.is_empty() {
+            return vec![(self.clone(), Field::Dst.all())];
+        }
+        let mut by_set: Vec<(IntervalSet, Vec<String>)> = Vec::new();
+        for (name, set) in self.homes {
+            match by_set.iter_mut().find(|(s, _)| s == set) {
+                Some((_, names)) => names.push(name.clone()),
+                None => by_set.push((set.clone(), vec![name.clone()])),
+            }
+        }
+        let mut left = Field::Dst.all();
+        let mut out = Vec::new();
+        for (set, names) in by_set {
+            let here = left.intersect(&set);
+            left = left.minus(&set);
+            out.push((Self { iif: names, dst: self.dst.intersect(&here), ..self.clone() }, here));
+        }
+        out.push((Self { dst: self.dst.intersect(&left), ..self.clone() }, left));
+        out
+    }
+
+    /// The way through it in words: `eth0 to eth1 of edge-east`.
+    pub fn way(&self) -> String {
+        match (self.iif.first(), self.oif.first()) {
+            (Some(i), Some(o)) => format!("{i} to {o} of {}", self.name),
+            _ => self.name.to_owned(),
+        }
     }
 
     /// Whether some firewall speaks for the family.
@@ -78,7 +133,10 @@ impl<'a> EnforcementPoint<'a> {
             cloud,
             environment,
             behind: Vec::new(),
+            own: BTreeMap::new(),
             interfaces: Vec::new(),
+            homes: Vec::new(),
+            routes: None,
             site: None,
         }
     }
@@ -86,17 +144,102 @@ impl<'a> EnforcementPoint<'a> {
     /// A gateway: takes the networks behind its interfaces from the deployment, or from its own file.
     pub fn gateway(gateway: &Gateway, firewalls: &[&'a Firewall], environment: Environment) -> Self {
         let mut this = Self::new(&gateway.name, firewalls, environment);
-        let declared: Vec<_> = gateway.interfaces.iter().map(|(n, s)| (n.clone(), s.clone())).collect();
-        this.behind = if declared.is_empty() { networks_from_file(firewalls) } else { declared };
-        make_disjoint(&mut this.behind);
+        let named = |name: &String| interface_named(firewalls, name).unwrap_or(name).to_owned();
+        let declared: Vec<_> = gateway.interfaces.iter().map(|(n, s)| (named(n), s.clone())).collect();
+        this.behind =
+            more_specific(if declared.is_empty() { networks_from_file(firewalls) } else { declared });
+        for i in firewalls.iter().flat_map(|f| &f.interfaces).filter(|i| !i.addresses.is_empty()) {
+            this.own.insert(i.name.clone(), i.addresses.clone());
+        }
+        this.own.extend(gateway.addresses.iter().map(|(n, s)| (named(n), s.clone())));
+        let told = gateway.addresses.values().fold(IntervalSet::EMPTY, |all, s| all.union(s));
+        if !told.is_empty() {
+            let known = this.environment.local.take().unwrap_or_default();
+            this.environment.local = Some(known.union(&told));
+        }
         this.site = gateway.site;
         this
+    }
+
+    /// Adds what its own tools say about its addresses and routes.
+    pub fn routed(&mut self, routes: Option<&Routes>) {
+        let Some(routes) = routes else { return };
+        let told = routes.addresses.values().fold(IntervalSet::EMPTY, |all, s| all.union(s));
+        if !told.is_empty() {
+            let known = self.environment.local.take().unwrap_or_default();
+            self.environment.local = Some(known.union(&told));
+        }
+        for (name, own) in &routes.addresses {
+            let all = self.own.entry(name.clone()).or_default();
+            *all = all.union(own);
+        }
+        if routes.list.iter().any(|r| r.interface.is_some()) {
+            self.behind = routes.behind();
+            self.routes = Some(routes.clone());
+        }
+    }
+
+    // The interfaces by which it talks to some addresses, as its routes tell; else those given.
+    fn by_routes(&self, peers: &IntervalSet, declared: &[String]) -> Vec<String> {
+        if self.routes.is_none() || !declared.is_empty() {
+            return declared.to_vec();
+        }
+        self.behind.iter().filter(|(_, s)| s.intersects(peers)).map(|(n, _)| n.clone()).collect()
     }
 
     /// All its firewalls.
     pub fn firewalls(&self) -> impl Iterator<Item = &'a Firewall> + '_ {
         self.host.iter().chain(&self.cloud).copied()
     }
+
+    /// Whether some rule of it may send packets to another destination than the one they were sent to.
+    pub fn redirects(&self) -> bool {
+        let translates = |t: &Translation| t.end == TranslatedEnd::Destination && !t.identity;
+        let rewrites = |e: &Effect| matches!(e, Effect::Rewrite { field: Field::Dst, .. } | Effect::Deliver);
+        self.host.iter().any(|f| {
+            f.translations.iter().any(translates) || f.effects.iter().flatten().any(rewrites)
+        })
+    }
+
+    /// Interfaces behind which some addresses are.
+    fn towards(&self, addresses: &IntervalSet) -> IntervalSet {
+        let found = self.behind.iter().filter(|(_, s)| s.intersects(addresses));
+        found.fold(IntervalSet::EMPTY, |all, (_, s)| all.union(s))
+    }
+
+    /// Whether a flow between two sets of addresses may enter by one interface and leave by another.
+    pub fn separates(&self, src: &IntervalSet, dst: &IntervalSet) -> bool {
+        let into = self.behind.iter().filter(|(_, s)| s.intersects(src));
+        let out: Vec<&str> = self.behind.iter().filter(|(_, s)| s.intersects(dst)).map(|b| b.0.as_str()).collect();
+        into.into_iter().any(|(i, _)| out.iter().any(|o| o != i))
+    }
+
+    /// The hop of flows that enter by one interface and leave by another; the ends are to be filled in.
+    pub fn hop(&'a self, iif: &str, oif: &str) -> Hop<'a> {
+        Hop {
+            name: &self.name,
+            firewalls: &self.host,
+            environment: &self.environment,
+            path: Path::Forward,
+            iif: vec![iif.to_owned()],
+            oif: vec![oif.to_owned()],
+            interfaces: &self.interfaces,
+            own: &self.own,
+            homes: &[],
+            src: IntervalSet::EMPTY,
+            dst: IntervalSet::EMPTY,
+            gateway: true,
+            routed: true,
+        }
+    }
+}
+
+/// The key of an interface that the files know by this or another name: its device, its description.
+pub fn interface_named<'f>(firewalls: &[&'f Firewall], name: &str) -> Option<&'f str> {
+    let all = || firewalls.iter().flat_map(|f| &f.interfaces);
+    let key = all().find(|i| i.name == name);
+    let other = || all().find(|i| i.also.iter().any(|a| a.eq_ignore_ascii_case(name)));
+    key.or_else(other).map(|i| i.name.as_str())
 }
 
 // Interfaces of a configuration that names its networks. What lies behind none of them is behind those of which the
@@ -121,27 +264,16 @@ fn networks_from_file(firewalls: &[&Firewall]) -> Vec<(String, IntervalSet)> {
     out
 }
 
-// The smaller network is the more specific route: it takes its addresses out of the larger ones.
-fn make_disjoint(behind: &mut Vec<(String, IntervalSet)>) {
-    let mut order: Vec<usize> = (0..behind.len()).collect();
-    order.sort_by_key(|i| behind[*i].1.count());
-    let mut taken = IntervalSet::EMPTY;
-    for i in order {
-        let own = behind[i].1.minus(&taken);
-        // Two interfaces may lead to the same addresses (several uplinks): the flow may pass either.
-        let shared = behind[i].1.count() == all_count() || own.is_empty();
-        if !shared {
-            taken = taken.union(&own);
-            behind[i].1 = own;
-        } else {
-            behind[i].1 = behind[i].1.minus(&taken);
-        }
-    }
-    behind.retain(|(_, s)| !s.is_empty());
-}
-
-fn all_count() -> u128 {
-    u128::MAX
+// The smaller network is the more specific route: it takes its addresses out of the larger ones. Interfaces that lead to the same addresses
+// (several uplinks) keep them all: a flow may pass either.
+fn more_specific(behind: Vec<(String, IntervalSet)>) -> Vec<(String, IntervalSet)> {
+    let smaller = |a: &IntervalSet, b: &IntervalSet| a != b && (a.count(), a.ranges()) < (b.count(), b.ranges());
+    let own = |s: &IntervalSet| {
+        let others = behind.iter().map(|(_, o)| o).filter(|o| smaller(o, s));
+        others.fold(s.clone(), |left, o| left.minus(o))
+    };
+    let out = behind.iter().map(|(n, s)| (n.clone(), own(s)));
+    out.filter(|(_, s)| !s.is_empty()).collect()
 }
 
 /// The boxes of a deployment: those of nodes by the node's index, then gateways.
@@ -154,13 +286,19 @@ pub struct EnforcementPoints<'a> {
 }
 
 impl<'a> EnforcementPoints<'a> {
-    /// The boxes that a flow passes, in order.
-    pub fn path(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<Hop<'a>> {
-        let ends = [&flow.source, &flow.destination].map(|e| possible(e, family));
-        let [src, dst] = ends;
-        let mut hops = Vec::new();
-        let hop =
-            |b: &'a EnforcementPoint<'a>, cloud: bool, path: Path, iif: &[String], oif: &[String]| Hop {
+    /// The places where a flow can be stopped, in order.
+    pub fn path(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<Stop<'a>> {
+        let [src, dst] = [&flow.source, &flow.destination].map(|e| possible(e, family));
+        // One that sends packets elsewhere may take them to another side than they were sent to.
+        let takes = |g: &&EnforcementPoint<'_>| {
+            self.may_pass(g, flow) && (g.separates(&src, &dst) || g.redirects() && !g.towards(&src).is_empty())
+        };
+        let mut groups = in_order(self.gateways.iter().filter(takes).collect(), &src, &dst);
+        let first = flow.source.node.and_then(|n| self.nodes.get(n));
+        follow_routes(&mut groups, first, &dst);
+        let routed = groups.iter().flatten().any(|g| g.separates(&src, &dst));
+        let end = |b: &'a EnforcementPoint<'a>, cloud: bool, path: Path, iif: &[String], oif: &[String]| {
+            Stop::End(Hop {
                 name: &b.name,
                 firewalls: if cloud { &b.cloud } else { &b.host },
                 environment: &b.environment,
@@ -168,39 +306,60 @@ impl<'a> EnforcementPoints<'a> {
                 iif: iif.to_vec(),
                 oif: oif.to_vec(),
                 interfaces: &b.interfaces,
+                own: &b.own,
+                homes: &b.homes,
                 src: src.clone(),
                 dst: dst.clone(),
                 gateway: false,
-            };
+                routed,
+            })
+        };
+        let mut stops = Vec::new();
         if let Some(b) = flow.source.node.and_then(|n| self.nodes.get(n)) {
             if !b.host.is_empty() {
-                hops.push(hop(b, false, Path::Output, &[], &flow.source.interfaces));
+                let oif = b.by_routes(&dst, &flow.source.interfaces);
+                stops.push(end(b, false, Path::Output, &[], &oif));
             }
             if !b.cloud.is_empty() {
-                hops.push(hop(b, true, Path::Egress, &[], &[]));
+                stops.push(end(b, true, Path::Egress, &[], &[]));
             }
         }
-        for g in self.gateways.iter().filter(|g| self.may_pass(g, flow)) {
-            for (i, from) in &g.behind {
-                for (o, to) in g.behind.iter().filter(|(o, _)| o != i) {
-                    let (s, d) = (src.intersect(from), dst.intersect(to));
-                    if !s.is_empty() && !d.is_empty() {
-                        let l =
-                            hop(g, false, Path::Forward, std::slice::from_ref(i), std::slice::from_ref(o));
-                        hops.push(Hop { src: s, dst: d, gateway: true, ..l });
-                    }
-                }
-            }
-        }
+        stops.extend(groups.into_iter().map(Stop::Gateways));
         if let Some(b) = flow.destination.node.and_then(|n| self.nodes.get(n)) {
             if !b.cloud.is_empty() {
-                hops.push(hop(b, true, Path::Ingress, &[], &[]));
+                stops.push(end(b, true, Path::Ingress, &[], &[]));
             }
             if !b.host.is_empty() {
-                hops.push(hop(b, false, Path::Input, &flow.destination.interfaces, &[]));
+                let iif = b.by_routes(&src, &flow.destination.interfaces);
+                stops.push(end(b, false, Path::Input, &iif, &[]));
             }
         }
-        hops
+        stops
+    }
+
+    /// Whether some file on a flow's path speaks for a family.
+    pub fn covers(&self, flow: &ResolvedFlow, family: Family) -> bool {
+        let speaks = |list: &[&Firewall]| list.iter().any(|f| f.covers(family));
+        self.path(flow, family).iter().any(|stop| match stop {
+            Stop::End(hop) => hop.covers(family),
+            Stop::Gateways(group) => group.iter().any(|g| speaks(&g.host)),
+        })
+    }
+
+    /// Where packets of a flow may be sent by translations on the way and still be right, and who else has which addresses.
+    pub fn goal(&self, flow: &ResolvedFlow) -> Goal<'_> {
+        let own = |b: &EnforcementPoint<'_>| b.environment.local.clone().unwrap_or_default();
+        let node = flow.destination.node;
+        let others = self.nodes.iter().enumerate().filter(|(n, _)| Some(*n) != node);
+        Goal {
+            meant: match node.and_then(|n| self.nodes.get(n)) {
+                Some(b) => Some(own(b)),
+                None => flow.destination.addresses.known().cloned(),
+            },
+            // Whoever is declared is nobody else; an address that nobody declares may be the destination's inner one.
+            stranger: node.is_some(),
+            others: others.map(|(_, b)| b).collect(),
+        }
     }
 
     // A gateway of a site has nothing to do with flows between other sites, or between them and the Internet.
@@ -217,6 +376,102 @@ impl<'a> EnforcementPoints<'a> {
     pub fn unguarded(&self, end: &Endpoint) -> Option<&EnforcementPoint<'a>> {
         let b = self.nodes.get(end.node?)?;
         (b.host.is_empty() && b.cloud.is_empty()).then_some(b)
+    }
+}
+
+// Gateways on a path in the order in which a flow passes them. The one that knows less of the source's side stands nearer to it, if it does not know
+// less of the destination's side too. Those of which that does not tell the order stand together: the flow may pass any of them.
+fn in_order<'a>(
+    gateways: Vec<&'a EnforcementPoint<'a>>,
+    src: &IntervalSet,
+    dst: &IntervalSet,
+) -> Vec<Vec<&'a EnforcementPoint<'a>>> {
+    struct Sides<'a>(&'a EnforcementPoint<'a>, IntervalSet, IntervalSet);
+    let mut all: Vec<Sides<'_>> =
+        gateways.into_iter().map(|g| Sides(g, g.towards(src), g.towards(dst))).collect();
+    let before = |a: &Sides<'_>, b: &Sides<'_>| {
+        (a.1 != b.1 || a.2 != b.2) && b.1.covers(&a.1) && a.2.covers(&b.2)
+    };
+    let rank = |one: &Sides<'_>, all: &[Sides<'_>]| all.iter().filter(|o| before(o, one)).count();
+    let ranks: Vec<usize> = all.iter().map(|s| rank(s, &all)).collect();
+    let mut order: Vec<(usize, Sides<'_>)> = ranks.into_iter().zip(all.drain(..)).collect();
+    order.sort_by_key(|(rank, _)| *rank);
+    let mut out: Vec<Vec<Sides<'_>>> = Vec::new();
+    for (_, one) in order {
+        match out.last_mut() {
+            Some(group) if group.iter().any(|o| !before(o, &one)) => group.push(one),
+            _ => out.push(vec![one]),
+        }
+    }
+    out.into_iter().map(|group| group.into_iter().map(|s| s.0).collect()).collect()
+}
+
+// Of gateways side by side, the one that the box before sends a flow to, where its routes and the gateways' addresses tell.
+fn follow_routes<'a>(
+    groups: &mut [Vec<&'a EnforcementPoint<'a>>],
+    first: Option<&'a EnforcementPoint<'a>>,
+    dst: &IntervalSet,
+) {
+    let mut before = first;
+    for group in groups {
+        if group.len() > 1
+            && let Some(routes) = before.and_then(|b| b.routes.as_ref())
+        {
+            let next = routes.next(dst);
+            let takes = |g: &&&EnforcementPoint<'_>| g.own.values().any(|own| own.intersects(&next));
+            let chosen: Vec<_> = group.iter().filter(takes).copied().collect();
+            let owned = chosen.iter().flat_map(|g| g.own.values()).fold(IntervalSet::EMPTY, |all, s| all.union(s));
+            if !chosen.is_empty() && owned.covers(&next) {
+                *group = chosen;
+            }
+        }
+        before = match group.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        };
+    }
+}
+
+/// The destination of a flow.
+pub struct Goal<'a> {
+    // Its addresses, as far as known.
+    meant: Option<IntervalSet>,
+    // It may have addresses that nobody declared.
+    stranger: bool,
+    others: Vec<&'a EnforcementPoint<'a>>,
+}
+
+/// What a new destination is to a flow.
+pub enum Reached {
+    /// The one that is meant.
+    Goal,
+    /// Somebody else, by name or address.
+    Elsewhere(String),
+    /// Nobody knows.
+    Unclear,
+}
+
+impl Goal<'_> {
+    /// Where packets to some addresses get.
+    pub fn reached(&self, addresses: &IntervalSet) -> Reached {
+        let Some(meant) = &self.meant else { return Reached::Goal };
+        if meant.covers(addresses) {
+            return Reached::Goal;
+        }
+        if meant.intersects(addresses) {
+            return Reached::Unclear;
+        }
+        let owns = |b: &&&EnforcementPoint<'_>| {
+            b.environment.local.as_ref().is_some_and(|l| l.intersects(addresses))
+        };
+        match self.others.iter().find(owns) {
+            None if self.stranger => Reached::Goal,
+            None => Reached::Elsewhere(addr::display(addresses).join(", ")),
+            Some(b) if b.environment.local.as_ref().is_some_and(|l| l.covers(addresses)) => {
+                Reached::Elsewhere(b.name.clone())
+            }
+            Some(_) => Reached::Unclear,
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Requirements of the catalogue, asked at every point of every flow's path.
 
-use super::conversation::{Case, Conversation, Judged, judge};
+use super::barrier::barrier;
+use super::conversation::{Case, Conversation, Judged};
 use super::path::{EnforcementPoints, Hop};
 use super::row::Row;
+use super::walk::walk;
 use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
-use crate::catalogue::{Breach, Catalogue, Declared, Requirement as Wanted};
+use crate::catalogue::{Catalogue, Declared, Requirement as Wanted};
 use crate::finding::{Reason, State};
-use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, addr};
 use std::sync::OnceLock;
 
 /// Asks every flow.
@@ -31,7 +33,7 @@ pub fn rows<'a>(
             if wanted.kind.wants_passage() {
                 passage(catalogue, wanted, flow, family, points, &mut out);
             } else {
-                out.push(barrier(wanted, flow, family, points));
+                out.extend(barrier(wanted, flow, family, points));
             }
         }
     }
@@ -51,7 +53,7 @@ fn families(flow: &ResolvedFlow, points: &EnforcementPoints<'_>) -> Vec<Family> 
         .into_iter()
         .filter(|f| of(&flow.source, *f) && of(&flow.destination, *f))
         .filter(|f| !(by_name && ipv4 && *f == Family::V6))
-        .filter(|f| !unknown || points.path(flow, *f).iter().any(|l| l.covers(*f)))
+        .filter(|f| !unknown || points.covers(flow, *f))
         .collect()
 }
 
@@ -80,6 +82,7 @@ fn passage<'a>(
             shown: OnceLock::new(),
         }
     };
+    let told = out.len();
     for end in [&flow.source, &flow.destination] {
         if let Some(b) = points.unguarded(end) {
             let why = format!("no firewall file of {} was given", b.name);
@@ -93,24 +96,31 @@ fn passage<'a>(
             out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
         }
     }
-    for hop in points.path(flow, family) {
+    for w in walk(points, flow, family) {
+        let hop = w.hop;
         if !hop.covers(family) {
             let why = format!("no file of {} covers IPv{}", hop.name, family.number());
             out.push(row(State::NotChecked, Some(hop), Judged::default(), why, Vec::new()));
             continue;
         }
-        let judged = judge(&hop, &Conversation::of(flow, Some(&hop), family, true));
+        let judged = w.parts.iter().fold(Judged::default(), |all, p| all.and(p.judged.clone()));
         let ends = [&flow.source, &flow.destination];
         let named = ends.iter().find_map(|e| match &e.addresses {
             Addresses::HostName(name) => Some((*e, name)),
             _ => None,
         });
         let (state, remark, reasons) = match named {
-            Some((e, name)) => by_name(flow, e, name, &hop, family, &judged),
+            Some((e, name)) => by_name(flow, e, name, &hop, &judged, |named| {
+                w.parts.iter().fold(Judged::default(), |all, p| all.and(p.stretch.judge(named)))
+            }),
             None if ends.iter().any(|e| e.addresses == Addresses::Undeclared) => undeclared(flow, &judged),
             None => (settled(&judged), String::new(), Vec::new()),
         };
         out.push(row(state, Some(hop), judged, remark, reasons));
+    }
+    if out.len() == told {
+        let why = "no firewall is declared between them".to_owned();
+        out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
     }
 }
 
@@ -177,8 +187,8 @@ fn by_name(
     end: &Endpoint,
     name: &str,
     hop: &Hop<'_>,
-    family: Family,
     judged: &Judged,
+    judge: impl Fn(&Hop<'_>) -> Judged,
 ) -> (State, String, Vec<Reason>) {
     if judged.passed.is_empty() && judged.undecided.is_empty() {
         return (State::Violated, String::new(), Vec::new());
@@ -190,227 +200,15 @@ fn by_name(
     let mut environment = hop.environment.clone();
     environment.names.insert((field, name.to_owned()));
     let named = Hop { environment: &environment, ..hop.clone() };
-    let again = judge(&named, &Conversation::of(flow, Some(hop), family, true));
+    let again = judge(&named);
     if again.stopped.is_empty() && again.undecided.is_empty() && !again.passed.is_empty() {
         return (State::Met, format!("the firewall itself names {name}"), Vec::new());
     }
-    let place = hop.firewalls.iter().find(|f| f.covers(family)).map(|f| f.locate(Default::default()));
+    let place = hop.firewalls.first().map(|f| f.locate(Default::default()));
     let reasons = place.map(|location| Reason {
         text: format!("the addresses of {name}"),
         why: format!("declare them: [names] \"{name}\" = [\"…\"]"),
         location,
     });
     (State::Undecided, format!("the addresses of {name} are not known"), reasons.into_iter().collect())
-}
-
-// A flow that must be kept out: it has to be stopped at one point of its path.
-fn barrier<'a>(
-    wanted: &'a Wanted,
-    flow: &'a ResolvedFlow,
-    family: Family,
-    points: &'a EnforcementPoints<'a>,
-) -> Row<'a> {
-    let mut hops = points.path(flow, family);
-    let all_hops = hops.len();
-    hops.retain(|l| l.covers(family));
-    let base = Conversation::of(flow, None, family, false);
-    let row = |state, hop: Option<Hop<'a>>, judged, remark: String| Row {
-        wanted,
-        flow,
-        family,
-        state,
-        hop,
-        judged,
-        remark,
-        conversation: base.clone(),
-        reasons: Vec::new(),
-        also: Vec::new(),
-        shown: OnceLock::new(),
-    };
-    if hops.is_empty() {
-        let name = &flow.subject_end().name;
-        let why = match all_hops {
-            0 => format!("no firewall file of {name} was given"),
-            _ => format!("no file of {name} covers IPv{}", family.number()),
-        };
-        return row(State::NotChecked, None, Judged::default(), why);
-    }
-    // Follow what is not stopped from point to point; the last one that lets it through is where it stands. Several hops of
-    // one gateway (interface pairs) are alternatives, not a sequence.
-    let mut worst: Option<Row<'a>> = None;
-    let mut groups: Vec<Vec<Hop<'a>>> = Vec::new();
-    for hop in hops {
-        match groups.last_mut() {
-            Some(g) if hop.gateway && g[0].gateway && g[0].name == hop.name => g.push(hop),
-            _ => groups.push(vec![hop]),
-        }
-    }
-    let mut held: Option<Row<'a>> = None;
-    // What the points so far let through, as the next one sees it; `None` = everything.
-    let mut flowing: Option<Vec<Region>> = None;
-    for group in groups {
-        let mut onward = Vec::new();
-        let mut through: Option<Row<'a>> = None;
-        for hop in group {
-            let mut judged = judge(&hop, &Conversation::of(flow, Some(&hop), family, false));
-            if hop.gateway {
-                let inside = Conversation {
-                    dst: family.all(),
-                    delivered_to: Some(hop.dst.clone()),
-                    ..Conversation::of(flow, Some(&hop), family, false)
-                };
-                let delivered = judge(&hop, &inside);
-                judged.passed.extend(delivered.passed.into_iter().filter(|c| c.translated.is_some()));
-                judged.undecided.extend(delivered.undecided.into_iter().filter(|c| c.translated.is_some()));
-            }
-            except(wanted, flow, &mut judged);
-            if let Some(before) = &flowing {
-                keep(&mut judged, before);
-            }
-            onward.extend(judged.passed.iter().chain(&judged.undecided).map(delivered_region));
-            let state = broken(wanted, &judged);
-            let r = row(state, Some(hop), judged, String::new());
-            if state == State::Met {
-                held.get_or_insert(r);
-            } else if through.as_ref().is_none_or(|t| rank(state) > rank(t.state)) {
-                through = Some(r);
-            }
-        }
-        flowing = Some(onward);
-        match through {
-            // Stopped here for certain: kept out, whatever the other points do.
-            None => return held.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new())),
-            Some(mut t) => {
-                let before = worst.take();
-                // It passes only where it passes everywhere: one undecided point makes the whole undecided.
-                worst = Some(match before {
-                    Some(mut w) if w.state == State::Undecided => {
-                        w.also.extend(t.opening());
-                        w
-                    }
-                    Some(w) => {
-                        t.also.extend(w.opening().into_iter().chain(w.also));
-                        t
-                    }
-                    None => t,
-                });
-            }
-        }
-    }
-    worst.unwrap_or_else(|| row(State::Met, None, Judged::default(), String::new()))
-}
-
-// Only what came through the points before.
-fn keep(judged: &mut Judged, before: &[Region]) {
-    for list in [&mut judged.passed, &mut judged.undecided] {
-        let cases = std::mem::take(list);
-        for c in cases {
-            let parts = before.iter().map(|b| c.region.intersect(b)).filter(|r| !r.is_empty());
-            list.extend(parts.map(|region| Case { region, ..c.clone() }));
-        }
-    }
-}
-
-// A case's packets as they leave the point: after translation.
-fn delivered_region(c: &Case) -> Region {
-    match &c.translated {
-        None => c.region.clone(),
-        Some(t) => [Field::Src, Field::Dst, Field::Sport, Field::Dport]
-            .into_iter()
-            .fold(c.region.clone(), |r, f| r.with(f, t.get(f).clone())),
-    }
-}
-
-fn rank(s: State) -> u8 {
-    match s {
-        State::Violated => 2,
-        State::Undecided => 1,
-        _ => 0,
-    }
-}
-
-// Takes out what another requirement asks for.
-fn except(wanted: &Wanted, flow: &ResolvedFlow, judged: &mut Judged) {
-    if !wanted.except_wanted || flow.except.is_empty() {
-        return;
-    }
-    let allowed = asked_for(flow);
-    for list in [&mut judged.passed, &mut judged.undecided] {
-        let cases = std::mem::take(list);
-        for c in cases {
-            for region in Region::minus_all(vec![c.region.clone()], &allowed) {
-                list.push(Case { region, ..c.clone() });
-            }
-        }
-    }
-}
-
-/// All packets of a flow that is to be kept out, without what other requirements ask for.
-pub fn unwanted(row: &Row<'_>) -> Vec<Region> {
-    let conversation = &row.conversation;
-    let mut all = Region::all(conversation.family)
-        .cut(Field::Src, &conversation.src)
-        .cut(Field::Dst, &conversation.dst)
-        .with(Field::Dport, conversation.ports.clone());
-    if let Some(p) = conversation.protocol {
-        all = all.protocol(p);
-    }
-    let allowed: Vec<Region> = match row.wanted.except_wanted {
-        true => asked_for(row.flow).iter().flat_map(Region::normal).collect(),
-        false => Vec::new(),
-    };
-    Region::minus_all(all.normal(), &allowed)
-}
-
-// What other requirements ask for of a flow that is to be kept out.
-fn asked_for(flow: &ResolvedFlow) -> Vec<Region> {
-    let mut allowed = Vec::new();
-    for e in &flow.except {
-        for family in Family::ALL {
-            let (Some(s), Some(d)) = (end_set(&e.source, family), end_set(&e.destination, family)) else {
-                continue;
-            };
-            let mut r = Region::all(family).cut(Field::Src, &s).cut(Field::Dst, &d);
-            if let Some(p) = e.protocol {
-                r = r.protocol(p);
-                if proto::WITH_PORTS.contains(&p) {
-                    r = r.cut(Field::Dport, &e.ports);
-                }
-            }
-            if !r.is_empty() {
-                allowed.push(r);
-            }
-        }
-    }
-    allowed
-}
-
-// A host without known addresses may be anywhere: what is asked for towards it is not held against the flow.
-fn end_set(a: &Addresses, family: Family) -> Option<IntervalSet> {
-    match a {
-        Addresses::Known(s) => Some(s.intersect(&family.all())).filter(|s| !s.is_empty()),
-        Addresses::HostName(_) => Some(family.all()),
-        Addresses::Undeclared => None,
-    }
-}
-
-fn broken(wanted: &Wanted, judged: &Judged) -> State {
-    let some = match () {
-        () if !judged.passed.is_empty() => State::Violated,
-        () if !judged.undecided.is_empty() => State::Undecided,
-        () => State::Met,
-    };
-    if wanted.breach == Breach::Some {
-        return some;
-    }
-    // Only where some source has all of it; a part of it is no breach.
-    let sources =
-        |cases: &[Case]| cases.iter().fold(IntervalSet::EMPTY, |all, c| all.union(c.region.get(Field::Src)));
-    let (passed, undecided, stopped) =
-        (sources(&judged.passed), sources(&judged.undecided), sources(&judged.stopped));
-    match () {
-        () if !passed.minus(&undecided).minus(&stopped).is_empty() => State::Violated,
-        () if !undecided.minus(&stopped).is_empty() => State::Undecided,
-        () => State::Met,
-    }
 }

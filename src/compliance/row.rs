@@ -1,6 +1,6 @@
 //! A requirement of one flow at one point, decided, with what a report needs of it.
 
-use super::conversation::{Case, Conversation, Judged, Stage};
+use super::conversation::{Case, Conversation, Judged, Stage, client_ports};
 use super::path::Hop;
 use crate::analysis::decide::join::join;
 use crate::analysis::evaluate::Trace;
@@ -11,7 +11,7 @@ use crate::finding::{Asked, Flow, Reason, Related, Requirement, State};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Packet, Region, addr, proto};
 use crate::source::Location;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 /// A requirement of one flow at one point, with all that a finding needs.
@@ -116,11 +116,11 @@ impl<'a> Row<'a> {
                 Some(Reason { text: b.text.clone(), why: b.why.clone(), location })
             })
             .collect();
-        if case.interface
+        if let Some(depends) = &case.depends
             && let Some(location) = self.deciders(case).into_iter().next()
         {
-            let why = "declare the node's interfaces: interfaces = { eth0 = \"…\" }".to_owned();
-            out.push(Reason { text: "the interface that the packets take".to_owned(), why, location });
+            let (text, why) = depends.words();
+            out.push(Reason { text, why, location });
         }
         out
     }
@@ -172,7 +172,7 @@ impl<'a> Row<'a> {
             at: self.at(),
             flow: self.flow_checked(),
             witness: self.shown().map(|s| s.packet.clone()),
-            remainder: flows(cases.iter().map(|c| &c.region)),
+            remainder: case_flows(cases.iter()),
             decided_by,
             because,
             point: self.point(),
@@ -201,6 +201,7 @@ impl<'a> Row<'a> {
             to: addr::display(&self.conversation.dst),
             proto: self.conversation.protocol.map_or_else(|| "any".to_owned(), proto::name),
             port: port_text(self.conversation.protocol, &self.conversation.ports),
+            ..Flow::default()
         }
     }
 }
@@ -217,10 +218,25 @@ fn port_text(protocol: Option<u8>, set: &IntervalSet) -> String {
 // So many regions are compared with each other.
 const PAIRWISE: usize = 256;
 
+/// What cases are about, as flows.
+pub fn case_flows<'c>(cases: impl Iterator<Item = &'c Case>) -> Vec<Flow> {
+    let mut by_target: BTreeMap<Vec<String>, Vec<&Region>> = BTreeMap::new();
+    for c in cases {
+        let target = c.sent_to.as_ref().map(|(addresses, port)| {
+            let port = if *port == Field::Dport.all() { String::new() } else { format!(" port {}", ports(port).join(",")) };
+            addr::display(addresses).into_iter().map(|a| format!("{a}{port}")).collect()
+        });
+        by_target.entry(target.unwrap_or_default()).or_default().push(&c.region);
+    }
+    let of = |(sent_to, regions): (Vec<String>, Vec<&Region>)| {
+        flows(regions.into_iter()).into_iter().map(move |f| Flow { sent_to: sent_to.clone(), ..f })
+    };
+    by_target.into_iter().flat_map(of).collect()
+}
+
 /// Regions as flows, each once, joined where only the source or only the destination differs.
 pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
-    let ports = Field::Sport.all();
-    let mut regions: Vec<Region> = regions.map(|r| r.with(Field::Sport, ports.clone())).collect();
+    let mut regions: Vec<Region> = regions.cloned().collect();
     if regions.len() > PAIRWISE {
         join(&mut regions);
     }
@@ -233,9 +249,7 @@ pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
         loop {
             let mergeable = joined.iter().position(|o| {
                 o.covers(&r)
-                    || [Field::Src, Field::Dst, Field::Dport]
-                        .iter()
-                        .any(|f| Field::ALL.iter().all(|g| g == f || o.get(*g) == r.get(*g)))
+                    || JOINED.iter().any(|f| Field::ALL.iter().all(|g| g == f || o.get(*g) == r.get(*g)))
             });
             let Some(i) = mergeable else { break };
             let o = joined.swap_remove(i);
@@ -243,24 +257,54 @@ pub fn flows<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Flow> {
                 r = o;
                 continue;
             }
-            for f in [Field::Src, Field::Dst, Field::Dport] {
+            for f in JOINED {
                 r = r.with(f, r.get(f).union(o.get(f)));
             }
         }
         joined.push(r);
     }
-    let one = |s: &IntervalSet| (s.count() == 1).then(|| s.first().unwrap_or(0) as u8);
-    let out: BTreeSet<Flow> = joined
-        .iter()
-        .map(|r| {
-            let p = one(r.get(Field::Proto));
-            Flow {
-                from: addr::display(r.get(Field::Src)),
-                to: addr::display(r.get(Field::Dst)),
-                proto: p.map_or_else(|| "any".to_owned(), proto::name),
-                port: port_text(p, r.get(Field::Dport)),
-            }
-        })
-        .collect();
+    let out: BTreeSet<Flow> = joined.iter().flat_map(by_protocol).collect();
     out.into_iter().collect()
+}
+
+const JOINED: [Field; 4] = [Field::Src, Field::Dst, Field::Sport, Field::Dport];
+
+// One flow for each protocol that people know by name, and one for all others; all of them together are `any`.
+fn by_protocol(r: &Region) -> Vec<Flow> {
+    let flow = |name: String, protocol: Option<u8>| Flow {
+        from: addr::display(r.get(Field::Src)),
+        to: addr::display(r.get(Field::Dst)),
+        port: port_text(protocol, r.get(Field::Dport)),
+        sport: if unusual(r.get(Field::Sport)) { port_text(protocol, r.get(Field::Sport)) } else { String::new() },
+        proto: name,
+        sent_to: Vec::new(),
+    };
+    let all = r.get(Field::Proto);
+    if *all == Field::Proto.all() {
+        return vec![flow("any".to_owned(), None)];
+    }
+    const FEW: u128 = 5;
+    let known = [proto::TCP, proto::UDP, proto::ICMP, proto::ICMPV6].map(u128::from).into_iter();
+    let known: IntervalSet = known.filter(|p| all.contains(*p)).collect();
+    let (named, others) =
+        if all.count() <= FEW { (all.clone(), IntervalSet::EMPTY) } else { (known.clone(), all.minus(&known)) };
+    let each = named.ranges().iter().flat_map(|(lo, hi)| *lo..=*hi).map(|p| p as u8);
+    let mut out: Vec<Flow> = each.map(|p| flow(proto::name(p), Some(p))).collect();
+    if !others.is_empty() {
+        let but = Field::Proto.complement(&others);
+        out.push(flow(format!("any but {}", ports_named(&but)), None));
+    }
+    out
+}
+
+// Ports that say something: those of clients, and any at all, do not.
+fn unusual(sports: &IntervalSet) -> bool {
+    *sports != Field::Sport.all() && *sports != client_ports()
+}
+
+fn ports_named(protocols: &IntervalSet) -> String {
+    let text = |(lo, hi): &(u128, u128)| {
+        if lo == hi { proto::name(*lo as u8) } else { format!("{lo}-{hi}") }
+    };
+    protocols.ranges().iter().map(text).collect::<Vec<_>>().join(", ")
 }

@@ -88,6 +88,10 @@ pub struct NodeEntry {
     #[serde(default = "no_words")]
     #[schemars(with = "Words")]
     pub security_groups: Spanned<Words>,
+    /// Its addresses and routes: files with the output of `ip address` and `ip route` (`-j` or not), or routes as `ip route` prints them.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub routes: Spanned<Words>,
     /// Addresses by key.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Words>")]
@@ -95,7 +99,7 @@ pub struct NodeEntry {
 }
 
 /// Keys of `[[node]]` that are no addresses.
-pub const NODE_KEYS: &[&str] = &["name", "role", "site", "firewall", "interfaces", "security-groups"];
+pub const NODE_KEYS: &[&str] = &["name", "role", "site", "firewall", "interfaces", "security-groups", "routes"];
 
 /// A firewall between networks.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,6 +111,10 @@ pub struct GatewayEntry {
     /// Its files, globs allowed.
     #[schemars(with = "Words")]
     pub firewall: Spanned<Words>,
+    /// Its addresses and routes: files with the output of `ip address` and `ip route` (`-j` or not), or routes as `ip route` prints them.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub routes: Spanned<Words>,
     /// Networks behind each interface.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Words>")]

@@ -58,6 +58,11 @@ impl Draft {
         Some((c.get_ref(), origin(c.span())))
     }
 
+    /// What is wrong with how it is written.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
     /// Where relative paths of the file start.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -73,7 +78,7 @@ impl Draft {
             ..Deployment::default()
         };
         if let Some(entry) = self.entry {
-            let mut loader = Loader { vocabulary, networks: BTreeMap::new(), found: Vec::new() };
+            let mut loader = Loader { vocabulary, networks: BTreeMap::new(), used: BTreeSet::new(), found: Vec::new() };
             loader.fill(&mut deployment, entry);
             deployment.diagnostics.append(&mut loader.found);
         }
@@ -85,6 +90,8 @@ impl Draft {
 struct Loader<'a> {
     vocabulary: &'a Vocabulary,
     networks: BTreeMap<String, NamedSet>,
+    // Names of networks that something else names.
+    used: BTreeSet<String>,
     found: Vec<Diagnostic>,
 }
 
@@ -135,6 +142,7 @@ impl Loader<'_> {
         self.read_networks(&entry.networks);
         deployment.networks = self.networks.clone();
         for (name, words) in &entry.names {
+            self.not_empty(words);
             let addresses = self.literal_addresses(words);
             let set = NamedSet { addresses, origin: origin(name.span()) };
             deployment.names.insert(name.get_ref().to_lowercase(), set);
@@ -151,6 +159,40 @@ impl Loader<'_> {
         self.unique("node or gateway", names(enforcers.collect()));
         self.conflicts(&deployment.nodes);
         deployment.waivers = entry.waivers.into_iter().map(|w| self.waiver(w, deployment)).collect();
+        self.without_effect(deployment);
+    }
+
+    // What is declared and changes nothing.
+    fn without_effect(&mut self, deployment: &Deployment) {
+        let mut warn = |at: Origin, message: String, help: &str| {
+            self.found.push(Diagnostic::warning(at, message).help(help));
+        };
+        let roles = &self.vocabulary.roles;
+        for (name, set) in &deployment.networks {
+            if !self.used.contains(name) && !roles.contains_key(name) {
+                let message = format!("nothing uses the network `{name}`: no role has this name, and no list names it");
+                warn(set.origin, message, "name it where its addresses are meant, or remove it");
+            }
+        }
+        for node in deployment.nodes.iter().filter(|n| n.all().is_none()) {
+            let message = format!("`{}` has no address: its requirements are asked for any", node.name);
+            warn(node.origin, message, "give its addresses, by network of its role or as `address`");
+        }
+        for gateway in &deployment.gateways {
+            if gateway.interfaces.len() == 1 {
+                let message = format!("`{}` has one interface: no flow passes it", gateway.name);
+                warn(gateway.origin, message, "declare the networks behind its other interfaces too");
+            }
+            let mut by_set: BTreeMap<&[(Value, Value)], Vec<&str>> = BTreeMap::new();
+            for (name, set) in &gateway.interfaces {
+                by_set.entry(set.ranges()).or_default().push(name);
+            }
+            for names in by_set.values().filter(|n| n.len() > 1) {
+                let message =
+                    format!("the same addresses are behind {} of `{}`", names.join(" and "), gateway.name);
+                warn(gateway.origin, message, "right only if a flow may take either; else say what is behind which");
+            }
+        }
     }
 
     fn unique(&mut self, what: &str, names: Vec<(String, Origin)>) {
@@ -176,6 +218,7 @@ impl Loader<'_> {
                     .iter()
                     .all(|w| !names.contains(&w.text.as_str()) || self.networks.contains_key(&w.text));
                 if ready {
+                    self.not_empty(words);
                     let addresses = self.addresses(words);
                     let set = NamedSet { addresses, origin: origin(name.span()) };
                     self.networks.insert(name.get_ref().clone(), set);
@@ -201,6 +244,7 @@ impl Loader<'_> {
         for w in &words.get_ref().0 {
             let span = w.span.clone().unwrap_or_else(|| words.span());
             if let Some(set) = self.networks.get(&w.text) {
+                self.used.insert(w.text.clone());
                 all = all.union(&set.addresses);
             } else if w.text == INTERNET {
                 // Whoever stands in for the Internet in an example is behind the interface that leads there.
@@ -263,6 +307,11 @@ impl Loader<'_> {
                 break;
             }
         }
+        self.not_empty(words);
+        set
+    }
+
+    fn not_empty(&mut self, words: &Spanned<Words>) {
         if words.get_ref().0.is_empty() {
             self.error(
                 words.span(),
@@ -270,7 +319,6 @@ impl Loader<'_> {
                 "leave the key out if the address is not known",
             );
         }
-        set
     }
 
     // Reports a key that is not one of the address keys; `fixed` are the other keys that it may be a slip for.
@@ -335,6 +383,7 @@ impl Loader<'_> {
             }
         }
         node.firewall = patterns(&entry.firewall);
+        node.routes = patterns(&entry.routes);
         node.security_groups = entry.security_groups.get_ref().0.iter().map(|w| w.text.clone()).collect();
         node.name = entry.name.into_inner();
         node.role = entry.role.into_inner();
@@ -355,11 +404,16 @@ impl Loader<'_> {
                 "name it",
             );
         }
-        let mut interfaces = BTreeMap::new();
+        let (mut interfaces, mut addresses) = (BTreeMap::new(), BTreeMap::new());
         for (name, words) in &entry.interfaces {
             self.interface_name(name);
-            let set = self.addresses(words);
+            self.not_empty(words);
+            let (own, networks) = own_addresses(words);
+            let set = self.addresses(&networks).union(&own.1);
             interfaces.insert(name.get_ref().clone(), set);
+            if !own.0.is_empty() {
+                addresses.insert(name.get_ref().clone(), own.0);
+            }
         }
         let site = entry
             .site
@@ -369,8 +423,10 @@ impl Loader<'_> {
             site: site.and_then(|name| sites.iter().position(|s| s.name == *name.get_ref())),
             origin: origin(entry.name.span()),
             firewall: patterns(&entry.firewall),
+            routes: patterns(&entry.routes),
             name: entry.name.into_inner(),
             interfaces,
+            addresses,
         }
     }
 
@@ -470,6 +526,20 @@ impl Loader<'_> {
         }
         all.intersect(&Field::Dport.all())
     }
+}
+
+// What of a list is an interface's own address with its network, as `ip address` shows it (`10.1.0.1/24`): addresses and networks; and the rest.
+fn own_addresses(words: &Spanned<Words>) -> ((IntervalSet, IntervalSet), Spanned<Words>) {
+    let (mut own, mut networks) = (IntervalSet::EMPTY, IntervalSet::EMPTY);
+    let mut rest = words.get_ref().clone();
+    rest.0.retain(|w| {
+        let both = w.text.trim().parse::<ipnet::IpNet>().ok().filter(|n| n.addr() != n.network());
+        let Some(net) = both else { return true };
+        own = own.union(&IntervalSet::single(addr::value(net.addr())));
+        networks = networks.union(&addr::parse(&net.trunc().to_string()).unwrap_or_default());
+        false
+    });
+    ((own, networks), Spanned::new(words.span(), rest))
 }
 
 fn port_range(text: &str) -> Option<IntervalSet> {

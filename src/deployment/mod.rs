@@ -7,6 +7,7 @@ mod first;
 mod format;
 mod load;
 mod options;
+pub mod routes;
 mod version;
 
 pub use first::{Found, FoundKind, first_file};
@@ -30,6 +31,8 @@ pub struct Vocabulary {
     pub site_types: BTreeMap<String, Vec<String>>,
     /// Phases; the first is the one of a deployment that does not say.
     pub phases: Vec<String>,
+    /// Host names that requirements speak of, in lower case.
+    pub hosts: BTreeSet<String>,
     /// Ids of all rules that a waiver may name; empty = not checked.
     pub rules: Vec<String>,
 }
@@ -102,6 +105,8 @@ pub struct Node {
     pub firewall: Vec<Pattern>,
     /// Its interfaces and the network on each, in order of the interface's name.
     pub interfaces: BTreeMap<String, String>,
+    /// Files with its addresses and routes, or routes themselves.
+    pub routes: Vec<Pattern>,
     /// Cloud: ids of the groups attached to it.
     pub security_groups: Vec<String>,
     /// Where it is declared.
@@ -130,6 +135,10 @@ pub struct Gateway {
     /// Addresses behind each interface. Where two interfaces hold an address, the smaller set is the more specific
     /// route. Empty = taken from the firewall's own file.
     pub interfaces: BTreeMap<String, IntervalSet>,
+    /// Its own addresses on each interface, as far as declared.
+    pub addresses: BTreeMap<String, IntervalSet>,
+    /// Files with its addresses and routes, or routes themselves.
+    pub routes: Vec<Pattern>,
     /// Where it is declared.
     pub origin: Origin,
 }

@@ -81,6 +81,7 @@ fn vocabulary() -> Vocabulary {
         ("admin", vec![]),
     ];
     Vocabulary {
+        hosts: Default::default(),
         roles: roles.into_iter().map(|(n, l)| (n.to_owned(), l)).collect(),
         peered: ["srn".to_owned()].into(),
         site_types: [("vmware".to_owned(), list(&["vcenter"])), ("clc".to_owned(), vec![])].into(),

@@ -161,11 +161,17 @@ pub struct Flow {
     pub from: Vec<String>,
     /// Destinations.
     pub to: Vec<String>,
-    /// Protocol by name, `any` for all.
+    /// Protocol by name, `any` for all, `any but tcp, udp` for all others.
     pub proto: String,
     /// Destination ports: `22`, `80-443`, `22,80`; empty where the protocol has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
+    /// Source ports, likewise; empty where any that a client uses is meant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sport: String,
+    /// Where the packets were sent to before a box on the way translated their destination to `to`: `203.0.113.10 port 443`. Empty where none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_to: Vec<String>,
 }
 
 /// A requirement at one point of one flow's path.

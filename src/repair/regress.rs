@@ -164,8 +164,20 @@ fn region(flow: &Flow) -> Option<Region> {
     };
     let (from, to) = (set(&flow.from)?, set(&flow.to)?);
     let mut out = Region::all(Family::V4).with(Field::Src, from).with(Field::Dst, to);
-    if flow.proto != "any" {
-        out = out.protocol(proto::parse(&flow.proto)?);
+    match flow.proto.strip_prefix("any but ") {
+        Some(but) => {
+            let named = |text: &str| match text.split_once('-') {
+                Some((lo, hi)) => Some(IntervalSet::range(lo.parse::<u8>().ok()?, hi.parse::<u8>().ok()?)),
+                None => proto::parse(text).map(IntervalSet::single),
+            };
+            let but = but.split(", ").try_fold(IntervalSet::EMPTY, |all, t| Some(all.union(&named(t)?)))?;
+            out = out.cut(Field::Proto, &Field::Proto.complement(&but));
+        }
+        None if flow.proto != "any" => out = out.protocol(proto::parse(&flow.proto)?),
+        None => {}
+    }
+    if !flow.sport.is_empty() {
+        out = out.with(Field::Sport, ports(&flow.sport)?);
     }
     if !flow.port.is_empty() {
         out = out.with(Field::Dport, ports(&flow.port)?);
@@ -184,6 +196,7 @@ mod tests {
             to: vec!["10.1.0.1".to_owned()],
             proto: "tcp".to_owned(),
             port: port.to_owned(),
+            ..Flow::default()
         }
     }
 

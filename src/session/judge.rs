@@ -56,7 +56,7 @@ impl<'a> Checked<'a> {
 }
 
 // Every node and gateway of the deployment file, with its firewalls.
-fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> EnforcementPoints<'a> {
+pub fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> EnforcementPoints<'a> {
     let deployment = &opened.deployment;
     let mut points = EnforcementPoints::default();
     for (n, declared) in deployment.nodes.iter().enumerate() {
@@ -64,11 +64,19 @@ fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enforce
         let mut node = EnforcementPoint::new(&declared.name, &loaded.of_part(Part::Node(n)), environment);
         node.site = declared.site;
         node.interfaces = declared.interfaces.keys().cloned().collect();
+        let order = opened.catalogue.roles.get(&declared.role);
+        let order: Vec<String> =
+            order.map(|r| r.networks.iter().map(|n| n.name.clone()).collect()).unwrap_or_default();
+        let home = |(name, network): (&String, &String)| Some((name.clone(), declared.on(network, &order)?.clone()));
+        node.homes = declared.interfaces.iter().filter_map(home).collect();
+        node.routed(loaded.routes_of(Part::Node(n)));
         points.nodes.push(node);
     }
     for (i, g) in deployment.gateways.iter().enumerate() {
         let environment = options.assumed();
-        points.gateways.push(EnforcementPoint::gateway(g, &loaded.of_part(Part::Gateway(i)), environment));
+        let mut gateway = EnforcementPoint::gateway(g, &loaded.of_part(Part::Gateway(i)), environment);
+        gateway.routed(loaded.routes_of(Part::Gateway(i)));
+        points.gateways.push(gateway);
     }
     points
 }

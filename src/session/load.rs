@@ -1,8 +1,10 @@
 //! The firewall files of a run, read: those of each node and gateway, and those that belong to none.
 
+use super::borne_out;
 use super::open::Opened;
 use super::{Options, problems_of, trouble};
 use crate::deployment::Deployment;
+use crate::deployment::routes::Routes;
 use crate::dialect::ReadOptions;
 use crate::dialect::load::{self, load, load_stream};
 use crate::dialect::same_box::{SameBox, boxes};
@@ -33,6 +35,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Files that look like firewall configurations and were not read.
     pub unread: Vec<UnreadFile>,
+    /// Addresses and routes of each member of which they are declared.
+    pub routes: Vec<(Part, Routes)>,
     /// Without a deployment file: which firewalls are of one box, by their numbers in [`Loaded::firewalls`].
     pub boxes: Vec<SameBox>,
 }
@@ -60,7 +64,14 @@ impl Loaded {
         if options.require_all {
             problems.extend(unread.iter().map(required));
         }
-        let mut this = Self { groups, problems, unread, boxes: Vec::new() };
+        let mut this = Self { groups, problems, unread, routes: Vec::new(), boxes: Vec::new() };
+        if let Some(file) = &deployment.file {
+            this.routes = routes(deployment, file, &mut this.problems);
+        }
+        if opened.deployed {
+            let said = borne_out::problems(opened, &this);
+            this.problems.extend(said);
+        }
         let said: Vec<Problem> =
             this.firewalls().flat_map(|f| problems_of(&f.diagnostics, &f.files)).collect();
         this.problems.extend(said);
@@ -78,6 +89,11 @@ impl Loaded {
     /// The firewalls of a member of the deployment.
     pub fn of_part(&self, part: Part) -> Vec<&Firewall> {
         self.groups.iter().filter(|(p, _)| *p == Some(part)).flat_map(|(_, l)| &l.firewalls).collect()
+    }
+
+    /// The addresses and routes of a member of the deployment, as far as declared.
+    pub fn routes_of(&self, part: Part) -> Option<&Routes> {
+        self.routes.iter().find(|(p, _)| *p == part).map(|(_, r)| r)
     }
 
     /// The firewalls, for who wants to keep them.
@@ -157,6 +173,46 @@ fn plan(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Pr
         if !files.is_empty() {
             out.push(Planned { files: files.into_iter().collect(), part });
         }
+    }
+    out
+}
+
+fn routes(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Vec<(Part, Routes)> {
+    let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.routes));
+    let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.routes));
+    let mut out = Vec::new();
+    for (part, patterns) in nodes.chain(gateways).filter(|(_, p)| !p.is_empty()) {
+        let mut all = Routes::default();
+        for p in patterns {
+            let mut wrong = |message: String, help: &str| {
+                let location = source.locate(p.origin.start as usize, p.origin.end as usize);
+                problems.push(Problem { level: Severity::Error, message, help: help.to_owned(), location });
+            };
+            // A route as `ip route` prints it is no path.
+            if p.text.contains(" dev ") {
+                if let Err((_, e)) = all.read(&p.text) {
+                    wrong(e, "write it as `ip route` prints it: \"10.2.0.0/16 via 192.0.2.1 dev eth1\"");
+                }
+                continue;
+            }
+            let found = expand(&deployment.folder, &p.text);
+            if found.is_empty() {
+                let help = format!("paths are relative to {}", shown(&deployment.folder.join(".")));
+                wrong(format!("no file matches `{}`", p.text), &help);
+            }
+            for path in found {
+                let name = shown(&path);
+                match std::fs::read_to_string(&path) {
+                    Err(e) => wrong(format!("cannot read {name}: {e}"), ""),
+                    Ok(text) => {
+                        if let Err((line, e)) = all.read(&text) {
+                            wrong(format!("{name}:{line}: {e}"), "it must be the output of `ip address` or `ip route`, with -j or not");
+                        }
+                    }
+                }
+            }
+        }
+        out.push((part, all));
     }
     out
 }

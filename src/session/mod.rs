@@ -8,9 +8,11 @@
 //! ```
 
 mod assemble;
+mod borne_out;
 mod judge;
 mod load;
 mod members;
+pub mod network;
 mod open;
 mod triaged;
 

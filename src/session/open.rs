@@ -33,6 +33,9 @@ impl Opened {
         let draft = deployment_file(options, &mut problems);
         let catalogue = open_catalogue(options, draft.as_ref());
         let deployed = draft.is_some();
+        // Without a catalogue nearly every word of the deployment is unknown: that is one mistake, not many.
+        let wordless = !catalogue.is_sound() && catalogue.roles.is_empty();
+        let written = draft.as_ref().map_or_else(Vec::new, |d| d.diagnostics().to_vec());
         let mut deployment = match draft {
             Some(d) => d.deployment(&vocabulary(&catalogue)),
             None => {
@@ -47,6 +50,9 @@ impl Opened {
             deployment.waivers.iter_mut().filter(|w| w.rule == alias).for_each(|w| w.rule.clone_from(&id));
         }
         let files: Vec<_> = deployment.file.iter().cloned().collect();
+        if wordless {
+            deployment.diagnostics = written;
+        }
         problems.extend(problems_of(&deployment.diagnostics, &files));
         problems.extend(problems_of(&catalogue.diagnostics, &catalogue.files));
         let sound =

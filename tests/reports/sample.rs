@@ -93,6 +93,7 @@ fn requirement(id: &str, subject: &str, state: State, port: &str) -> Requirement
             to: vec!["10.2.0.11".into()],
             proto: "tcp".into(),
             port: port.into(),
+            ..Flow::default()
         },
         witness: None,
         remainder: vec![],
@@ -163,6 +164,7 @@ pub fn report() -> Report {
                 to: vec!["10.2.0.11".into()],
                 proto: "tcp".into(),
                 port: "20082".into(),
+                ..Flow::default()
             }],
             decided_by: vec![policy.clone()],
             ..requirement("SH4-SRN-CLUSTER", "srn-west", State::Violated, "20082")
