@@ -23,7 +23,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 const MAX_DEPTH: usize = 8;
 
 /// Keys of a `[[node]]` that a network cannot be named like.
-const NODE_KEYS: &[&str] = &["name", "role", "site", "address", "firewall", "interfaces", "security-groups", "routes"];
+const NODE_KEYS: &[&str] =
+    &["name", "role", "site", "address", "firewall", "interfaces", "security-groups", "routes"];
 
 /// Reads a catalogue: a built-in one by its name, or the file at a path relative to `folder`.
 ///
@@ -256,7 +257,8 @@ fn requirements(
             }
             (true, false) => {
                 let ids = catalogue.requirements.iter().map(|r| r.id.as_str());
-                let message = format!("`{}` overrides no requirement of an extended catalogue", entry.id.get_ref());
+                let message =
+                    format!("`{}` overrides no requirement of an extended catalogue", entry.id.get_ref());
                 let help = advice(entry.id.get_ref(), ids);
                 found.push(Diagnostic::error(origin(entry.id.span()), message).help(help));
             }

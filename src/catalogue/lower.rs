@@ -244,7 +244,10 @@ impl Lowering<'_> {
             if has_ports && entry.ports.is_empty() && entry.kind.wants_passage() {
                 self.error(
                     p.span(),
-                    format!("`{}` names no ports of {name}: every port would have to be open", entry.id.get_ref()),
+                    format!(
+                        "`{}` names no ports of {name}: every port would have to be open",
+                        entry.id.get_ref()
+                    ),
                     "add `ports`; if all of them are meant, `ports = [\"0-65535\"]`",
                 );
             }

@@ -8,8 +8,8 @@ use crate::finding::{Flow, Reason};
 use crate::packet::{IntervalSet, addr, proto};
 use crate::report::json::write_line;
 use crate::report::text::{Ink, Paint, clean};
-use crate::session::network::{Asked, Network, Told, any_port};
 use crate::session::Options;
+use crate::session::network::{Asked, Network, Told, any_port};
 use crate::source::Location;
 use clap::{Args, ColorChoice};
 use serde::Serialize;
@@ -80,7 +80,8 @@ impl Ends {
     }
 
     fn question(&self) -> Result<Asked, String> {
-        let protocol = proto::parse(&self.proto).ok_or_else(|| format!("--proto {}: unknown protocol", self.proto))?;
+        let protocol =
+            proto::parse(&self.proto).ok_or_else(|| format!("--proto {}: unknown protocol", self.proto))?;
         let port = |w: &str| -> Option<IntervalSet> {
             let (lo, hi) = w.split_once('-').unwrap_or((w, w));
             let (lo, hi): (u16, u16) = (lo.trim().parse().ok()?, hi.trim().parse().ok()?);
@@ -93,7 +94,8 @@ impl Ends {
             }
             ports = IntervalSet::EMPTY;
             for w in text.split(',') {
-                ports = ports.union(&port(w).ok_or_else(|| format!("--port {w}: write ports as 22 or 80-443"))?);
+                ports =
+                    ports.union(&port(w).ok_or_else(|| format!("--port {w}: write ports as 22 or 80-443"))?);
             }
         }
         let end = |e: &Option<String>| e.clone().unwrap_or_default();
@@ -140,7 +142,10 @@ pub fn execute(ends: &Ends, inputs: &Inputs, json: bool, color: ColorChoice) -> 
         }
     };
     let paint = Paint { color: !json && style(color, false).color };
-    let printed = print(|out| told.iter().try_for_each(|t| if json { machine(t, &asked, out) } else { human(t, &asked, paint, out) }));
+    let printed = print(|out| {
+        told.iter()
+            .try_for_each(|t| if json { machine(t, &asked, out) } else { human(t, &asked, paint, out) })
+    });
     let trouble = network.problems().next().is_some();
     if printed == status::CLEAN && trouble { status::TROUBLE } else { printed }
 }
@@ -156,7 +161,11 @@ fn word(verdict: Option<Verdict>) -> &'static str {
 
 fn service(asked: &Asked) -> String {
     let name = proto::name(asked.protocol);
-    if asked.ports == any_port() { name } else { format!("{name}/{}", crate::evidence::near::ports(&asked.ports).join(",")) }
+    if asked.ports == any_port() {
+        name
+    } else {
+        format!("{name}/{}", crate::evidence::near::ports(&asked.ports).join(","))
+    }
 }
 
 fn machine(t: &Told, asked: &Asked, out: &mut dyn Write) -> io::Result<()> {
@@ -170,7 +179,12 @@ fn machine(t: &Told, asked: &Asked, out: &mut dyn Write) -> io::Result<()> {
         decisions: b
             .decisions
             .iter()
-            .map(|d| Decided { packets: d.stage.words(), verdict: d.verdict, decided_by: &d.decided_by, because: &d.because })
+            .map(|d| Decided {
+                packets: d.stage.words(),
+                verdict: d.verdict,
+                decided_by: &d.decided_by,
+                because: &d.because,
+            })
             .collect(),
         accepted: &b.flows[0],
         denied: &b.flows[1],
@@ -186,7 +200,11 @@ fn machine(t: &Told, asked: &Asked, out: &mut dyn Write) -> io::Result<()> {
             from: addr::display(from),
             to: addr::display(to),
             proto: proto::name(asked.protocol),
-            port: if asked.ports == any_port() { String::new() } else { crate::evidence::near::ports(&asked.ports).join(",") },
+            port: if asked.ports == any_port() {
+                String::new()
+            } else {
+                crate::evidence::near::ports(&asked.ports).join(",")
+            },
             ..Flow::default()
         },
         family: t.journey.family.number(),
@@ -256,14 +274,26 @@ fn decision(d: &Decision, verdict: &str, out: &mut dyn Write) -> io::Result<()> 
     const SHOWN: usize = 4;
     for (n, l) in d.decided_by.iter().take(SHOWN).enumerate() {
         let (stage, verdict) = if n == 0 { (d.stage.words(), verdict) } else { ("", "") };
-        writeln!(out, "       {stage:<27} {verdict:<9} {}:{}  {}", clean(&l.path), l.line, clean(l.text.trim()))?;
+        writeln!(
+            out,
+            "       {stage:<27} {verdict:<9} {}:{}  {}",
+            clean(&l.path),
+            l.line,
+            clean(l.text.trim())
+        )?;
     }
     if d.decided_by.len() > SHOWN {
         writeln!(out, "       {:<37} and {} more lines", "", d.decided_by.len() - SHOWN)?;
     }
     for r in &d.because {
         let why = if r.why.is_empty() { String::new() } else { format!(" ({})", clean(&r.why)) };
-        writeln!(out, "       depends on {} at {}:{}{why}", clean(&r.text), clean(&r.location.path), r.location.line)?;
+        writeln!(
+            out,
+            "       depends on {} at {}:{}{why}",
+            clean(&r.text),
+            clean(&r.location.path),
+            r.location.line
+        )?;
     }
     Ok(())
 }

@@ -86,7 +86,8 @@ pub fn barrier<'a>(
     let openings: Vec<Option<Related>> = open
         .iter()
         .map(|o| {
-            let judged = Judged { passed: o.passed.clone(), undecided: o.undecided.clone(), ..Judged::default() };
+            let judged =
+                Judged { passed: o.passed.clone(), undecided: o.undecided.clone(), ..Judged::default() };
             let state = if o.passed.is_empty() { State::Undecided } else { State::Violated };
             row(state, Some(o.hop.clone()), judged, String::new()).opening()
         })
@@ -137,7 +138,12 @@ impl Flowing {
 }
 
 // Only what is for the destination comes to its own firewalls.
-fn arriving(stop: &Stop<'_>, flowing: Vec<Flowing>, base: &Conversation, flow: &ResolvedFlow) -> Vec<Flowing> {
+fn arriving(
+    stop: &Stop<'_>,
+    flowing: Vec<Flowing>,
+    base: &Conversation,
+    flow: &ResolvedFlow,
+) -> Vec<Flowing> {
     match stop {
         Stop::End(hop) if matches!(hop.path, crate::packet::Path::Input | crate::packet::Path::Ingress) => {
             rest(flowing, base, flow)
@@ -188,7 +194,11 @@ fn onward<'a>(
                         true => Some((number, c.clone())),
                         false => before.told.clone(),
                     };
-                    if next.certain { here.passed.push(c) } else { here.undecided.push(c) }
+                    if next.certain {
+                        here.passed.push(c)
+                    } else {
+                        here.undecided.push(c)
+                    }
                     let known = |o: &Flowing| o.stretch.sent == next.sent && o.stretch.region == next.region;
                     if !out.iter().any(known) {
                         out.push(Flowing { stretch: next, told });
@@ -254,7 +264,10 @@ fn except(stretch: &Stretch, case: &Case, allowed: &[Region]) -> Vec<Case> {
     let left = Region::minus_all(vec![meant], allowed);
     left.into_iter()
         .map(|m| {
-            let sent = ends.into_iter().filter(|f| stretch.changed(*f)).fold(m.clone(), |r, f| r.with(f, case.region.get(f).clone()));
+            let sent = ends
+                .into_iter()
+                .filter(|f| stretch.changed(*f))
+                .fold(m.clone(), |r, f| r.with(f, case.region.get(f).clone()));
             let c = stretch.recut(case, sent);
             Case { seen: ends.into_iter().fold(c.seen.clone(), |r, f| r.cut(f, m.get(f))), ..c }
         })

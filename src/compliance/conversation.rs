@@ -153,7 +153,8 @@ impl Depends {
             ),
             Depends::Way(ways) => (
                 format!("whether the packets take {}", ways.join(" or ")),
-                "say which networks are behind which interface, and in which site each gateway stands".to_owned(),
+                "say which networks are behind which interface, and in which site each gateway stands"
+                    .to_owned(),
             ),
             Depends::Neighbours => (
                 "whether neighbours find each other over IPv6".to_owned(),

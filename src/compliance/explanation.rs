@@ -1,8 +1,8 @@
 //! Findings about requirements: the rows of a run, grouped by the line that decides, in words.
 
+use super::barrier::unwanted;
 use super::conversation::{Case, Stage};
 use super::path::interface_set;
-use super::barrier::unwanted;
 use super::row::{Row, case_flows, flows};
 use crate::analysis::Verdict;
 use crate::analysis::evaluate::{Because, Decider};
@@ -407,7 +407,8 @@ fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row
         let open = case_flows(group.iter().flat_map(|r| r.cases()));
         let texts = open.iter().map(|f| {
             let sport = if f.sport.is_empty() { String::new() } else { format!(" source port {}", f.sport) };
-            let sent = if f.sent_to.is_empty() { String::new() } else { format!(", sent to {}", few(&f.sent_to)) };
+            let sent =
+                if f.sent_to.is_empty() { String::new() } else { format!(", sent to {}", few(&f.sent_to)) };
             format!(
                 "{} from {}{sport} to {}{sent}",
                 service(f),

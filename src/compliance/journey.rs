@@ -98,7 +98,9 @@ fn visit(w: &Walked<'_>, family: Family) -> Visit {
     let judged = || w.parts.iter().map(|p| &p.judged);
     out.verdict = match () {
         () if judged().any(|j| !j.stopped.is_empty()) => Verdict::Drop,
-        () if judged().any(|j| !j.undecided.is_empty()) || judged().all(|j| j.passed.is_empty()) => Verdict::Undecided,
+        () if judged().any(|j| !j.undecided.is_empty()) || judged().all(|j| j.passed.is_empty()) => {
+            Verdict::Undecided
+        }
         () => Verdict::Accept,
     };
     out.flows = [
@@ -119,17 +121,31 @@ fn visit(w: &Walked<'_>, family: Family) -> Visit {
         if let Some(t) = &c.translated {
             let port = |field: Field| {
                 let changed = t.get(field) != c.packets.get(field);
-                if changed { format!(" port {}", crate::evidence::near::ports(t.get(field)).join(",")) } else { String::new() }
+                if changed {
+                    format!(" port {}", crate::evidence::near::ports(t.get(field)).join(","))
+                } else {
+                    String::new()
+                }
             };
             let end = |field| crate::evidence::near::few(&addr::display(t.get(field)));
-            let text =
-                format!("{}{} > {}{}", end(Field::Src), port(Field::Sport), end(Field::Dst), port(Field::Dport));
+            let text = format!(
+                "{}{} > {}{}",
+                end(Field::Src),
+                port(Field::Sport),
+                end(Field::Dst),
+                port(Field::Dport)
+            );
             push(&mut out.leaves_as, text);
         }
         if c.stage == Stage::Neighbours && !out.decisions.iter().any(|d| d.stage == Stage::Neighbours) {
             let verdict = if out.verdict == Verdict::Drop { Verdict::Drop } else { Verdict::Undecided };
             let decided_by = by.map(|(d, f)| f.locate(d.origin)).into_iter().collect();
-            out.decisions.push(Decision { stage: Stage::Neighbours, verdict, decided_by, because: Vec::new() });
+            out.decisions.push(Decision {
+                stage: Stage::Neighbours,
+                verdict,
+                decided_by,
+                because: Vec::new(),
+            });
         }
     }
     for p in &w.parts {

@@ -129,7 +129,11 @@ impl Link {
             let q = question(hop, path, region, None);
             let answer = decide(&q);
             let cause = cause(&q, &answer);
-            Told { passes: answer.denied.is_empty() && answer.undecided.is_empty(), fails: answer.accepted.is_empty() && answer.undecided.is_empty(), cause }
+            Told {
+                passes: answer.denied.is_empty() && answer.undecided.is_empty(),
+                fails: answer.accepted.is_empty() && answer.undecided.is_empty(),
+                cause,
+            }
         };
         Found {
             asked: told(Path::Input, [SOLICITATION; 2], &self.peers, &solicited_node(&self.own)),
@@ -137,7 +141,9 @@ impl Link {
             asks: told(Path::Output, [SOLICITATION; 2], &self.own, &any_node),
             answered: told(Path::Input, [ADVERTISEMENT; 2], &self.peers, &self.own),
             from_routers: self.routers.then(|| told(Path::Input, ROUTERS, &local, &every_node)),
-            to_routers: self.routers.then(|| told(Path::Output, ROUTERS, &self.own.union(&local), &every_node)),
+            to_routers: self
+                .routers
+                .then(|| told(Path::Output, ROUTERS, &self.own.union(&local), &every_node)),
         }
     }
 }

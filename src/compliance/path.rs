@@ -196,9 +196,9 @@ impl<'a> EnforcementPoint<'a> {
     pub fn redirects(&self) -> bool {
         let translates = |t: &Translation| t.end == TranslatedEnd::Destination && !t.identity;
         let rewrites = |e: &Effect| matches!(e, Effect::Rewrite { field: Field::Dst, .. } | Effect::Deliver);
-        self.host.iter().any(|f| {
-            f.translations.iter().any(translates) || f.effects.iter().flatten().any(rewrites)
-        })
+        self.host
+            .iter()
+            .any(|f| f.translations.iter().any(translates) || f.effects.iter().flatten().any(rewrites))
     }
 
     /// Interfaces behind which some addresses are.
@@ -210,7 +210,8 @@ impl<'a> EnforcementPoint<'a> {
     /// Whether a flow between two sets of addresses may enter by one interface and leave by another.
     pub fn separates(&self, src: &IntervalSet, dst: &IntervalSet) -> bool {
         let into = self.behind.iter().filter(|(_, s)| s.intersects(src));
-        let out: Vec<&str> = self.behind.iter().filter(|(_, s)| s.intersects(dst)).map(|b| b.0.as_str()).collect();
+        let out: Vec<&str> =
+            self.behind.iter().filter(|(_, s)| s.intersects(dst)).map(|b| b.0.as_str()).collect();
         into.into_iter().any(|(i, _)| out.iter().any(|o| o != i))
     }
 
@@ -267,7 +268,8 @@ fn networks_from_file(firewalls: &[&Firewall]) -> Vec<(String, IntervalSet)> {
 // The smaller network is the more specific route: it takes its addresses out of the larger ones. Interfaces that lead to the same addresses
 // (several uplinks) keep them all: a flow may pass either.
 fn more_specific(behind: Vec<(String, IntervalSet)>) -> Vec<(String, IntervalSet)> {
-    let smaller = |a: &IntervalSet, b: &IntervalSet| a != b && (a.count(), a.ranges()) < (b.count(), b.ranges());
+    let smaller =
+        |a: &IntervalSet, b: &IntervalSet| a != b && (a.count(), a.ranges()) < (b.count(), b.ranges());
     let own = |s: &IntervalSet| {
         let others = behind.iter().map(|(_, o)| o).filter(|o| smaller(o, s));
         others.fold(s.clone(), |left, o| left.minus(o))
@@ -291,7 +293,8 @@ impl<'a> EnforcementPoints<'a> {
         let [src, dst] = [&flow.source, &flow.destination].map(|e| possible(e, family));
         // One that sends packets elsewhere may take them to another side than they were sent to.
         let takes = |g: &&EnforcementPoint<'_>| {
-            self.may_pass(g, flow) && (g.separates(&src, &dst) || g.redirects() && !g.towards(&src).is_empty())
+            self.may_pass(g, flow)
+                && (g.separates(&src, &dst) || g.redirects() && !g.towards(&src).is_empty())
         };
         let mut groups = in_order(self.gateways.iter().filter(takes).collect(), &src, &dst);
         let first = flow.source.node.and_then(|n| self.nodes.get(n));
@@ -389,9 +392,8 @@ fn in_order<'a>(
     struct Sides<'a>(&'a EnforcementPoint<'a>, IntervalSet, IntervalSet);
     let mut all: Vec<Sides<'_>> =
         gateways.into_iter().map(|g| Sides(g, g.towards(src), g.towards(dst))).collect();
-    let before = |a: &Sides<'_>, b: &Sides<'_>| {
-        (a.1 != b.1 || a.2 != b.2) && b.1.covers(&a.1) && a.2.covers(&b.2)
-    };
+    let before =
+        |a: &Sides<'_>, b: &Sides<'_>| (a.1 != b.1 || a.2 != b.2) && b.1.covers(&a.1) && a.2.covers(&b.2);
     let rank = |one: &Sides<'_>, all: &[Sides<'_>]| all.iter().filter(|o| before(o, one)).count();
     let ranks: Vec<usize> = all.iter().map(|s| rank(s, &all)).collect();
     let mut order: Vec<(usize, Sides<'_>)> = ranks.into_iter().zip(all.drain(..)).collect();
@@ -420,7 +422,8 @@ fn follow_routes<'a>(
             let next = routes.next(dst);
             let takes = |g: &&&EnforcementPoint<'_>| g.own.values().any(|own| own.intersects(&next));
             let chosen: Vec<_> = group.iter().filter(takes).copied().collect();
-            let owned = chosen.iter().flat_map(|g| g.own.values()).fold(IntervalSet::EMPTY, |all, s| all.union(s));
+            let owned =
+                chosen.iter().flat_map(|g| g.own.values()).fold(IntervalSet::EMPTY, |all, s| all.union(s));
             if !chosen.is_empty() && owned.covers(&next) {
                 *group = chosen;
             }

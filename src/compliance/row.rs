@@ -223,7 +223,11 @@ pub fn case_flows<'c>(cases: impl Iterator<Item = &'c Case>) -> Vec<Flow> {
     let mut by_target: BTreeMap<Vec<String>, Vec<&Region>> = BTreeMap::new();
     for c in cases {
         let target = c.sent_to.as_ref().map(|(addresses, port)| {
-            let port = if *port == Field::Dport.all() { String::new() } else { format!(" port {}", ports(port).join(",")) };
+            let port = if *port == Field::Dport.all() {
+                String::new()
+            } else {
+                format!(" port {}", ports(port).join(","))
+            };
             addr::display(addresses).into_iter().map(|a| format!("{a}{port}")).collect()
         });
         by_target.entry(target.unwrap_or_default()).or_default().push(&c.region);
@@ -275,7 +279,11 @@ fn by_protocol(r: &Region) -> Vec<Flow> {
         from: addr::display(r.get(Field::Src)),
         to: addr::display(r.get(Field::Dst)),
         port: port_text(protocol, r.get(Field::Dport)),
-        sport: if unusual(r.get(Field::Sport)) { port_text(protocol, r.get(Field::Sport)) } else { String::new() },
+        sport: if unusual(r.get(Field::Sport)) {
+            port_text(protocol, r.get(Field::Sport))
+        } else {
+            String::new()
+        },
         proto: name,
         sent_to: Vec::new(),
     };
@@ -286,8 +294,11 @@ fn by_protocol(r: &Region) -> Vec<Flow> {
     const FEW: u128 = 5;
     let known = [proto::TCP, proto::UDP, proto::ICMP, proto::ICMPV6].map(u128::from).into_iter();
     let known: IntervalSet = known.filter(|p| all.contains(*p)).collect();
-    let (named, others) =
-        if all.count() <= FEW { (all.clone(), IntervalSet::EMPTY) } else { (known.clone(), all.minus(&known)) };
+    let (named, others) = if all.count() <= FEW {
+        (all.clone(), IntervalSet::EMPTY)
+    } else {
+        (known.clone(), all.minus(&known))
+    };
     let each = named.ranges().iter().flat_map(|(lo, hi)| *lo..=*hi).map(|p| p as u8);
     let mut out: Vec<Flow> = each.map(|p| flow(proto::name(p), Some(p))).collect();
     if !others.is_empty() {

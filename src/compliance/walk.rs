@@ -101,8 +101,11 @@ impl Stretch {
             return out;
         }
         // For these it depends on the address or port that they were given.
-        let settled: Vec<Region> =
-            [&out.stopped, &out.undecided, &out.passed].into_iter().flatten().map(|c| c.region.clone()).collect();
+        let settled: Vec<Region> = [&out.stopped, &out.undecided, &out.passed]
+            .into_iter()
+            .flatten()
+            .map(|c| c.region.clone())
+            .collect();
         let mut left = Region::minus_all(vec![self.sent.clone()], &settled);
         let depends = self.by.last().map(|name| Depends::Address(name.clone()));
         for c in partial {
@@ -131,7 +134,8 @@ impl Stretch {
             Some(t) => {
                 // What the translation leaves as it was is known more exactly.
                 let new = |f: &Field| t.get(*f) != case.packets.get(*f);
-                let region = ENDS.into_iter().filter(new).fold(case.seen.clone(), |r, f| r.with(f, t.get(f).clone()));
+                let region =
+                    ENDS.into_iter().filter(new).fold(case.seen.clone(), |r, f| r.with(f, t.get(f).clone()));
                 (region, self.by.iter().cloned().chain([hop.name.to_owned()]).collect())
             }
         };
@@ -293,7 +297,10 @@ pub fn passing<'a>(stop: &Stop<'a>, stretches: &[Stretch], family: Family) -> Ve
             let all = stretches.iter().enumerate();
             // What nobody wants may come by any interface, unless a gateway brings it to the one that has its address.
             if !hop.routed && stretches.iter().any(|s| !s.seen.wanted) {
-                return vec![Walked { hop: hop.clone(), parts: all.map(|(n, s)| part(n, s.clone())).collect() }];
+                return vec![Walked {
+                    hop: hop.clone(),
+                    parts: all.map(|(n, s)| part(n, s.clone())).collect(),
+                }];
             }
             let of = |(hop, to): (Hop<'a>, IntervalSet)| {
                 let parts = all.clone().filter_map(|(n, s)| Some(part(n, s.cut(Field::Dst, &to)?)));
@@ -353,7 +360,8 @@ fn pass(
 fn onward(stretches: Vec<Stretch>, walked: &[Walked<'_>]) -> Vec<Stretch> {
     let mut out = Vec::new();
     for (n, stretch) in stretches.into_iter().enumerate() {
-        let parts = || walked.iter().flat_map(|w| w.parts.iter().filter(|p| p.of == n).map(move |p| (&w.hop, p)));
+        let parts =
+            || walked.iter().flat_map(|w| w.parts.iter().filter(|p| p.of == n).map(move |p| (&w.hop, p)));
         if parts().all(|(_, p)| p.judged.all().all(|c| c.translated.is_none())) {
             out.push(stretch);
             continue;

@@ -99,7 +99,8 @@ pub struct NodeEntry {
 }
 
 /// Keys of `[[node]]` that are no addresses.
-pub const NODE_KEYS: &[&str] = &["name", "role", "site", "firewall", "interfaces", "security-groups", "routes"];
+pub const NODE_KEYS: &[&str] =
+    &["name", "role", "site", "firewall", "interfaces", "security-groups", "routes"];
 
 /// A firewall between networks.
 #[derive(Debug, Deserialize, JsonSchema)]

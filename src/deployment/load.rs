@@ -78,7 +78,8 @@ impl Draft {
             ..Deployment::default()
         };
         if let Some(entry) = self.entry {
-            let mut loader = Loader { vocabulary, networks: BTreeMap::new(), used: BTreeSet::new(), found: Vec::new() };
+            let mut loader =
+                Loader { vocabulary, networks: BTreeMap::new(), used: BTreeSet::new(), found: Vec::new() };
             loader.fill(&mut deployment, entry);
             deployment.diagnostics.append(&mut loader.found);
         }
@@ -170,7 +171,8 @@ impl Loader<'_> {
         let roles = &self.vocabulary.roles;
         for (name, set) in &deployment.networks {
             if !self.used.contains(name) && !roles.contains_key(name) {
-                let message = format!("nothing uses the network `{name}`: no role has this name, and no list names it");
+                let message =
+                    format!("nothing uses the network `{name}`: no role has this name, and no list names it");
                 warn(set.origin, message, "name it where its addresses are meant, or remove it");
             }
         }
@@ -190,7 +192,11 @@ impl Loader<'_> {
             for names in by_set.values().filter(|n| n.len() > 1) {
                 let message =
                     format!("the same addresses are behind {} of `{}`", names.join(" and "), gateway.name);
-                warn(gateway.origin, message, "right only if a flow may take either; else say what is behind which");
+                warn(
+                    gateway.origin,
+                    message,
+                    "right only if a flow may take either; else say what is behind which",
+                );
             }
         }
     }

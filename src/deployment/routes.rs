@@ -35,7 +35,12 @@ impl Routes {
     pub fn read(&mut self, text: &str) -> Result<(), (usize, String)> {
         if text.trim_start().starts_with('[') {
             let json: Json = serde_json::from_str(text).map_err(|e| (e.line(), e.to_string()))?;
-            return json.as_array().into_iter().flatten().try_for_each(|e| self.object(e)).map_err(|e| (1, e));
+            return json
+                .as_array()
+                .into_iter()
+                .flatten()
+                .try_for_each(|e| self.object(e))
+                .map_err(|e| (1, e));
         }
         let mut link = String::new();
         let mut multipath: Option<(IntervalSet, u64)> = None;
@@ -49,7 +54,8 @@ impl Routes {
                     link = name.trim_end_matches(':').split('@').next().unwrap_or_default().to_owned();
                 }
                 ["inet" | "inet6", address, ..] if !link.is_empty() => {
-                    let (own, net) = interface_address(address).ok_or_else(|| wrong(format!("`{address}` is not an address")))?;
+                    let (own, net) = interface_address(address)
+                        .ok_or_else(|| wrong(format!("`{address}` is not an address")))?;
                     self.address(&link, own, net);
                 }
                 _ if !link.is_empty() && line.starts_with([' ', '\t']) => {}
@@ -70,7 +76,8 @@ impl Routes {
                     let Some((to, rest)) = words.split_first() else { continue };
                     let hop = keys(rest);
                     let v6 = hop.via.is_some_and(|v| addr::family(v) == Family::V6) || text.contains("::");
-                    let to = destination(to, v6).ok_or_else(|| wrong(format!("`{to}` is not a destination of a route")))?;
+                    let to = destination(to, v6)
+                        .ok_or_else(|| wrong(format!("`{to}` is not a destination of a route")))?;
                     if kind.is_none() && hop.interface.is_none() {
                         if hop.via.is_some() {
                             return Err(wrong("this route names no interface: add `dev NAME`".to_owned()));
@@ -78,7 +85,8 @@ impl Routes {
                         multipath = Some((to, hop.metric));
                         continue;
                     }
-                    self.route(to, hop.interface.filter(|_| kind.is_none()), hop.via, hop.metric).map_err(wrong)?;
+                    self.route(to, hop.interface.filter(|_| kind.is_none()), hop.via, hop.metric)
+                        .map_err(wrong)?;
                 }
             }
         }
@@ -116,7 +124,9 @@ impl Routes {
             None => vec![hop(entry)],
         };
         for (interface, via) in hops {
-            let v6 = via.is_some_and(|v| addr::family(v) == Family::V6) || to.contains(':') || text("pref").is_some();
+            let v6 = via.is_some_and(|v| addr::family(v) == Family::V6)
+                || to.contains(':')
+                || text("pref").is_some();
             let set = destination(to, v6).ok_or_else(|| format!("`{to}` is not a destination of a route"))?;
             self.route(set, interface.filter(|_| !discards), via, metric)?;
         }
@@ -135,7 +145,13 @@ impl Routes {
         }
     }
 
-    fn route(&mut self, to: IntervalSet, interface: Option<String>, via: Option<Value>, metric: u64) -> Result<(), String> {
+    fn route(
+        &mut self,
+        to: IntervalSet,
+        interface: Option<String>,
+        via: Option<Value>,
+        metric: u64,
+    ) -> Result<(), String> {
         if interface.as_deref() == Some("lo") {
             return Ok(());
         }
@@ -179,8 +195,10 @@ impl Routes {
         let mut taken = IntervalSet::EMPTY;
         let mut at = 0;
         while let Some(first) = ordered.get(at) {
-            let equal: Vec<_> =
-                ordered[at..].iter().take_while(|r| r.to.count() == first.to.count() && r.metric == first.metric).collect();
+            let equal: Vec<_> = ordered[at..]
+                .iter()
+                .take_while(|r| r.to.count() == first.to.count() && r.metric == first.metric)
+                .collect();
             for r in &equal {
                 if let Some(interface) = &r.interface {
                     out.push((interface.clone(), r.via, r.to.minus(&taken)));
@@ -208,7 +226,9 @@ fn keys(words: &[&str]) -> Keys {
         words.get(at + 1).copied()
     };
     let via = match after("via") {
-        Some("inet" | "inet6") => words.iter().position(|w| *w == "via").and_then(|at| words.get(at + 2).copied()),
+        Some("inet" | "inet6") => {
+            words.iter().position(|w| *w == "via").and_then(|at| words.get(at + 2).copied())
+        }
         other => other,
     };
     Keys {
@@ -320,7 +340,11 @@ blackhole 10.9.0.0/16
 
     #[test]
     fn what_cannot_be_read_is_told() {
-        for (text, line) in [("default via 10.0.0.1 dev eth0\nnonsense here\n", 2), ("10.0.0.0/8 via 10.1.0.1\n", 1), ("[{\n]", 2)] {
+        for (text, line) in [
+            ("default via 10.0.0.1 dev eth0\nnonsense here\n", 2),
+            ("10.0.0.0/8 via 10.1.0.1\n", 1),
+            ("[{\n]", 2),
+        ] {
             assert_eq!(Routes::default().read(text).unwrap_err().0, line, "{text}");
         }
     }

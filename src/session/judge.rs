@@ -67,7 +67,8 @@ pub fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enf
         let order = opened.catalogue.roles.get(&declared.role);
         let order: Vec<String> =
             order.map(|r| r.networks.iter().map(|n| n.name.clone()).collect()).unwrap_or_default();
-        let home = |(name, network): (&String, &String)| Some((name.clone(), declared.on(network, &order)?.clone()));
+        let home =
+            |(name, network): (&String, &String)| Some((name.clone(), declared.on(network, &order)?.clone()));
         node.homes = declared.interfaces.iter().filter_map(home).collect();
         node.routed(loaded.routes_of(Part::Node(n)));
         points.nodes.push(node);

@@ -177,7 +177,11 @@ fn plan(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Pr
     out
 }
 
-fn routes(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Problem>) -> Vec<(Part, Routes)> {
+fn routes(
+    deployment: &Deployment,
+    source: &Arc<SourceFile>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Part, Routes)> {
     let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.routes));
     let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.routes));
     let mut out = Vec::new();
@@ -206,7 +210,10 @@ fn routes(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<
                     Err(e) => wrong(format!("cannot read {name}: {e}"), ""),
                     Ok(text) => {
                         if let Err((line, e)) = all.read(&text) {
-                            wrong(format!("{name}:{line}: {e}"), "it must be the output of `ip address` or `ip route`, with -j or not");
+                            wrong(
+                                format!("{name}:{line}: {e}"),
+                                "it must be the output of `ip address` or `ip route`, with -j or not",
+                            );
                         }
                     }
                 }

@@ -5,8 +5,8 @@ use super::judge::points;
 use super::load::Loaded;
 use super::open::Opened;
 use crate::catalogue::INTERNET;
-use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
 use crate::catalogue::Side;
+use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
 use crate::compliance::journey::Journey;
 use crate::deployment::Node;
 use crate::finding::{Problem, Severity};
@@ -86,11 +86,18 @@ impl Network {
                     applies: Applies::Yes,
                 };
                 for family in Family::ALL {
-                    let of = |e: &Endpoint| e.addresses.known().map(|s| s.intersect(&family.all())).unwrap_or_default();
+                    let of = |e: &Endpoint| {
+                        e.addresses.known().map(|s| s.intersect(&family.all())).unwrap_or_default()
+                    };
                     let addresses = [of(source), of(destination)];
                     if addresses.iter().all(|s| !s.is_empty()) {
                         let journey = Journey::of(&points, &flow, family);
-                        out.push(Told { from: source.name.clone(), to: destination.name.clone(), addresses, journey });
+                        out.push(Told {
+                            from: source.name.clone(),
+                            to: destination.name.clone(),
+                            addresses,
+                            journey,
+                        });
                     }
                 }
             }
@@ -114,21 +121,32 @@ impl Network {
         };
         let nodes = || deployment.nodes.iter().enumerate();
         if let Some((n, node)) = nodes().find(|(_, n)| n.name == name) {
-            return self.node(n, node, None).map(|e| vec![e]).ok_or_else(|| format!("{option} {name}: no address is declared"));
+            return self
+                .node(n, node, None)
+                .map(|e| vec![e])
+                .ok_or_else(|| format!("{option} {name}: no address is declared"));
         }
         if let Some((node, network)) = name.rsplit_once('.')
             && let Some((n, node)) = nodes().find(|(_, n)| n.name == node)
         {
-            let known = self.opened.catalogue.roles.get(&node.role).is_some_and(|r| r.networks.iter().any(|o| o.name == network));
+            let known = self
+                .opened
+                .catalogue
+                .roles
+                .get(&node.role)
+                .is_some_and(|r| r.networks.iter().any(|o| o.name == network));
             return self.node(n, node, Some(network)).filter(|_| known).map(|e| vec![e]).ok_or_else(|| {
                 format!("{option} {name}: `{}` has no addresses on a network `{network}`", node.name)
             });
         }
         if let Some(site) = deployment.sites.iter().position(|s| s.name == name) {
-            let inside = nodes().filter(|(_, n)| n.site == Some(site)).filter_map(|(i, n)| self.node(i, n, None));
+            let inside =
+                nodes().filter(|(_, n)| n.site == Some(site)).filter_map(|(i, n)| self.node(i, n, None));
             return Ok(inside.collect());
         }
-        if let Some(set) = deployment.networks.get(name).or_else(|| deployment.names.get(&name.to_lowercase())) {
+        if let Some(set) =
+            deployment.networks.get(name).or_else(|| deployment.names.get(&name.to_lowercase()))
+        {
             return Ok(vec![plain(name, set.addresses.clone())]);
         }
         if name == INTERNET {
@@ -144,13 +162,18 @@ impl Network {
         }
         let names = deployment.nodes.iter().map(|n| n.name.as_str());
         let names = names.chain(deployment.sites.iter().map(|s| s.name.as_str()));
-        let names: Vec<&str> = names.chain(deployment.networks.keys().map(String::as_str)).chain([INTERNET]).collect();
-        Err(format!("{option} {name}: no node, site, network or address; {}", advice(name, names.iter().copied())))
+        let names: Vec<&str> =
+            names.chain(deployment.networks.keys().map(String::as_str)).chain([INTERNET]).collect();
+        Err(format!(
+            "{option} {name}: no node, site, network or address; {}",
+            advice(name, names.iter().copied())
+        ))
     }
 
     fn node(&self, index: usize, node: &Node, network: Option<&str>) -> Option<Endpoint> {
         let role = self.opened.catalogue.roles.get(&node.role);
-        let order: Vec<String> = role.map(|r| r.networks.iter().map(|n| n.name.clone()).collect()).unwrap_or_default();
+        let order: Vec<String> =
+            role.map(|r| r.networks.iter().map(|n| n.name.clone()).collect()).unwrap_or_default();
         let addresses = match network {
             Some(n) => node.on(n, &order).cloned()?,
             None => node.all()?,

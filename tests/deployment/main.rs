@@ -6,7 +6,6 @@ mod neighbours;
 mod translation;
 mod ways;
 
-
 use havenlint::finding::{Report, Requirement, Severity, State};
 use havenlint::session::{Options, run};
 use std::fs;

@@ -55,7 +55,11 @@ fn a_neighbour_on_the_same_link_asks_from_its_own_address() {
     for (from, expected) in [("fe80::/10", Violated), ("fd00:1::/64", Met)] {
         let allow = format!("INPUT -s {from} -p ipv6-icmp -j ACCEPT");
         let text = dump(["DROP", "DROP", "ACCEPT"], &[ssh, ESTABLISHED, &allow]);
-        assert_eq!(state(&check(deployment, &[("cms.v6.rules", &text)]), "SH4-CMS-SSH", "cms.v6.rules"), expected, "{from}");
+        assert_eq!(
+            state(&check(deployment, &[("cms.v6.rules", &text)]), "SH4-CMS-SSH", "cms.v6.rules"),
+            expected,
+            "{from}"
+        );
     }
 }
 
@@ -65,7 +69,10 @@ fn a_gateway_must_find_its_neighbours_too() {
         [[node]]\nname = \"cms-1\"\nrole = \"cms\"\nservice = [\"fd00:1::a\"]\n\
         [[gateway]]\nname = \"core\"\nfirewall = [\"core.v6.rules\"]\n\
         interfaces = { eth0 = [\"fd00:9::/64\"], eth1 = [\"fd00:1::/64\"] }\n";
-    let forward = ["FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "FORWARD -d fd00:1::a -p tcp -m tcp --dport 22 -j ACCEPT"];
+    let forward = [
+        "FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "FORWARD -d fd00:1::a -p tcp -m tcp --dport 22 -j ACCEPT",
+    ];
     for (rules, expected) in [
         (&[][..], Violated),
         // What may be forwarded has nothing to do with it.
@@ -87,11 +94,20 @@ fn what_cannot_be_reached_over_ipv6_is_not_exposed() {
     let ssh = "INPUT -p tcp -m tcp --dport 22 -j ACCEPT";
     let exposed = |policies, rules: &[&str]| {
         let report = check(deployment, &[("cms.v6.rules", &dump(policies, rules))]);
-        let tcp = rows(&report, "SH4-NET-EXPOSED", "cms.v6.rules").into_iter().find(|r| r.flow.proto == "tcp").unwrap();
+        let tcp = rows(&report, "SH4-NET-EXPOSED", "cms.v6.rules")
+            .into_iter()
+            .find(|r| r.flow.proto == "tcp")
+            .unwrap();
         tcp.state
     };
     assert_eq!(exposed(["DROP", "DROP", "DROP"], &[ssh]), Met);
     // Its own questions tell others where it is.
     assert_eq!(exposed(["DROP", "DROP", "ACCEPT"], &[ssh]), Violated);
-    assert_eq!(exposed(["DROP", "DROP", "DROP"], &[ssh, "INPUT -p ipv6-icmp -j ACCEPT", "OUTPUT -p ipv6-icmp -j ACCEPT"]), Violated);
+    assert_eq!(
+        exposed(
+            ["DROP", "DROP", "DROP"],
+            &[ssh, "INPUT -p ipv6-icmp -j ACCEPT", "OUTPUT -p ipv6-icmp -j ACCEPT"]
+        ),
+        Violated
+    );
 }

@@ -37,11 +37,19 @@ fn interfaces_that_share_addresses_are_ways_too() {
         [[node]]\nname = \"cms-1\"\nrole = \"cms\"\nservice = [\"10.1.0.10\"]\n\
         [[gateway]]\nname = \"a\"\nfirewall = [\"a.v4.rules\"]\n\
         interfaces = { eth0 = [\"10.0.9.0/24\"], eth1 = [\"10.0.9.0/24\"], eth2 = [\"10.1.0.0/24\"] }\n";
-    for (rule, expected) in [("FORWARD -j ACCEPT", Met), ("FORWARD -i eth0 -j ACCEPT", Undecided), ("FORWARD -i eth2 -j ACCEPT", Violated)] {
+    for (rule, expected) in [
+        ("FORWARD -j ACCEPT", Met),
+        ("FORWARD -i eth0 -j ACCEPT", Undecided),
+        ("FORWARD -i eth2 -j ACCEPT", Violated),
+    ] {
         let back = "FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT";
         let report = check(deployment, &[("a.v4.rules", &dump(["DROP", "DROP", "ACCEPT"], &[back, rule]))]);
         let found = rows(&report, "SH4-CMS-SSH", "a.v4.rules");
-        assert!(found.iter().any(|r| r.state == expected) && found.iter().all(|r| r.state != Violated || expected == Violated), "{rule}");
+        assert!(
+            found.iter().any(|r| r.state == expected)
+                && found.iter().all(|r| r.state != Violated || expected == Violated),
+            "{rule}"
+        );
     }
 }
 
@@ -63,7 +71,10 @@ fn every_way_by_which_a_host_is_exposed_is_told() {
         [[gateway]]\nname = \"edge\"\nfirewall = [\"edge.v4.rules\"]\n\
         interfaces = { eth0 = [\"10.3.0.0/24\"], eth1 = [\"10.3.5.0/24\"], eth2 = [\"10.3.8.0/24\"], eth3 = [\"internet\"] }\n";
     let report = check(deployment, &[("edge.v4.rules", &dump(["DROP", "ACCEPT", "ACCEPT"], &[]))]);
-    let row = rows(&report, "SH4-NET-EXPOSED", "edge.v4.rules").into_iter().find(|r| r.flow.proto == "tcp").unwrap();
+    let row = rows(&report, "SH4-NET-EXPOSED", "edge.v4.rules")
+        .into_iter()
+        .find(|r| r.flow.proto == "tcp")
+        .unwrap();
     assert_eq!(row.state, Violated);
     let mut open: Vec<&str> = row.remainder.iter().flat_map(|f| &f.to).map(String::as_str).collect();
     open.sort_unstable();
@@ -79,8 +90,12 @@ fn what_passes_one_place_perhaps_passes_the_next_no_more_certainly() {
         interfaces = { eth0 = [\"10.3.0.0/24\"], eth3 = [\"internet\"] }\n";
     let gate = "FORWARD -p tcp -m tcp --dport 22 -m time --timestart 08:00 --timestop 17:00 -j ACCEPT";
     let edge = dump(["DROP", "DROP", "ACCEPT"], &[gate]);
-    let report = check(deployment, &[("edge.v4.rules", &edge), ("host.v4.rules", &dump(["ACCEPT", "DROP", "ACCEPT"], &[]))]);
-    let row = report.requirements.iter().find(|r| r.id == "SH4-NET-EXPOSED" && r.flow.proto == "tcp").unwrap();
+    let report = check(
+        deployment,
+        &[("edge.v4.rules", &edge), ("host.v4.rules", &dump(["ACCEPT", "DROP", "ACCEPT"], &[]))],
+    );
+    let row =
+        report.requirements.iter().find(|r| r.id == "SH4-NET-EXPOSED" && r.flow.proto == "tcp").unwrap();
     assert_eq!(row.state, Undecided);
     assert!(row.at.ends_with("edge.v4.rules"), "the place that decides: {}", row.at);
 }
