@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub touched: Vec<Touched>,
     /// Values with which packets of the question arrive, by field.
     pub arrived: Rc<[IntervalSet]>,
+    /// Registers that some rule reads; what the others hold tells no packets apart.
+    pub read: [bool; Register::COUNT],
     order: Vec<Field>,
 }
 
@@ -40,13 +42,14 @@ impl Plan {
         for (walk, touched) in walks.iter().zip(&touched) {
             sets.all_of(walk, touched);
         }
+        let read = sets.read;
         let classes = sets.classes();
         let order = order(walks, &touched, &classes);
         let mut levels = [None; Field::COUNT];
         for (i, f) in order.iter().enumerate() {
             levels[f.index()] = Some(i as Level);
         }
-        Self { levels, classes: Rc::from(classes), touched, arrived: Rc::from(arrived), order }
+        Self { levels, classes: Rc::from(classes), touched, arrived: Rc::from(arrived), read, order }
     }
 
     /// The highest class of each level.
@@ -133,6 +136,7 @@ struct Sets<'r> {
     pooled: FxHashSet<(usize, Field, SetId)>,
     carried: FxHashSet<Field>,
     masks: FxHashSet<(usize, Field, BitsId)>,
+    read: [bool; Register::COUNT],
     arrived: &'r [IntervalSet],
 }
 
@@ -144,6 +148,7 @@ impl<'r> Sets<'r> {
             pooled: FxHashSet::default(),
             carried: FxHashSet::default(),
             masks: FxHashSet::default(),
+            read: [false; Register::COUNT],
             arrived,
         }
     }
@@ -165,8 +170,10 @@ impl<'r> Sets<'r> {
                         self.translation(walk, f, &f.translations[t.index()]);
                     }
                     for e in f.effects(rule) {
-                        if let Effect::Rewrite { field, to } = *e {
-                            self.add(field, f.sets.get(to).ranges());
+                        match *e {
+                            Effect::Rewrite { field, to } => self.add(field, f.sets.get(to).ranges()),
+                            Effect::Copy { from, .. } => self.read[from as usize] = true,
+                            _ => {}
                         }
                     }
                 }
@@ -242,7 +249,8 @@ impl<'r> Sets<'r> {
                         self.add(field, possible.ranges());
                     }
                 }
-                Term::Label(_) | Term::Register { .. } | Term::Opaque { .. } => {}
+                Term::Register { register, .. } => self.read[register as usize] = true,
+                Term::Label(_) | Term::Opaque { .. } => {}
             }
         }
         types

@@ -16,7 +16,7 @@ use super::walk::Walk;
 use super::{Answer, Part, Question};
 use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
-use crate::model::ChainId;
+use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use answer::{Fate, Fates, Piece};
 use levels::Plan;
@@ -172,6 +172,8 @@ struct Wide<'w, 'a> {
     rules: u64,
     // Values with which packets arrive, by field.
     arrived: Rc<[IntervalSet]>,
+    // Registers that some rule reads.
+    read: [bool; Register::COUNT],
     atoms: FxHashMap<Fact, Level>,
     class_sets: FxHashMap<(Field, guard::Key), Rc<ClassSet>>,
     outs: Vec<Out>,
@@ -196,6 +198,7 @@ impl<'w, 'a> Wide<'w, 'a> {
             fields: plan.levels.iter().flatten().count() as Level,
             classes: Rc::clone(&plan.classes),
             arrived: Rc::clone(&plan.arrived),
+            read: plan.read,
             rules: touched.iter().flatten().map(|c| c.len() as u64).sum(),
             touched,
             walk,

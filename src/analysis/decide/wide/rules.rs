@@ -19,6 +19,7 @@ const SEGMENT: usize = 4 * 1024 * 1024;
 impl<'a> Wide<'_, 'a> {
     /// What becomes of packets in a state from a base chain of a path on.
     pub(super) fn path(&mut self, path: Path, at: usize, state: u32) -> Node {
+        let state = self.without_unread(state);
         let key = (path, at, state);
         if let Some(n) = self.paths.get(&key) {
             return *n;
@@ -65,21 +66,32 @@ impl<'a> Wide<'_, 'a> {
         for o in outcomes.iter() {
             let to = match self.outs[*o as usize] {
                 Out::Fall(s) | Out::Return(s) => match base.policy {
-                    Policy::Accept => Some(self.accepted(&here, path, s)),
+                    Policy::Accept => Some(self.accepted(&here, s)),
                     Policy::Drop => Some(self.stopped(s)),
                     Policy::Unknown(c) => {
                         let reason = self.walk.reason(firewall, Why::Condition(c), base.policy_origin);
                         self.doubts.push(Doubt { fields: Default::default(), reason });
-                        let (yes, no) = (self.accepted(&here, path, s), self.stopped(s));
+                        let (yes, no) = (self.accepted(&here, s), self.stopped(s));
                         Some(self.arena.union(yes, no))
                     }
                 },
-                Out::Accept(s) => Some(self.accepted(&here, path, s)),
+                Out::Accept(s) => Some(self.accepted(&here, s)),
                 _ => None,
             };
             next.extend(to.map(|n| (*o, n)));
         }
         self.arena.bind(node, |_, o| found(&next, o))
+    }
+
+    // The state without what no rule reads: fewer ways are followed then.
+    fn without_unread(&mut self, state: u32) -> u32 {
+        let mut s = self.walk.state(state).clone();
+        for (held, read) in s.registers.iter_mut().zip(self.read) {
+            if !read {
+                *held = Some(0);
+            }
+        }
+        self.walk.intern(s)
     }
 
     fn stopped(&mut self, state: u32) -> Node {
@@ -111,7 +123,7 @@ impl<'a> Wide<'_, 'a> {
     }
 
     // The base chain lets packets in a state through.
-    fn accepted(&mut self, here: &Here<'a>, path: Path, state: u32) -> Node {
+    fn accepted(&mut self, here: &Here<'a>, state: u32) -> Node {
         let cell = Cell {
             region: Region::all(self.walk.family),
             state,
@@ -121,7 +133,6 @@ impl<'a> Wide<'_, 'a> {
             assumed: None,
         };
         let cells = self.walk.rerouted(here, cell, here.base.policy_origin);
-        let _ = path;
         self.ways(cells, |wide, state| {
             let path = wide.walk.state(state).path;
             wide.path(path, here.at + 1, state)
