@@ -1,5 +1,6 @@
 //! What a firewall does with packets: one at a time ([`evaluate`]) and all of a region at once ([`decide`]).
 
+pub mod coverage;
 pub mod decide;
 pub mod diagram;
 pub mod diff;

@@ -8,6 +8,7 @@ pub mod pfsense;
 pub mod probe;
 pub mod registry;
 pub mod sensitive_ports;
+pub mod unused;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use super::aws::exposure::Exposure;
 use super::probe::Probe;
+use super::unused::{self, Unused};
 use super::{aws, general, nftables, pfsense, probe};
 use crate::analysis::Environment;
 use crate::catalogue::Catalogue;
@@ -62,6 +63,7 @@ pub struct Subject<'a> {
     pub name: &'a str,
     probes: OnceCell<Vec<Probe>>,
     exposures: OnceCell<Vec<Exposure<'a>>>,
+    unused: OnceCell<Vec<Unused>>,
 }
 
 /// All checks, in the order of their ids.
@@ -93,6 +95,7 @@ pub static CHECKS: &[&Check] = &[
     &aws::wide_cidr::CHECK,
     &general::duplicate::CHECK,
     &general::empty_chain::CHECK,
+    &general::exception_lost::CHECK,
     &general::ipv6_unguarded::CHECK,
     &general::never_matches::CHECK,
     &nftables::after_verdict::CHECK,
@@ -111,6 +114,8 @@ pub static CHECKS: &[&Check] = &[
     &pfsense::shadowed::CHECK,
     &pfsense::wan_open::CHECK,
     &general::policy_accept::CHECK,
+    &general::shadowed::CHECK,
+    &general::unreachable::CHECK,
     &general::unused_chain::CHECK,
 ];
 
@@ -169,7 +174,15 @@ impl<'a> Subject<'a> {
         environment: &'a Environment,
         name: &'a str,
     ) -> Self {
-        Self { firewall, beside, environment, name, probes: OnceCell::new(), exposures: OnceCell::new() }
+        Self {
+            firewall,
+            beside,
+            environment,
+            name,
+            probes: OnceCell::new(),
+            exposures: OnceCell::new(),
+            unused: OnceCell::new(),
+        }
     }
 
     /// The packets that no sensible rule names and that the firewall, alone, lets in for certain. Found once, for all checks.
@@ -183,6 +196,11 @@ impl<'a> Subject<'a> {
             Some(inventory) => aws::exposure::exposures(self.firewall, self.environment, inventory),
             None => Vec::new(),
         })
+    }
+
+    /// The rules to which no packet is left. Found once, for all checks.
+    pub fn unused(&self) -> &[Unused] {
+        self.unused.get_or_init(|| unused::of(self.firewall))
     }
 
     /// Another place with what it has to do with a finding.

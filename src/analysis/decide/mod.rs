@@ -15,7 +15,7 @@ mod witness;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use reason::field_name;
 pub(super) use reason::register_name;

@@ -10,11 +10,11 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 // Choices drawn from bytes, so that a failing case shrinks.
-struct Dice<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(in crate::analysis) struct Dice<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
     // Tests of registers that the rule at hand may still get: two of one rule are one unknown to the evaluator.
-    registers: usize,
+    pub registers: usize,
 }
 
 impl Dice<'_> {
@@ -78,10 +78,10 @@ const TERM_FIELDS: [Field; 9] = [
     Field::Oif,
 ];
 
-struct Options {
-    conditions: bool,
-    nat: bool,
-    loops: bool,
+pub(in crate::analysis) struct Options {
+    pub conditions: bool,
+    pub nat: bool,
+    pub loops: bool,
 }
 
 fn random_term(d: &mut Dice<'_>, b: &mut Builder, o: &Options, depth: usize) -> Term {
@@ -168,7 +168,7 @@ fn random_translation(d: &mut Dice<'_>, b: &mut Builder) -> Action {
     Action::Translate(b.translation(t))
 }
 
-fn random_firewall(d: &mut Dice<'_>, o: &Options) -> Firewall {
+pub(in crate::analysis) fn random_firewall(d: &mut Dice<'_>, o: &Options) -> Firewall {
     let mut b = Builder::new("test", vec![SourceFile::new("t", "")], &[Family::V4]);
     let bases = 1 + d.roll(3);
     let users = d.roll(4);
@@ -258,7 +258,7 @@ fn random_region(d: &mut Dice<'_>) -> Region {
     r
 }
 
-fn packets(d: &mut Dice<'_>, path: Path, n: usize) -> Vec<Packet> {
+pub(in crate::analysis) fn packets(d: &mut Dice<'_>, path: Path, n: usize) -> Vec<Packet> {
     (0..n)
         .map(|_| {
             let mut v = [0; Field::COUNT];
@@ -276,7 +276,7 @@ fn packets(d: &mut Dice<'_>, path: Path, n: usize) -> Vec<Packet> {
 }
 
 // The firewall of a failing case.
-fn shown(f: &Firewall, e: &Environment) -> String {
+pub(in crate::analysis) fn shown(f: &Firewall, e: &Environment) -> String {
     use std::fmt::Write;
     let mut out = format!("{e:?}\n");
     for b in &f.base_chains {

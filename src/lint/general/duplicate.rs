@@ -24,7 +24,7 @@
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::model::{Action, Effect, Firewall, Rule, Term};
+use crate::model::{Action, Chain, Effect, Firewall, Rule, Term};
 use crate::packet::Field;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
@@ -43,27 +43,26 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
     for chain in &f.chains {
-        let hashes: Vec<u64> = chain
-            .rules
-            .iter()
-            .map(|r| if r.note.is_none() && decides_alike(f, r) { hash(f, r) } else { 0 })
-            .collect();
-        let suspects = repeated(&hashes);
-        // The first rule with each hash that is met again; whether the rules are equal is looked at then.
-        let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
-        for (i, h) in suspects {
-            let rule = &chain.rules[i];
-            let first = *seen.entry(h).or_insert(i);
-            let earlier = &chain.rules[first];
-            if first != i && same(f, earlier, rule) {
-                let message = format!("this rule is a duplicate of an earlier rule of chain {}", chain.name);
-                let mut finding = CHECK.finding(subject, rule.origin, message, "decides nothing");
-                finding.related.push(subject.related(earlier.origin, "the earlier rule"));
-                finding.fix = removal(f, chain, i, Purpose::default());
-                findings.push(finding);
-            }
+        for (first, copy) in copies(f, chain) {
+            let message = format!("this rule is a duplicate of an earlier rule of chain {}", chain.name);
+            let mut finding = CHECK.finding(subject, chain.rules[copy].origin, message, "decides nothing");
+            finding.related.push(subject.related(chain.rules[first].origin, "the earlier rule"));
+            finding.fix = removal(f, chain, copy, Purpose::default());
+            findings.push(finding);
         }
     }
+}
+
+/// The rules of a chain that say the same as an earlier one, as (earlier, later), in the order of the later ones.
+pub fn copies<'f>(f: &'f Firewall, chain: &'f Chain) -> impl Iterator<Item = (usize, usize)> + 'f {
+    let fits = |r: &Rule| r.note.is_none() && decides_alike(f, r);
+    let hashes: Vec<u64> = chain.rules.iter().map(|r| if fits(r) { hash(f, r) } else { 0 }).collect();
+    // The first rule with each hash that is met again; whether the rules are equal is looked at then.
+    let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+    repeated(&hashes).into_iter().filter_map(move |(i, h)| {
+        let first = *seen.entry(h).or_insert(i);
+        (first != i && same(f, &chain.rules[first], &chain.rules[i])).then_some((first, i))
+    })
 }
 
 /// Whether no packet comes to `later` that `earlier` has not decided about, if both stand in one chain in this order.

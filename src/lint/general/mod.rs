@@ -3,7 +3,10 @@
 pub mod any_any;
 pub mod duplicate;
 pub mod empty_chain;
+pub mod exception_lost;
 pub mod ipv6_unguarded;
 pub mod never_matches;
 pub mod policy_accept;
+pub mod shadowed;
+pub mod unreachable;
 pub mod unused_chain;

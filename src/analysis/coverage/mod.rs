@@ -1,0 +1,107 @@
+//! Rules to which no packet is left, because earlier ones have all of theirs.
+//!
+//! For each base chain and the chains below it, in both families. What is said is exact; where it would take too much work to find out,
+//! nothing is said of a rule. Only rules that end a packet's way through their chain for certain take packets from later ones: a condition
+//! that is not known does so only if the later rule has the same one, and rate limits, counters and lists that rules fill never do. What
+//! rules change on the way (marks, addresses, tracking) is not followed: what depends on it counts as not known. A set that may be filled
+//! at run time holds anything.
+//!
+//! Earlier is meant as in the model: in pf, where the last match wins, rules of the file stand there in order of precedence.
+
+mod axes;
+mod boxes;
+mod chains;
+mod graph;
+mod index;
+mod list;
+mod literals;
+mod parts;
+mod split;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use crate::model::{ChainId, Firewall};
+use crate::packet::Family;
+use crate::source::Origin;
+use chains::State;
+use rustc_hash::FxHashMap;
+
+/// A rule to which no packet is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// Why.
+    pub reason: Reason,
+    /// The rules that take its packets, or (elsewhere) that send others to its chain; in order, perhaps not all.
+    pub by: Vec<(ChainId, u32)>,
+}
+
+/// Why no packet is left to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Packets come to it, but earlier rules have all that it matches.
+    Covered,
+    /// As [`Reason::Covered`] of all packets that may open a connection. It stops the others, which are stopped behind it anyway.
+    Strays,
+    /// No packet comes to its place: earlier rules of its chain end the way of each.
+    Ended,
+    /// Packets come to it, but none that it matches ever enters its chain.
+    Elsewhere,
+}
+
+/// The rules of a firewall to which no packet is left, in the order of chains and rules. A written rule that stands in the model several
+/// times is there only if no packet is left to any of them. Rules that match nothing by themselves, and those of chains that no packet
+/// enters, are not there.
+pub fn unused(f: &Firewall) -> Vec<((ChainId, usize), Unused)> {
+    let mut all: Vec<Vec<State>> = Vec::new();
+    for family in Family::ALL.into_iter().filter(|family| f.covers(*family)) {
+        let states = chains::states(f, family);
+        if all.is_empty() {
+            all = states;
+            continue;
+        }
+        for (a, b) in all.iter_mut().flatten().zip(states.into_iter().flatten()) {
+            joined(a, b);
+        }
+    }
+    // By the place where it is written: several rules of the model may be one.
+    let mut by_place: FxHashMap<Origin, bool> = FxHashMap::default();
+    let rules = || f.chains.iter().zip(&all).flat_map(|(c, states)| c.rules.iter().zip(states));
+    for (rule, _) in rules().filter(|(_, s)| matches!(s, State::Unused(_))) {
+        by_place.insert(rule.origin, true);
+    }
+    if by_place.is_empty() {
+        return Vec::new();
+    }
+    for (rule, _) in rules().filter(|(_, s)| **s == State::Used) {
+        by_place.entry(rule.origin).and_modify(|unused| *unused = false);
+    }
+    let mut out = Vec::new();
+    for (c, states) in all.into_iter().enumerate() {
+        for (n, state) in states.into_iter().enumerate() {
+            if let State::Unused(unused) = state
+                && by_place.get(&f.chains[c].rules[n].origin) == Some(&true)
+            {
+                out.push(((ChainId(c as u32), n), unused));
+            }
+        }
+    }
+    out
+}
+
+fn joined(a: &mut State, b: State) {
+    match (&mut *a, b) {
+        (State::Used, _) | (_, State::Idle) => {}
+        (State::Unused(a), State::Unused(b)) => {
+            a.reason = a.reason.min(b.reason);
+            if a.reason == Reason::Covered && b.reason == Reason::Strays {
+                a.reason = Reason::Strays;
+            }
+            a.by.extend(b.by);
+            a.by.sort_unstable();
+            a.by.dedup();
+        }
+        (a, b) => *a = b,
+    }
+}

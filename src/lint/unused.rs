@@ -1,0 +1,162 @@
+//! Rules to which no packet is left, each with the one check that tells it.
+
+use super::general::duplicate::copies;
+use super::registry::{Check, Subject};
+use crate::analysis::coverage::{Reason, unused};
+use crate::finding::Finding;
+use crate::model::{Action, ChainId, Firewall, Rule};
+use crate::source::Origin;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A written rule to which no packet is left.
+pub struct Unused {
+    /// Its chain.
+    pub chain: ChainId,
+    /// Its index there.
+    pub rule: usize,
+    /// What it is a case of.
+    pub case: Case,
+    /// The rules that take its packets; of [`Case::Elsewhere`] those that send packets to its chain.
+    pub by: Vec<(ChainId, u32)>,
+    /// It still decides about packets that open no connection, which are stopped behind it all the same.
+    pub strays: bool,
+}
+
+/// What a rule to which no packet is left is a case of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// No packet comes to its place; so many rules in a row, from this one.
+    Ended(usize),
+    /// Packets come to its chain, but none that it matches.
+    Elsewhere,
+    /// One rule that matches more has the opposite verdict.
+    ExceptionLost,
+    /// Rules with other verdicts take its packets, or it has none itself.
+    Opposed,
+    /// Rules with the same verdict take its packets.
+    Repeated,
+}
+
+/// All of a firewall, by chain and rule. Left out are rules that another check tells: copies of earlier ones, those behind a verdict without
+/// conditions in nftables, and all of dialects that have checks of their own for it (pf, AWS).
+pub fn of(f: &Firewall) -> Vec<Unused> {
+    if ["aws", "pf", "opn"].iter().any(|own| f.dialect.starts_with(own)) {
+        return Vec::new();
+    }
+    let mut copied: FxHashMap<ChainId, FxHashSet<usize>> = FxHashMap::default();
+    let mut seen: FxHashSet<Origin> = FxHashSet::default();
+    let mut out: Vec<Unused> = Vec::new();
+    // The last rule that came to no packet at its place, and where it is counted.
+    let mut run: Option<((ChainId, usize), usize)> = None;
+    for ((chain, rule), found) in unused(f) {
+        let own = &f.chain(chain).rules[rule];
+        let copies = copied.entry(chain).or_insert_with(|| copies(f, f.chain(chain)).map(|c| c.1).collect());
+        let new = seen.insert(own.origin);
+        if found.reason == Reason::Ended {
+            let goes_on = run.filter(|(last, _)| last.0 == chain);
+            if goes_on.is_none() && (copies.contains(&rule) || !new || is_plain_verdict(f, &found.by)) {
+                continue;
+            }
+            match goes_on {
+                Some((_, at)) => {
+                    if let Case::Ended(n) = &mut out[at].case
+                        && new
+                        && !copies.contains(&rule)
+                    {
+                        *n += 1;
+                    }
+                    run = Some(((chain, rule), at));
+                    continue;
+                }
+                None => run = Some(((chain, rule), out.len())),
+            }
+        }
+        if !new || copies.contains(&rule) {
+            continue;
+        }
+        let case = match found.reason {
+            Reason::Ended => Case::Ended(1),
+            Reason::Elsewhere => Case::Elsewhere,
+            Reason::Covered | Reason::Strays => covered(f, own, &found.by),
+        };
+        out.push(Unused { chain, rule, case, by: found.by, strays: found.reason == Reason::Strays });
+    }
+    out
+}
+
+// nftables has a check of its own for rules behind a verdict without conditions.
+fn is_plain_verdict(f: &Firewall, by: &[(ChainId, u32)]) -> bool {
+    f.dialect.starts_with("nft")
+        && matches!(by, [(c, r)] if f.chain(*c).rules.get(*r as usize).is_some_and(|r| r.terms.len == 0))
+}
+
+fn covered(f: &Firewall, own: &Rule, by: &[(ChainId, u32)]) -> Case {
+    let others: Vec<&Rule> = by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize)).collect();
+    match (verdict(own.action), others.as_slice()) {
+        (Some(own), others) if others.iter().all(|o| verdict(o.action) == Some(own)) => Case::Repeated,
+        (Some(v), [one])
+            if verdict(one.action) == Some(!v) && f.terms(one.terms) != f.terms(own.terms) =>
+        {
+            Case::ExceptionLost
+        }
+        _ => Case::Opposed,
+    }
+}
+
+/// Whether a rule lets packets through; `None` if it decides nothing by itself.
+pub fn verdict(action: Action) -> Option<bool> {
+    match action {
+        Action::Accept => Some(true),
+        Action::Drop | Action::Reject => Some(false),
+        _ => None,
+    }
+}
+
+// So many of the rules that take the packets of one are shown.
+const MAX_SHOWN: usize = 8;
+
+/// A finding about an unused rule, with the rules that take its packets as related places.
+pub fn finding(check: &Check, subject: &Subject<'_>, about: &Unused, message: String, label: &str) -> Finding {
+    let f = subject.firewall;
+    let origin = f.chain(about.chain).rules[about.rule].origin;
+    let mut out = check.finding(subject, origin, message, label);
+    let mut told: FxHashSet<Origin> = FxHashSet::default();
+    let rules: Vec<&Rule> = about.by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize)).collect();
+    for rule in rules.iter().filter(|r| told.insert(r.origin)).take(MAX_SHOWN) {
+        let what = match (about.case, rules.len()) {
+            (Case::Elsewhere, _) => "sends its packets to this chain",
+            (Case::Ended(_), 1) => "decides every packet that arrives here",
+            (Case::Ended(_), _) => "decides some of the packets that arrive here",
+            (_, 1) => "decides all of its packets",
+            _ => "decides some of its packets",
+        };
+        let what = match rule.note {
+            Some(note) => format!("{what}: {}", f.notes[note.index()]),
+            None => what.to_owned(),
+        };
+        out.related.push(subject.related(rule.origin, what));
+    }
+    if about.strays {
+        let rest = "packets that open no connection (answers, invalid or untracked ones); they are stopped behind it anyway";
+        out.details.push(("still decides".to_owned(), rest.to_owned()));
+    }
+    out
+}
+
+/// The words of a message that say which rules take an unused rule's packets, and what they do: `the rule at line 7 already stops`.
+pub fn takers(subject: &Subject<'_>, about: &Unused, (does, do_it): (&str, &str)) -> String {
+    let f = subject.firewall;
+    let rules = about.by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize));
+    let mut lines: Vec<u32> = rules.map(|r| f.locate(r.origin).line).collect();
+    lines.dedup();
+    match lines[..] {
+        [one] => format!("the rule at line {one} already {does}"),
+        [a, b] => format!("the rules at lines {a} and {b} together already {do_it}"),
+        _ => format!("earlier rules together already {do_it}"),
+    }
+}
+
+/// What a rule that lets packets through, or not, does to them: for one rule and for several.
+pub const fn verb(accepts: bool) -> (&'static str, &'static str) {
+    if accepts { ("accepts", "accept") } else { ("stops", "stop") }
+}
