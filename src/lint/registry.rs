@@ -2,7 +2,7 @@
 
 use super::aws::exposure::Exposure;
 use super::probe::Probe;
-use super::unused::{self, Unused};
+use super::unused::{self, Unused, WithoutPackets};
 use super::{aws, general, nftables, pfsense, probe};
 use crate::analysis::Environment;
 use crate::catalogue::Catalogue;
@@ -63,6 +63,7 @@ pub struct Subject<'a> {
     pub name: &'a str,
     probes: OnceCell<Vec<Probe>>,
     exposures: OnceCell<Vec<Exposure<'a>>>,
+    without_packets: OnceCell<Vec<WithoutPackets>>,
     unused: OnceCell<Vec<Unused>>,
 }
 
@@ -114,6 +115,7 @@ pub static CHECKS: &[&Check] = &[
     &pfsense::shadowed::CHECK,
     &pfsense::wan_open::CHECK,
     &general::policy_accept::CHECK,
+    &general::redundant::CHECK,
     &general::shadowed::CHECK,
     &general::unreachable::CHECK,
     &general::unused_chain::CHECK,
@@ -181,6 +183,7 @@ impl<'a> Subject<'a> {
             name,
             probes: OnceCell::new(),
             exposures: OnceCell::new(),
+            without_packets: OnceCell::new(),
             unused: OnceCell::new(),
         }
     }
@@ -198,9 +201,14 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// The rules to which no packet is left. Found once, for all checks.
+    /// The rules of the model to which no packet is left. Found once, for all checks.
+    pub fn without_packets(&self) -> &[WithoutPackets] {
+        self.without_packets.get_or_init(|| unused::without_packets(self.firewall))
+    }
+
+    /// The written rules to which no packet is left and which no other check tells. Found once, for all checks.
     pub fn unused(&self) -> &[Unused] {
-        self.unused.get_or_init(|| unused::of(self.firewall))
+        self.unused.get_or_init(|| unused::of(self.firewall, self.without_packets()))
     }
 
     /// Another place with what it has to do with a finding.

@@ -2,7 +2,7 @@
 
 use super::general::duplicate::copies;
 use super::registry::{Check, Subject};
-use crate::analysis::coverage::{Reason, unused};
+use crate::analysis::coverage::{self, Reason};
 use crate::finding::Finding;
 use crate::model::{Action, ChainId, Firewall, Rule};
 use crate::source::Origin;
@@ -37,18 +37,28 @@ pub enum Case {
     Repeated,
 }
 
+/// A rule of the model to which no packet is left.
+pub type WithoutPackets = ((ChainId, usize), coverage::Unused);
+
+/// Whether the dialect has checks of its own for rules that decide nothing.
+pub fn has_own_checks(f: &Firewall) -> bool {
+    ["aws", "pf", "opn"].iter().any(|own| f.dialect.starts_with(own))
+}
+
+/// All rules of a firewall to which no packet is left.
+pub fn without_packets(f: &Firewall) -> Vec<WithoutPackets> {
+    if has_own_checks(f) { Vec::new() } else { coverage::unused(f) }
+}
+
 /// All of a firewall, by chain and rule. Left out are rules that another check tells: copies of earlier ones, those behind a verdict without
 /// conditions in nftables, and all of dialects that have checks of their own for it (pf, AWS).
-pub fn of(f: &Firewall) -> Vec<Unused> {
-    if ["aws", "pf", "opn"].iter().any(|own| f.dialect.starts_with(own)) {
-        return Vec::new();
-    }
+pub fn of(f: &Firewall, without_packets: &[WithoutPackets]) -> Vec<Unused> {
     let mut copied: FxHashMap<ChainId, FxHashSet<usize>> = FxHashMap::default();
     let mut seen: FxHashSet<Origin> = FxHashSet::default();
     let mut out: Vec<Unused> = Vec::new();
     // The last rule that came to no packet at its place, and where it is counted.
     let mut run: Option<((ChainId, usize), usize)> = None;
-    for ((chain, rule), found) in unused(f) {
+    for ((chain, rule), found) in without_packets.iter().cloned() {
         let own = &f.chain(chain).rules[rule];
         let copies = copied.entry(chain).or_insert_with(|| copies(f, f.chain(chain)).map(|c| c.1).collect());
         let new = seen.insert(own.origin);
@@ -93,14 +103,27 @@ fn is_plain_verdict(f: &Firewall, by: &[(ChainId, u32)]) -> bool {
 fn covered(f: &Firewall, own: &Rule, by: &[(ChainId, u32)]) -> Case {
     let others: Vec<&Rule> = by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize)).collect();
     match (verdict(own.action), others.as_slice()) {
-        (Some(own), others) if others.iter().all(|o| verdict(o.action) == Some(own)) => Case::Repeated,
-        (Some(v), [one])
-            if verdict(one.action) == Some(!v) && f.terms(one.terms) != f.terms(own.terms) =>
-        {
+        (Some(own), others) if others.iter().all(|o| leads_to(f, o.action) == Some(own)) => Case::Repeated,
+        (Some(v), [one]) if verdict(one.action) == Some(!v) && f.terms(one.terms) != f.terms(own.terms) => {
             Case::ExceptionLost
         }
         _ => Case::Opposed,
     }
+}
+
+// The one verdict that packets get where an action sends them; `None` if there are several, or that is not known.
+fn leads_to(f: &Firewall, action: Action) -> Option<bool> {
+    let (Action::Jump(to) | Action::Goto(to)) = action else { return verdict(action) };
+    let mut found = None;
+    let below = f.reached_from([to]);
+    for rule in f.chains.iter().zip(below).filter(|(_, is)| *is).flat_map(|(c, _)| &c.rules) {
+        match (rule.action, verdict(rule.action)) {
+            (Action::Jump(_) | Action::Goto(_) | Action::Return | Action::Continue, _) => {}
+            (_, Some(v)) if found.is_none_or(|before| before == v) => found = Some(v),
+            _ => return None,
+        }
+    }
+    found
 }
 
 /// Whether a rule lets packets through; `None` if it decides nothing by itself.
@@ -116,7 +139,13 @@ pub fn verdict(action: Action) -> Option<bool> {
 const MAX_SHOWN: usize = 8;
 
 /// A finding about an unused rule, with the rules that take its packets as related places.
-pub fn finding(check: &Check, subject: &Subject<'_>, about: &Unused, message: String, label: &str) -> Finding {
+pub fn finding(
+    check: &Check,
+    subject: &Subject<'_>,
+    about: &Unused,
+    message: String,
+    label: &str,
+) -> Finding {
     let f = subject.firewall;
     let origin = f.chain(about.chain).rules[about.rule].origin;
     let mut out = check.finding(subject, origin, message, label);

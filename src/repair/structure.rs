@@ -3,10 +3,12 @@
 //! A rule that does not apply has no effect. So if the edited firewall is the old one with some rules more, every packet that meets none of
 //! these keeps its verdict; and a rule that does nothing but accept lets through no packet but those that it meets. If a rule is missing that
 //! stands further up in the same chain too, and ends the way there of each packet that meets it, no packet comes to the missing one at all;
-//! and if another rule is missing that did nothing but accept, no packet can be stopped by that but those that it met.
+//! and if another rule is missing that did nothing but accept, no packet can be stopped by that but those that it met. So it is, too, with a
+//! rule to which no packet is left, or whose packets what stands behind treats alike ([`coverage`]).
 //! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
 
 use super::edit::Edit;
+use crate::analysis::coverage;
 use crate::evidence::near::few;
 use crate::evidence::scope::{View, boxes};
 use crate::finding::Purpose;
@@ -15,7 +17,8 @@ use crate::model::same::Sides;
 use crate::model::{Action, BaseChain, ChainId, Firewall, Rule, TranslatedEnd};
 use crate::packet::Region;
 use crate::source::Origin;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// Edits by the names of their files.
@@ -46,7 +49,8 @@ pub(super) fn prove(
 ) -> Result<(), String> {
     let (partner, work) = (FxHashMap::default(), Vec::new());
     let same = Sides::new(old, new);
-    let mut walk = Walk { old, new, same, edits, partner, work, added: Vec::new(), removed: Vec::new() };
+    let (added, removed) = (Vec::new(), Vec::new());
+    let mut walk = Walk { old, new, same, edits, partner, work, added, removed, needless: OnceCell::new() };
     walk.surroundings()?;
     while let Some((a, b)) = walk.work.pop() {
         walk.chain(a, b)?;
@@ -108,6 +112,8 @@ struct Walk<'a> {
     added: Vec<(ChainId, Rule, Vec<usize>)>,
     // Rules that are gone and may have decided, with the chain of the new firewall and the fix that took them.
     removed: Vec<(ChainId, Rule, usize)>,
+    // Rules of the old firewall without which every packet has the same verdict, however many of them are gone.
+    needless: OnceCell<FxHashSet<(ChainId, usize)>>,
 }
 
 impl Walk<'_> {
@@ -188,11 +194,12 @@ impl Walk<'_> {
         self.edits.get(&f.files.get(at.file as usize)?.path)
     }
 
-    // Whether a rule stands further up too, and stays there.
+    // Whether a rule stands further up too, and stays there; or no packet is left to it; or what stands behind would do the same.
     fn superfluous(&self, chain: ChainId, at: usize) -> bool {
         let rules = &self.old.chain(chain).rules;
         let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
         rules[..at].iter().any(|r| duplicate::decides_for(self.old, r, &rules[at]) && stays(r))
+            || self.needless.get_or_init(|| needless(self.old)).contains(&(chain, at))
     }
 
     fn same_rule(&mut self, a: &Rule, b: &Rule) -> bool {
@@ -207,6 +214,19 @@ impl Walk<'_> {
             && self.same.effects(a, b)
             && self.same.run_time_sets(a, b)
     }
+}
+
+// A rule that no packet meets makes no other needless by being there: those without packets go first. Of the others, each one's packets are
+// left to a later rule with the same action, which if it goes too leaves them to one that takes in more, and none between sees them.
+fn needless(f: &Firewall) -> FxHashSet<(ChainId, usize)> {
+    let mut out: FxHashSet<_> = coverage::unused(f)
+        .into_iter()
+        .filter(|(_, why)| why.reason != coverage::Reason::Strays)
+        .map(|(rule, _)| rule)
+        .collect();
+    let later = coverage::redundant(f, &|chain, rule| out.contains(&(chain, rule)));
+    out.extend(later.into_iter().map(|(rule, _)| rule));
+    out
 }
 
 // Does nothing but accept.

@@ -20,6 +20,7 @@ fn told(text: &str) -> Vec<String> {
     let ids = [
         "HL-UNREACHABLE",
         "HL-SHADOWED",
+        "HL-REDUNDANT",
         "HL-EXCEPTION-LOST",
         "HL-DUPLICATE",
         "HL-NFT-AFTER-VERDICT",
@@ -29,12 +30,17 @@ fn told(text: &str) -> Vec<String> {
     found.retain(|f| ids.contains(&f.rule.as_str()));
     found.sort_by_key(|f| (f.location.line, f.rule.clone()));
     let level = |l| if l == Severity::Note { " note" } else { "" };
-    found.iter().map(|f| format!("{} {}{}", f.rule.trim_start_matches("HL-"), f.location.line, level(f.level))).collect()
+    found
+        .iter()
+        .map(|f| format!("{} {}{}", f.rule.trim_start_matches("HL-"), f.location.line, level(f.level)))
+        .collect()
 }
 
 /// A dump of the filter table with policy drop; the first of `rules` stands on line 5 behind `chains`, one line each.
 fn dump(chains: &str, rules: &str) -> String {
-    format!("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{chains}{rules}\nCOMMIT\n")
+    format!(
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{chains}{rules}\nCOMMIT\n"
+    )
 }
 
 #[track_caller]
@@ -109,6 +115,34 @@ fn what_ends_a_chain_ends_it_for_all() {
 }
 
 #[test]
+fn later_rules_make_one_redundant() {
+    let narrow = "-A INPUT -s 10.1.2.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n";
+    let broad = "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT";
+    holds("", &format!("{narrow}{broad}"), &["REDUNDANT 5 note"]);
+    holds(
+        "",
+        &format!("{narrow}-A INPUT -s 192.0.2.0/24 -j DROP\n{broad}"),
+        &["REDUNDANT 5 note", "REDUNDANT 6 note"],
+    );
+    holds("", &format!("{narrow}-A INPUT -s 10.1.0.0/16 -j DROP\n{broad}"), &[]);
+    holds("", &format!("{narrow}-A INPUT -p tcp -j LOG\n{broad}"), &[]);
+    holds("", "-A INPUT -s 203.0.113.0/24 -j DROP\n-A INPUT -p udp -j ACCEPT", &[]);
+    holds("", "-A INPUT -p udp -j ACCEPT\n-A INPUT -p tcp -j REJECT\n-A INPUT -j DROP", &[]);
+    holds("", "-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j REJECT", &[]);
+    holds(
+        "",
+        "-A INPUT -m limit --limit 5/min -j ACCEPT\n-A INPUT -p tcp -m time --timestart 09:00 -j ACCEPT",
+        &[],
+    );
+    let chain = ":OURS - [0:0]\n";
+    holds(
+        chain,
+        "-A INPUT -p tcp -j OURS\n-A INPUT -s 10.0.0.1/32 -p tcp -j ACCEPT\n-A OURS -j ACCEPT",
+        &["SHADOWED 7 note"],
+    );
+}
+
+#[test]
 fn chains_see_what_is_sent_to_them() {
     let chain = ":WEB - [0:0]\n";
     let rules = "-A WEB -p udp -j DROP\n-A WEB -p tcp -m tcp --dport 80 -j ACCEPT\n-A WEB -p tcp -m tcp --dport 90 -j ACCEPT";
@@ -131,7 +165,11 @@ fn what_is_not_certain_hides_nothing() {
         "-m time --timestart 08:00 --timestop 18:00",
         "-m set --match-set banned src",
     ] {
-        holds("", &format!("-A INPUT -p tcp {uncertain} -j DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"), &[]);
+        holds(
+            "",
+            &format!("-A INPUT -p tcp {uncertain} -j DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"),
+            &[],
+        );
     }
     // The same condition, as far as it has one truth value for one packet.
     let time = "-m time --timestart 08:00 --timestop 18:00";
@@ -143,11 +181,21 @@ fn what_is_not_certain_hides_nothing() {
         ("-m statistic --mode random --probability 0.5", false),
     ] {
         let expected: &[&str] = if hides { &["EXCEPTION-LOST 6"] } else { &[] };
-        holds("", &format!("-A INPUT -p tcp {condition} -j DROP\n-A INPUT -p tcp {condition} -s 192.0.2.1/32 -j ACCEPT"), expected);
+        holds(
+            "",
+            &format!(
+                "-A INPUT -p tcp {condition} -j DROP\n-A INPUT -p tcp {condition} -s 192.0.2.1/32 -j ACCEPT"
+            ),
+            expected,
+        );
         let broad = format!("-A INPUT -p tcp -j DROP\n-A INPUT -p tcp {condition} -j ACCEPT");
         holds("", &broad, &["EXCEPTION-LOST 6"]);
     }
-    holds("", &format!("-A INPUT -p tcp {time} -j DROP\n-A INPUT -p tcp -m time --timestart 09:00 -j ACCEPT"), &[]);
+    holds(
+        "",
+        &format!("-A INPUT -p tcp {time} -j DROP\n-A INPUT -p tcp -m time --timestart 09:00 -j ACCEPT"),
+        &[],
+    );
 }
 
 #[test]
@@ -158,8 +206,16 @@ fn sets_that_are_filled_at_run_time_are_themselves() {
              chain in {{\n type filter hook input priority 0; policy drop;\n{rules}\n }}\n}}\n"
         )
     };
-    assert_eq!(told(&named("ip saddr @a drop\nip saddr 192.0.2.1 accept")), [""; 0], "it may be taken out of the set");
-    assert_eq!(told(&named("ip saddr 192.0.2.0/24 drop\nip saddr @a accept")), [""; 0], "others may be added");
+    assert_eq!(
+        told(&named("ip saddr @a drop\nip saddr 192.0.2.1 accept")),
+        [""; 0],
+        "it may be taken out of the set"
+    );
+    assert_eq!(
+        told(&named("ip saddr 192.0.2.0/24 drop\nip saddr @a accept")),
+        [""; 0],
+        "others may be added"
+    );
     assert_eq!(told(&named("ip saddr @a drop\nip saddr @b drop")), [""; 0]);
     assert_eq!(told(&named("ip saddr @a drop\nip saddr @a drop")), ["DUPLICATE 7"]);
     assert_eq!(told(&named("drop\nip saddr @b accept")), ["NFT-AFTER-VERDICT 7"]);
@@ -168,16 +224,30 @@ fn sets_that_are_filled_at_run_time_are_themselves() {
 #[test]
 fn nftables_of_both_families() {
     let input = |rules: &str| {
-        format!("table inet t {{\n chain in {{\n type filter hook input priority filter; policy drop;\n{rules}\n }}\n}}\n")
+        format!(
+            "table inet t {{\n chain in {{\n type filter hook input priority filter; policy drop;\n{rules}\n }}\n}}\n"
+        )
     };
     let rules = "ip saddr 10.0.0.0/8 drop\nip6 saddr fd00::/8 drop\nip saddr 10.1.0.0/16 tcp dport 22 accept\n\
                  ip6 saddr fd00:1::/32 tcp dport 22 accept\nip6 saddr 2001:db8::/32 accept\ntcp dport 22 accept";
     assert_eq!(told(&input(rules)), ["EXCEPTION-LOST 6", "EXCEPTION-LOST 7"]);
     // Of one family only: the other is left.
     assert_eq!(told(&input("meta nfproto ipv4 drop\ntcp dport 22 accept")), [""; 0]);
-    assert_eq!(told(&input("meta nfproto ipv4 drop\nmeta nfproto ipv6 drop\ntcp dport 22 accept")), ["UNREACHABLE 6"]);
-    let ports = "tcp dport { 22, 80, 443 } accept\ntcp dport 80 drop\nudp dport 80 drop\ntcp dport { 80, 81 } drop";
+    assert_eq!(
+        told(&input("meta nfproto ipv4 drop\nmeta nfproto ipv6 drop\ntcp dport 22 accept")),
+        ["UNREACHABLE 6"]
+    );
+    let ports =
+        "tcp dport { 22, 80, 443 } accept\ntcp dport 80 drop\nudp dport 80 drop\ntcp dport { 80, 81 } drop";
     assert_eq!(told(&input(ports)), ["EXCEPTION-LOST 5"]);
-    assert_eq!(told(&input("iifname \"eth*\" drop\niifname \"eth1\" accept\niifname \"wlan0\" accept")), ["EXCEPTION-LOST 5"]);
-    assert_eq!(told(&input("tcp flags syn / fin,syn,rst,ack drop\ntcp flags syn / syn,ack,rst,fin tcp dport 22 accept")), ["EXCEPTION-LOST 5"]);
+    assert_eq!(
+        told(&input("iifname \"eth*\" drop\niifname \"eth1\" accept\niifname \"wlan0\" accept")),
+        ["EXCEPTION-LOST 5"]
+    );
+    assert_eq!(
+        told(&input(
+            "tcp flags syn / fin,syn,rst,ack drop\ntcp flags syn / syn,ack,rst,fin tcp dport 22 accept"
+        )),
+        ["EXCEPTION-LOST 5"]
+    );
 }

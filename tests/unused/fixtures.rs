@@ -1,6 +1,6 @@
 //! Every fixture: a rule to which no packet is left may do anything, and no packet meets it.
 
-use havenlint::analysis::coverage::{Reason, unused};
+use havenlint::analysis::coverage::{Reason, redundant, unused};
 use havenlint::analysis::{Environment, Point, evaluate::evaluate};
 use havenlint::dialect::{ReadOptions, Role, detect};
 use havenlint::model::{Action, Firewall, Term};
@@ -70,7 +70,7 @@ fn packets(f: &Firewall, n: usize) -> Vec<Packet> {
 #[test]
 fn no_packet_meets_an_unused_rule() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
-    let (mut firewalls, mut rules) = (0, 0);
+    let (mut firewalls, mut rules, mut alike) = (0, 0, 0);
     for entry in WalkDir::new(root).sort_by_file_name().into_iter().flatten() {
         let name = entry.path().display().to_string();
         if !entry.file_type().is_file() || name.contains("refused") {
@@ -81,13 +81,18 @@ fn no_packet_meets_an_unused_rule() {
         let f = dialect.read(&[file.clone()], &ReadOptions::default());
         firewalls += 1;
         let found = unused(&f);
-        if found.is_empty() {
+        let places: BTreeSet<_> = found.iter().map(|(rule, _)| *rule).collect();
+        let missing = redundant(&f, &|c, r| places.contains(&(c, r)));
+        if found.is_empty() && missing.is_empty() {
             continue;
         }
         let environment = Environment { throttled: true, forged: true, ..Environment::default() };
         let packets = packets(&f, 400);
         let point = [&f];
-        let before: Vec<_> = packets.iter().map(|p| evaluate(Point { firewalls: &point, environment: &environment }, p)).collect();
+        let before: Vec<_> = packets
+            .iter()
+            .map(|p| evaluate(Point { firewalls: &point, environment: &environment }, p))
+            .collect();
         let places: BTreeSet<_> = found
             .iter()
             .filter(|(_, why)| why.reason != Reason::Strays)
@@ -99,6 +104,16 @@ fn no_packet_meets_an_unused_rule() {
             }
         }
         rules += found.len();
+        alike += missing.len();
+        // Without the redundant ones, all at once, everything is as before.
+        let mut other = dialect.read(&[file.clone()], &ReadOptions::default());
+        for ((chain, rule), _) in &missing {
+            other.chains[chain.index()].rules[*rule].action = Action::Continue;
+        }
+        for (p, before) in packets.iter().zip(&before) {
+            let after = evaluate(Point { firewalls: &[&other], environment: &environment }, p);
+            assert_eq!(before.verdict, after.verdict, "{p} in {name}");
+        }
         for turned in [Action::Accept, Action::Drop] {
             let mut other = dialect.read(&[file.clone()], &ReadOptions::default());
             for ((chain, rule), why) in &found {
@@ -115,5 +130,8 @@ fn no_packet_meets_an_unused_rule() {
             }
         }
     }
-    assert!(firewalls >= 40 && rules >= 20, "{rules} rules of {firewalls} firewalls");
+    assert!(
+        firewalls >= 40 && rules >= 20 && alike >= 5,
+        "{rules} and {alike} rules of {firewalls} firewalls"
+    );
 }

@@ -19,16 +19,8 @@ pub(super) struct Axes {
 }
 
 /// Flags from the one that most rules test to the one that fewest do.
-const FLAG_ORDER: [u8; 8] = [
-    flags::SYN,
-    flags::ACK,
-    flags::RST,
-    flags::FIN,
-    flags::PSH,
-    flags::URG,
-    flags::ECE,
-    flags::CWR,
-];
+const FLAG_ORDER: [u8; 8] =
+    [flags::SYN, flags::ACK, flags::RST, flags::FIN, flags::PSH, flags::URG, flags::ECE, flags::CWR];
 
 impl Axes {
     /// For all rules of a firewall.
@@ -150,7 +142,9 @@ mod tests {
     #[test]
     fn usual_tests_of_flags_are_one_interval() {
         use flags::{ACK, FIN, RST, SYN, masked};
-        for (mask, value) in [(SYN | ACK, SYN), (FIN | SYN | RST | ACK, SYN), (0x3f, 0), (SYN | RST, SYN | RST)] {
+        for (mask, value) in
+            [(SYN | ACK, SYN), (FIN | SYN | RST | ACK, SYN), (0x3f, 0), (SYN | RST, SYN | RST)]
+        {
             let spans = flag_spans(&masked(mask, value));
             let size: u32 = spans.iter().map(|s| s.1 - s.0 + 1).sum();
             assert_eq!(u128::from(size), masked(mask, value).count());

@@ -62,7 +62,7 @@ pub(super) fn states(f: &Firewall, family: Family) -> Vec<Vec<State>> {
 }
 
 // The fields that any rule asks for.
-fn fields(f: &Firewall) -> Vec<Field> {
+pub(super) fn fields(f: &Firewall) -> Vec<Field> {
     let mut asked = [false; Field::COUNT];
     for term in &f.terms {
         if let Term::Range { field, .. }
@@ -210,7 +210,9 @@ impl Walk<'_> {
             let name = |by: &[u32]| by.iter().map(|r| (id, *r)).collect::<Vec<_>>();
             let state = match (&kept[n], found(&boxes, &fates, n), &end) {
                 (Kept::Nothing, ..) => State::Idle,
-                (_, _, Some((last, by))) if n > *last => State::Unused(Unused { reason: Reason::Ended, by: name(by) }),
+                (_, _, Some((last, by))) if n > *last => {
+                    State::Unused(Unused { reason: Reason::Ended, by: name(by) })
+                }
                 (Kept::Elsewhere, ..) => {
                     let by = self.callers[id.index()].clone();
                     State::Unused(Unused { reason: Reason::Elsewhere, by })
@@ -278,9 +280,8 @@ impl Walk<'_> {
         let used = |b: u32| found(boxes, fates, boxes.rule(b) as usize).is_none_or(|f| !f.whole);
         let (mut last, mut by) = (0, Vec::new());
         for entry in whole {
-            let blockers = (0..entry).filter(|b| {
-                boxes.is(*b, BLOCKER) && boxes.binds(*b, entry, &self.reader.table) && used(*b)
-            });
+            let blockers = (0..entry)
+                .filter(|b| boxes.is(*b, BLOCKER) && boxes.binds(*b, entry, &self.reader.table) && used(*b));
             let own = boxes.get(entry);
             let mut took = Vec::new();
             match blockers.clone().find(|b| contains(boxes.get(*b), own)) {
@@ -324,7 +325,9 @@ impl Walk<'_> {
         let rule = boxes.rule(target);
         let own = boxes.get(target);
         let earlier = (0..target)
-            .filter(|b| boxes.is(*b, BLOCKER) && boxes.rule(*b) < rule && boxes.binds(*b, target, &self.reader.table))
+            .filter(|b| {
+                boxes.is(*b, BLOCKER) && boxes.rule(*b) < rule && boxes.binds(*b, target, &self.reader.table)
+            })
             .filter(|b| meets(boxes.get(*b), own))
             .map(|b| (b, boxes.get(b)));
         let left = remainder(own, earlier, most, &mut Vec::new())?;
@@ -366,7 +369,8 @@ impl Walk<'_> {
                 match later.action {
                     Action::Continue if later.effects.is_none() => {}
                     Action::Drop | Action::Reject => {
-                        let binds = |l: &Part| part.exact && self.reader.table.implies(l.literals, part.literals);
+                        let binds =
+                            |l: &Part| part.exact && self.reader.table.implies(l.literals, part.literals);
                         let mut next = Vec::new();
                         for l in &left {
                             if binds(l) { l.minus(&part, &mut next) } else { next.push(*l) }
@@ -382,7 +386,9 @@ impl Walk<'_> {
         }
         let bases: Vec<_> =
             group.bases.iter().map(|b| &f.base_chains[*b]).filter(|b| b.chain == chain).collect();
-        !bases.is_empty() && self.callers[chain.index()].is_empty() && bases.iter().all(|b| b.policy == Policy::Drop)
+        !bases.is_empty()
+            && self.callers[chain.index()].is_empty()
+            && bases.iter().all(|b| b.policy == Policy::Drop)
     }
 }
 
@@ -430,6 +436,11 @@ fn found(boxes: &Boxes, fates: &[Fate], rule: usize) -> Option<Found> {
 fn ends(action: Action) -> bool {
     matches!(
         action,
-        Action::Accept | Action::Drop | Action::Reject | Action::Return | Action::Goto(_) | Action::Translate(_)
+        Action::Accept
+            | Action::Drop
+            | Action::Reject
+            | Action::Return
+            | Action::Goto(_)
+            | Action::Translate(_)
     )
 }

@@ -88,9 +88,8 @@ impl Index {
             list.push(id);
             id = self.before[id as usize];
         }
-        let distinct = |field: usize| {
-            list.iter().map(|i| block(boxes.get(*i)[field])).collect::<FxHashSet<_>>().len()
-        };
+        let distinct =
+            |field: usize| list.iter().map(|i| block(boxes.get(*i)[field])).collect::<FxHashSet<_>>().len();
         let best = (0..boxes.width())
             .filter(|field| asked & 1 << field == 0)
             .map(|field| (distinct(field), field))

@@ -16,6 +16,7 @@ mod index;
 mod list;
 mod literals;
 mod parts;
+mod redundant;
 mod split;
 mod summary;
 
@@ -26,6 +27,7 @@ use crate::model::{ChainId, Firewall};
 use crate::packet::Family;
 use crate::source::Origin;
 use chains::State;
+pub use redundant::{Instead, redundant};
 use rustc_hash::FxHashMap;
 
 /// A rule to which no packet is left.

@@ -93,7 +93,9 @@ impl Changes {
         }
         for effect in f.effects(rule) {
             match *effect {
-                Effect::Write { register, .. } | Effect::Forget(register, _) => self.registers |= 1 << register as u8,
+                Effect::Write { register, .. } | Effect::Forget(register, _) => {
+                    self.registers |= 1 << register as u8
+                }
                 Effect::Copy { to, .. } => self.registers |= 1 << to as u8,
                 Effect::Rewrite { field: Field::Proto, .. } => {
                     let carried = Field::CARRIED.into_iter().chain([Field::Proto]);
@@ -232,10 +234,12 @@ impl<'a> Reader<'a> {
         // A rule about ports matches no packet without ports.
         for field in Field::CARRIED.into_iter().filter(|f| carried & 1 << f.index() != 0) {
             if let Some(with) = self.carriers[field.index()].clone() {
-                let inside = |p: &Part| with.iter().any(|w| {
-                    let proto = p.spans[Field::Proto.index()];
-                    w.0 <= proto.0 && proto.1 <= w.1
-                });
+                let inside = |p: &Part| {
+                    with.iter().any(|w| {
+                        let proto = p.spans[Field::Proto.index()];
+                        w.0 <= proto.0 && proto.1 <= w.1
+                    })
+                };
                 if !parts.iter().all(inside) {
                     self.cut(&mut parts, Field::Proto, &with);
                 }

@@ -41,7 +41,8 @@ impl<'a> Split<'a> {
         }
         let mut out = Vec::new();
         for group in groups.into_values() {
-            let mut search = Group { left: vec![false; group.len()], by: vec![Vec::new(); group.len()], targets: group };
+            let mut search =
+                Group { left: vec![false; group.len()], by: vec![Vec::new(); group.len()], targets: group };
             self.group(&mut search, blockers);
             let named = search.targets.into_iter().zip(search.by).zip(search.left);
             out.extend(named.filter(|(_, left)| !left).map(|(named, _)| named));
@@ -64,7 +65,8 @@ impl<'a> Split<'a> {
             .copied()
             .filter(|b| meets(boxes.get(*b), &hull) && boxes.binds(*b, *first, self.table))
             .collect();
-        let mut work = vec![Cell { spans: hull, targets: (0..group.targets.len()).collect(), blockers: near }];
+        let mut work =
+            vec![Cell { spans: hull, targets: (0..group.targets.len()).collect(), blockers: near }];
         while let Some(mut cell) = work.pop() {
             cell.targets.retain(|t| !group.left[*t]);
             let cost = (cell.targets.len() + cell.blockers.len()) as u64;
@@ -105,12 +107,8 @@ impl<'a> Split<'a> {
         }
         cell.targets.retain(|t| {
             let id = group.targets[*t];
-            let own: Vec<Span> = boxes
-                .get(id)
-                .iter()
-                .zip(&cell.spans)
-                .map(|(a, b)| (a.0.max(b.0), a.1.min(b.1)))
-                .collect();
+            let own: Vec<Span> =
+                boxes.get(id).iter().zip(&cell.spans).map(|(a, b)| (a.0.max(b.0), a.1.min(b.1))).collect();
             let earlier = cell.blockers.iter().take_while(|b| boxes.rule(**b) < boxes.rule(id));
             let mut took = Vec::new();
             let others = earlier.map(|b| (boxes.rule(*b), boxes.get(*b)));

@@ -71,9 +71,8 @@ fn keep(reader: &Reader<'_>, decided: &mut Vec<Part>, parts: Vec<Part>) {
         decided.retain(|d| !part.contains(d, &reader.table));
         decided.push(part);
         if decided.len() > MOST {
-            let narrowest = (0..decided.len()).min_by(|a, b| {
-                width(&decided[*a]).total_cmp(&width(&decided[*b]))
-            });
+            let narrowest =
+                (0..decided.len()).min_by(|a, b| width(&decided[*a]).total_cmp(&width(&decided[*b])));
             if let Some(n) = narrowest {
                 decided.swap_remove(n);
             }

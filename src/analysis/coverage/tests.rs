@@ -7,7 +7,7 @@ use super::parts::Reader;
 use super::*;
 use crate::analysis::decide::tests::{Dice, Options, packets, random_firewall, shown};
 use crate::analysis::evaluate::evaluate;
-use crate::analysis::{Environment, Point};
+use crate::analysis::{Environment, Point, Verdict};
 use crate::model::*;
 use crate::packet::{Field, IntervalSet, Packet, Path, Value, addr};
 use crate::source::SourceFile;
@@ -119,6 +119,33 @@ proptest! {
                         "rule {} of chain {} {:?}\n{}\n{}", rule, chain.0, found, p, shown(&f, &environment)
                     );
                 }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn without_a_redundant_rule_nothing_changes(bytes in prop::collection::vec(any::<u8>(), 400)) {
+        let o = Options { conditions: bytes[399] % 2 == 0, nat: bytes[398] % 2 == 0, loops: false };
+        let mut d = Dice { bytes: &bytes, at: 0, registers: 1 };
+        let f = random_firewall(&mut d, &o);
+        let environment = Environment { throttled: bytes[396] % 2 == 0, ..Environment::default() };
+        let gone = unused(&f);
+        let found = redundant(&f, &|c, r| gone.iter().any(|(rule, _)| *rule == (c, r)));
+        let mut other = random_firewall(&mut Dice { bytes: &bytes, at: 0, registers: 1 }, &o);
+        for ((chain, rule), _) in &found {
+            other.chains[chain.index()].rules[*rule].action = Action::Continue;
+        }
+        for path in [Path::Input, Path::Forward] {
+            for p in packets(&mut d, path, 60) {
+                let before = evaluate(Point { firewalls: &[&f], environment: &environment }, &p);
+                let after = evaluate(Point { firewalls: &[&other], environment: &environment }, &p);
+                let same = before.verdict == after.verdict
+                    || o.conditions && (before.verdict == Verdict::Undecided || after.verdict == Verdict::Undecided);
+                prop_assert!(same, "{found:?} {p}\n{}", shown(&f, &environment));
             }
         }
     }

@@ -44,8 +44,10 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let own = &subject.firewall.chain(about.chain).rules[about.rule];
         let verb = verb(verdict(own.action) == Some(false));
         let packets = if about.strays { "every connection" } else { "every packet" };
-        let message =
-            format!("this exception has no effect: {} {packets} that it matches", takers(subject, about, verb));
+        let message = format!(
+            "this exception has no effect: {} {packets} that it matches",
+            takers(subject, about, verb)
+        );
         findings.push(finding(&CHECK, subject, about, message, "never applies"));
     }
 }

@@ -7,6 +7,7 @@ pub mod exception_lost;
 pub mod ipv6_unguarded;
 pub mod never_matches;
 pub mod policy_accept;
+pub mod redundant;
 pub mod shadowed;
 pub mod unreachable;
 pub mod unused_chain;

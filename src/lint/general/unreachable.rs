@@ -50,13 +50,16 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let chain = &subject.firewall.chain(about.chain).name;
         let message = match about.case {
             Case::Ended(1) => format!("no packet of chain {chain} reaches this rule"),
-            Case::Ended(n) => format!("no packet of chain {chain} reaches this rule and the {} after it", n - 1),
+            Case::Ended(n) => {
+                format!("no packet of chain {chain} reaches this rule and the {} after it", n - 1)
+            }
             Case::Elsewhere => format!("no packet that this rule matches enters chain {chain}"),
             _ => continue,
         };
         let mut finding = finding(&CHECK, subject, about, message, "never reached");
         let rule = &subject.firewall.chain(about.chain).rules[about.rule];
-        let safety_net = about.case == Case::Ended(1) && rule.terms.len == 0 && verdict(rule.action) == Some(false);
+        let safety_net =
+            about.case == Case::Ended(1) && rule.terms.len == 0 && verdict(rule.action) == Some(false);
         if safety_net || about.case == Case::Elsewhere {
             finding.level = Severity::Note;
         }
