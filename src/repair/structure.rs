@@ -4,7 +4,7 @@
 //! these keeps its verdict; and a rule that does nothing but accept lets through no packet but those that it meets. If a rule is missing that
 //! stands further up in the same chain too, and ends the way there of each packet that meets it, no packet comes to the missing one at all;
 //! and if another rule is missing that did nothing but accept, no packet can be stopped by that but those that it met. So it is, too, with a
-//! rule to which no packet is left, or whose packets what stands behind treats alike ([`coverage`]).
+//! rule to which no packet is left, or whose packets a later one treats alike ([`coverage`]).
 //! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
 
 use super::edit::Edit;
@@ -194,7 +194,7 @@ impl Walk<'_> {
         self.edits.get(&f.files.get(at.file as usize)?.path)
     }
 
-    // Whether a rule stands further up too, and stays there; or no packet is left to it; or what stands behind would do the same.
+    // Whether a rule stands further up too, and stays there; or no packet is left to it; or a later rule would do the same.
     fn superfluous(&self, chain: ChainId, at: usize) -> bool {
         let rules = &self.old.chain(chain).rules;
         let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();

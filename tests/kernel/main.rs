@@ -5,3 +5,4 @@ mod iptables;
 mod nftables;
 #[path = "../support/mod.rs"]
 mod support;
+mod unused;

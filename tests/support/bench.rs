@@ -97,6 +97,12 @@ impl Bench {
         }
     }
 
+    /// The ruleset as a tool writes it, with the packets and bytes that each rule has counted.
+    pub fn save(&mut self, tool: &str) -> String {
+        let answer = self.ask(&json!({"op": "save", "tool": tool})).expect("the bench works");
+        answer["text"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// What the kernel does with each packet. Established and related packets belong to connections that are entered for
     /// them; a packet of the same connection in another state (or direction) has no verdict.
     pub fn judge(&mut self, packets: &[Packet]) -> Vec<Kernel> {

@@ -27,7 +27,7 @@ use crate::model::{ChainId, Firewall};
 use crate::packet::Family;
 use crate::source::Origin;
 use chains::State;
-pub use redundant::{Instead, redundant};
+pub use redundant::redundant;
 use rustc_hash::FxHashMap;
 
 /// A rule to which no packet is left.

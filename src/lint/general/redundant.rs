@@ -1,9 +1,10 @@
-//! A rule changes nothing, because of what stands behind it.
+//! A rule changes nothing, because a later one does the same.
 //!
 //! ## What it does
 //! Reports rules that accept or drop packets and could be deleted without changing a verdict: a later rule of the chain with the same
-//! verdict, or the chain's policy if that is drop, would decide about each of their packets, and no rule between them matches any. Rules
-//! that mark or change packets are left alone, and so is one without conditions that repeats the policy.
+//! verdict would decide about each of their packets, and no rule between them matches any. Rules that mark or change packets are left
+//! alone. So are those that stop what the chain's last rule without conditions, or its policy, would stop anyway: they are often there to
+//! say so.
 //!
 //! Rules that *earlier* ones make useless are reported by `HL-SHADOWED` and `HL-DUPLICATE`.
 //!
@@ -20,7 +21,7 @@
 //! ## Use instead
 //! Delete the narrow rule, or the broad one if it lets in more than is needed.
 
-use crate::analysis::coverage::{Instead, redundant};
+use crate::analysis::coverage::redundant;
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
@@ -31,7 +32,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub static CHECK: Check = Check {
     id: "HL-REDUNDANT",
     name: "RedundantRule",
-    summary: "later rules, or the policy, would decide alike without this rule",
+    summary: "a later rule would decide alike without this one",
     level: Severity::Note,
     security_severity: None,
     source: include_str!("redundant.rs"),
@@ -55,26 +56,20 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for ((c, n), _) in &found {
         left.entry(f.chain(*c).rules[*n].origin).and_modify(|n| *n -= 1);
     }
-    for ((id, n), instead) in found {
+    for ((id, n), later) in found {
         let chain = f.chain(id);
         let rule = &chain.rules[n];
         if left.get(&rule.origin) != Some(&0) || !told.insert(rule.origin) {
             continue;
         }
         let (does, _) = verb(verdict(rule.action) == Some(true));
-        let what = match instead {
-            Instead::Rule(later) => {
-                format!("the rule at line {} below", f.locate(chain.rules[later as usize].origin).line)
-            }
-            Instead::Policy => format!("the policy of chain {}", chain.name),
-        };
-        let message = format!("this rule changes nothing: {what} {does} every packet that it matches");
+        let later = chain.rules[later as usize].origin;
+        let line = f.locate(later).line;
+        let message = format!(
+            "this rule changes nothing: the rule at line {line} below {does} every packet that it matches"
+        );
         let mut finding = CHECK.finding(subject, rule.origin, message, "changes nothing");
-        if let Instead::Rule(later) = instead {
-            finding
-                .related
-                .push(subject.related(chain.rules[later as usize].origin, format!("{does} its packets too")));
-        }
+        finding.related.push(subject.related(later, format!("{does} its packets too")));
         finding.fix = removal(f, chain, n, Purpose::default());
         findings.push(finding);
     }
