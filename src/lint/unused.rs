@@ -3,7 +3,7 @@
 use super::general::duplicate::copies;
 use super::registry::{Check, Subject};
 use crate::analysis::coverage::{self, Reason};
-use crate::finding::Finding;
+use crate::finding::{Finding, Related};
 use crate::model::{Action, ChainId, Firewall, Rule};
 use crate::source::Origin;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -138,33 +138,41 @@ pub fn verdict(action: Action) -> Option<bool> {
 // So many of the rules that take the packets of one are shown.
 const MAX_SHOWN: usize = 8;
 
-/// A finding about an unused rule, with the rules that take its packets as related places.
+/// The rules that take an unused rule's packets, as related places.
+pub fn takers(subject: &Subject<'_>, about: &Unused) -> Vec<Related> {
+    let f = subject.firewall;
+    let mut told: FxHashSet<Origin> = FxHashSet::default();
+    let rules: Vec<&Rule> = about
+        .by
+        .iter()
+        .filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize))
+        .filter(|r| told.insert(r.origin))
+        .collect();
+    let what = match (about.case, rules.len()) {
+        (Case::Elsewhere, _) => "sends its packets to this chain",
+        (Case::Ended(_), 1) => "decides every packet that arrives here",
+        (Case::Ended(_), _) => "decides some of the packets that arrive here",
+        (_, 1) => "decides all of its packets",
+        _ => "decides some of its packets",
+    };
+    let related = |rule: &&Rule| {
+        let note = rule.note.map_or_else(String::new, |n| format!(": {}", f.notes[n.index()]));
+        subject.related(rule.origin, format!("{what}{note}"))
+    };
+    rules.iter().take(MAX_SHOWN).map(related).collect()
+}
+
+/// A finding about an unused rule.
 pub fn finding(
     check: &Check,
     subject: &Subject<'_>,
     about: &Unused,
-    message: String,
-    label: &str,
+    takers: Vec<Related>,
+    (message, label): (String, &str),
 ) -> Finding {
-    let f = subject.firewall;
-    let origin = f.chain(about.chain).rules[about.rule].origin;
+    let origin = subject.firewall.chain(about.chain).rules[about.rule].origin;
     let mut out = check.finding(subject, origin, message, label);
-    let mut told: FxHashSet<Origin> = FxHashSet::default();
-    let rules: Vec<&Rule> = about.by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize)).collect();
-    for rule in rules.iter().filter(|r| told.insert(r.origin)).take(MAX_SHOWN) {
-        let what = match (about.case, rules.len()) {
-            (Case::Elsewhere, _) => "sends its packets to this chain",
-            (Case::Ended(_), 1) => "decides every packet that arrives here",
-            (Case::Ended(_), _) => "decides some of the packets that arrive here",
-            (_, 1) => "decides all of its packets",
-            _ => "decides some of its packets",
-        };
-        let what = match rule.note {
-            Some(note) => format!("{what}: {}", f.notes[note.index()]),
-            None => what.to_owned(),
-        };
-        out.related.push(subject.related(rule.origin, what));
-    }
+    out.related = takers;
     if about.strays {
         let rest = "packets that open no connection (answers, invalid or untracked ones); they are stopped behind it anyway";
         out.details.push(("still decides".to_owned(), rest.to_owned()));
@@ -173,14 +181,12 @@ pub fn finding(
 }
 
 /// The words of a message that say which rules take an unused rule's packets, and what they do: `the rule at line 7 already stops`.
-pub fn takers(subject: &Subject<'_>, about: &Unused, (does, do_it): (&str, &str)) -> String {
-    let f = subject.firewall;
-    let rules = about.by.iter().filter_map(|(c, r)| f.chain(*c).rules.get(*r as usize));
-    let mut lines: Vec<u32> = rules.map(|r| f.locate(r.origin).line).collect();
-    lines.dedup();
-    match lines[..] {
-        [one] => format!("the rule at line {one} already {does}"),
-        [a, b] => format!("the rules at lines {a} and {b} together already {do_it}"),
+pub fn take(takers: &[Related], (does, do_it): (&str, &str)) -> String {
+    match takers {
+        [one] => format!("the rule at line {} already {does}", one.location.line),
+        [a, b] => {
+            format!("the rules at lines {} and {} together already {do_it}", a.location.line, b.location.line)
+        }
         _ => format!("earlier rules together already {do_it}"),
     }
 }

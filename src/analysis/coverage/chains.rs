@@ -3,6 +3,7 @@
 //! Callers come before the chains that they call, so that all packets that may enter a chain are known when its turn comes. These are never
 //! too few: where their parts become many, their hull is taken.
 
+use super::axes::Span;
 use super::boxes::{BLOCKER, Boxes, OPENING, TARGET, contains, meets, remainder};
 use super::graph::{Group, groups};
 use super::list::{Fate, fates};
@@ -39,9 +40,12 @@ pub(super) enum State {
 
 /// The states of all rules, by chain.
 pub(super) fn states(f: &Firewall, family: Family) -> Vec<Vec<State>> {
+    let reader = Reader::new(f, family);
+    let syn = crate::packet::flags::masked(flags::SYN | flags::ACK | flags::RST | flags::FIN, flags::SYN);
     let mut walk = Walk {
         fields: fields(f),
-        reader: Reader::new(f, family),
+        syn: reader.axes.spans(Field::TcpFlags, &syn).first().copied(),
+        reader,
         f,
         entries: vec![Vec::new(); f.chains.len()],
         callers: vec![Vec::new(); f.chains.len()],
@@ -82,6 +86,8 @@ struct Walk<'a> {
     f: &'a Firewall,
     reader: Reader<'a>,
     fields: Vec<Field>,
+    // TCP segments that open a connection: one interval, see `axes`.
+    syn: Option<Span>,
     // By chain: packets that may enter it, and the rules that send them.
     entries: Vec<Vec<Part>>,
     callers: Vec<Vec<(ChainId, u32)>>,
@@ -245,7 +251,7 @@ impl Walk<'_> {
         let (lo, hi) = start.spans[Field::Proto.index()];
         let tcp = u32::from(proto::TCP);
         let mut out = Vec::new();
-        let mut add = |span: (u32, u32), segments: Option<(u32, u32)>| {
+        let mut add = |span: Span, segments: Option<Span>| {
             let mut piece = start;
             piece.spans[Field::Proto.index()] = (span.0.max(lo), span.1.min(hi));
             if let Some((from, to)) = segments {
@@ -258,9 +264,8 @@ impl Walk<'_> {
             }
         };
         let asked = |f: Field| self.fields.contains(&f);
-        let syn = crate::packet::flags::masked(flags::SYN | flags::ACK | flags::RST | flags::FIN, flags::SYN);
-        match self.reader.axes.spans(Field::TcpFlags, &syn)[..] {
-            [syn] if asked(Field::Proto) && asked(Field::TcpFlags) => {
+        match self.syn {
+            Some(syn) if asked(Field::Proto) && asked(Field::TcpFlags) => {
                 add((0, tcp - 1), None);
                 add((tcp, tcp), Some(syn));
                 add((tcp + 1, u32::from(u8::MAX)), None);
@@ -332,7 +337,7 @@ impl Walk<'_> {
             .map(|b| (b, boxes.get(b)));
         let left = remainder(own, earlier, most, &mut Vec::new())?;
         let whole = self.part(boxes, target);
-        let as_part = |spans: &Vec<super::axes::Span>| {
+        let as_part = |spans: &Vec<Span>| {
             let mut part = whole;
             self.fields.iter().zip(spans).for_each(|(f, s)| part.spans[f.index()] = *s);
             part

@@ -5,7 +5,7 @@ use super::graph::groups;
 use super::index::Index;
 use super::parts::Reader;
 use crate::model::*;
-use crate::packet::Family;
+use crate::packet::{Family, Field};
 use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
@@ -22,14 +22,15 @@ const BUDGET: u64 = 100_000_000;
 /// not asked for and do not count as later ones.
 pub fn redundant(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec<((ChainId, usize), u32)> {
     let mut found: FxHashMap<(ChainId, usize), Option<u32>> = FxHashMap::default();
-    let groups = groups(f);
+    let (groups, fields) = (groups(f), super::chains::fields(f));
     for family in Family::ALL.into_iter().filter(|family| f.covers(*family)) {
         let mut reader = Reader::new(f, family);
         let mut budget = BUDGET;
         for group in &groups {
             reader.changes = group.changes;
             for chain in &group.order {
-                let mut search = Search { f, reader: &mut reader, left_out, budget: &mut budget };
+                let mut search =
+                    Search { f, fields: &fields, reader: &mut reader, left_out, budget: &mut budget };
                 for (rule, later) in search.chain(*chain) {
                     let both = found.entry((*chain, rule)).or_insert(later);
                     *both = both.zip(later).map(|(a, b)| a.max(b));
@@ -44,6 +45,7 @@ pub fn redundant(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec
 
 struct Search<'s, 'a> {
     f: &'a Firewall,
+    fields: &'s [Field],
     reader: &'s mut Reader<'a>,
     left_out: &'s dyn Fn(ChainId, usize) -> bool,
     budget: &'s mut u64,
@@ -58,8 +60,7 @@ impl Search<'_, '_> {
         if !rules.iter().any(decides) {
             return Vec::new();
         }
-        let fields = super::chains::fields(self.f);
-        let mut boxes = Boxes::new(&fields);
+        let mut boxes = Boxes::new(self.fields);
         for (n, rule) in rules.iter().enumerate() {
             let takes = decides(rule) && rule.terms.len > 0 && !(self.left_out)(id, n);
             let roles = if takes { TARGET | BLOCKER } else { TARGET };

@@ -71,8 +71,7 @@ fn keep(reader: &Reader<'_>, decided: &mut Vec<Part>, parts: Vec<Part>) {
         decided.retain(|d| !part.contains(d, &reader.table));
         decided.push(part);
         if decided.len() > MOST {
-            let narrowest =
-                (0..decided.len()).min_by(|a, b| width(&decided[*a]).total_cmp(&width(&decided[*b])));
+            let narrowest = (0..decided.len()).min_by_key(|n| width(&decided[*n]));
             if let Some(n) = narrowest {
                 decided.swap_remove(n);
             }
@@ -80,6 +79,7 @@ fn keep(reader: &Reader<'_>, decided: &mut Vec<Part>, parts: Vec<Part>) {
     }
 }
 
-fn width(part: &Part) -> f64 {
-    part.spans.iter().map(|(lo, hi)| f64::from(hi - lo) + 1.0).map(f64::log2).sum()
+// Roughly, how many packets: bits that are free.
+fn width(part: &Part) -> u32 {
+    part.spans.iter().map(|(lo, hi)| 32 - (hi - lo).leading_zeros()).sum()
 }

@@ -26,7 +26,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, takers, verb, verdict};
+use crate::lint::unused::{Case, finding, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -44,10 +44,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let own = &subject.firewall.chain(about.chain).rules[about.rule];
         let verb = verb(verdict(own.action) == Some(false));
         let packets = if about.strays { "every connection" } else { "every packet" };
-        let message = format!(
-            "this exception has no effect: {} {packets} that it matches",
-            takers(subject, about, verb)
-        );
-        findings.push(finding(&CHECK, subject, about, message, "never applies"));
+        let takers = takers(subject, about);
+        let message =
+            format!("this exception has no effect: {} {packets} that it matches", take(&takers, verb));
+        findings.push(finding(&CHECK, subject, about, takers, (message, "never applies")));
     }
 }

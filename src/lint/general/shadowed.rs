@@ -31,7 +31,7 @@
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, takers, verb, verdict};
+use crate::lint::unused::{Case, finding, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -57,9 +57,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             (Case::Opposed, None) => ("this rule never applies", decide),
             _ => continue,
         };
-        let takers = takers(subject, about, verb);
-        let message = format!("{lead}: {takers} {packets} that it matches");
-        let mut finding = finding(&CHECK, subject, about, message, "decides nothing");
+        let takers = takers(subject, about);
+        let message = format!("{lead}: {} {packets} that it matches", take(&takers, verb));
+        let mut finding = finding(&CHECK, subject, about, takers, (message, "decides nothing"));
         if about.case == Case::Repeated {
             finding.level = Severity::Note;
             if rule.effects.is_none() {

@@ -32,7 +32,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, verdict};
+use crate::lint::unused::{Case, finding, takers, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -56,7 +56,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             Case::Elsewhere => format!("no packet that this rule matches enters chain {chain}"),
             _ => continue,
         };
-        let mut finding = finding(&CHECK, subject, about, message, "never reached");
+        let mut finding = finding(&CHECK, subject, about, takers(subject, about), (message, "never reached"));
         let rule = &subject.firewall.chain(about.chain).rules[about.rule];
         let safety_net =
             about.case == Case::Ended(1) && rule.terms.len == 0 && verdict(rule.action) == Some(false);
