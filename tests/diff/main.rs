@@ -4,3 +4,4 @@ mod edits;
 mod random;
 #[path = "../support/mod.rs"]
 mod support;
+mod wide;

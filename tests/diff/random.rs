@@ -16,13 +16,13 @@ use havenlint::model::Firewall;
 use havenlint::packet::{Family, Packet};
 
 #[derive(Debug, Default)]
-struct Totals {
-    packets: u64,
-    certain: u64,
+pub struct Totals {
+    pub packets: u64,
+    pub certain: u64,
     in_changes: u64,
     less_certain: u64,
     equal: u64,
-    undecided: u64,
+    pub undecided: u64,
 }
 
 // Lines that are rules: of a dump, or of a chain's block.
@@ -118,7 +118,7 @@ fn wrong(old: &Trace, new: &Trace, hits: &[&Change]) -> Option<&'static str> {
     }
 }
 
-fn judge(
+pub fn judge(
     sides: [&Firewall; 2],
     environment: &Environment,
     packets: &[Packet],
