@@ -28,6 +28,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         all.inputs.extend(r.inputs);
         all.requirements.extend(r.requirements);
         all.findings.extend(r.findings);
+        all.open.extend(r.open);
         all.waived.extend(r.waived);
         all.problems.extend(r.problems);
         all.unread.extend(r.unread);
@@ -47,6 +48,8 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     });
     sort(&mut all.findings);
     all.findings.dedup_by(|a, b| same_finding(a, b));
+    all.open.sort();
+    all.open.dedup();
     all.waived.sort_by(|a, b| key(&a.finding).cmp(&key(&b.finding)));
     all.waived.dedup_by(|a, b| same_finding(&a.finding, &b.finding));
     all.problems.sort_by(|a, b| (&a.location, &a.message).cmp(&(&b.location, &b.message)));

@@ -29,6 +29,9 @@ pub struct Report {
     pub requirements: Vec<Requirement>,
     /// Findings, in order of path, line, column and rule.
     pub findings: Vec<Finding>,
+    /// What anybody may open a connection to, by the rule that lets it in.
+    #[serde(default)]
+    pub open: Vec<Open>,
     /// Findings that somebody has decided to live with; they do not count.
     #[serde(default)]
     pub waived: Vec<Waived>,
@@ -83,6 +86,41 @@ pub struct Input {
     pub rules: u64,
     /// How well they were understood.
     pub ledger: Ledger,
+}
+
+/// Something that any source may open a connection to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Open {
+    /// The node or firewall that lets it in.
+    pub subject: String,
+    /// `open`, or `undecided` where it depends on conditions.
+    pub state: String,
+    /// 4 or 6.
+    pub family: u8,
+    /// Sources: `any`, or many public networks.
+    pub from: Vec<String>,
+    /// What the interfaces face by which it comes in: `internet`, `inside` or `unknown`.
+    pub facing: String,
+    /// Those interfaces: names, beginnings (`eth*`), `*` = all; those with `!` are taken away. Empty = any.
+    pub interfaces: Vec<String>,
+    /// Forwarded, not for the machine itself.
+    pub forwarded: bool,
+    /// Destinations as the packets arrive; empty = any.
+    pub to: Vec<String>,
+    /// What is reached in the end, as services: `tcp/22, tcp/80-443, icmp`.
+    pub reaches: String,
+    /// Destinations after translation; empty = as they arrive.
+    pub inner: Vec<String>,
+    /// The ports under which a translation publishes it: `tcp/2222`.
+    pub published: Vec<String>,
+    /// The sensitive services among it: `ssh (tcp/22)`.
+    pub services: Vec<String>,
+    /// Where it leads, in words; empty = the machine itself.
+    pub place: String,
+    /// The rule or policy that lets it in.
+    pub decided_by: Location,
+    /// What it depends on.
+    pub because: Vec<Reason>,
 }
 
 /// A finding that somebody has decided to live with.
@@ -251,6 +289,10 @@ pub struct Finding {
     pub fingerprint: String,
     /// What to add or change, in the file's own syntax.
     pub fix: Option<Fix>,
+    /// Rules that say the same and more of what stands at this place: where one of them is reported too, this finding is left out. Not
+    /// serialised.
+    #[serde(skip)]
+    pub within: Vec<String>,
 }
 
 impl Finding {
@@ -269,6 +311,7 @@ impl Finding {
             details: Vec::new(),
             fingerprint: String::new(),
             fix: None,
+            within: Vec::new(),
         }
     }
 }

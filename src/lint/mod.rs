@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod general;
 pub mod nftables;
+pub mod open;
 pub mod pfsense;
 pub mod probe;
 pub mod registry;

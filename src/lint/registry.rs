@@ -1,6 +1,7 @@
 //! All hygiene checks. A check is one file with a [`Check`] in it and one line in [`CHECKS`].
 
 use super::aws::exposure::Exposure;
+use super::open::{self, Open};
 use super::probe::Probe;
 use super::unused::{self, Unused, WithoutPackets};
 use super::{aws, general, nftables, pfsense, probe};
@@ -65,6 +66,7 @@ pub struct Subject<'a> {
     exposures: OnceCell<Vec<Exposure<'a>>>,
     without_packets: OnceCell<Vec<WithoutPackets>>,
     unused: OnceCell<Vec<Unused>>,
+    open: OnceCell<Open>,
 }
 
 /// All checks, in the order of their ids.
@@ -97,6 +99,13 @@ pub static CHECKS: &[&Check] = &[
     &general::duplicate::CHECK,
     &general::empty_chain::CHECK,
     &general::exception_lost::CHECK,
+    &general::exposed_admin::CHECK,
+    &general::exposed_all::CHECK,
+    &general::exposed_database::CHECK,
+    &general::exposed_rdp::CHECK,
+    &general::exposed_service::CHECK,
+    &general::exposed_ssh::CHECK,
+    &general::exposed_undecided::CHECK,
     &general::ipv6_unguarded::CHECK,
     &general::never_matches::CHECK,
     &nftables::after_verdict::CHECK,
@@ -183,6 +192,7 @@ impl<'a> Subject<'a> {
             name,
             probes: OnceCell::new(),
             exposures: OnceCell::new(),
+            open: OnceCell::new(),
             without_packets: OnceCell::new(),
             unused: OnceCell::new(),
         }
@@ -209,6 +219,15 @@ impl<'a> Subject<'a> {
     /// The written rules to which no packet is left and which no other check tells. Found once, for all checks.
     pub fn unused(&self) -> &[Unused] {
         self.unused.get_or_init(|| unused::of(self.firewall, self.without_packets()))
+    /// What anybody may open a connection to at the box, told at the first of its firewalls; empty elsewhere and in a cloud, where
+    /// [exposures](Subject::exposures) tell. Found once, for all checks.
+    pub fn open(&self) -> &Open {
+        let first = self.beside.first().is_some_and(|f| std::ptr::eq(*f, self.firewall));
+        let asked = || match first && aws::inventory(self).is_none() {
+            true => open::open(self.beside, self.environment),
+            false => Open::default(),
+        };
+        self.open.get_or_init(asked)
     }
 
     /// Another place with what it has to do with a finding.

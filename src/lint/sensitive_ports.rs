@@ -139,6 +139,40 @@ pub const SENSITIVE_PORTS: &[SensitivePort] = &[
     port(TCP, (50070, 50070), "Hadoop (hdfs)", Service, Warning, CONSOLE),
 ];
 
+impl Class {
+    /// All kinds, the worst first: where one rule opens several, it is told under the first.
+    pub const ALL: [Class; 5] =
+        [Class::Administration, Class::Ssh, Class::Rdp, Class::Database, Class::Service];
+
+    /// How the ids of its checks end: `ADMIN`.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Class::Ssh => "SSH",
+            Class::Rdp => "RDP",
+            Class::Administration => "ADMIN",
+            Class::Database => "DATABASE",
+            Class::Service => "SERVICE",
+        }
+    }
+
+    /// What is reached, as a message says it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Class::Ssh => "ssh",
+            Class::Rdp => "remote desktop",
+            Class::Administration => "an administration port",
+            Class::Database => "a database",
+            Class::Service => "a service of inner networks",
+        }
+    }
+}
+
+/// All sensitive ports of some protocols.
+pub fn ports(protocols: &IntervalSet) -> IntervalSet {
+    let of = SENSITIVE_PORTS.iter().filter(|p| protocols.contains(p.protocol.into()));
+    IntervalSet::from_ranges(of.map(|p| (p.first.into(), p.last.into())))
+}
+
 /// The rows of a class.
 pub fn of(class: Class) -> impl Iterator<Item = &'static SensitivePort> {
     SENSITIVE_PORTS.iter().filter(move |p| p.class == class)

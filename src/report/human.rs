@@ -34,6 +34,9 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
     let paint = Paint { color: style.color };
     let page = Page { sources: Sources::of(report), paint, links: style.links, columns };
     page.problems(&report.problems, out)?;
+    if !style.quiet {
+        super::open::human(report, paint, columns, out)?;
+    }
     page.findings(&report.findings, out)?;
     page.unread(&report.unread, out)?;
     if !style.quiet {

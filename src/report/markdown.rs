@@ -37,6 +37,7 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
         }
         page.push_str(".\n\n");
     }
+    super::open::markdown(report, &mut page);
     matrix(report, &mut page);
     ledger(report, &mut page);
     unread(report, &mut page);
@@ -226,7 +227,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text with every mark of Markdown escaped. Backslashes do not keep GitHub from linking `@name` and `#1`; an invisible character does.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {

@@ -14,6 +14,7 @@ pub mod junit;
 pub mod line_hash;
 pub mod markdown;
 pub mod matrix;
+pub mod open;
 pub mod patch;
 pub mod places;
 pub mod sarif;

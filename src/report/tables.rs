@@ -237,7 +237,12 @@ pub fn not_understood(rules: u64) -> String {
 }
 
 /// Writes a table without lines: two blanks between columns, all from the column `first` on aligned alike.
-fn lay_out(table: Builder, alignment: Alignment, first: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn lay_out(
+    table: Builder,
+    alignment: Alignment,
+    first: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut table = table.build();
     table.with(Frame::empty()).with(Padding::new(0, 2, 0, 0));
     table.modify(Columns::new(first..), alignment);

@@ -35,6 +35,7 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
         summary: Summary::of(&triaged.requirements, &triaged.findings),
         requirements: triaged.requirements,
         findings: triaged.findings,
+        open: triaged.open,
         waived: triaged.waived,
         problems,
         members: if opened.deployed { members(&opened.deployment) } else { Vec::new() },

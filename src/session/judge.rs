@@ -10,7 +10,8 @@ use crate::compliance::path::{EnforcementPoint, EnforcementPoints, environment};
 use crate::compliance::requirement::rows;
 use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
-use crate::finding::{Finding, Requirement};
+use crate::finding::{Finding, Open, Requirement};
+use crate::lint::open::rows::rows as open_rows;
 use crate::lint::registry;
 use crate::model::Firewall;
 use rayon::prelude::*;
@@ -101,6 +102,8 @@ pub struct Judged {
     pub requirements: Vec<Requirement>,
     /// The findings of requirements and of checks.
     pub findings: Vec<Finding>,
+    /// What anybody may open a connection to.
+    pub open: Vec<Open>,
 }
 
 impl Judged {
@@ -115,11 +118,17 @@ impl Judged {
             })
             .collect();
         let mut findings = explanation::findings(catalogue, &rows);
-        findings.extend(hygiene(options, opened, loaded, checked.deployed()));
+        let mut open = Vec::new();
+        for (found, rows) in hygiene(options, opened, loaded, checked.deployed()) {
+            findings.extend(found);
+            open.extend(rows);
+        }
+        open.sort();
+        open.dedup();
         for (flows, points) in &checked.worlds {
             registry::run_deployed(&registry::Deployed { catalogue, flows, points }, &mut findings);
         }
-        Self { requirements: rows.iter().map(Row::to_report).collect(), findings }
+        Self { requirements: rows.iter().map(Row::to_report).collect(), findings, open }
     }
 }
 
@@ -128,7 +137,7 @@ fn hygiene(
     opened: &Opened,
     loaded: &Loaded,
     points: &EnforcementPoints<'_>,
-) -> Vec<Finding> {
+) -> Vec<(Vec<Finding>, Vec<Open>)> {
     let known = &Environment { local: options.local.clone(), ..options.assumed() };
     let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
     let of: BTreeMap<&str, &SameBox> =
@@ -157,10 +166,11 @@ fn hygiene(
         .collect();
     subjects
         .par_iter()
-        .flat_map(|(name, environment, beside, firewall)| {
-            let mut out = Vec::new();
-            registry::run(&registry::Subject::new(firewall, beside, environment, name), &mut out);
-            out
+        .map(|(name, environment, beside, firewall)| {
+            let subject = registry::Subject::new(firewall, beside, environment, name);
+            let mut found = Vec::new();
+            registry::run(&subject, &mut found);
+            (found, open_rows(&subject))
         })
         .collect()
 }

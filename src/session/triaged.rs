@@ -4,13 +4,13 @@ use super::judge::Judged;
 use super::load::Loaded;
 use super::open::Opened;
 use super::{Options, trouble};
-use crate::finding::{Finding, Flow, Problem, Requirement, Waived};
+use crate::finding::{Finding, Flow, Open, Problem, Requirement, Waived};
 use crate::source::SourceFile;
 use crate::source::discover::shown;
 use crate::triage::baseline::{BASELINE_FILE, Baseline};
 use crate::triage::selection::Selection;
 use crate::triage::{fingerprint, names, waiver};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct Triaged {
     /// The requirements that were selected.
     pub requirements: Vec<Requirement>,
+    /// What anybody may open a connection to.
+    pub open: Vec<Open>,
     /// The findings that count.
     pub findings: Vec<Finding>,
     /// Those that do not, and why.
@@ -38,9 +40,10 @@ pub fn triage(
     judged: Judged,
     selection: &Selection,
 ) -> Triaged {
-    let Judged { requirements, mut findings } = judged;
+    let Judged { requirements, mut findings, open } = judged;
     let sources = sources(opened, loaded);
     findings.retain(|f| selection.takes(&f.rule));
+    leave_to_others(&mut findings);
     sort(&mut findings);
     findings.dedup_by(|a, b| a.rule == b.rule && a.location == b.location && a.message == b.message);
     let requirements = selected(selection, requirements);
@@ -68,7 +71,16 @@ pub fn triage(
             }
         }
     }
-    Triaged { requirements, findings, waived, problems, sources, baseline }
+    Triaged { requirements, open, findings, waived, problems, sources, baseline }
+}
+
+// One finding for one cause: what another one at the same place says too, and that is reported, is left out.
+fn leave_to_others(findings: &mut Vec<Finding>) {
+    let place = |f: &Finding| (f.location.path.clone(), f.location.line, f.location.column);
+    let mut told: BTreeSet<(String, (String, u32, u32))> = BTreeSet::new();
+    let named: BTreeSet<String> = findings.iter().flat_map(|f| f.within.iter().cloned()).collect();
+    told.extend(findings.iter().filter(|f| named.contains(&f.rule)).map(|f| (f.rule.clone(), place(f))));
+    findings.retain(|f| !f.within.iter().any(|id| told.contains(&(id.clone(), place(f)))));
 }
 
 fn sources(opened: &Opened, loaded: &Loaded) -> Vec<Arc<SourceFile>> {

@@ -49,7 +49,7 @@ impl Origin {
 
 /// A place as people and programs read it. Lines and columns count from 1, columns in characters; the end column is
 /// one past the last character.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Location {
     /// The file's name.
     pub path: String,

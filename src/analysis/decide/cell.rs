@@ -89,6 +89,8 @@ pub(super) struct State {
     pub moved: Moved,
     /// Facts that were decided by following both ways.
     pub known: Vec<(Fact, bool)>,
+    /// The decider so far, where the answer is asked for by rule.
+    pub rule: Option<u32>,
 }
 
 impl State {

@@ -123,6 +123,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let untracked = IntervalSet::single(ConnState::Untracked.value());
+            let translated = self.is_translated(cell.state).then(|| self.translation(cell.state));
             let outcome = |region: Region, tracked: bool| Outcome {
                 region,
                 verdict,
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
                 decided: cell.decided.clone(),
                 because: cell.because.clone(),
                 assumed: cell.assumed.clone(),
-                translated: self.is_translated(cell.state).then_some(cell.state),
+                translated,
             };
             let view = &self.state(cell.state).views[Field::State.index()];
             if verdict == Verdict::Accept
@@ -152,6 +153,21 @@ impl<'a> Walk<'a> {
     fn is_translated(&self, state: u32) -> bool {
         let views = &self.state(state).views;
         [Field::Src, Field::Dst, Field::Sport, Field::Dport].iter().any(|f| views[f.index()] != View::Same)
+    }
+
+    // The state that says how packets were translated; where the answer is by rule, that and nothing else, so that two ways on which a
+    // packet becomes the same are not told apart.
+    fn translation(&mut self, state: u32) -> u32 {
+        if !self.by_rule {
+            return state;
+        }
+        let mut s = self.state(state).clone();
+        (s.rule, s.known, s.written) = (None, Vec::new(), 0);
+        s.registers = Default::default();
+        for f in [Field::Iif, Field::Oif, Field::State] {
+            s.views[f.index()] = View::Same;
+        }
+        self.intern(s)
     }
 
     // Cuts a cell to the destinations that the question asks for. False if none is left.

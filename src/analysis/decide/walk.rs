@@ -78,6 +78,8 @@ pub(super) struct Walk<'a> {
     /// Steps after which the rest is given up.
     pub budget: u64,
     pub exhausted: bool,
+    /// Packets that different rules accepted stay apart.
+    pub by_rule: bool,
 }
 
 // A cell that entered a chain, and what came out at its end.
@@ -141,6 +143,7 @@ impl<'a> Walk<'a> {
             forks: 0,
             budget: BUDGET,
             exhausted: false,
+            by_rule: false,
         }
     }
 
@@ -208,6 +211,7 @@ impl<'a> Walk<'a> {
                     written: 0,
                     moved: Moved::No,
                     known: Vec::new(),
+                    rule: None,
                 });
                 cells.push(Cell { region, state, extra: false, decided: None, because: None, assumed: None });
             }
@@ -314,6 +318,9 @@ impl<'a> Walk<'a> {
             let better = old.is_none_or(|o| new.outranks(&o, here.base.kind));
             if better && (here.base.kind == ChainKind::Filter || new.rule.is_some()) {
                 cell.decided = Some(Rc::from([d]));
+                if self.by_rule {
+                    cell = self.restated(&cell, |s| s.rule = Some(d));
+                }
             }
         }
         let origin = decider.map_or(here.base.policy_origin, |d| self.deciders[d as usize].origin);

@@ -97,6 +97,13 @@ pub struct Because {
     pub fact: Option<super::Fact>,
 }
 
+impl Because {
+    /// Whether it is about the interface by which routing sends a packet on whose destination was translated.
+    pub fn is_output_interface(&self) -> bool {
+        self.fact.is_none() && self.text.starts_with(field_name(Field::Oif))
+    }
+}
+
 /// Something that applied to the packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -5,8 +5,9 @@ use crate::analysis::decide::{Question, decide};
 use crate::analysis::{Environment, Point};
 use crate::dialect::aws::inventory::{Interface, Inventory};
 use crate::evidence::near::few;
+use crate::lint::open::sources::public_addresses;
 use crate::model::{Chain, Firewall, Rule, Term};
-use crate::packet::{Family, Field, IntervalSet, Path, addr, proto, public};
+use crate::packet::{Family, Field, IntervalSet, Path, addr, proto};
 use crate::source::Origin;
 use std::collections::BTreeMap;
 
@@ -43,14 +44,6 @@ pub struct Acls {
     pub depends_on: Vec<(String, String, Origin)>,
     /// There are network ACLs, and no interface in the files has the groups attached: which of them is asked is not known.
     pub unplaced: bool,
-}
-
-/// The public addresses of a family, with those for documentation.
-fn public_addresses(family: Family) -> &'static IntervalSet {
-    use std::sync::LazyLock;
-    static SETS: LazyLock<[IntervalSet; 2]> =
-        LazyLock::new(|| Family::ALL.map(|f| public::with_documentation().intersect(&f.all())));
-    &SETS[family as usize]
 }
 
 /// What a chain lets in for certain from public addresses of a family.

@@ -5,6 +5,7 @@ use super::{Piece, over};
 use crate::analysis::evaluate::evaluate;
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Finding;
+use crate::lint::open::sources::natural;
 use crate::lint::registry::{Check, Subject};
 use crate::lint::sensitive_ports::{self, Class, SensitivePort};
 use crate::packet::{Family, IntervalSet, Packet, addr, proto};
@@ -30,6 +31,16 @@ impl Exposure<'_> {
         f
     }
 
+    /// Id of the one check that tells of what it opens.
+    pub fn check(&self) -> Option<String> {
+        if self.open.is_broad() {
+            return Some("HL-AWS-INTERNET-ALL".to_owned());
+        }
+        let opens = |p: &SensitivePort| p.within(self.open.of(p.protocol)).is_some();
+        let kind = Class::ALL.into_iter().find(|c| sensitive_ports::of(*c).any(opens))?;
+        Some(format!("HL-AWS-INTERNET-{}", kind.id()))
+    }
+
     // A packet from the Internet that the evaluator lets in.
     fn witness(
         &self,
@@ -39,7 +50,7 @@ impl Exposure<'_> {
         rules: &[&Piece],
     ) -> Option<Packet> {
         let piece = rules.first()?;
-        let from = natural(&piece.peers, self.family)?;
+        let from = addr::addr(natural(&piece.peers, self.family)?);
         let own = Some(piece.to.intersect(&self.family.all())).filter(|t| *t != self.family.all());
         let to = own.and_then(|t| t.first()).map(addr::addr).unwrap_or_else(|| match self.family {
             Family::V4 => std::net::Ipv4Addr::new(10, 0, 0, 10).into(),
@@ -65,31 +76,12 @@ impl Exposure<'_> {
     }
 }
 
-// A host of the set, from a documentation range if it may be.
-fn natural(set: &IntervalSet, family: Family) -> Option<std::net::IpAddr> {
-    let usual = match family {
-        Family::V4 => addr::v4(0xcb00_714d),
-        Family::V6 => 0x2001_0db8_0077_0000_0000_0000_0000_0077,
-    };
-    if set.contains(usual) {
-        return Some(addr::addr(usual));
-    }
-    let (lo, hi) = set.ranges().first()?;
-    Some(addr::addr(if hi > lo { lo + 1 } else { *lo }))
-}
-
 /// Findings of a check for single services: every exposure by which the Internet reaches one of a class, also where it reaches everything.
 pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding>, class: Class) {
-    let what = match class {
-        Class::Ssh => "ssh",
-        Class::Rdp => "remote desktop",
-        Class::Administration => "an administration port",
-        Class::Database => "a database",
-        Class::Service => "a service of inner networks",
-    };
+    let what = class.words();
     for exposure in subject.exposures() {
         for protocol in [proto::TCP, proto::UDP] {
-            let open = if protocol == proto::TCP { &exposure.open.tcp } else { &exposure.open.udp };
+            let open = exposure.open.of(protocol);
             let rows = sensitive_ports::of(class).filter(|p| p.protocol == protocol);
             let hits: Vec<(&SensitivePort, String)> =
                 rows.filter_map(|p| Some((p, p.within(open)?))).collect();
@@ -113,6 +105,7 @@ pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
             let why =
                 hits.iter().take(NAMED).map(|(p, name)| (name.clone(), format!("{} {}", p.name, p.reason)));
             finding.details.extend(why);
+            finding.within.extend(exposure.check().filter(|id| *id != check.id));
             findings.push(finding);
         }
     }

@@ -19,6 +19,7 @@
 
 use super::over;
 use crate::finding::{Finding, Severity};
+use crate::lint::open::finding::few_services;
 use crate::lint::registry::{Check, Run, Subject};
 use crate::packet::{Field, proto};
 
@@ -48,6 +49,11 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             exposure.open.words(exposure.family),
             over(exposure.family)
         );
-        findings.push(exposure.finding(&CHECK, subject, protocol, &ports, message));
+        let mut f = exposure.finding(&CHECK, subject, protocol, &ports, message);
+        let services = exposure.open.services();
+        if !services.is_empty() {
+            f.details.push(("among it".to_owned(), few_services(services)));
+        }
+        findings.push(f);
     }
 }

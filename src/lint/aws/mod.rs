@@ -28,9 +28,12 @@ pub mod stale_reference;
 pub mod unattached;
 pub mod wide_cidr;
 
+use crate::analysis::flow::numbers;
 use crate::dialect::aws::inventory::{Group, Inventory, Service};
 use crate::finding::Related;
+pub use crate::lint::open::sources::wide;
 use crate::lint::registry::Subject;
+use crate::lint::sensitive_ports::SENSITIVE_PORTS;
 use crate::model::{Action, Chain, Firewall, Rule, Term, TermRange};
 use crate::packet::{ConnState, Family, Field, IntervalSet, Region, Value, proto};
 use crate::source::Origin;
@@ -207,6 +210,19 @@ impl Reach {
         }
     }
 
+    /// Ports of tcp, or of udp.
+    pub fn of(&self, protocol: u8) -> &IntervalSet {
+        if protocol == proto::TCP { &self.tcp } else { &self.udp }
+    }
+
+    /// The sensitive services in it, as `ssh (tcp/22)`.
+    pub fn services(&self) -> Vec<String> {
+        let named = SENSITIVE_PORTS
+            .iter()
+            .filter_map(|p| Some(format!("{} ({})", p.name, p.within(self.of(p.protocol))?)));
+        named.collect()
+    }
+
     /// All ports of tcp or of udp, or every other protocol.
     pub fn is_broad(&self) -> bool {
         let ports = Field::Dport.all();
@@ -219,6 +235,11 @@ impl Reach {
         for (name, ports) in [("tcp", &self.tcp), ("udp", &self.udp)] {
             if *ports == Field::Dport.all() {
                 out.push(format!("{name} (all ports)"));
+                continue;
+            }
+            let rest = Field::Dport.complement(ports);
+            if rest.count() < 1 << 10 && rest.ranges().len() <= 4 {
+                out.push(format!("{name} (all ports but {})", numbers(&rest).join(", ")));
                 continue;
             }
             for (lo, hi) in ports.ranges() {
@@ -242,14 +263,6 @@ impl Reach {
             out.extend(protocols.map(|p| proto::name(p as u8)));
         }
         if out.is_empty() { "nothing".to_owned() } else { out.join(", ") }
-    }
-}
-
-/// More public addresses than this are "the Internet", not a partner: wider than a /8 (IPv4), than a /16 (IPv6).
-pub const fn wide(family: Family) -> u128 {
-    match family {
-        Family::V4 => 1 << 24,
-        Family::V6 => 1 << 112,
     }
 }
 

@@ -39,6 +39,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
     writeln!(out, "<title>Firewall compliance: {}</title>", markup(&verdict(report)))?;
     writeln!(out, "<style>\n{}</style>\n</head>\n<body>", include_str!("style.css"))?;
     page.cover(style, out)?;
+    super::open::html(report, out)?;
     page.matrix(out)?;
     picture::write(report, &page.rules, out)?;
     page.requirements(out)?;

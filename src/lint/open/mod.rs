@@ -1,0 +1,562 @@
+//! What anybody may open a connection to, through which rule, for every firewall that stands on a box.
+//!
+//! Asked is about packets that open a connection and come from public addresses, by any interface but the loopback: to the box itself and
+//! through it, published ports and other translations included. Few questions are asked, each narrow: one source stands for all that no
+//! rule tells from it ([`sources`]). A rate limit closes nothing, and whoever connects may choose the port that he comes from.
+//!
+//! What an interface faces is written nowhere in most dialects. An opening by a named interface therefore says by which.
+
+pub mod facing;
+pub mod finding;
+pub mod rows;
+pub mod sources;
+pub mod words;
+
+use crate::analysis::decide::{Answer, Part, Question, decide_by_rule, replayed};
+use crate::analysis::evaluate::{Because, Decider, Trace};
+use crate::analysis::flow::boxes;
+use crate::analysis::{Environment, Point, Verdict};
+use crate::lint::aws::Reach;
+use crate::model::{Action, ChainId, Firewall, Hook, Rule, Term, TranslatedEnd, Translation};
+use crate::packet::{
+    ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, flags, interface_value, proto,
+};
+use crate::source::Origin;
+use facing::{Facing, Interfaces};
+use rustc_hash::FxHashMap;
+use sources::{SourceClass, classes, wide};
+
+/// Packets from anywhere that one rule lets in, or may let in.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// To the box itself, or through it.
+    pub path: Path,
+    /// The same packets the other way too: pf has one list for both.
+    pub both: bool,
+    /// The packets as they arrive; connection state and TCP flags left open.
+    pub region: Region,
+    /// Where they go after translation, where that is elsewhere: destinations and destination ports.
+    pub inner: Option<Inner>,
+    /// What the interfaces by which they come face.
+    pub facing: Facing,
+    /// Every source that is not named singly gets in.
+    pub from_all: bool,
+}
+
+/// The end of a translation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Inner {
+    /// Destinations.
+    pub to: IntervalSet,
+    /// Destination ports.
+    pub ports: IntervalSet,
+}
+
+/// A rule, or a policy, with all that it opens.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// It; `None` = no base chain looks at these packets.
+    pub decider: Option<Decider>,
+    /// What it opens, the largest first.
+    pub openings: Vec<Opening>,
+    /// What it depends on; empty = open for certain.
+    pub because: Vec<Because>,
+    /// Rate limits that its packets stay below.
+    pub assumed: Vec<Because>,
+    /// The rule that translates, where one does.
+    pub translator: Option<(usize, Origin)>,
+    /// A packet that is let in.
+    pub witness: Option<Packet>,
+}
+
+/// All that is open at a box.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// By rule, in the order of the files.
+    pub causes: Vec<Cause>,
+    /// Some questions took too long: there may be more.
+    pub exhausted: bool,
+}
+
+/// Steps for all questions about a box: some tenths of a second.
+const STEPS: u64 = 1_200_000;
+/// Steps for the questions about single services, where those about all of them took too long.
+const STEPS_AGAIN: u64 = 400_000;
+/// Packets that are shown, one for each rule; with more rules, the others have none.
+const MAX_SHOWN: usize = 200;
+/// Parts of answers that are looked at; beyond, an answer counts as one that took too long.
+const MAX_PARTS: usize = 20_000;
+/// Openings to few sources each that are looked at together.
+const MAX_TOGETHER: usize = 1_000;
+/// Boxes that one rule's packets may fall into; the others are left out.
+const MAX_BOXES: usize = 200;
+
+/// What is open at the box that has these firewalls.
+pub fn open(firewalls: &[&Firewall], known: &Environment) -> Open {
+    // Limits let in whoever waits, and nobody on the Internet has to forge his address.
+    let environment = Environment { throttled: false, forged: false, ..known.clone() };
+    let mut asker = Asker {
+        point: Point { firewalls, environment: &environment },
+        interfaces: Interfaces::of(firewalls),
+        forwards: Family::ALL.map(|family| firewalls.iter().any(|f| forwards(f, family))),
+        wires: wires(firewalls),
+        asks_source_type: firewalls.iter().any(|f| asks_source_type(f)),
+        shown: 0,
+        found: Vec::new(),
+        steps: STEPS,
+        again: STEPS_AGAIN,
+        exhausted: false,
+    };
+    for family in Family::ALL.into_iter().filter(|family| firewalls.iter().any(|f| f.covers(*family))) {
+        let classes = classes(firewalls, family);
+        let all = IntervalSet::from_ranges(classes.iter().flat_map(|c| c.addresses.ranges().to_vec()));
+        for class in &classes {
+            for path in [Path::Input, Path::Forward] {
+                for protocols in kinds(family) {
+                    asker.ask(family, class, path, &protocols);
+                }
+            }
+        }
+        asker.seal(&all, family);
+    }
+    asker.finish()
+}
+
+// tcp, udp, and all others but the ICMP of the other family.
+fn kinds(family: Family) -> [IntervalSet; 3] {
+    let one = |p: u8| IntervalSet::single(p);
+    let foreign = if family == Family::V4 { proto::ICMPV6 } else { proto::ICMP };
+    let apart: IntervalSet = [proto::TCP, proto::UDP, foreign].into_iter().map(Value::from).collect();
+    [one(proto::TCP), one(proto::UDP), Field::Proto.complement(&apart)]
+}
+
+/// Destinations of packets that a box takes or forwards: not multicast, broadcast or loopback.
+pub fn destinations(family: Family) -> IntervalSet {
+    let never = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/127", "ff00::/8"];
+    never.iter().filter_map(|n| addr::parse(n)).fold(family.all(), |left, n| left.minus(&n))
+}
+
+// A box that hides others behind its address forwards, whether or not it has a chain for that; so does one made for it.
+fn forwards(f: &Firewall, family: Family) -> bool {
+    let bases = f.base_chains(Hook::Postrouting, family).map(|b| b.chain);
+    let reached = f.reached_from(bases);
+    let hides = |r: &Rule| match r.action {
+        Action::Translate(t) => f.translations[t.index()].end == TranslatedEnd::Source,
+        _ => false,
+    };
+    is_pf(f) || f.chains.iter().zip(reached).any(|(c, reached)| reached && c.rules.iter().any(hides))
+}
+
+fn asks_source_type(f: &Firewall) -> bool {
+    f.terms.iter().any(|t| matches!(t, Term::AddressType { field: Field::Src, .. }))
+}
+
+// All interfaces but the loopback.
+fn wires(firewalls: &[&Firewall]) -> IntervalSet {
+    let loopback = if firewalls.iter().any(|f| is_pf(f)) { "lo0" } else { "lo" };
+    let lo = interface_value(loopback).map(IntervalSet::single).unwrap_or_default();
+    Field::Iif.complement(&lo)
+}
+
+fn is_pf(f: &Firewall) -> bool {
+    f.dialect.starts_with("pf") || f.dialect.starts_with("opn")
+}
+
+// What one question found: packets of one rule that go one way.
+struct Found {
+    path: Path,
+    region: Region,
+    inner: Option<Inner>,
+    decider: Option<Decider>,
+    because: Vec<Because>,
+    assumed: Vec<Because>,
+    witness: Option<(Packet, Option<(usize, Origin)>)>,
+    /// All sources that the question stands for, once they are known.
+    from_all: bool,
+    sealed: bool,
+}
+
+// What stands in the way where a translation may lead to the box itself.
+const OWN_ADDRESS: (&str, &str) =
+    ("address after translation: local", "the machine's own addresses are not declared");
+
+// Packets that open a connection.
+fn asked(family: Family, class: &SourceClass, path: Path, protocols: &IntervalSet) -> Region {
+    let sources = class.sample.map_or_else(|| class.addresses.clone(), IntervalSet::single);
+    let region = path
+        .packets(family)
+        .with(Field::Src, sources)
+        .with(Field::Dst, destinations(family))
+        .with(Field::State, IntervalSet::single(ConnState::New.value()))
+        .with(Field::Icmp, opening_icmp(family))
+        .with(Field::Proto, protocols.clone());
+    match *protocols == IntervalSet::single(proto::TCP) {
+        true => region.with(Field::TcpFlags, IntervalSet::single(flags::SYN)),
+        false => region,
+    }
+}
+
+// ICMP that opens a connection: echo, timestamp, information and address mask requests (`nf_conntrack_proto_icmp.c`); of IPv6 echo
+// requests, and node information queries (`nf_conntrack_proto_icmpv6.c`). Errors belong to connections that exist.
+fn opening_icmp(family: Family) -> IntervalSet {
+    let types: &[u16] = if family == Family::V4 { &[8, 13, 15, 17] } else { &[128, 139] };
+    IntervalSet::from_ranges(types.iter().map(|t| (Value::from(t << 8), Value::from(t << 8 | 0xff))))
+}
+
+// Addresses that destinations are translated to.
+fn targets(firewalls: &[&Firewall]) -> IntervalSet {
+    let of = |f: &Firewall| -> Vec<(Value, Value)> {
+        let translations = f.translations.iter().filter(|t| t.end == TranslatedEnd::Destination && !t.netmap);
+        let pool = |id| f.sets.get(id).ranges().to_vec();
+        translations.flat_map(|t| t.address.into_iter().chain(t.one_of.into_iter().flat_map(pool))).collect()
+    };
+    IntervalSet::from_ranges(firewalls.iter().flat_map(|f| of(f)))
+}
+
+// Port 0 is no service: all others are all.
+fn with_zero(ports: &IntervalSet) -> IntervalSet {
+    if *ports == IntervalSet::range(1u16, u16::MAX) { Field::Dport.all() } else { ports.clone() }
+}
+
+struct Asker<'a> {
+    point: Point<'a>,
+    interfaces: Interfaces,
+    /// Whether the box forwards packets of a family for certain.
+    forwards: [bool; 2],
+    /// Some rule asks whether the source is an address of the box.
+    asks_source_type: bool,
+    /// Packets that are shown so far.
+    shown: usize,
+    /// Interfaces that lead somewhere.
+    wires: IntervalSet,
+    found: Vec<Found>,
+    steps: u64,
+    again: u64,
+    exhausted: bool,
+}
+
+impl<'a> Asker<'a> {
+    // Asks about packets for the box itself, or through it, of one class of sources and some protocols.
+    fn ask(&mut self, family: Family, class: &SourceClass, path: Path, protocols: &IntervalSet) {
+        let region = asked(family, class, path, protocols).cut(Field::Iif, &self.wires);
+        let known = self.point.environment;
+        if known.local.is_some() || self.point.firewalls.iter().any(|f| f.local.is_some()) {
+            let found = self.decided(self.point, path, region);
+            return self.take(&found, class, &[]);
+        }
+        // What is not forwarded is for an address of the box, whatever that is; a translation leads to another machine.
+        let targets = targets(self.point.firewalls).intersect(&family.all());
+        let strangers = class.sample.map(IntervalSet::single).unwrap_or_default();
+        let own = match path {
+            // Conditions on the source would take everybody for the box itself.
+            Path::Input if class.sample.is_none() && self.asks_source_type => {
+                let found = self.decided(self.point, path, region);
+                return self.take(&found, class, &[]);
+            }
+            Path::Input => family.all().minus(&targets).minus(&strangers),
+            _ => IntervalSet::EMPTY,
+        };
+        let environment = Environment { local: Some(own), ..known.clone() };
+        let point = Point { environment: &environment, ..self.point };
+        let found = self.decided(point, path, region.clone());
+        self.take(&found, class, &[]);
+        if path != Path::Input || targets.is_empty() {
+            return;
+        }
+        // Unless it leads to the box itself after all.
+        let environment = Environment { local: Some(family.all().minus(&strangers)), ..known.clone() };
+        let mut home = self.decided(Point { environment: &environment, ..self.point }, path, region);
+        let routed = |p: &&Part| p.because.iter().all(Because::is_output_interface);
+        let open = found.1.accepted.iter().chain(found.1.undecided.iter().filter(routed));
+        let open: Vec<Region> = open.map(|p| p.region.clone()).collect();
+        home.1.undecided.clear();
+        home.1.accepted.retain(|p| {
+            let translated = p.translated.as_ref().and_then(|t| inner(&p.region, t)).is_some();
+            translated && !Region::minus_all(vec![p.region.clone()], &open).is_empty()
+        });
+        self.take(&home, class, &[OWN_ADDRESS]);
+    }
+
+    // The answer; where that takes too long, for a few services at least.
+    fn decided<'p>(&mut self, point: Point<'p>, path: Path, region: Region) -> (Question<'p>, Answer) {
+        let mut question = Question { point, path, region, mark: 0, delivered_to: None };
+        let mut answer = decide_by_rule(&question, &mut self.steps);
+        if answer.exhausted || answer.accepted.len() + answer.undecided.len() > MAX_PARTS {
+            self.exhausted = true;
+            let ports = crate::lint::sensitive_ports::ports(question.region.get(Field::Proto));
+            question.region = question.region.with(Field::Dport, ports.clone());
+            answer = match ports.is_empty() {
+                true => Answer::default(),
+                false => decide_by_rule(&question, &mut self.again),
+            };
+            if answer.exhausted {
+                answer.undecided.clear();
+            }
+        }
+        (question, answer)
+    }
+
+    fn take(
+        &mut self,
+        (question, answer): &(Question<'_>, Answer),
+        class: &SourceClass,
+        unless: &[(&str, &str)],
+    ) {
+        let family = question.region.get(Field::Dst).first().map_or(Family::V4, addr::family);
+        for part in answer.accepted.iter().chain(&answer.undecided) {
+            let decider = part.decided_by.iter().find(|d| d.verdict == Verdict::Accept).copied();
+            let decider = decider.filter(|d| self.counts(d));
+            let inner = part.translated.as_ref().and_then(|t| inner(&part.region, t));
+            if question.path == Path::Forward
+                && decider.is_none()
+                && inner.is_none()
+                && !self.forwards[family as usize]
+            {
+                continue;
+            }
+            // Routing sends a translated packet by the interface that the rule for it names.
+            let mut because: Vec<Because> =
+                part.because.iter().filter(|b| !b.is_output_interface()).cloned().collect();
+            because.extend(unless.iter().map(|(text, why)| Because {
+                firewall: decider.map_or(0, |d| d.firewall),
+                text: (*text).to_owned(),
+                why: (*why).to_owned(),
+                origin: decider.map_or_else(Origin::default, |d| d.origin),
+                fact: None,
+            }));
+            let region = match class.sample {
+                Some(_) => part.region.with(Field::Src, class.addresses.clone()),
+                None => part.region.clone(),
+            };
+            let mut region =
+                region.with(Field::State, Field::State.all()).with(Field::TcpFlags, Field::TcpFlags.all());
+            // The address that stands for the sources was no address of the box.
+            let to = region.get(Field::Dst);
+            if let Some(sample) = class.sample.filter(|_| to.count() > destinations(family).count() / 2) {
+                region = region.with(Field::Dst, to.union(&IntervalSet::single(sample)));
+            }
+            for field in [Field::Sport, Field::Dport] {
+                region = region.with(field, with_zero(region.get(field)));
+            }
+            let same = |f: &&Found| f.path == question.path && f.decider == decider && f.because == because;
+            if *region.get(Field::Icmp) == opening_icmp(family) {
+                region = region.with(Field::Icmp, Field::Icmp.all());
+            }
+            let known = self.found.iter().rev().take(64).filter(same).any(|f| f.witness.is_some());
+            let witness = if known || self.shown >= MAX_SHOWN { None } else { self.witness(question, part) };
+            self.found.push(Found {
+                path: question.path,
+                region,
+                inner,
+                decider,
+                because,
+                assumed: part.assumed.clone(),
+                witness,
+                from_all: false,
+                sealed: false,
+            });
+        }
+    }
+
+    // Whether to have been let through there says that a packet is let in.
+    fn counts(&self, d: &Decider) -> bool {
+        d.hook.filters() || is_pf(self.point.firewalls[d.firewall])
+    }
+
+    fn witness(&mut self, question: &Question<'_>, part: &Part) -> Option<(Packet, Option<(usize, Origin)>)> {
+        let (packet, trace) = replayed(question, part)?;
+        // A ruleset on which the evaluator gives up is too much for more of them.
+        self.shown += if trace.exhausted { MAX_SHOWN } else { 1 };
+        let by = self.translator(&trace);
+        Some((packet, by))
+    }
+
+    // The rule that gave the packet another destination.
+    fn translator(&self, trace: &Trace) -> Option<(usize, Origin)> {
+        let translates = |f: &Firewall, origin: Origin, chain| translation(f, origin, chain).is_some();
+        let step =
+            trace.steps.iter().find(|s| translates(self.point.firewalls[s.firewall], s.origin, s.chain))?;
+        Some((step.firewall, step.origin))
+    }
+
+    // All classes of a family have been asked about: what all of them share is open to everybody.
+    fn seal(&mut self, all: &IntervalSet, family: Family) {
+        type Key = (Path, Option<Decider>, Vec<Because>, Option<Inner>);
+        let (done, new): (Vec<Found>, Vec<Found>) =
+            std::mem::take(&mut self.found).into_iter().partition(|f| f.sealed);
+        let mut index: FxHashMap<Key, usize> = FxHashMap::default();
+        let mut groups: Vec<Vec<Found>> = Vec::new();
+        for f in new {
+            let key = (f.path, f.decider, f.because.clone(), f.inner.clone());
+            let at = *index.entry(key).or_insert(groups.len());
+            match groups.get_mut(at) {
+                Some(group) => group.push(f),
+                None => groups.push(vec![f]),
+            }
+        }
+        let mut joined: Vec<Found> = Vec::new();
+        for mut group in groups {
+            let regions: Vec<Region> = group.iter().map(|f| f.region.clone()).collect();
+            let assumed = group.iter().find(|f| !f.assumed.is_empty()).map(|f| f.assumed.clone());
+            let mut witness = group.iter_mut().find_map(|f| f.witness.take());
+            let one = &group[0];
+            for (region, _) in boxes(&regions, one.path).into_iter().take(MAX_BOXES) {
+                joined.push(Found {
+                    path: one.path,
+                    from_all: region.get(Field::Src).covers(all),
+                    region,
+                    inner: one.inner.clone(),
+                    decider: one.decider,
+                    because: one.because.clone(),
+                    assumed: assumed.clone().unwrap_or_default(),
+                    witness: witness.take(),
+                    sealed: true,
+                });
+            }
+        }
+        let (mut many, few): (Vec<Found>, Vec<Found>) =
+            joined.into_iter().partition(|f| f.region.get(Field::Src).count() > wide(family));
+        many.extend(together(few, family));
+        self.found = done;
+        self.found.append(&mut many);
+    }
+
+    fn finish(self) -> Open {
+        let mut causes: Vec<Cause> = Vec::new();
+        let mut index: FxHashMap<(Option<(usize, Origin)>, Vec<Because>), usize> = FxHashMap::default();
+        for f in self.found {
+            let facing = self.interfaces.facing(f.path, f.region.get(Field::Iif));
+            let opening = Opening {
+                path: f.path,
+                both: false,
+                region: f.region,
+                inner: f.inner,
+                facing,
+                from_all: f.from_all,
+            };
+            let (witness, translator) = f.witness.map_or((None, None), |(w, t)| (Some(w), t));
+            let at = *index.entry((rule(&f.decider), f.because.clone())).or_insert(causes.len());
+            match causes.get_mut(at) {
+                Some(c) => {
+                    c.add(opening);
+                    c.witness = c.witness.take().or(witness);
+                    c.translator = c.translator.or(translator);
+                }
+                None => causes.push(Cause {
+                    decider: f.decider,
+                    openings: vec![opening],
+                    because: f.because,
+                    assumed: f.assumed,
+                    translator,
+                    witness,
+                }),
+            }
+        }
+        // What a product adds by itself for its inside networks, and neighbour discovery, opens nothing that anybody chose.
+        for c in causes.iter_mut().filter(|c| c.decider.is_some_and(|d| d.note.is_some())) {
+            c.openings.retain(|o| {
+                let reach = o.reach();
+                o.facing != Facing::Inside && !(reach.tcp.is_empty() && reach.udp.is_empty())
+            });
+        }
+        causes.retain(|c| !c.openings.is_empty());
+        for c in &mut causes {
+            c.openings.sort_by(|a, b| b.region.weight().total_cmp(&a.region.weight()));
+        }
+        causes.sort_by_key(|c| (rule(&c.decider), !c.because.is_empty()));
+        Open { causes, exhausted: self.exhausted }
+    }
+}
+
+// Of openings to few sources each, those that belong to an opening to many.
+fn together(few: Vec<Found>, family: Family) -> Vec<Found> {
+    if few.len() > MAX_TOGETHER {
+        return few;
+    }
+    let others = [Field::Iif, Field::Dst, Field::Proto, Field::Dport];
+    let sources = |f: &Found| {
+        let alike = |o: &&Found| {
+            o.path == f.path && others.iter().all(|x| o.region.get(*x).intersects(f.region.get(*x)))
+        };
+        let ranges = few.iter().filter(alike).flat_map(|o| o.region.get(Field::Src).ranges().to_vec());
+        IntervalSet::from_ranges(ranges)
+    };
+    let keep: Vec<bool> = few.iter().map(|f| sources(f).count() > wide(family)).collect();
+    few.into_iter().zip(keep).filter_map(|(f, keep)| keep.then_some(f)).collect()
+}
+
+// A rule that was written once may have become several.
+fn rule(decider: &Option<Decider>) -> Option<(usize, Origin)> {
+    decider.map(|d| (d.firewall, d.origin))
+}
+
+impl Cause {
+    // pf has one list for both ways: what reaches the box and what passes it are told together.
+    fn add(&mut self, opening: Opening) {
+        let alike = |o: &Opening| {
+            let shown = [Field::Iif, Field::Dst, Field::Proto, Field::Sport, Field::Dport, Field::Icmp];
+            o.inner == opening.inner && shown.iter().all(|f| o.region.get(*f) == opening.region.get(*f))
+        };
+        let twin = self.openings.iter_mut().find(|o| o.path != opening.path && alike(o));
+        match twin {
+            Some(o) => (o.path, o.both) = (Path::Forward, true),
+            None => self.openings.push(opening),
+        }
+    }
+}
+
+// The translation of a destination that a rule makes.
+fn translation(f: &Firewall, origin: Origin, chain: ChainId) -> Option<&Translation> {
+    f.chain(chain).rules.iter().find_map(|r| match r.action {
+        Action::Translate(t) if r.origin == origin => {
+            let t = &f.translations[t.index()];
+            (t.end == TranslatedEnd::Destination && !t.identity).then_some(t)
+        }
+        _ => None,
+    })
+}
+
+/// What one rule opens at one place, by the same interfaces.
+pub struct Group<'c> {
+    /// One of the openings.
+    pub opening: &'c Opening,
+    /// What is reached, by all of them.
+    pub reach: Reach,
+}
+
+impl Cause {
+    /// Its openings by place, the largest first; each family apart.
+    pub fn groups(&self) -> Vec<Group<'_>> {
+        let mut out: Vec<Group<'_>> = Vec::new();
+        for o in &self.openings {
+            let key =
+                |o: &Opening| (o.family(), o.facing, o.from_all, o.place(), o.interfaces(), o.from_ports());
+            match out.iter_mut().find(|g| key(g.opening) == key(o)) {
+                Some(g) => g.reach = g.reach.union(&o.reach()),
+                None => out.push(Group { opening: o, reach: o.reach() }),
+            }
+        }
+        out
+    }
+}
+
+// What a translation makes of destination and port; `None` where it changes neither.
+fn inner(arrived: &Region, seen: &Region) -> Option<Inner> {
+    let of = |r: &Region| Inner { to: r.get(Field::Dst).clone(), ports: with_zero(r.get(Field::Dport)) };
+    Some(of(seen)).filter(|i| *i != of(arrived))
+}
+
+impl Opening {
+    /// Ports of a protocol that are reached in the end, after translation.
+    pub fn ports(&self, protocol: u8) -> IntervalSet {
+        if !self.region.get(Field::Proto).contains(Value::from(protocol)) {
+            return IntervalSet::EMPTY;
+        }
+        self.inner.as_ref().map_or_else(|| self.region.get(Field::Dport).clone(), |i| i.ports.clone())
+    }
+
+    /// The family of the packets.
+    pub fn family(&self) -> Family {
+        self.region.get(Field::Dst).first().map_or(Family::V4, addr::family)
+    }
+}
