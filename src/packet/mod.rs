@@ -9,6 +9,7 @@ mod concrete;
 pub mod dotted;
 mod field;
 pub mod masked;
+pub mod opening;
 pub mod public;
 mod region;
 mod set;

@@ -227,7 +227,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text with every mark of Markdown escaped. Backslashes do not keep GitHub from linking `@name` and `#1`; an invisible character does.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {

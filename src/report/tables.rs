@@ -237,12 +237,7 @@ pub fn not_understood(rules: u64) -> String {
 }
 
 /// Writes a table without lines: two blanks between columns, all from the column `first` on aligned alike.
-pub(super) fn lay_out(
-    table: Builder,
-    alignment: Alignment,
-    first: usize,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub fn lay_out(table: Builder, alignment: Alignment, first: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table.build();
     table.with(Frame::empty()).with(Padding::new(0, 2, 0, 0));
     table.modify(Columns::new(first..), alignment);

@@ -107,6 +107,12 @@ pub const DEFAULT_CATALOGUE: &str = "safehaven-4";
 /// Name of the deployment file.
 pub const DEPLOYMENT_FILE: &str = "havenlint.toml";
 
+/// The deployment that a run would go by, and what is wrong with it and its catalogue; `None` = there is no deployment file.
+pub fn deployment(options: &Options) -> (Option<crate::deployment::Deployment>, Vec<Problem>) {
+    let opened = Opened::of(options);
+    (opened.deployed.then_some(opened.deployment), opened.problems)
+}
+
 /// Runs.
 pub fn run(options: &Options) -> Outcome {
     let mut opened = Opened::of(options);

@@ -210,6 +210,29 @@ impl Reach {
         }
     }
 
+    /// What the packets of a region of a family go to.
+    pub fn of_region(region: &Region, family: Family) -> Reach {
+        let own = if family == Family::V4 { proto::ICMP } else { proto::ICMPV6 };
+        let known: IntervalSet = [proto::TCP, proto::UDP, own].into_iter().map(Value::from).collect();
+        let protocols = region.get(Field::Proto);
+        let of = |p: u8, field: Field| match protocols.contains(p.into()) {
+            true => region.get(field).clone(),
+            false => IntervalSet::EMPTY,
+        };
+        Reach {
+            tcp: of(proto::TCP, Field::Dport),
+            udp: of(proto::UDP, Field::Dport),
+            icmp: of(own, Field::Icmp),
+            other: protocols.minus(&known),
+        }
+    }
+
+    /// All ports of tcp and udp, and all other protocols.
+    pub fn is_everything(&self) -> bool {
+        let ports = Field::Dport.all();
+        self.tcp == ports && self.udp == ports && self.icmp == Field::Icmp.all() && self.other.count() > 200
+    }
+
     /// Ports of tcp, or of udp.
     pub fn of(&self, protocol: u8) -> &IntervalSet {
         if protocol == proto::TCP { &self.tcp } else { &self.udp }

@@ -18,9 +18,8 @@ use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Point, Verdict};
 use crate::lint::aws::Reach;
 use crate::model::{Action, ChainId, Firewall, Hook, Rule, Term, TranslatedEnd, Translation};
-use crate::packet::{
-    ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, flags, interface_value, proto,
-};
+use crate::packet::opening::{as_flow, openings, with_zero};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value};
 use crate::source::Origin;
 use facing::{Facing, Interfaces};
 use rustc_hash::FxHashMap;
@@ -112,22 +111,14 @@ pub fn open(firewalls: &[&Firewall], known: &Environment) -> Open {
         let all = IntervalSet::from_ranges(classes.iter().flat_map(|c| c.addresses.ranges().to_vec()));
         for class in &classes {
             for path in [Path::Input, Path::Forward] {
-                for protocols in kinds(family) {
-                    asker.ask(family, class, path, &protocols);
+                for region in openings(&asked(family, class, path), family) {
+                    asker.ask(family, class, path, region);
                 }
             }
         }
         asker.seal(&all, family);
     }
     asker.finish()
-}
-
-// tcp, udp, and all others but the ICMP of the other family.
-fn kinds(family: Family) -> [IntervalSet; 3] {
-    let one = |p: u8| IntervalSet::single(p);
-    let foreign = if family == Family::V4 { proto::ICMPV6 } else { proto::ICMP };
-    let apart: IntervalSet = [proto::TCP, proto::UDP, foreign].into_iter().map(Value::from).collect();
-    [one(proto::TCP), one(proto::UDP), Field::Proto.complement(&apart)]
 }
 
 /// Destinations of packets that a box takes or forwards: not multicast, broadcast or loopback.
@@ -180,27 +171,10 @@ struct Found {
 const OWN_ADDRESS: (&str, &str) =
     ("address after translation: local", "the machine's own addresses are not declared");
 
-// Packets that open a connection.
-fn asked(family: Family, class: &SourceClass, path: Path, protocols: &IntervalSet) -> Region {
+// Packets of a class of sources.
+fn asked(family: Family, class: &SourceClass, path: Path) -> Region {
     let sources = class.sample.map_or_else(|| class.addresses.clone(), IntervalSet::single);
-    let region = path
-        .packets(family)
-        .with(Field::Src, sources)
-        .with(Field::Dst, destinations(family))
-        .with(Field::State, IntervalSet::single(ConnState::New.value()))
-        .with(Field::Icmp, opening_icmp(family))
-        .with(Field::Proto, protocols.clone());
-    match *protocols == IntervalSet::single(proto::TCP) {
-        true => region.with(Field::TcpFlags, IntervalSet::single(flags::SYN)),
-        false => region,
-    }
-}
-
-// ICMP that opens a connection: echo, timestamp, information and address mask requests (`nf_conntrack_proto_icmp.c`); of IPv6 echo
-// requests, and node information queries (`nf_conntrack_proto_icmpv6.c`). Errors belong to connections that exist.
-fn opening_icmp(family: Family) -> IntervalSet {
-    let types: &[u16] = if family == Family::V4 { &[8, 13, 15, 17] } else { &[128, 139] };
-    IntervalSet::from_ranges(types.iter().map(|t| (Value::from(t << 8), Value::from(t << 8 | 0xff))))
+    path.packets(family).with(Field::Src, sources).with(Field::Dst, destinations(family))
 }
 
 // Addresses that destinations are translated to.
@@ -211,11 +185,6 @@ fn targets(firewalls: &[&Firewall]) -> IntervalSet {
         translations.flat_map(|t| t.address.into_iter().chain(t.one_of.into_iter().flat_map(pool))).collect()
     };
     IntervalSet::from_ranges(firewalls.iter().flat_map(|f| of(f)))
-}
-
-// Port 0 is no service: all others are all.
-fn with_zero(ports: &IntervalSet) -> IntervalSet {
-    if *ports == IntervalSet::range(1u16, u16::MAX) { Field::Dport.all() } else { ports.clone() }
 }
 
 struct Asker<'a> {
@@ -237,8 +206,8 @@ struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     // Asks about packets for the box itself, or through it, of one class of sources and some protocols.
-    fn ask(&mut self, family: Family, class: &SourceClass, path: Path, protocols: &IntervalSet) {
-        let region = asked(family, class, path, protocols).cut(Field::Iif, &self.wires);
+    fn ask(&mut self, family: Family, class: &SourceClass, path: Path, region: Region) {
+        let region = region.cut(Field::Iif, &self.wires);
         let known = self.point.environment;
         if known.local.is_some() || self.point.firewalls.iter().any(|f| f.local.is_some()) {
             let found = self.decided(self.point, path, region);
@@ -328,20 +297,13 @@ impl<'a> Asker<'a> {
                 Some(_) => part.region.with(Field::Src, class.addresses.clone()),
                 None => part.region.clone(),
             };
-            let mut region =
-                region.with(Field::State, Field::State.all()).with(Field::TcpFlags, Field::TcpFlags.all());
+            let mut region = as_flow(&region, family);
             // The address that stands for the sources was no address of the box.
             let to = region.get(Field::Dst);
             if let Some(sample) = class.sample.filter(|_| to.count() > destinations(family).count() / 2) {
                 region = region.with(Field::Dst, to.union(&IntervalSet::single(sample)));
             }
-            for field in [Field::Sport, Field::Dport] {
-                region = region.with(field, with_zero(region.get(field)));
-            }
             let same = |f: &&Found| f.path == question.path && f.decider == decider && f.because == because;
-            if *region.get(Field::Icmp) == opening_icmp(family) {
-                region = region.with(Field::Icmp, Field::Icmp.all());
-            }
             let known = self.found.iter().rev().take(64).filter(same).any(|f| f.witness.is_some());
             let witness = if known || self.shown >= MAX_SHOWN { None } else { self.witness(question, part) };
             self.found.push(Found {
@@ -547,14 +509,6 @@ fn inner(arrived: &Region, seen: &Region) -> Option<Inner> {
 }
 
 impl Opening {
-    /// Ports of a protocol that are reached in the end, after translation.
-    pub fn ports(&self, protocol: u8) -> IntervalSet {
-        if !self.region.get(Field::Proto).contains(Value::from(protocol)) {
-            return IntervalSet::EMPTY;
-        }
-        self.inner.as_ref().map_or_else(|| self.region.get(Field::Dport).clone(), |i| i.ports.clone())
-    }
-
     /// The family of the packets.
     pub fn family(&self) -> Family {
         self.region.get(Field::Dst).first().map_or(Family::V4, addr::family)

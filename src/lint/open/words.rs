@@ -5,7 +5,7 @@ use super::{Opening, destinations};
 use crate::analysis::flow::{interfaces, numbers};
 use crate::evidence::near::few;
 use crate::lint::aws::Reach;
-use crate::packet::{Family, Field, IntervalSet, Path, Value, addr, proto};
+use crate::packet::{Family, Field, IntervalSet, Path, addr, proto};
 
 impl Opening {
     /// Who gets in.
@@ -39,19 +39,8 @@ impl Opening {
 
     /// What is reached in the end, as services.
     pub fn reach(&self) -> Reach {
-        let own = if self.family() == Family::V4 { proto::ICMP } else { proto::ICMPV6 };
-        let known: IntervalSet = [proto::TCP, proto::UDP, own].into_iter().map(Value::from).collect();
-        let protocols = self.region.get(Field::Proto);
-        Reach {
-            tcp: self.ports(proto::TCP),
-            udp: self.ports(proto::UDP),
-            icmp: if protocols.contains(own.into()) {
-                self.region.get(Field::Icmp).clone()
-            } else {
-                IntervalSet::EMPTY
-            },
-            other: protocols.minus(&known),
-        }
+        let inner = self.inner.as_ref().map_or(self.region.get(Field::Dport), |i| &i.ports);
+        Reach::of_region(&self.region.with(Field::Dport, inner.clone()), self.family())
     }
 
     /// Where it leads: ` at 10.0.0.5, published as tcp/2222 of 203.0.113.2`; empty = the machine itself.

@@ -1,23 +1,29 @@
 //! `havenlint query`: what part of a flow is let through.
 
-use super::subject::{Subject, Subjects, place};
+mod exact;
+mod matrix;
+mod names;
+mod people;
+
+use super::subject::{Subject, Subjects};
 use super::{Inputs, print, say, status, style};
 use crate::analysis::decide::{Answer, Part, Question, decide, witness};
 use crate::analysis::evaluate::Because;
 use crate::analysis::flow::{Flow, flows};
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Reason;
+use crate::packet::opening::openings;
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_prefix,
     interface_value, proto, shared_carriers,
 };
 use crate::report::json::write_document;
-use crate::report::text::{Ink, Paint, clean};
+use crate::report::text::Paint;
 use crate::source::Location;
 use clap::{Args, ColorChoice};
+use names::Names;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::io;
+use std::path::PathBuf;
 
 /// Show which part of a flow is accepted, denied or undecided, exactly.
 ///
@@ -60,8 +66,17 @@ pub struct Query {
     /// A name for addresses: admin=10.0.9.0/24.
     #[arg(long, value_name = "NAME=CIDR[,CIDR…]", help_heading = "Flow")]
     set: Vec<String>,
-    /// Output format.
-    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"], help_heading = "Output")]
+    /// The deployment file, for the names of nodes, networks and sites. Left out: havenlint.toml of this folder or one above.
+    #[arg(long, value_name = "FILE", help_heading = "Flow")]
+    config: Option<PathBuf>,
+    /// Show all packets, in every connection state and with TCP flags, not only those that open a connection.
+    #[arg(long, help_heading = "Output")]
+    exact: bool,
+    /// Show who can open a connection to which service: networks and services as one table.
+    #[arg(long, conflicts_with = "exact", help_heading = "Output")]
+    matrix: bool,
+    /// Output format; markdown and csv with --matrix.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json", "markdown", "csv"], help_heading = "Output")]
     format: String,
 }
 
@@ -104,6 +119,17 @@ struct Told {
     assumed: Vec<Reason>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     exhausted: bool,
+    // New connections, where only those were asked about.
+    #[serde(skip)]
+    new: Option<New>,
+}
+
+// What becomes of new connections.
+#[derive(Debug)]
+struct New {
+    accepted: Vec<(Region, Path)>,
+    denied: Vec<(Region, Path)>,
+    undecided: Vec<(Region, Path)>,
 }
 
 /// Runs the command.
@@ -112,7 +138,21 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
         Ok(s) => s,
         Err(code) => return code,
     };
-    let (answers, agreed) = match all(args, &subjects) {
+    if !args.matrix && ["markdown", "csv"].contains(&args.format.as_str()) {
+        say(&format!("error: --format {} is for --matrix", args.format));
+        return status::TROUBLE;
+    }
+    let names = match Names::open(args) {
+        Ok(names) => names,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            return status::TROUBLE;
+        }
+    };
+    if args.matrix {
+        return tables(args, &subjects, &names, color);
+    }
+    let (answers, agreed) = match all(args, &subjects, &names) {
         Ok(a) => a,
         Err(e) => {
             say(&format!("error: {e}"));
@@ -123,7 +163,10 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
     let printed = print(|out| match (args.format == "json", answers.as_slice()) {
         (true, [one]) if one.name.is_none() => write_document(one, out),
         (true, several) => write_document(&serde_json::json!({ "boxes": several }), out),
-        (false, several) => several.iter().try_for_each(|told| human(told, paint, out)),
+        (false, several) => several.iter().try_for_each(|told| match told.new {
+            Some(_) => people::human(told, &names, paint, out),
+            None => exact::human(told, paint, out),
+        }),
     });
     if !agreed {
         say(
@@ -135,12 +178,12 @@ pub fn execute(args: &Query, color: ColorChoice) -> u8 {
 }
 
 // The answer of every box that speaks for what is asked, and whether all witnesses hold.
-fn all(args: &Query, subjects: &Subjects) -> Result<(Vec<Told>, bool), String> {
+fn all(args: &Query, subjects: &Subjects, names: &Names) -> Result<(Vec<Told>, bool), String> {
     let mut answers = Vec::new();
     let mut agreed = true;
     let mut silent = String::new();
     for subject in &subjects.boxes {
-        match ask(args, subject)? {
+        match ask(args, subject, names)? {
             Ok((mut told, holds)) => {
                 told.name = (subjects.boxes.len() > 1).then(|| subject.name.clone());
                 agreed &= holds;
@@ -155,9 +198,35 @@ fn all(args: &Query, subjects: &Subjects) -> Result<(Vec<Told>, bool), String> {
 // Why a box has nothing to say: its files speak for none of the families.
 type Silent = String;
 
+// Only packets that open a connection are of interest.
+fn opens(args: &Query) -> bool {
+    let new = args.ct.iter().all(|w| w.eq_ignore_ascii_case(ConnState::New.name()));
+    args.matrix || args.format == "human" && !args.exact && new
+}
+
 // The answer, and whether its witnesses hold.
-fn ask(args: &Query, subject: &Subject) -> Result<Result<(Told, bool), Silent>, String> {
+fn ask(args: &Query, subject: &Subject, names: &Names) -> Result<Result<(Told, bool), Silent>, String> {
     let path = subject.path(args.dir.parse::<Path>().map_err(|e| e.to_string())?);
+    let environment = environment(args, subject)?;
+    let firewalls = subject.all();
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let regions = match regions(args, subject, path, names)? {
+        Ok(r) => r,
+        Err(silent) => return Ok(Err(silent)),
+    };
+    let answers = answers(args, point, path, regions);
+    let (mut told, agreed) = tell(subject, path, &answers);
+    if opens(args) {
+        told.new = Some(New {
+            accepted: people::parts(&answers, |a| &a.accepted),
+            denied: people::parts(&answers, |a| &a.denied),
+            undecided: people::parts(&answers, |a| &a.undecided),
+        });
+    }
+    Ok(Ok((told, agreed)))
+}
+
+fn environment(args: &Query, subject: &Subject) -> Result<Environment, String> {
     let mut environment: Environment = args.inputs.reading.environment()?;
     if !args.group.is_empty() {
         if let Some(message) = subject.unknown_label(&args.group) {
@@ -165,26 +234,115 @@ fn ask(args: &Query, subject: &Subject) -> Result<Result<(Told, bool), Silent>, 
         }
         environment.labels = Some(args.group.clone());
     }
+    Ok(environment)
+}
+
+fn answers<'a>(
+    args: &Query,
+    point: Point<'a>,
+    path: Path,
+    regions: Vec<Region>,
+) -> Vec<(Question<'a>, Answer)> {
+    let family = |r: &Region| r.get(Field::Dst).first().map_or(Family::V4, addr::family);
+    let asked = regions.into_iter().flat_map(|r| match opens(args) {
+        true => openings(&r, family(&r)),
+        false => vec![r],
+    });
+    let decided = asked.map(|region| {
+        let question = Question { point, path, region, mark: 0, delivered_to: None };
+        let answer = decide(&question);
+        (question, answer)
+    });
+    decided.collect()
+}
+
+// Tables of all boxes that speak for what is asked.
+fn tables(args: &Query, subjects: &Subjects, names: &Names, color: ColorChoice) -> u8 {
+    let found: Result<Vec<matrix::Matrix>, String> = subjects
+        .boxes
+        .iter()
+        .filter_map(|s| table(args, s, names, subjects.boxes.len() > 1).transpose())
+        .collect();
+    let found = match found {
+        Ok(found) if !found.is_empty() => found,
+        other => {
+            say(&format!(
+                "error: {}",
+                other.err().unwrap_or_else(|| "no file covers what is asked".to_owned())
+            ));
+            return status::TROUBLE;
+        }
+    };
+    let paint = Paint { color: style(color, false).color };
+    let printed = print(|out| match (args.format.as_str(), found.as_slice()) {
+        ("json", [one]) if one.name.is_none() => write_document(one, out),
+        ("json", several) => write_document(&serde_json::json!({ "boxes": several }), out),
+        ("markdown", several) => several.iter().try_for_each(|m| m.markdown(out)),
+        ("csv", several) => {
+            writeln!(out, "box,network,service,state")?;
+            several.iter().try_for_each(|m| m.csv(out))
+        }
+        (_, several) => several.iter().try_for_each(|m| m.human(paint, out)),
+    });
+    if printed == status::CLEAN { subjects.status } else { printed }
+}
+
+fn table(
+    args: &Query,
+    subject: &Subject,
+    names: &Names,
+    several: bool,
+) -> Result<Option<matrix::Matrix>, String> {
+    let path = subject.path(args.dir.parse::<Path>().map_err(|e| e.to_string())?);
+    let environment = environment(args, subject)?;
     let firewalls = subject.all();
     let point = Point { firewalls: &firewalls, environment: &environment };
-    let regions = match regions(args, subject, path)? {
+    let regions = match regions(args, subject, path, names)? {
         Ok(r) => r,
-        Err(silent) => return Ok(Err(silent)),
+        Err(_) => return Ok(None),
     };
-    let answers: Vec<(Question<'_>, Answer)> = regions
-        .into_iter()
-        .map(|region| {
-            let question = Question { point, path, region, mark: 0, delivered_to: None };
-            let answer = decide(&question);
-            (question, answer)
-        })
-        .collect();
-    Ok(Ok(tell(subject, path, &answers)))
+    let names = names.with(args, subject)?;
+    let (services, mut left_out) = matrix::services(&firewalls);
+    let networks = match args.from.as_slice() {
+        [] => {
+            let (networks, rest) = matrix::networks(&firewalls, &names);
+            left_out.splice(0..0, rest);
+            networks
+        }
+        words => words
+            .iter()
+            .map(|w| Ok((w.clone(), addresses("--from", std::slice::from_ref(w), &names)?)))
+            .collect::<Result<_, String>>()?,
+    };
+    let mut cells = Vec::new();
+    for (_, set) in &networks {
+        let own = regions.iter().map(|r| r.cut(Field::Src, set)).filter(|r| !r.is_empty());
+        cells.push(matrix::cells(&answers(args, point, path, own.collect()), &services));
+    }
+    // Services outside of what is asked have no row.
+    let asked =
+        regions.iter().flat_map(|r| openings(r, r.get(Field::Dst).first().map_or(Family::V4, addr::family)));
+    let asked: Vec<Region> = asked.collect();
+    let keep: Vec<bool> = services.iter().map(|s| asked.iter().any(|r| s.meets(r))).collect();
+    let kept =
+        |list: Vec<&'static str>| list.into_iter().zip(&keep).filter(|(_, k)| **k).map(|(x, _)| x).collect();
+    Ok(Some(matrix::Matrix {
+        name: several.then(|| subject.name.clone()),
+        networks: networks.into_iter().map(|(n, _)| n).collect(),
+        services: services.into_iter().zip(&keep).filter(|(_, k)| **k).map(|(s, _)| s.name).collect(),
+        cells: cells.into_iter().map(kept).collect(),
+        left_out,
+    }))
 }
 
 // The regions asked for, by family.
-fn regions(args: &Query, subject: &Subject, path: Path) -> Result<Result<Vec<Region>, Silent>, String> {
-    let names = names(args, subject)?;
+fn regions(
+    args: &Query,
+    subject: &Subject,
+    path: Path,
+    names: &Names,
+) -> Result<Result<Vec<Region>, Silent>, String> {
+    let names = names.with(args, subject)?;
     let from = addresses("--from", &args.from, &names)?;
     let to = addresses("--to", &args.to, &names)?;
     let mut out = Vec::new();
@@ -254,30 +412,7 @@ fn fields(
     Ok(r)
 }
 
-// Names of addresses: given, or told by the files (networks behind interfaces).
-fn names(args: &Query, subject: &Subject) -> Result<BTreeMap<String, IntervalSet>, String> {
-    let mut out = BTreeMap::new();
-    for i in subject.firewalls.iter().flat_map(|f| &f.interfaces) {
-        if let Some(n) = &i.networks {
-            out.insert(i.name.clone(), n.clone());
-        }
-    }
-    for spec in &args.set {
-        let (name, list) = spec
-            .split_once('=')
-            .ok_or_else(|| format!("--set {spec}: write NAME=CIDR[,CIDR…], such as admin=10.0.9.0/24"))?;
-        let words: Vec<String> = list.split(',').map(str::to_owned).collect();
-        let set = addresses("--set", &words, &out)?;
-        out.insert(name.to_owned(), set);
-    }
-    Ok(out)
-}
-
-fn addresses(
-    option: &str,
-    words: &[String],
-    names: &BTreeMap<String, IntervalSet>,
-) -> Result<IntervalSet, String> {
+fn addresses(option: &str, words: &[String], names: &Names) -> Result<IntervalSet, String> {
     if words.is_empty() {
         return Ok(Field::Src.all());
     }
@@ -370,6 +505,7 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (T
         }
     }
     let told = Told {
+        new: None,
         name: None,
         state,
         accepted,
@@ -424,74 +560,4 @@ fn deciders(subject: &Subject, answers: &[(Question<'_>, Answer)]) -> Vec<By> {
         });
     }
     out
-}
-
-// Boxes and rules that a person is shown of each list.
-const SHOWN: usize = 20;
-
-fn human(t: &Told, paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
-    let (ink, words) = match t.state {
-        "accepted" => (Ink::Green, "the whole flow is let through"),
-        "denied" => (Ink::Red, "nothing of the flow is let through"),
-        "undecided" => (Ink::Yellow, "the files do not decide the flow"),
-        _ => (Ink::Yellow, "parts of the flow have different verdicts"),
-    };
-    let at = t.name.as_ref().map(|n| format!(" ({})", clean(n))).unwrap_or_default();
-    writeln!(out, "{}: {words}{at}", paint.ink(ink, t.state))?;
-    let flows = |list: &[Flow]| list.iter().map(Flow::to_string).collect::<Vec<_>>();
-    let open: Vec<String> = t.undecided.iter().map(|u| u.flow.to_string()).collect();
-    for (title, list, example) in [
-        ("accepted", flows(&t.accepted), &t.witnesses.accepted),
-        ("denied", flows(&t.denied), &t.witnesses.denied),
-        ("undecided", open, &t.witnesses.undecided),
-    ] {
-        if list.is_empty() {
-            continue;
-        }
-        writeln!(out, "\n{}", paint.ink(Ink::Bold, title))?;
-        for line in list.iter().take(SHOWN) {
-            writeln!(out, "  {}", clean(line))?;
-        }
-        if list.len() > SHOWN {
-            writeln!(out, "  … {} more; --format json shows all", list.len() - SHOWN)?;
-        }
-        if let Some(p) = example {
-            writeln!(out, "  {}", paint.ink(Ink::Dim, &format!("for example {p}")))?;
-        }
-    }
-    let because: Vec<&Reason> = t.undecided.iter().flat_map(|u| &u.because).collect();
-    for (title, list) in [
-        ("undecided because of", because),
-        ("assuming that limits are not exceeded", t.assumed.iter().collect()),
-    ] {
-        let mut lines: Vec<String> = Vec::new();
-        for r in list {
-            let why = if r.why.is_empty() { String::new() } else { format!(" ({})", r.why) };
-            let line = format!("{}: {}{why}", place(&r.location), r.text);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-        section(title, &lines, paint, out)?;
-    }
-    let by: Vec<String> = t
-        .decided_by
-        .iter()
-        .map(|b| format!("{} {}: {}", place(&b.location), b.verdict, b.location.text))
-        .collect();
-    section("decided by", &by, paint, out)
-}
-
-fn section(title: &str, lines: &[String], paint: Paint, out: &mut dyn io::Write) -> io::Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n{}", paint.ink(Ink::Bold, title))?;
-    for line in lines.iter().take(SHOWN) {
-        writeln!(out, "  {}", clean(line))?;
-    }
-    if lines.len() > SHOWN {
-        writeln!(out, "  … {} more", lines.len() - SHOWN)?;
-    }
-    Ok(())
 }
