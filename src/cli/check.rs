@@ -38,6 +38,9 @@ pub struct Judged {
     /// The baseline. Left out: havenlint-baseline.json beside the deployment file, or in this folder.
     #[arg(long, value_name = "FILE", help_heading = "Rules")]
     baseline: Option<PathBuf>,
+    /// Flows that were seen (CSV or JSON: from, to, proto, port): what rules let in beyond the catalogue and them is told by HL-LEAST-PRIVILEGE.
+    #[arg(long, value_name = "FILE", help_heading = "Rules")]
+    seen: Option<PathBuf>,
     /// How many files are read and checked at a time; 0 = one per processor.
     #[arg(long, short, default_value_t = 0, value_name = "N", help_heading = "Input")]
     jobs: usize,
@@ -195,6 +198,7 @@ impl Judged {
             config: self.config.clone(),
             no_config: self.no_config,
             baseline: self.baseline.clone(),
+            seen: self.seen.clone(),
             throttled: self.inputs.reading.assumes("throttled"),
             forged: self.inputs.reading.assumes("forged"),
             read,

@@ -35,7 +35,9 @@ Exit status: 0 = every packet has an answer, whatever it is; 2 = a packet or a f
 /// Of `query`.
 pub(super) const QUERY: &str = "\
 Examples:
-  havenlint query fw.rules --to 10.1.0.10 --proto tcp --port 443 --ct new
+  havenlint query fw.rules --to 10.1.0.10 --proto tcp --port 443
+  havenlint query fw.rules --from admin --to cms-1        names of havenlint.toml
+  havenlint query fw.rules --matrix --format markdown     networks and services as one table
   havenlint query config.xml --dir forward --iif wan --proto tcp --port 1-1023
   havenlint query groups.json --dir ingress --group sg-0123abcd --port 22 --format json
 

@@ -69,7 +69,7 @@ pub enum Command {
     Check(Box<check::Check>),
     /// Show what happens to a packet: verdict, deciding rule, every step through chains.
     Trace(Box<trace::Trace>),
-    /// Show which part of a flow is accepted, denied or undecided, exactly.
+    /// Show who can open a connection to what; with --exact every packet of a flow.
     Query(Box<query::Query>),
     /// Show repairs that are proven, as a diff, or make them.
     Fix(Box<fix::Fix>),

@@ -9,8 +9,9 @@ use crate::analysis::Environment;
 use crate::catalogue::Catalogue;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::compliance::path::EnforcementPoints;
-use crate::finding::{Finding, Related, RuleDoc, Severity};
+use crate::finding::{self, Finding, Related, RuleDoc, Severity};
 use crate::model::Firewall;
+use crate::packet::Region;
 use crate::source::{Location, Origin};
 use std::cell::OnceCell;
 
@@ -50,6 +51,8 @@ pub struct Deployed<'a> {
     pub flows: &'a [ResolvedFlow],
     /// Its nodes and gateways, with their firewalls.
     pub points: &'a EnforcementPoints<'a>,
+    /// Flows that were seen: what is needed beside the catalogue.
+    pub seen: &'a [Region],
 }
 
 /// A firewall as checks see it.
@@ -107,6 +110,7 @@ pub static CHECKS: &[&Check] = &[
     &general::exposed_ssh::CHECK,
     &general::exposed_undecided::CHECK,
     &general::ipv6_unguarded::CHECK,
+    &general::least_privilege::CHECK,
     &general::never_matches::CHECK,
     &nftables::after_verdict::CHECK,
     &nftables::always_true::CHECK,
@@ -228,6 +232,12 @@ impl<'a> Subject<'a> {
             false => Open::default(),
         };
         self.open.get_or_init(asked)
+    }
+
+    /// What is open, as the report lists it.
+    pub fn open_rows(&self) -> Vec<finding::Open> {
+        let cloud = self.exposures().iter().filter_map(|e| e.row(self));
+        open::rows::rows(self).into_iter().chain(cloud).collect()
     }
 
     /// Another place with what it has to do with a finding.

@@ -3,7 +3,6 @@
 use super::markdown::escape;
 use super::tables::lay_out;
 use super::text::{Ink, Paint, clean, count, cut, markup, width};
-use crate::evidence::near::few;
 use crate::finding::{Open, Report};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -74,7 +73,8 @@ impl Row<'_> {
         let from = match o.from.as_slice() {
             [any] if any == "any" => String::new(),
             [] => String::new(),
-            list => format!(" from {}", few(list)),
+            [first, _, ..] if o.from.len() > 3 => format!(" from {first} and {} more", o.from.len() - 1),
+            list => format!(" from {}", list.join(", ")),
         };
         let mark = if o.state == "open" { "" } else { "? " };
         let place = if o.place.is_empty() && o.facing == "internet" && o.interfaces.is_empty() {

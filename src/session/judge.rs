@@ -11,7 +11,6 @@ use crate::compliance::requirement::rows;
 use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Requirement};
-use crate::lint::open::rows::rows as open_rows;
 use crate::lint::registry;
 use crate::model::Firewall;
 use rayon::prelude::*;
@@ -126,7 +125,10 @@ impl Judged {
         open.sort();
         open.dedup();
         for (flows, points) in &checked.worlds {
-            registry::run_deployed(&registry::Deployed { catalogue, flows, points }, &mut findings);
+            registry::run_deployed(
+                &registry::Deployed { catalogue, flows, points, seen: &opened.seen },
+                &mut findings,
+            );
         }
         Self { requirements: rows.iter().map(Row::to_report).collect(), findings, open }
     }
@@ -170,7 +172,7 @@ fn hygiene(
             let subject = registry::Subject::new(firewall, beside, environment, name);
             let mut found = Vec::new();
             registry::run(&subject, &mut found);
-            (found, open_rows(&subject))
+            (found, subject.open_rows())
         })
         .collect()
 }

@@ -14,6 +14,7 @@ mod load;
 mod members;
 pub mod network;
 mod open;
+mod seen;
 mod triaged;
 
 pub use assemble::all_rules;
@@ -74,6 +75,8 @@ pub struct Options {
     pub forced: Option<&'static dyn Dialect>,
     /// The box's own addresses, without a deployment file.
     pub local: Option<IntervalSet>,
+    /// Flows that were seen: a file of them.
+    pub seen: Option<PathBuf>,
     /// Today, for waivers.
     pub today: Option<jiff::civil::Date>,
 }

@@ -5,6 +5,7 @@ use crate::catalogue::{self, Catalogue};
 use crate::deployment::{self, Deployment};
 use crate::finding::{Problem, Severity};
 use crate::lint::registry;
+use crate::packet::Region;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
 use crate::triage::selection::Selection;
@@ -22,6 +23,8 @@ pub struct Opened {
     pub deployed: bool,
     /// Neither has errors: requirements can be judged.
     pub sound: bool,
+    /// Flows that were seen.
+    pub seen: Vec<Region>,
     /// What is wrong with them.
     pub problems: Vec<Problem>,
 }
@@ -57,7 +60,15 @@ impl Opened {
         problems.extend(problems_of(&catalogue.diagnostics, &catalogue.files));
         let sound =
             catalogue.is_sound() && deployment.diagnostics.iter().all(|d| d.severity != Severity::Error);
-        Self { catalogue, deployment, deployed, sound, problems }
+        let seen = match options.seen.as_deref().map(super::seen::read) {
+            Some(Ok(seen)) => seen,
+            Some(Err(problem)) => {
+                problems.push(problem);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        Self { catalogue, deployment, deployed, sound, seen, problems }
     }
 
     /// The rules that the options select; what they name wrongly becomes a problem.

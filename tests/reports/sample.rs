@@ -134,6 +134,7 @@ fn waived() -> Vec<Waived> {
             details: vec![],
             fingerprint: "aa05".into(),
             fix: None,
+            within: vec![],
         },
         reason: "package mirror has no <fixed> address".into(),
         owner: "net-ops".into(),
@@ -196,6 +197,7 @@ pub fn report() -> Report {
             details: vec![("because".into(), "a group that accepts everything guards nothing".into())],
             fingerprint: "aa01".into(),
             fix: None,
+            within: vec![],
         },
         Finding {
             rule: "SH4-SRN-CLUSTER".into(),
@@ -219,6 +221,7 @@ pub fn report() -> Report {
                 ("because".into(), "SafeHaven 4, SRN service network: SRNs and the CMS keep the cluster together on this port (TLS)".into()),
             ],
             fingerprint: "aa02".into(),
+            within: vec![],
             fix: Some(Fix {
                 description: "add a rule for 10.1.0.11 after line 12".into(),
                 path: west.path.clone(),
@@ -240,6 +243,7 @@ pub fn report() -> Report {
             details: vec![("settle".into(), "state the addresses of the peers instead of their country".into())],
             fingerprint: "aa03".into(),
             fix: None,
+            within: vec![],
         },
         Finding {
             rule: "HL-OPEN".into(),
@@ -254,10 +258,12 @@ pub fn report() -> Report {
             details: vec![],
             fingerprint: "aa04".into(),
             fix: None,
+            within: vec![],
         },
     ];
     let summary = Summary::of(&requirements, &findings);
     Report {
+        open: vec![],
         schema: 1,
         tool: Tool { name: "havenlint".into(), version: "0.1.0".into() },
         catalogue: CatalogueId { id: "safehaven-4".into(), version: "1.0".into(), sha256: "00ff".repeat(16) },

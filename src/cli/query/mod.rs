@@ -25,7 +25,7 @@ use names::Names;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Show which part of a flow is accepted, denied or undecided, exactly.
+/// Show who can open a connection to what, or, with --exact, which part of a flow is accepted, denied or undecided.
 ///
 /// What you leave out means any. Each file is a machine of its own and gets its own answer, unless you say --same-box.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub struct Query {
     /// Output interfaces.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Flow")]
     oif: Vec<String>,
-    /// Sources: addresses, prefixes, ranges, or names given with --set.
+    /// Sources: addresses, prefixes, ranges, or names given with --set, and names of the deployment: nodes, networks, sites.
     #[arg(long, value_name = "CIDR|A-B|NAME", value_delimiter = ',', help_heading = "Flow")]
     from: Vec<String>,
     /// Destinations, written in the same way.
@@ -313,6 +313,13 @@ fn table(
             .iter()
             .map(|w| Ok((w.clone(), addresses("--from", std::slice::from_ref(w), &names)?)))
             .collect::<Result<_, String>>()?,
+    };
+    // What the machine sends to itself comes from no network.
+    let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
+    let wires = Field::Iif.complement(&lo);
+    let regions: Vec<Region> = match args.iif.is_empty() {
+        true => regions.iter().map(|r| r.cut(Field::Iif, &wires)).collect(),
+        false => regions,
     };
     let mut cells = Vec::new();
     for (_, set) in &networks {

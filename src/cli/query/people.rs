@@ -5,7 +5,7 @@ use super::names::Names;
 use super::{By, Told};
 use crate::analysis::decide::{Answer, Part, Question};
 use crate::analysis::flow::{boxes, interfaces, numbers};
-use crate::lint::aws::Reach;
+use crate::lint::reach::Reach;
 use crate::packet::opening::as_flow;
 use crate::packet::{Family, Field, Path, Region, addr};
 use crate::report::tables::lay_out;

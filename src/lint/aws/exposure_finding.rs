@@ -4,7 +4,7 @@ use super::exposure::Exposure;
 use super::{Piece, over};
 use crate::analysis::evaluate::evaluate;
 use crate::analysis::{Environment, Point, Verdict};
-use crate::finding::Finding;
+use crate::finding::{Finding, Open};
 use crate::lint::open::sources::natural;
 use crate::lint::registry::{Check, Subject};
 use crate::lint::sensitive_ports::{self, Class, SensitivePort};
@@ -29,6 +29,22 @@ impl Exposure<'_> {
         f.details.extend(self.remarks());
         f.witness = self.witness(subject, protocol, ports, &rules);
         f
+    }
+
+    /// Its row in the report's list of what is open; `None` = only partners get in.
+    pub fn row(&self, subject: &Subject<'_>) -> Option<Open> {
+        let first = self.pieces.iter().max_by_key(|p| p.peers.count()).map_or(self.origin, |p| p.origin);
+        (!self.open.is_empty()).then(|| Open {
+            subject: self.name.clone(),
+            state: "open".to_owned(),
+            family: self.family.number(),
+            from: vec!["any".to_owned()],
+            facing: "internet".to_owned(),
+            reaches: self.open.words(self.family),
+            services: self.open.services(),
+            decided_by: subject.firewall.locate(first),
+            ..Open::default()
+        })
     }
 
     /// Id of the one check that tells of what it opens.

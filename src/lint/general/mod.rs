@@ -12,6 +12,7 @@ pub mod exposed_service;
 pub mod exposed_ssh;
 pub mod exposed_undecided;
 pub mod ipv6_unguarded;
+pub mod least_privilege;
 pub mod never_matches;
 pub mod policy_accept;
 pub mod redundant;

@@ -3,7 +3,7 @@
 use super::facing::Facing;
 use super::{Cause, Group, Opening};
 use crate::finding::{Finding, Related, Severity};
-use crate::lint::aws::{Reach, over};
+use crate::lint::reach::{Reach, over};
 use crate::lint::registry::{Check, Subject};
 use crate::lint::sensitive_ports::{self, Class, SensitivePort};
 use crate::packet::{Family, Path};

@@ -16,7 +16,7 @@ use crate::analysis::decide::{Answer, Part, Question, decide_by_rule, replayed};
 use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Point, Verdict};
-use crate::lint::aws::Reach;
+use crate::lint::reach::Reach;
 use crate::model::{Action, ChainId, Firewall, Hook, Rule, Term, TranslatedEnd, Translation};
 use crate::packet::opening::{as_flow, openings, with_zero};
 use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value};
@@ -235,7 +235,7 @@ impl<'a> Asker<'a> {
         // Unless it leads to the box itself after all.
         let environment = Environment { local: Some(family.all().minus(&strangers)), ..known.clone() };
         let mut home = self.decided(Point { environment: &environment, ..self.point }, path, region);
-        let routed = |p: &&Part| p.because.iter().all(Because::is_output_interface);
+        let routed = |p: &&Part| p.because.iter().all(is_given);
         let open = found.1.accepted.iter().chain(found.1.undecided.iter().filter(routed));
         let open: Vec<Region> = open.map(|p| p.region.clone()).collect();
         home.1.undecided.clear();
@@ -283,9 +283,7 @@ impl<'a> Asker<'a> {
             {
                 continue;
             }
-            // Routing sends a translated packet by the interface that the rule for it names.
-            let mut because: Vec<Because> =
-                part.because.iter().filter(|b| !b.is_output_interface()).cloned().collect();
+            let mut because: Vec<Because> = part.because.iter().filter(|b| !is_given(b)).cloned().collect();
             because.extend(unless.iter().map(|(text, why)| Because {
                 firewall: decider.map_or(0, |d| d.firewall),
                 text: (*text).to_owned(),
@@ -500,6 +498,12 @@ impl Cause {
         }
         out
     }
+}
+
+// What is taken for given: routing sends a translated packet by the interface that the rule for it names, and addresses that nobody may use
+// (pfSense's table of bogons, downloaded each month) are nobody's.
+fn is_given(b: &Because) -> bool {
+    b.is_output_interface() || b.text.ends_with("table bogons") || b.text.ends_with("table bogonsv6")
 }
 
 // What a translation makes of destination and port; `None` where it changes neither.

@@ -4,12 +4,11 @@ use super::facing::Facing;
 use super::{Cause, Group};
 use crate::analysis::evaluate::Because;
 use crate::finding::{Open, Reason};
-use crate::lint::aws::exposure::Exposure;
 use crate::lint::registry::Subject;
 use crate::packet::{Path, addr};
 use crate::source::Origin;
 
-/// The rows of a firewall: of a box at its first firewall, of a cloud by group.
+/// The rows of a box, at its first firewall.
 pub fn rows(subject: &Subject<'_>) -> Vec<Open> {
     let open = subject.open();
     let of_cause = |c: &Cause| c.groups().iter().map(|g| row(subject, c, g)).collect::<Vec<_>>();
@@ -29,7 +28,6 @@ pub fn rows(subject: &Subject<'_>) -> Vec<Open> {
             ..Open::default()
         });
     }
-    out.extend(subject.exposures().iter().filter(|e| !e.open.is_empty()).map(|e| of_cloud(subject, e)));
     out
 }
 
@@ -64,20 +62,5 @@ fn row(subject: &Subject<'_>, cause: &Cause, group: &Group<'_>) -> Open {
         place: o.place().trim_start_matches([' ', ',']).to_owned(),
         decided_by: at,
         because: cause.because.iter().map(reason).collect(),
-    }
-}
-
-fn of_cloud(subject: &Subject<'_>, e: &Exposure<'_>) -> Open {
-    let first = e.pieces.iter().max_by_key(|p| p.peers.count()).map_or(e.origin, |p| p.origin);
-    Open {
-        subject: e.name.clone(),
-        state: "open".to_owned(),
-        family: e.family.number(),
-        from: vec!["any".to_owned()],
-        facing: "internet".to_owned(),
-        reaches: e.open.words(e.family),
-        services: e.open.services(),
-        decided_by: subject.firewall.locate(first),
-        ..Open::default()
     }
 }

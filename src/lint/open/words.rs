@@ -4,7 +4,7 @@ use super::facing::Facing;
 use super::{Opening, destinations};
 use crate::analysis::flow::{interfaces, numbers};
 use crate::evidence::near::few;
-use crate::lint::aws::Reach;
+use crate::lint::reach::Reach;
 use crate::packet::{Family, Field, IntervalSet, Path, addr, proto};
 
 impl Opening {

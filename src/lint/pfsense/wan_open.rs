@@ -40,6 +40,9 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
     for opening in &facts.openings {
-        findings.push(CHECK.finding(subject, opening.origin, opening.message.clone(), "lets everybody in"));
+        let mut f = CHECK.finding(subject, opening.origin, opening.message.clone(), "lets everybody in");
+        // That one says exactly what is reached.
+        f.within.push("HL-EXPOSED-ALL".to_owned());
+        findings.push(f);
     }
 }

@@ -1,0 +1,170 @@
+//! A rule lets in more than anything needs.
+//!
+//! ## What it does
+//! Takes every rule of a node's own firewall that lets new connections in, with exactly the packets that come to it and pass in the end, and
+//! compares them with what the catalogue requires or recommends for that node, and, with `check --seen FILE`, with flows that were seen.
+//! Reports the rest in numbers and in sets, the rules that let in most beyond first in rank, with rules that let in what is needed and no
+//! more. A peer whose addresses the deployment does not declare may be anybody, so no address goes beyond what it needs. Nodes for which
+//! nothing is needed are left out: nobody knows what they serve. Security groups have a check of their own (HL-AWS-LEAST-PRIVILEGE), and
+//! chains that accept by default too (HL-POLICY-ACCEPT).
+//!
+//! ## Why is this bad?
+//! Every port and address beyond what is needed is an opening that nobody watches.
+//!
+//! ## Example
+//! ```text
+//! -A INPUT -s 10.1.0.0/24 -p tcp -m tcp --dport 20080:20084 -j ACCEPT
+//! ```
+//!
+//! ## Use instead
+//! ```text
+//! -A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20082 -m conntrack --ctstate NEW -j ACCEPT
+//! ```
+
+use crate::analysis::Point;
+use crate::analysis::decide::{Question, decide_by_rule};
+use crate::analysis::evaluate::Decider;
+use crate::compliance::path::EnforcementPoint;
+use crate::dialect::{Missing, by_name};
+use crate::finding::{Finding, Fix, Severity};
+use crate::lint::open::destinations;
+use crate::lint::privilege::{Use, needed};
+use crate::lint::registry::{Check, Deployed, Run};
+use crate::packet::opening::{as_flow, openings};
+use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
+use crate::source::Origin;
+use std::collections::BTreeMap;
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "HL-LEAST-PRIVILEGE",
+    name: "MoreThanNeededHere",
+    summary: "a rule lets in more than the catalogue needs",
+    level: Severity::Note,
+    security_severity: Some(3.0),
+    source: include_str!("least_privilege.rs"),
+    run: Run::Deployment(run),
+};
+
+/// Rules of a node that are told, those that let in most beyond.
+const MAX_RULES: usize = 40;
+/// Steps for the questions about a node: some tenths of a second.
+const STEPS: u64 = 2_000_000;
+/// Rules that a narrowed rule may become.
+const MAX_NARROWED: usize = 8;
+
+// A rule of one of a node's firewalls.
+struct Opening {
+    decider: Decider,
+    of: Use,
+}
+
+fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
+    let Deployed { catalogue, flows, points, seen } = *deployed;
+    for (n, node) in points.nodes.iter().enumerate().filter(|(_, b)| !b.host.is_empty()) {
+        let mut wanted = needed(catalogue, flows, n);
+        let own = node.environment.local.clone();
+        let to_it = |r: &&Region| own.as_ref().is_none_or(|own| r.get(Field::Dst).intersects(own));
+        wanted.extend(seen.iter().filter(to_it).cloned());
+        if wanted.is_empty() {
+            continue;
+        }
+        let (openings, exhausted) = collect(node, &wanted);
+        tell(node, openings, exhausted, findings);
+    }
+}
+
+// What each rule lets in, and what of it is needed; whether some of it could not be told.
+fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, bool) {
+    let point = Point { firewalls: &node.host, environment: &node.environment };
+    let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
+    let mut found: BTreeMap<(usize, Origin), Opening> = BTreeMap::new();
+    let (mut steps, mut exhausted) = (STEPS, false);
+    for family in Family::ALL.into_iter().filter(|f| node.host.iter().any(|h| h.covers(*f))) {
+        let own = node.environment.local.as_ref().map(|l| l.intersect(&family.all()));
+        let own = own.filter(|l| !l.is_empty()).unwrap_or_else(|| destinations(family));
+        let region = Path::Input
+            .packets(family)
+            .with(Field::Dst, own.clone())
+            .cut(Field::Src, &destinations(family).minus(&node.environment.local.clone().unwrap_or_default()))
+            .cut(Field::Iif, &Field::Iif.complement(&lo));
+        for region in openings(&region, family) {
+            let question = Question { point, path: Path::Input, region, mark: 0, delivered_to: None };
+            let answer = decide_by_rule(&question, &mut steps);
+            exhausted |= answer.exhausted;
+            for part in answer.accepted {
+                let written = |d: &&Decider| d.rule.is_some() && d.note.is_none() && d.hook.filters();
+                let Some(decider) = part.decided_by.iter().find(written).copied() else { continue };
+                let accepted = as_flow(&part.region, family);
+                let entry = found
+                    .entry((decider.firewall, decider.origin))
+                    .or_insert_with(|| Opening { decider, of: Use::default() });
+                let used = wanted.iter().map(|w| w.intersect(&accepted)).filter(|r| !r.is_empty());
+                entry.of.needed.extend(used);
+                entry.of.accepted.push(accepted);
+            }
+        }
+    }
+    (found.into_values().collect(), exhausted)
+}
+
+fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, findings: &mut Vec<Finding>) {
+    let mut ranked: Vec<(f64, Vec<String>, Opening)> = openings
+        .into_iter()
+        .map(|o| (o.of.excess(), o.of.beyond(), o))
+        .filter(|(_, beyond, _)| !beyond.is_empty())
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.decider.origin.cmp(&b.2.decider.origin)));
+    let all = ranked.len();
+    for (i, (_, beyond, opening)) in ranked.into_iter().take(MAX_RULES).enumerate() {
+        let firewall = node.host[opening.decider.firewall];
+        let location = firewall.locate(opening.decider.origin);
+        let message = format!("lets in more to {} than is needed: {}", node.name, beyond.join("; "));
+        let mut f = CHECK.about(node.name.clone(), location, message, "wider than needed");
+        f.details = opening.of.details();
+        if all > 1 {
+            f.details.push(("rank".to_owned(), format!("{} of {all}, by what is beyond", i + 1)));
+        }
+        if i == 0 && all > MAX_RULES {
+            f.details
+                .push(("left out".to_owned(), format!("{} rules that let in less beyond", all - MAX_RULES)));
+        }
+        if i == 0 && exhausted {
+            f.details.push(("not decided".to_owned(), "other rules too: too many cases".to_owned()));
+        }
+        f.fix = narrowed(node, &opening);
+        findings.push(f);
+    }
+}
+
+// Rules for what is needed and no more, in the file's own syntax.
+fn narrowed(node: &EnforcementPoint<'_>, opening: &Opening) -> Option<Fix> {
+    let firewall = node.host[opening.decider.firewall];
+    let (dialect, _) = by_name(firewall.dialect)?;
+    let mut lines: Vec<String> = Vec::new();
+    let mut place = None;
+    for region in &opening.of.needed {
+        let missing = Missing {
+            region,
+            answers: false,
+            later: false,
+            chain: opening.decider.chain,
+            rule: opening.decider.rule,
+        };
+        let s = dialect.suggest(firewall, &missing)?;
+        if !lines.contains(&s.text) {
+            lines.push(s.text);
+        }
+        place = place.or(firewall.files.get(s.file).map(|f| f.path.clone()));
+        if lines.len() > MAX_NARROWED {
+            return None;
+        }
+    }
+    Some(Fix {
+        description: "write instead".to_owned(),
+        path: place?,
+        text: lines.join("\n"),
+        elsewhere: true,
+        ..Fix::default()
+    })
+}
