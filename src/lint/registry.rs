@@ -223,6 +223,8 @@ impl<'a> Subject<'a> {
     /// The written rules to which no packet is left and which no other check tells. Found once, for all checks.
     pub fn unused(&self) -> &[Unused] {
         self.unused.get_or_init(|| unused::of(self.firewall, self.without_packets()))
+    }
+
     /// What anybody may open a connection to at the box, told at the first of its firewalls; empty elsewhere and in a cloud, where
     /// [exposures](Subject::exposures) tell. Found once, for all checks.
     pub fn open(&self) -> &Open {
