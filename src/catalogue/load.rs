@@ -5,7 +5,7 @@ use super::lower::Lowering;
 use super::{Catalogue, Declared, EVERYWHERE, End, INTERNET, Named, Parameter, Role, Services, SiteType};
 use crate::deployment::Vocabulary;
 use crate::packet::{IntervalSet, Value, addr};
-use crate::source::digest::sha256;
+use crate::source::digest::Digest;
 use crate::source::document::{self, advice, origin};
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,10 +78,14 @@ fn build(
         }
     };
     seen.push(file.path.clone());
-    let (entry, diagnostics) = document::read::<CatalogueFile>(&file);
+    let built_in = BUILT_IN.iter().any(|(_, text)| text.as_bytes() == file.bytes());
+    let (entry, diagnostics) = match built_in {
+        true => document::read_known::<CatalogueFile>(&file),
+        false => document::read::<CatalogueFile>(&file),
+    };
     catalogue.diagnostics = diagnostics;
     catalogue.files.push(Arc::clone(&file));
-    catalogue.sha256 = digest(&catalogue.files);
+    catalogue.sha256 = Digest::of_all(&catalogue.files);
     let Some(entry) = entry else { return catalogue };
     let mut own = parameters(&entry, &mut catalogue.diagnostics);
     own.extend(set.clone());
@@ -97,12 +101,8 @@ fn build(
     }
     catalogue.parameters.extend(own);
     apply(&mut catalogue, entry);
-    catalogue.sha256 = digest(&catalogue.files);
+    catalogue.sha256 = Digest::of_all(&catalogue.files);
     catalogue
-}
-
-fn digest(files: &[Arc<SourceFile>]) -> String {
-    sha256(files.iter().map(|f| f.bytes()))
 }
 
 /// Takes over everything of the extended catalogue. Its files go behind this one's.

@@ -11,6 +11,7 @@ pub use doc::service_words;
 pub use load::{BUILT_IN, open, read, schema_text};
 
 use crate::packet::IntervalSet;
+use crate::source::digest::Digest;
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ pub struct Catalogue {
     pub version: String,
     /// What it is, a few words.
     pub title: String,
-    /// SHA-256 of its file, lower-case hexadecimal; of all its files one after another where it extends others.
-    pub sha256: String,
+    /// SHA-256 of its file; of all its files one after another where it extends others.
+    pub sha256: Digest,
     /// Phases of a cluster's life, the default first.
     pub phases: Vec<Named>,
     /// Types of sites.

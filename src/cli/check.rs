@@ -1,6 +1,7 @@
 //! `havenlint check`: the main job.
 
 use super::output::write_file;
+use super::progress::shown;
 use super::{Inputs, say, status};
 use crate::finding::{Report, Severity};
 use crate::report::{FORMATS, Style};
@@ -211,11 +212,12 @@ impl Judged {
 
     /// Runs the check on as many processors as asked for.
     pub(super) fn run(&self, options: &Options) -> Outcome {
-        self.pooled(|| run(options))
+        self.pooled(options, || run(options))
     }
 
-    /// Does something on as many processors as asked for.
-    pub(super) fn pooled<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+    /// Does something on as many processors as asked for, and shows how far it is if that takes long.
+    pub(super) fn pooled<T: Send>(&self, options: &Options, job: impl FnOnce() -> T + Send) -> T {
+        let job = || shown(&options.read.progress, job);
         let threads = rayon::ThreadPoolBuilder::new().num_threads(self.jobs).stack_size(16 << 20).build();
         match threads {
             Ok(pool) => pool.install(job),

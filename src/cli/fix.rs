@@ -43,7 +43,7 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
             ignore: args.ignore.clone(),
             ..options
         };
-        args.judged.pooled(|| repairs(&options))
+        args.judged.pooled(&options, || repairs(&options))
     });
     let found = match found {
         Ok(found) => found,

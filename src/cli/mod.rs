@@ -11,6 +11,7 @@ mod init;
 mod journey;
 mod merge;
 mod output;
+mod progress;
 mod query;
 mod subject;
 mod terminal;

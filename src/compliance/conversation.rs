@@ -6,7 +6,7 @@ use crate::analysis::decide::{Answer, Part, Question, decide, replayed};
 use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::catalogue::resolve::{Endpoint, ResolvedFlow};
 use crate::packet::{
-    ConnState, Family, Field, IntervalSet, Packet, Path, Region, flags, opening_state, proto,
+    ConnState, Family, Field, IntervalSet, Neighbours, Packet, Path, Region, flags, opening_state, proto,
 };
 
 /// What is asked of a box.
@@ -306,11 +306,7 @@ fn first_region(hop: &Hop<'_>, conversation: &Conversation) -> Region {
 
 // Everything but addresses, protocol and ports widened to all.
 fn plain(r: &Region) -> Region {
-    let mut out = r.clone();
-    for f in [Field::Iif, Field::Oif, Field::State, Field::Icmp, Field::TcpFlags, Field::Mac] {
-        out = out.with(f, f.all());
-    }
-    out
+    r.widened(&[Field::Iif, Field::Oif, Field::State, Field::Icmp, Field::TcpFlags, Field::Mac])
 }
 
 pub(super) fn question<'a>(
@@ -356,9 +352,13 @@ fn judge_region(
             out.undecided.extend(maybe);
         }
     }
+    let near = Neighbours::of(broken.iter().map(Some));
     for part in &answer.accepted {
         let case = case(&first, part, Stage::First, plain(&part.region));
-        let rest = Region::minus_all(vec![case.region.clone()], &broken);
+        let rest = near
+            .meeting([&case.region])
+            .into_iter()
+            .fold(vec![case.region.clone()], |left, n| Region::minus_all(left, &broken[n..=n]));
         out.passed.extend(rest.into_iter().map(|region| case.cut(region)));
     }
     (out, cuts)

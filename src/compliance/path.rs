@@ -8,6 +8,7 @@ use crate::deployment::{Deployment, Gateway};
 use crate::model::{Effect, Firewall, Hook, TranslatedEnd, Translation};
 use crate::packet::{Family, Field, IntervalSet, Path, addr, interface_value, public};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// A box with firewalls: a node's host, or a gateway.
 #[derive(Debug)]
@@ -504,19 +505,26 @@ pub fn possible(end: &Endpoint, family: Family) -> IntervalSet {
     let all = match &end.addresses {
         Addresses::Known(set) => set.clone(),
         Addresses::HostName(_) => public::internet().clone(),
-        Addresses::Undeclared => {
-            let never = [
-                "0.0.0.0/8",
-                "127.0.0.0/8",
-                "169.254.0.0/16",
-                "224.0.0.0/3",
-                "::/128",
-                "::1/128",
-                "fe80::/10",
-                "ff00::/8",
-            ];
-            never.iter().filter_map(|n| addr::parse(n)).fold(family.all(), |all, n| all.minus(&n))
-        }
+        Addresses::Undeclared => return hosts(family).clone(),
     };
     all.intersect(&family.all())
+}
+
+// Whatever a host can have.
+fn hosts(family: Family) -> &'static IntervalSet {
+    const NEVER: [&str; 8] = [
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/3",
+        "::/128",
+        "::1/128",
+        "fe80::/10",
+        "ff00::/8",
+    ];
+    static SETS: LazyLock<[IntervalSet; 2]> = LazyLock::new(|| {
+        let never: Vec<IntervalSet> = NEVER.iter().filter_map(|n| addr::parse(n)).collect();
+        Family::ALL.map(|f| never.iter().fold(f.all(), |all, n| all.minus(n)))
+    });
+    &SETS[family as usize]
 }

@@ -171,8 +171,9 @@ fn served(open: &[Field], passed: &[Case], bad: &[&Vec<Case>]) -> IntervalSet {
                 .iter()
                 .flat_map(|l| l.iter())
                 .filter(|b| fixed.is_none_or(|f| b.region.get(*f).intersects(p.region.get(*f))));
-            let good = against.fold(p.region.get(*field).clone(), |left, b| left.minus(b.region.get(*field)));
-            out = out.union(&good);
+            // In one go: a long list of denied addresses leaves a hole for each.
+            let bad = against.flat_map(|b| b.region.get(*field).ranges().iter().copied());
+            out = out.union(&p.region.get(*field).minus(&IntervalSet::from_ranges(bad)));
             if !out.is_empty() && open.len() > 1 {
                 return out;
             }

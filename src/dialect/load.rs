@@ -395,8 +395,10 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
     groups.extend(modules(&members).into_iter().map(whole));
     drop(members);
     let done = Mutex::new(Vec::with_capacity(groups.len()));
+    options.progress.files.expect(groups.iter().map(|g| g.files.len()).sum());
     groups.into_par_iter().for_each(|group| {
         let mut firewall = DIALECTS[group.dialect].read(&group.files, options);
+        group.files.iter().for_each(|_| options.progress.files.tick());
         firewall.diagnostics.extend(group.told());
         if let Ok(mut d) = done.lock() {
             d.push(firewall);

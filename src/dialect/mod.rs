@@ -12,8 +12,8 @@ pub mod unread;
 use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};
 use crate::source::discover::Edited;
+use crate::source::progress::Progress;
 use crate::source::{Origin, SourceFile};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,13 +88,15 @@ pub struct WholeLines {
 }
 
 impl WholeLines {
-    /// The lines of a place, with what stands on them before and behind it.
-    pub fn around(firewall: &Firewall, at: Origin) -> Option<(Self, Cow<'_, str>, Cow<'_, str>)> {
+    /// The lines of a place, with what stands on them before and behind it. A line may be the whole file: whoever asks should not read on
+    /// where the answer is found.
+    pub fn around(firewall: &Firewall, at: Origin) -> Option<(Self, &[u8], &[u8])> {
         let index = at.file as usize;
         let file = firewall.files.get(index).filter(|_| at.start < at.end)?;
         let (first, last) = (file.line_of(at.start as usize), file.line_of(at.end as usize - 1));
-        let before = file.text(file.line_range(first).start..at.start as usize);
-        let behind = file.text(at.end as usize..file.line_range(last).end.max(at.end as usize));
+        let (start, end) = (at.start as usize, at.end as usize);
+        let before = file.bytes().get(file.line_range(first).start..start)?;
+        let behind = file.bytes().get(end..file.line_range(last).end.max(end))?;
         Some((Self { file: index, first: first as u32 + 1, last: last as u32 + 1 }, before, behind))
     }
 }
@@ -181,6 +183,8 @@ pub struct ReadOptions {
     pub edited: Arc<Edited>,
     /// What is known of files that rulesets include.
     pub includes: Includes,
+    /// Counts the files.
+    pub progress: Arc<Progress>,
 }
 
 /// What is known of included files that do not lie below the ruleset's own folder.

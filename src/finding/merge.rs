@@ -22,7 +22,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         same("versions of the format", &all.schema.to_string(), &r.schema.to_string())?;
         same("versions of havenlint", &all.tool.version, &r.tool.version)?;
         same("catalogues", &all.catalogue.id, &r.catalogue.id)?;
-        same("contents of the catalogue", &all.catalogue.sha256, &r.catalogue.sha256)?;
+        same("contents of the catalogue", all.catalogue.sha256.as_str(), r.catalogue.sha256.as_str())?;
         same("phases", &all.phase, &r.phase)?;
         same("assumptions", &all.assumptions.join(", "), &r.assumptions.join(", "))?;
         all.inputs.extend(r.inputs);

@@ -69,8 +69,8 @@ pub struct CatalogueId {
     pub id: String,
     /// Its version.
     pub version: String,
-    /// SHA-256 of its file, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
 }
 
 /// A file that was read.

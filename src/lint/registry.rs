@@ -265,16 +265,21 @@ pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documen
 
 /// Runs every check of firewalls on one.
 pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    for check in CHECKS {
+    run_selected(subject, &|_| true, findings);
+}
+
+/// Runs the checks of firewalls whose id is `selected` on one.
+pub fn run_selected(subject: &Subject<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
+    for check in CHECKS.iter().filter(|c| selected(c.id)) {
         if let Run::Firewall(run) = check.run {
             run(subject, findings);
         }
     }
 }
 
-/// Runs every check of deployments on one.
-pub fn run_deployed(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
-    for check in CHECKS {
+/// Runs the checks of deployments whose id is `selected` on one.
+pub fn run_deployed(deployed: &Deployed<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
+    for check in CHECKS.iter().filter(|c| selected(c.id)) {
         if let Run::Deployment(run) = check.run {
             run(deployed, findings);
         }

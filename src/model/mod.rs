@@ -35,11 +35,13 @@
 //!   Network ACLs are one more base chain there, without the stateful rule.
 
 mod build;
+mod crowd;
 pub mod display;
 mod pool;
 pub mod same;
 
 pub use build::{Builder, ChainRef};
+pub use crowd::Crowd;
 pub use pool::{SetId, SetPool};
 
 use crate::packet::{Family, Field, IntervalSet, Packet, Value};
@@ -236,6 +238,7 @@ pub struct Firewall {
     /// What the dialect keeps of its files for its own checks.
     pub native: Option<Box<dyn Any + Send + Sync>>,
     reached: OnceLock<Vec<bool>>,
+    crowd: OnceLock<Crowd>,
 }
 
 /// Addresses of the points that carry a label, for packets at a point whose labels are not declared.
@@ -688,6 +691,11 @@ impl Firewall {
             Term::In(field, id) => Some((field, self.sets.get(id).clone())),
             _ => None,
         }
+    }
+
+    /// Points by the labels that they carry, and rules by the label that they ask for. Found out at the first call.
+    pub fn crowd(&self) -> &Crowd {
+        self.crowd.get_or_init(|| Crowd::of(self))
     }
 
     /// For each chain, whether any base chain leads to it by jumps and gotos, whatever their conditions. Found out at the first call.

@@ -9,6 +9,7 @@ mod concrete;
 pub mod dotted;
 mod field;
 pub mod masked;
+mod neighbours;
 pub mod opening;
 pub mod public;
 mod region;
@@ -19,5 +20,6 @@ pub use concrete::{Packet, PacketError, Path, first_state, has_field, mac_text, 
 pub use field::{
     ConnState, Field, NameError, flags, interface_name, interface_prefix, interface_value, proto,
 };
+pub use neighbours::Neighbours;
 pub use region::{Region, carriers, shared_carriers};
 pub use set::{IntervalSet, Value};

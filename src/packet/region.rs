@@ -15,7 +15,7 @@ pub struct Region {
 impl Region {
     /// Every packet of a family.
     pub fn all(family: Family) -> Self {
-        let mut sets = Field::ALL.map(|f| Arc::new(f.all()));
+        let mut sets = Field::ALL.map(|f| Arc::clone(every(f)));
         let addresses = Arc::new(family.all());
         sets[Field::Src.index()] = Arc::clone(&addresses);
         sets[Field::Dst.index()] = addresses;
@@ -39,6 +39,14 @@ impl Region {
     #[must_use]
     pub fn cut(&self, field: Field, set: &IntervalSet) -> Self {
         self.with(field, self.get(field).intersect(set))
+    }
+
+    /// The region with any value in some fields.
+    #[must_use]
+    pub fn widened(&self, fields: &[Field]) -> Self {
+        let mut out = self.clone();
+        fields.iter().for_each(|f| out.set(*f, Arc::clone(every(*f))));
+        out
     }
 
     /// The set of a field, to share with another region.
@@ -69,6 +77,13 @@ impl Region {
         }
         Some(Packet::from_values(path, &values, 0))
     }
+}
+
+// All values of a field, as one shared set.
+fn every(field: Field) -> &'static Arc<IntervalSet> {
+    static TABLE: LazyLock<[Arc<IntervalSet>; Field::COUNT]> =
+        LazyLock::new(|| Field::ALL.map(|f| Arc::new(f.all())));
+    &TABLE[field.index()]
 }
 
 /// The protocols whose packets have the field; `None` if all do.

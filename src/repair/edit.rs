@@ -2,6 +2,7 @@
 
 use crate::finding::Fix;
 use crate::source::{Origin, SourceFile};
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// A file after its edits.
@@ -46,6 +47,7 @@ pub(super) fn apply<'f>(
     let old: Vec<&[u8]> = file.bytes().split_inclusive(|b| *b == b'\n').collect();
     // What is inserted, by the number of lines above it.
     let mut insertions: Vec<(usize, &str, Vec<usize>)> = Vec::new();
+    let mut inserted: FxHashMap<(usize, &str), usize> = FxHashMap::default();
     let mut goes: Vec<Option<usize>> = vec![None; old.len()];
     for (index, fix) in fixes {
         for lines in &fix.delete {
@@ -61,7 +63,8 @@ pub(super) fn apply<'f>(
         if fix.text.is_empty() {
             continue;
         }
-        match insertions.iter_mut().find(|(a, text, _)| (*a, *text) == (after, fix.text.as_str())) {
+        let at = *inserted.entry((after, fix.text.as_str())).or_insert(insertions.len());
+        match insertions.get_mut(at) {
             Some((_, _, owners)) => owners.push(index),
             None => insertions.push((after, &fix.text, vec![index])),
         }

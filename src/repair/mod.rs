@@ -26,7 +26,8 @@ use crate::session::{Options, Outcome, run};
 use crate::source::discover::Edited;
 use crate::source::{Location, SourceFile};
 use crate::triage::selection::Selection;
-use regress::{Standing, alike, told, word};
+use regress::{Likeness, Standing, told, word};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -103,20 +104,22 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     let mut state = Draft { outcome: None, edited: Edited::default(), contents: BTreeMap::new() };
     let mut proven = attempt.search(&now, &mut state);
     let after = state.outcome.as_ref().unwrap_or(&now);
+    let mut places: FxHashMap<Likeness<'_>, Vec<&Location>> = FxHashMap::default();
+    for f in &now.report.findings {
+        places.entry(Likeness::of(f)).or_default().push(&f.location);
+    }
     for p in &mut proven {
-        // Places are those of the files as they are.
-        let mut alike = now.report.findings.iter().filter(|f| alike(f, &p.finding));
-        let there = alike.clone().find(|f| f.location == p.finding.location);
-        let here = there.or_else(|| alike.next());
-        match here {
-            Some(f) => p.finding.location = f.location.clone(),
-            None => p.finding.location = Location::top(&p.finding.location.path),
-        }
+        // Places are those of the files as they are; findings are in their order.
+        let alike = places.get(&Likeness::of(&p.finding)).map_or(&[][..], Vec::as_slice);
+        let there = alike.binary_search(&&p.finding.location).ok();
+        let here = alike.get(there.unwrap_or(0)).map(|l| (*l).clone());
+        p.finding.location = here.unwrap_or_else(|| Location::top(&p.finding.location.path));
     }
     proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
     let mut refused = attempt.refused;
     // Another repair may have fixed it too.
-    refused.retain(|r| after.report.findings.iter().any(|f| alike(f, &r.finding)));
+    let left = Likeness::counts(&after.report.findings);
+    refused.retain(|r| left.contains_key(&Likeness::of(&r.finding)));
     let chosen = after.report.findings.iter().filter(|f| now.selection.takes(&f.rule));
     let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
     let (elsewhere, left) = (elsewhere.collect(), chosen.cloned().collect());
@@ -152,7 +155,9 @@ impl Search<'_> {
         let mut group = usize::MAX;
         loop {
             let report = &state.outcome.as_ref().unwrap_or(now).report;
-            let open: Vec<Finding> = report.findings.iter().filter(|f| self.wanted(f)).cloned().collect();
+            let known = Likeness::counts(self.refused.iter().map(|r| &r.finding));
+            let wanted = |f: &&Finding| self.wanted(f) && !known.contains_key(&Likeness::of(f));
+            let open: Vec<Finding> = report.findings.iter().filter(wanted).cloned().collect();
             if open.is_empty() {
                 break;
             }
@@ -174,8 +179,7 @@ impl Search<'_> {
     }
 
     fn wanted(&self, f: &Finding) -> bool {
-        let known = self.refused.iter().any(|r| alike(&r.finding, f));
-        f.fix.as_ref().is_some_and(|x| !x.elsewhere) && self.selection.takes(&f.rule) && !known
+        f.fix.as_ref().is_some_and(|x| !x.elsewhere) && self.selection.takes(&f.rule)
     }
 
     // Applies the repairs of some findings on top of what stands, with all that they bring to light, and proves them.
@@ -318,10 +322,12 @@ fn settled(
     was: &Standing<'_>,
     proven: &[Proven],
 ) -> Result<(), String> {
+    let (now, then) = (Likeness::counts(&before.report.findings), Likeness::counts(&after.findings));
+    let fixed = Likeness::counts(proven.iter().map(|p| &p.finding));
     for p in proven.iter().filter(|p| p.fix.purpose.repairs.is_empty()) {
-        let count = |list: &[Finding]| list.iter().filter(|f| alike(f, &p.finding)).count();
-        let fixed = proven.iter().filter(|q| alike(&q.finding, &p.finding)).count();
-        if count(&after.findings) + fixed > count(&before.report.findings) {
+        let alike = Likeness::of(&p.finding);
+        let count = |of: &FxHashMap<Likeness<'_>, usize>| of.get(&alike).copied().unwrap_or(0);
+        if count(&then) + count(&fixed) > count(&now) {
             return Err(format!("{} would still be found", p.finding.rule));
         }
     }

@@ -3,6 +3,7 @@
 use crate::finding::{Asked, Finding, Flow, Report, Severity, State};
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
 use crate::source::Location;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a report two runs are compared by.
@@ -104,9 +105,26 @@ fn mark(f: &Finding) -> Mark<'_> {
     (&f.rule, path, text, rule.as_ref().map(ToString::to_string))
 }
 
-/// Whether two findings are of the same rule about the same text, wherever its line is.
-pub(super) fn alike(a: &Finding, b: &Finding) -> bool {
-    mark(a) == mark(b) && a.subject == b.subject && a.message == b.message
+/// Equal for findings of the same rule about the same text, wherever its line is.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Likeness<'r> {
+    mark: Mark<'r>,
+    subject: &'r str,
+    message: &'r str,
+}
+
+impl<'r> Likeness<'r> {
+    /// Of a finding.
+    pub fn of(f: &'r Finding) -> Self {
+        Self { mark: mark(f), subject: &f.subject, message: &f.message }
+    }
+
+    /// How many of some findings are alike.
+    pub fn counts(findings: impl IntoIterator<Item = &'r Finding>) -> FxHashMap<Self, usize> {
+        let mut out = FxHashMap::default();
+        findings.into_iter().for_each(|f| *out.entry(Self::of(f)).or_insert(0) += 1);
+        out
+    }
 }
 
 fn badness(state: State) -> u8 {

@@ -49,8 +49,9 @@ pub(super) fn prove(
 ) -> Result<(), String> {
     let (partner, work) = (FxHashMap::default(), Vec::new());
     let same = Sides::new(old, new);
-    let (added, removed) = (Vec::new(), Vec::new());
-    let mut walk = Walk { old, new, same, edits, partner, work, added, removed, needless: OnceCell::new() };
+    let (added, removed, alike) = (Vec::new(), Vec::new(), FxHashMap::default());
+    let needless = OnceCell::new();
+    let mut walk = Walk { old, new, same, edits, partner, work, added, removed, alike, needless };
     walk.surroundings()?;
     while let Some((a, b)) = walk.work.pop() {
         walk.chain(a, b)?;
@@ -112,6 +113,8 @@ struct Walk<'a> {
     added: Vec<(ChainId, Rule, Vec<usize>)>,
     // Rules that are gone and may have decided, with the chain of the new firewall and the fix that took them.
     removed: Vec<(ChainId, Rule, usize)>,
+    // Of the old chains that rules are taken from: the rules that stay, by the hash that equal ones share, in their order.
+    alike: FxHashMap<ChainId, FxHashMap<u64, Vec<usize>>>,
     // Rules of the old firewall without which every packet has the same verdict, however many of them are gone.
     needless: OnceCell<FxHashSet<(ChainId, usize)>>,
 }
@@ -195,10 +198,20 @@ impl Walk<'_> {
     }
 
     // Whether a rule stands further up too, and stays there; or no packet is left to it; or a later rule would do the same.
-    fn superfluous(&self, chain: ChainId, at: usize) -> bool {
+    fn superfluous(&mut self, chain: ChainId, at: usize) -> bool {
         let rules = &self.old.chain(chain).rules;
-        let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
-        rules[..at].iter().any(|r| duplicate::decides_for(self.old, r, &rules[at]) && stays(r))
+        if !self.alike.contains_key(&chain) {
+            let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
+            let mut alike: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+            for (n, r) in rules.iter().enumerate().filter(|(_, r)| stays(r)) {
+                alike.entry(duplicate::hash(self.old, r)).or_default().push(n);
+            }
+            self.alike.insert(chain, alike);
+        }
+        let own = &rules[at];
+        let same = self.alike.get(&chain).and_then(|a| a.get(&duplicate::hash(self.old, own)));
+        let mut above = same.into_iter().flatten().take_while(|n| **n < at);
+        above.any(|n| duplicate::decides_for(self.old, &rules[*n], own))
             || self.needless.get_or_init(|| needless(self.old)).contains(&(chain, at))
     }
 

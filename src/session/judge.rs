@@ -13,6 +13,7 @@ use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Requirement};
 use crate::lint::registry;
 use crate::model::Firewall;
+use crate::triage::selection::Selection;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -106,29 +107,39 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Judges.
-    pub fn of(options: &Options, opened: &Opened, loaded: &Loaded, checked: &Checked<'_>) -> Self {
+    /// Judges what is selected, and nothing else.
+    pub fn of(
+        options: &Options,
+        opened: &Opened,
+        loaded: &Loaded,
+        checked: &Checked<'_>,
+        selection: &Selection,
+    ) -> Self {
         let catalogue = &opened.catalogue;
+        let asked = |f: &&ResolvedFlow| selection.takes(&catalogue.requirements[f.requirement].id);
+        let progress = &options.read.progress.requirements;
+        progress.expect(checked.worlds.iter().map(|(flows, _)| flows.iter().filter(asked).count()).sum());
+        let judge = |f, points| {
+            let rows = rows(catalogue, std::slice::from_ref(f), points);
+            progress.tick();
+            rows
+        };
         let rows: Vec<Row<'_>> = checked
             .worlds
             .par_iter()
-            .flat_map(|(flows, points)| {
-                flows.par_iter().flat_map(|f| rows(catalogue, std::slice::from_ref(f), points))
-            })
+            .flat_map(|(flows, points)| flows.par_iter().filter(asked).flat_map(|f| judge(f, points)))
             .collect();
         let mut findings = explanation::findings(catalogue, &rows);
         let mut open = Vec::new();
-        for (found, rows) in hygiene(options, opened, loaded, checked.deployed()) {
+        for (found, rows) in hygiene(options, opened, loaded, checked.deployed(), selection) {
             findings.extend(found);
             open.extend(rows);
         }
         open.sort();
         open.dedup();
         for (flows, points) in &checked.worlds {
-            registry::run_deployed(
-                &registry::Deployed { catalogue, flows, points, seen: &opened.seen },
-                &mut findings,
-            );
+            let deployed = registry::Deployed { catalogue, flows, points, seen: &opened.seen };
+            registry::run_deployed(&deployed, &|id| selection.takes(id), &mut findings);
         }
         Self { requirements: rows.iter().map(Row::to_report).collect(), findings, open }
     }
@@ -139,6 +150,7 @@ fn hygiene(
     opened: &Opened,
     loaded: &Loaded,
     points: &EnforcementPoints<'_>,
+    selection: &Selection,
 ) -> Vec<(Vec<Finding>, Vec<Open>)> {
     let known = &Environment { local: options.local.clone(), ..options.assumed() };
     let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
@@ -171,7 +183,7 @@ fn hygiene(
         .map(|(name, environment, beside, firewall)| {
             let subject = registry::Subject::new(firewall, beside, environment, name);
             let mut found = Vec::new();
-            registry::run(&subject, &mut found);
+            registry::run_selected(&subject, &|id| selection.takes(id), &mut found);
             (found, subject.open_rows())
         })
         .collect()

@@ -124,7 +124,7 @@ pub fn run(options: &Options) -> Outcome {
     let reported = if options.report_all { Selection::default() } else { selection.clone() };
     let (report, not_checked, baseline) = {
         let checked = Checked::of(options, &opened, &loaded);
-        let judged = Judged::of(options, &opened, &loaded, &checked);
+        let judged = Judged::of(options, &opened, &loaded, &checked, &reported);
         let triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
         let baseline = triaged.baseline.clone();
         (assemble::report(options, &opened, &loaded, triaged), checked.not_checked, baseline)

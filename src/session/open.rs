@@ -73,6 +73,9 @@ impl Opened {
 
     /// The rules that the options select; what they name wrongly becomes a problem.
     pub fn selection(&mut self, options: &Options) -> Selection {
+        if options.select.is_empty() && options.ignore.is_empty() {
+            return Selection::default();
+        }
         let rules = all_rules(&self.catalogue);
         let (selection, errors) =
             Selection::new(&options.select, &options.ignore, &rules, &self.catalogue.aliases());

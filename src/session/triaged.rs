@@ -10,6 +10,7 @@ use crate::source::discover::shown;
 use crate::triage::baseline::{BASELINE_FILE, Baseline};
 use crate::triage::selection::Selection;
 use crate::triage::{fingerprint, names, waiver};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,9 +52,10 @@ pub fn triage(
         let about = requirements.iter().filter(|r| r.id == f.rule && r.subject == f.subject);
         about.flat_map(|r| r.remainder.clone()).collect()
     };
-    let today = options.today.unwrap_or_else(|| jiff::Zoned::now().date());
+    let day = OnceCell::new();
+    let today = || *day.get_or_init(|| options.today.unwrap_or_else(|| jiff::Zoned::now().date()));
     let declared = opened.deployed.then_some(&opened.deployment);
-    let mut waived = waiver::apply(&mut findings, declared, &sources, today, &flow_of);
+    let mut waived = waiver::apply(&mut findings, declared, &sources, &today, &flow_of);
     sort(&mut findings);
     names::tell(&mut findings);
     fingerprint::assign(&mut findings);

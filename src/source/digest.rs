@@ -13,29 +13,43 @@ pub fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The SHA-256 of a file, worked out when somebody first asks for it: of a large dump it takes longer than many a check, and most
-/// reports do not tell it.
+/// The SHA-256 of files one after another, worked out when somebody first asks for it: of a large dump it takes longer than many a check,
+/// and most reports do not tell it. Of no file: empty.
 #[derive(Clone, Default)]
 pub struct Digest {
     told: OnceLock<String>,
-    file: Option<Arc<SourceFile>>,
+    files: Vec<Arc<SourceFile>>,
 }
 
 impl Digest {
     /// Of a file.
     pub fn of(file: &Arc<SourceFile>) -> Self {
-        Self { told: OnceLock::new(), file: Some(Arc::clone(file)) }
+        Self::of_all(std::slice::from_ref(file))
+    }
+
+    /// Of files one after another.
+    pub fn of_all(files: &[Arc<SourceFile>]) -> Self {
+        Self { told: OnceLock::new(), files: files.to_vec() }
     }
 
     /// The digest, in lower-case hexadecimal.
     pub fn as_str(&self) -> &str {
-        self.told.get_or_init(|| self.file.as_ref().map_or_else(String::new, |f| sha256([f.bytes()])))
+        self.told.get_or_init(|| match self.files.is_empty() {
+            true => String::new(),
+            false => sha256(self.files.iter().map(|f| f.bytes())),
+        })
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
     }
 }
 
 impl From<String> for Digest {
     fn from(told: String) -> Self {
-        Self { told: told.into(), file: None }
+        Self { told: told.into(), files: Vec::new() }
     }
 }
 

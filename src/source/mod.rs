@@ -6,9 +6,10 @@ pub mod json;
 
 pub mod document;
 pub mod encoding;
+pub mod progress;
 pub mod yaml;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter, memrchr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -96,7 +97,7 @@ impl fmt::Display for RuleName {
 }
 
 // What is counted by blocks, so that nothing is counted from the beginning: of so many bytes.
-const STEP: usize = 4096;
+const STEP: usize = 512;
 
 /// The largest file that is read, in bytes: places are 32-bit.
 pub const MAX_BYTES: usize = u32::MAX as usize - 1;
@@ -153,6 +154,24 @@ impl SourceFile {
         self.feeds()[block] as usize + memchr_iter(b'\n', &self.bytes[block * STEP..offset]).count()
     }
 
+    // The first byte of the line that holds a byte, whose number is known: mostly it is near.
+    fn start_of(&self, offset: usize, line: usize) -> usize {
+        let block = offset - offset % STEP;
+        match memrchr(b'\n', &self.bytes[block..offset]) {
+            Some(near) => block + near + 1,
+            None => self.line_start(line).unwrap_or(0),
+        }
+    }
+
+    // The line feed that ends the line of a byte, or the end of the file.
+    fn end_of(&self, offset: usize, line: usize) -> usize {
+        let near = &self.bytes[offset..self.bytes.len().min(offset + STEP)];
+        match memchr(b'\n', near) {
+            Some(near) => offset + near,
+            None => self.feed(line).unwrap_or(self.bytes.len()),
+        }
+    }
+
     // The first byte of a line.
     fn line_start(&self, line: usize) -> Option<usize> {
         match line.checked_sub(1) {
@@ -166,11 +185,12 @@ impl SourceFile {
         let Some(start) = self.line_start(line) else {
             return self.bytes.len()..self.bytes.len();
         };
-        let mut end = self.feed(line).unwrap_or(self.bytes.len());
-        if end > start && self.bytes[end - 1] == b'\r' {
-            end -= 1;
-        }
-        start..end
+        start..self.without_return(start, self.end_of(start, line))
+    }
+
+    // Where the text of a line from `start` ends whose line feed stands at `end`.
+    fn without_return(&self, start: usize, end: usize) -> usize {
+        if end > start && self.bytes[end - 1] == b'\r' { end - 1 } else { end }
     }
 
     /// The text of a byte range; bytes that are no UTF-8 show as U+FFFD.
@@ -183,8 +203,7 @@ impl SourceFile {
     pub fn line_column(&self, offset: usize) -> (u32, u32) {
         let offset = offset.min(self.bytes.len());
         let line = self.line_of(offset);
-        let start = self.line_start(line).unwrap_or(0);
-        (line as u32 + 1, self.characters(start, offset) as u32 + 1)
+        (line as u32 + 1, self.characters(self.start_of(offset, line), offset) as u32 + 1)
     }
 
     /// Whether every byte is a character of its own: then columns are offsets, also in lines of many megabytes.
@@ -195,6 +214,9 @@ impl SourceFile {
     // Number of characters between two bytes. Documents of one line of many megabytes are common: there, counts at every few kilobytes are
     // kept (a byte that is no UTF-8 then counts as one, unless it looks like the inside of a character).
     fn characters(&self, start: usize, end: usize) -> usize {
+        if self.is_ascii() {
+            return end - start;
+        }
         if end - start <= 2 * STEP {
             return self.text(start..end).chars().count();
         }
@@ -217,12 +239,17 @@ impl SourceFile {
 
     /// A byte range as a [`Location`].
     pub fn locate(&self, start: usize, end: usize) -> Location {
-        let (line, column) = self.line_column(start);
-        let (end_line, end_column) = self.line_column(end.max(start));
-        let first_line_end =
-            self.line_range(line as usize - 1).end.clamp(start.min(self.bytes.len()), end.max(start));
-        let text = self.text(start..first_line_end.min(start + 800)).chars().take(200).collect();
-        Location { path: self.path.clone(), line, column, end_line, end_column, text, rule: None }
+        let start = start.min(self.bytes.len());
+        let end = end.clamp(start, self.bytes.len());
+        let line = self.line_of(start);
+        let (line_start, line_end) = (self.start_of(start, line), self.end_of(start, line));
+        let column = |at: usize| self.characters(line_start, at) as u32 + 1;
+        let (end_line, end_column) =
+            if end <= line_end { (line as u32 + 1, column(end)) } else { self.line_column(end) };
+        let shown = self.without_return(line_start, line_end).clamp(start, end);
+        let text = self.text(start..shown.min(start + 800)).chars().take(200).collect();
+        let (path, line, column) = (self.path.clone(), line as u32 + 1, column(start));
+        Location { path, line, column, end_line, end_column, text, rule: None }
     }
 }
 

@@ -7,6 +7,8 @@ use crate::packet::{IntervalSet, addr, proto};
 use crate::source::{Location, SourceFile};
 use globset::Glob;
 use jiff::civil::Date;
+use memchr::memmem;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Id of findings about waivers that have expired.
@@ -39,19 +41,22 @@ pub fn docs() -> Vec<RuleDoc> {
 }
 
 /// Takes waived findings out of the list; adds findings about the waivers themselves.
+///
+/// What day it is, is asked only where a waiver expires: to know it, the time zone has to be looked up.
 pub fn apply(
     findings: &mut Vec<Finding>,
     deployment: Option<&Deployment>,
     sources: &[Arc<SourceFile>],
-    today: Date,
+    today: &dyn Fn() -> Date,
     flow_of: &dyn Fn(&Finding) -> Vec<Flow>,
 ) -> Vec<Waived> {
     let mut waived = Vec::new();
     let waivers: &[Waiver] = deployment.map_or(&[], |d| &d.waivers);
     let mut used = vec![false; waivers.len()];
+    let files = Files::of(sources);
     let all = std::mem::take(findings);
     for f in all {
-        if let Some(reason) = inline(&f, sources) {
+        if let Some(reason) = inline(&f, &files) {
             waived.push(Waived { finding: f, reason, owner: String::new(), expires: String::new() });
             continue;
         }
@@ -59,7 +64,7 @@ pub fn apply(
         match matching {
             Some((i, w)) => {
                 used[i] = true;
-                if w.expires.is_some_and(|e| e < today) {
+                if w.expires.is_some_and(|e| e < today()) {
                     findings.push(f);
                     continue;
                 }
@@ -76,7 +81,7 @@ pub fn apply(
     if let Some((deployment, file)) = deployment.and_then(|d| Some((d, d.file.as_ref()?))) {
         for (w, used) in deployment.waivers.iter().zip(used) {
             let place = file.locate(w.origin.start as usize, w.origin.end as usize);
-            match w.expires.filter(|e| *e < today) {
+            match w.expires.filter(|e| *e < today()) {
                 Some(e) => {
                     findings.push(about(
                         EXPIRED,
@@ -136,21 +141,30 @@ fn within(flow: &Flow, limit: &WaivedFlow) -> bool {
         && limit.ports.as_ref().is_none_or(ports)
 }
 
+// The files in which waivers may stand beside rules, by name: most have none, and then nothing of them is read.
+struct Files<'a>(FxHashMap<&'a str, &'a SourceFile>);
+
+impl<'a> Files<'a> {
+    fn of(sources: &'a [Arc<SourceFile>]) -> Self {
+        let waives = |s: &&Arc<SourceFile>| {
+            // Documents have no comments: what is text there is somebody's name, tag or value.
+            !is_document(s.bytes()) && memmem::find(s.bytes(), b"havenlint:").is_some()
+        };
+        Self(sources.iter().filter(waives).map(|s| (s.path.as_str(), &**s)).collect())
+    }
+}
+
 // A rule that goes over more lines than this is not looked through for its comment.
 const MAX_LINES: usize = 64;
 
 // `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the comment or description of the very rule that the finding is
 // about. What stands elsewhere on its line belongs to a neighbour. Gives the reason.
-fn inline(f: &Finding, sources: &[Arc<SourceFile>]) -> Option<String> {
+fn inline(f: &Finding, files: &Files<'_>) -> Option<String> {
     const BESIDE: &str = "allowed beside the rule";
     if f.location.rule.as_ref().is_some_and(|r| allows(&r.description, &f.rule)) {
         return Some(BESIDE.to_owned());
     }
-    let file = sources.iter().find(|s| s.path == f.location.path)?;
-    // Documents have no comments: what is text there is somebody's name, tag or value.
-    if is_document(file.bytes()) {
-        return None;
-    }
+    let file = files.0.get(f.location.path.as_str())?;
     let (own, behind) = own_text(f, file)?;
     let after = behind.split_once('#').map(|(_, comment)| comment);
     if comments(&own).into_iter().chain(after).any(|c| allows(c, &f.rule)) {
@@ -242,7 +256,8 @@ mod tests {
         let file = SourceFile::new("f", text);
         let start = text.find(place).unwrap();
         let location = file.locate(start, start + place.len());
-        inline(&Finding::new(rule, Severity::Error, String::new(), location, ""), &[file]).is_some()
+        let finding = Finding::new(rule, Severity::Error, String::new(), location, "");
+        inline(&finding, &Files::of(&[file])).is_some()
     }
 
     #[test]

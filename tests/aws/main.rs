@@ -3,6 +3,7 @@
 mod bad_input;
 mod brute_force;
 mod common;
+mod crowd;
 mod deployed;
 mod deployment;
 mod fixtures;

@@ -1,3 +1,4 @@
 //! The project itself.
 
+mod growth;
 mod layering;

@@ -40,7 +40,7 @@ fn shards_joined_in_any_order_are_the_report_of_the_whole() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let mut other = report();
-    other.catalogue.sha256 = "11".repeat(32);
+    other.catalogue.sha256 = "11".repeat(32).into();
     assert!(merge(vec![report(), other]).unwrap_err().to_string().contains("contents of the catalogue"));
     let mut changed = report();
     changed.inputs[0].sha256 = "22".repeat(32).into();

@@ -266,7 +266,11 @@ pub fn report() -> Report {
         open: vec![],
         schema: 1,
         tool: Tool { name: "havenlint".into(), version: "0.1.0".into() },
-        catalogue: CatalogueId { id: "safehaven-4".into(), version: "1.0".into(), sha256: "00ff".repeat(16) },
+        catalogue: CatalogueId {
+            id: "safehaven-4".into(),
+            version: "1.0".into(),
+            sha256: "00ff".repeat(16).into(),
+        },
         phase: "operation".into(),
         assumptions: vec!["not-throttled".into()],
         inputs: vec![

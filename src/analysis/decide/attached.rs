@@ -1,42 +1,116 @@
-//! Which labels the point of a question may carry, settled once: a cloud has thousands of groups, and a few are attached to a point.
+//! Which labels the points of a question may carry, settled once: a cloud has thousands of groups, and a few are attached to a point.
 
 use super::Question;
-use crate::model::{Effect, Firewall, Hook, LabelId, Term, TermRange};
-use crate::packet::{Field, Path, Region};
+use crate::model::{ChainId, Effect, Firewall, Hook, LabelId, TermRange};
+use crate::packet::{Field, IntervalSet, Path, Region};
+use rustc_hash::FxHashMap;
 
-/// Of one firewall: the labels that the point may carry.
+/// Of one firewall: the labels that the points of the packets under way may carry.
 #[derive(Debug, Default)]
 pub(super) struct Attached {
     // By label; empty = any.
     possible: Vec<bool>,
+    site: Option<Placed>,
 }
+
+/// Points whose labels the files tell alike: the packets of a site are followed by themselves.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// Their addresses.
+    pub own: IntervalSet,
+    /// The labels that they may carry; `None` = the files tell nothing of these points, and nobody knows.
+    pub labels: Option<Vec<LabelId>>,
+}
+
+// The site whose packets are under way.
+#[derive(Debug)]
+struct Placed {
+    known: bool,
+    // The rules of base chains that it may meet, by their numbers.
+    rules: FxHashMap<ChainId, Vec<u32>>,
+}
+
+// With fewer labels all packets are followed together.
+const MANY: usize = 32;
 
 impl Attached {
     /// Of a firewall, for a question.
     pub(super) fn of(f: &Firewall, question: &Question<'_>) -> Self {
-        let hook = match question.path {
-            Path::Ingress => Hook::Ingress,
-            Path::Egress => Hook::Egress,
-            _ => return Self::default(),
-        };
+        let Some(hook) = hook(question) else { return Self::default() };
         let possible = match &question.point.environment.labels {
             Some(attached) => f.labels.iter().map(|l| attached.contains(l)).collect(),
-            // An address on the way may be another one than at first.
-            None if !f.translations.is_empty() || f.effects.iter().flatten().any(is_rewrite) => Vec::new(),
+            None if moves(f) => Vec::new(),
             None => by_address(f, Firewall::own_address(hook), &question.region),
         };
-        Self { possible }
+        Self { possible, site: None }
+    }
+
+    /// Of a firewall, where the packets of a site are followed.
+    pub(super) fn at(f: &Firewall, site: &Site) -> Self {
+        let rules = match &site.labels {
+            Some(labels) => {
+                let bases = f.base_chains.iter().map(|b| b.chain);
+                bases.map(|chain| (chain, f.crowd().rules(chain, labels))).collect()
+            }
+            None => FxHashMap::default(),
+        };
+        let site = Some(Placed { known: site.labels.is_some(), rules });
+        Self { possible: Vec::new(), site }
     }
 
     /// False only if the terms ask for a label that the point does not carry, whatever the packet.
     pub(super) fn may_meet(&self, f: &Firewall, terms: TermRange) -> bool {
         self.possible.is_empty()
-            || !matches!(f.terms(terms).first(), Some(Term::Label(LabelId(l))) if !self.possible[*l as usize])
+            || !matches!(f.asked_label(terms), Some(LabelId(l)) if !self.possible[l as usize])
+    }
+
+    /// The rules of a chain that may be met, ascending; `None` = any.
+    pub(super) fn rules(&self, chain: ChainId) -> Option<&[u32]> {
+        self.site.as_ref()?.rules.get(&chain).map(Vec::as_slice)
+    }
+
+    /// Whether the points are at a site, and whether the files tell its labels.
+    pub(super) fn site(&self) -> Option<bool> {
+        self.site.as_ref().map(|s| s.known)
     }
 }
 
-fn is_rewrite(effect: &Effect) -> bool {
-    matches!(effect, Effect::Rewrite { .. })
+/// The packets of a question by the labels that their points may carry, the field of these points' addresses first; `None` where that is of no
+/// use: there are few labels, they are declared, or the files do not tell.
+pub(super) fn sites(question: &Question<'_>) -> Option<(Field, Vec<Site>)> {
+    let hook = hook(question)?;
+    let [f] = question.point.firewalls else { return None };
+    let declared = question.point.environment.labels.is_some();
+    if declared || f.labels.len() < MANY || f.carriers.len() < f.labels.len() || moves(f) {
+        return None;
+    }
+    let field = Firewall::own_address(hook);
+    let own = question.region.get(field);
+    let told = own.intersect(&f.points);
+    if told.is_empty() {
+        return None;
+    }
+    let places = f.crowd().places(&told).into_iter();
+    let mut sites: Vec<Site> =
+        places.map(|(own, labels)| Site { own, labels: Some(labels.to_vec()) }).collect();
+    let labelled = IntervalSet::from_ranges(sites.iter().flat_map(|s| s.own.ranges().iter().copied()));
+    sites.push(Site { own: told.minus(&labelled), labels: Some(Vec::new()) });
+    sites.push(Site { own: own.minus(&f.points), labels: None });
+    sites.retain(|s| !s.own.is_empty());
+    Some((field, sites))
+}
+
+fn hook(question: &Question<'_>) -> Option<Hook> {
+    match question.path {
+        Path::Ingress => Some(Hook::Ingress),
+        Path::Egress => Some(Hook::Egress),
+        _ => None,
+    }
+}
+
+// An address on the way may be another one than at first.
+fn moves(f: &Firewall) -> bool {
+    !f.translations.is_empty() || f.effects.iter().flatten().any(|e| matches!(e, Effect::Rewrite { .. }))
 }
 
 // Where the files tell the labels of all the question's own addresses, those that one of them may carry.

@@ -184,13 +184,19 @@ impl<'a> Walk<'a> {
     // Whether the point carries a label, when only its address tells. Where it does not, the label is not remembered: see
     // the evaluator, `lasting`.
     fn carried(&mut self, here: &Here<'a>, asker: Asker<'_>, label: LabelId, cell: Cell) -> Pieces {
-        if here.f.carriers.is_empty() {
+        let site = self.site(here.firewall);
+        if here.f.carriers.is_empty() || site == Some(false) {
             return self.unknown(here, asker, Why::Label(label), cell);
         }
         let sets = match self.labels.get(&(here.firewall, label)) {
             Some(s) => Arc::clone(s),
             None => {
-                let s = Arc::new(here.f.carriers(label));
+                let carriers = &here.f.carriers[label.index()];
+                let s = Arc::new(match site {
+                    // The files tell all labels of these points: nobody else is asked about.
+                    Some(_) => (carriers.certain.clone(), carriers.doubtful.clone()),
+                    None => here.f.carriers(label),
+                });
                 self.labels.insert((here.firewall, label), Arc::clone(&s));
                 s
             }

@@ -42,7 +42,7 @@ pub(crate) fn join<T: Joinable>(items: &mut Vec<T>) {
     if items.len() < 2 {
         return;
     }
-    let mut hashes: Vec<[u64; Field::COUNT]> = items.iter().map(|i| hashes(i.region())).collect();
+    let mut hashes = hashes(items);
     let mut quiet = 0;
     for field in Field::ALL.iter().rev().cycle() {
         let before = items.len();
@@ -54,14 +54,46 @@ pub(crate) fn join<T: Joinable>(items: &mut Vec<T>) {
     }
 }
 
-fn hashes(region: &Region) -> [u64; Field::COUNT] {
-    Field::ALL.map(|f| hash(region.get(f)))
+// Hashes of an item: of each field's set, and of all that has to be equal in what is joined. The latter is their sum, so that one field is
+// easily left out.
+struct Hashes {
+    fields: [u64; Field::COUNT],
+    sum: u64,
+}
+
+impl Hashes {
+    fn without(&self, field: Field) -> u64 {
+        self.sum.wrapping_sub(self.fields[field.index()])
+    }
+
+    fn set(&mut self, field: Field, set: &IntervalSet) {
+        let new = hash(field, set);
+        self.sum = self.without(field).wrapping_add(new);
+        self.fields[field.index()] = new;
+    }
+}
+
+fn hashes<T: Joinable>(items: &[T]) -> Vec<Hashes> {
+    let mut out: Vec<Hashes> = Vec::with_capacity(items.len());
+    for (i, item) in items.iter().enumerate() {
+        // Neighbours share most of their sets.
+        let before = i.checked_sub(1).and_then(|b| Some((items.get(b)?.region(), out.get(b)?.fields)));
+        let fields = Field::ALL.map(|f| match &before {
+            Some((region, known)) if Arc::ptr_eq(region.shared(f), item.region().shared(f)) => {
+                known[f.index()]
+            }
+            _ => hash(f, item.region().get(f)),
+        });
+        let label = item.label().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        out.push(Hashes { fields, sum: fields.iter().fold(label, |sum, h| sum.wrapping_add(*h)) });
+    }
+    out
 }
 
 // Only ends are hashed: equality is checked where it matters.
-fn hash(set: &IntervalSet) -> u64 {
+fn hash(field: Field, set: &IntervalSet) -> u64 {
     let r = set.ranges();
-    let mut h = r.len() as u64;
+    let mut h = (r.len() * Field::COUNT + field.index()) as u64;
     for (lo, hi) in r.first().into_iter().chain(r.get(r.len() / 2)).chain(r.last()) {
         for v in [*lo, *hi] {
             h = (h.rotate_left(5) ^ v as u64 ^ (v >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -70,49 +102,45 @@ fn hash(set: &IntervalSet) -> u64 {
     h
 }
 
-fn join_field<T: Joinable>(items: &mut Vec<T>, hashes: &mut Vec<[u64; Field::COUNT]>, field: Field) {
-    let key = |item: &T, h: &[u64; Field::COUNT]| {
-        Field::ALL
-            .iter()
-            .filter(|f| **f != field)
-            .fold(item.label(), |k, f| (k.rotate_left(7) ^ h[f.index()]).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    };
-    let mut groups: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
-    for (i, (item, h)) in items.iter().zip(hashes.iter()).enumerate() {
-        groups.entry(key(item, h)).or_default().push(i as u32);
+fn join_field<T: Joinable>(items: &mut Vec<T>, hashes: &mut Vec<Hashes>, field: Field) {
+    const NONE: u32 = u32::MAX;
+    // The next item that may agree with each.
+    let mut next = vec![NONE; items.len()];
+    let mut first: FxHashMap<u64, u32> = FxHashMap::with_capacity_and_hasher(items.len(), Default::default());
+    for (i, h) in hashes.iter().enumerate().rev() {
+        if let Some(later) = first.insert(h.without(field), i as u32) {
+            next[i] = later;
+        }
     }
-    if groups.len() == items.len() {
+    if first.len() == items.len() {
         return;
     }
     let mut gone = vec![false; items.len()];
-    // Hash maps have no order of their own: go by items, so that equal input gives equal output.
     for i in 0..items.len() {
-        if gone[i] {
+        if gone[i] || next[i] == NONE {
             continue;
         }
-        let mates: Vec<u32> = groups
-            .get(&key(&items[i], &hashes[i]))
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(|m| {
-                let m = *m as usize;
-                m > i && !gone[m] && items[i].same(&items[m]) && agree(&items[i], &items[m], field)
-            })
-            .collect();
+        let mut mates = Vec::new();
+        let mut m = next[i];
+        while m != NONE {
+            let at = m as usize;
+            if !gone[at] && items[i].same(&items[at]) && agree(&items[i], &items[at], field) {
+                mates.push(at);
+            }
+            m = next[at];
+        }
         if mates.is_empty() {
             continue;
         }
         let mut ranges = items[i].region().get(field).ranges().to_vec();
         for m in mates {
-            let m = m as usize;
             ranges.extend_from_slice(items[m].region().get(field).ranges());
             gone[m] = true;
             let (left, right) = items.split_at_mut(m);
             left[i].absorb(&right[0]);
         }
         let set = Arc::new(IntervalSet::from_ranges(ranges));
-        hashes[i][field.index()] = hash(&set);
+        hashes[i].set(field, &set);
         items[i].region_mut().set(field, set);
     }
     let mut keep = gone.iter().map(|g| !g);

@@ -80,6 +80,20 @@ const FIRST: u64 = 2_000_000;
 pub fn decide(question: &Question<'_>) -> Answer {
     let mut answer = Answer::default();
     for (family, regions) in by_family(question) {
+        if let Some((field, sites)) = attached::sites(question) {
+            let mut walk = Walk::unplaced(question, family);
+            for site in sites {
+                walk.go_to(&site);
+                let here = regions.iter().map(|r| r.cut(field, &site.own));
+                walk.run(here.filter(|r| !r.is_empty()).collect());
+                walk.outcome();
+            }
+            walk.in_order();
+            if !walk.exhausted {
+                walk.settle(&mut answer);
+                continue;
+            }
+        }
         let mut walk = Walk::new(question, family);
         walk.budget = FIRST;
         walk.run(regions.clone());

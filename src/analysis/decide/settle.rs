@@ -4,14 +4,14 @@ use super::cell::{Cell, List, View, add, both};
 use super::guard::{seen_region, shifted};
 use super::join::{Joinable, join};
 use super::reason::Why;
-use super::walk::{End, Walk};
+use super::walk::{End, Place, Walk};
 use super::{Answer, Part};
 use crate::analysis::Verdict;
-use crate::packet::{ConnState, Field, IntervalSet, Region};
+use crate::packet::{ConnState, Field, IntervalSet, Neighbours, Region};
 
-// An end of packets, ready to be compared with others.
+/// An end of packets, ready to be compared with others.
 #[derive(Debug, Clone)]
-struct Outcome {
+pub(super) struct Outcome {
     region: Region,
     verdict: Verdict,
     tracked: bool,
@@ -20,6 +20,7 @@ struct Outcome {
     assumed: List,
     // The state that says how the packets were translated.
     translated: Option<u32>,
+    place: Place,
 }
 
 impl Joinable for Outcome {
@@ -69,9 +70,8 @@ impl Outcome {
 }
 
 impl<'a> Walk<'a> {
-    /// The answer of a finished walk, added to another.
-    pub(super) fn settle(mut self, answer: &mut Answer) {
-        answer.exhausted |= self.exhausted;
+    /// What the ends of the packets that were followed mean.
+    pub(super) fn outcome(&mut self) {
         let main = std::mem::take(&mut self.main);
         let extra = std::mem::take(&mut self.extra);
         let mut main = self.outcomes(main);
@@ -81,17 +81,18 @@ impl<'a> Walk<'a> {
         if self.question.delivered_to.is_some() {
             main.extend(stray(&main, &extra));
         }
-        let mut settled = Vec::with_capacity(main.len());
-        // Each way is held against each further way; what is left when that takes too long is not decided.
-        let many = main.len().saturating_mul(extra.len()) > MAX_PAIRS;
-        let affordable = if many { MAX_PAIRS / extra.len().max(1) } else { main.len() };
-        for (i, m) in main.into_iter().enumerate() {
-            if i < affordable {
-                settle_one(m, &extra, &mut settled);
+        // Each way is held against each further way that it may meet; what is left when that takes too long is not decided.
+        let near = Neighbours::of(extra.iter().map(|e| Some(&e.region)));
+        let mut pairs = 0usize;
+        for m in main {
+            let ways = near.meeting([&m.region]);
+            pairs = pairs.saturating_add(ways.len());
+            if pairs <= MAX_PAIRS {
+                settle_one(m, ways.into_iter().map(|n| &extra[n]), &mut self.settled);
             } else {
-                answer.exhausted = true;
+                self.exhausted = true;
                 let why = self.reason(0, Why::Budget, Default::default());
-                settled.push(Outcome {
+                self.settled.push(Outcome {
                     verdict: Verdict::Undecided,
                     tracked: true,
                     because: add(&m.because, why),
@@ -99,6 +100,18 @@ impl<'a> Walk<'a> {
                 });
             }
         }
+    }
+
+    /// Puts the outcomes of several sites in the order in which rules decide.
+    pub(super) fn in_order(&mut self) {
+        self.settled.sort_by_key(|o| o.place);
+    }
+
+    /// The answer of a finished walk, added to another.
+    pub(super) fn settle(mut self, answer: &mut Answer) {
+        self.outcome();
+        answer.exhausted |= self.exhausted;
+        let mut settled = std::mem::take(&mut self.settled);
         self.spare(&mut settled);
         join(&mut settled);
         for o in settled {
@@ -118,7 +131,7 @@ impl<'a> Walk<'a> {
 
     fn outcomes(&mut self, ends: Vec<End>) -> Vec<Outcome> {
         let mut out = Vec::with_capacity(ends.len());
-        for End { mut cell, mut verdict } in ends {
+        for End { mut cell, mut verdict, place } in ends {
             if !self.delivered(&mut cell, &mut verdict) {
                 continue;
             }
@@ -132,6 +145,7 @@ impl<'a> Walk<'a> {
                 because: cell.because.clone(),
                 assumed: cell.assumed.clone(),
                 translated,
+                place,
             };
             let view = &self.state(cell.state).views[Field::State.index()];
             if verdict == Verdict::Accept
@@ -227,7 +241,7 @@ const CROWDED: usize = 1_000_000;
 // Some seconds.
 const MAX_PAIRS: usize = 100_000_000;
 
-fn settle_one(main: Outcome, extra: &[Outcome], settled: &mut Vec<Outcome>) {
+fn settle_one<'e>(main: Outcome, extra: impl Iterator<Item = &'e Outcome>, settled: &mut Vec<Outcome>) {
     let mut pieces = vec![main];
     for e in extra {
         if pieces.iter().all(|p| !p.differs(e)) || !pieces.iter().any(|p| p.region.intersects(&e.region)) {

@@ -6,12 +6,13 @@
 //! remembered by both ways, so that its answers agree.
 
 use super::Question;
-use super::attached::Attached;
+use super::attached::{Attached, Site};
 use super::cell::{Cell, State, View, add};
 use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
 use super::reason::Why;
+use super::settle::Outcome;
 use super::translate::rewrite;
 use crate::analysis::evaluate::{Because, Class, Decider, Routed, way};
 use crate::analysis::{Moved, Verdict};
@@ -37,7 +38,12 @@ pub(super) struct Here<'a> {
 pub(super) struct End {
     pub cell: Cell,
     pub verdict: Verdict,
+    pub place: Place,
 }
+
+/// Where a way ends: base chain of the path, rule of it, rule of the chain that it leads to. Ends come in this order, but for those of
+/// several sites.
+pub(super) type Place = (usize, usize, usize);
 
 /// A walk through all base chains.
 pub(super) struct Walk<'a> {
@@ -66,10 +72,14 @@ pub(super) struct Walk<'a> {
     active: Vec<Vec<bool>>,
     /// Chains that do nothing to any packet of the question, by firewall.
     inert: Vec<Vec<Inert>>,
+    // Those of them that were asked for.
+    asked: Vec<(usize, ChainId)>,
     entry: Hull,
+    place: Place,
     done: FxHashMap<(usize, ChainId, u64), Vec<Done>>,
     pub main: Vec<End>,
     pub extra: Vec<End>,
+    pub settled: Vec<Outcome>,
     /// Packets that a rule would have acted on, were its rate limit exceeded, with the reason.
     pub spared: Vec<(Region, u32)>,
     /// Steps so far.
@@ -108,6 +118,13 @@ const SEGMENT: usize = 2 * 1024 * 1024;
 impl<'a> Walk<'a> {
     /// Follows the packets of a region, which is of one family and in normal form, to their ends.
     pub(super) fn new(question: &'a Question<'a>, family: Family) -> Self {
+        let firewalls = question.point.firewalls;
+        let attached = firewalls.iter().map(|f| Attached::of(f, question)).collect();
+        Walk { attached, ..Self::unplaced(question, family) }
+    }
+
+    /// The same, before it is said where the packets are: see [`Walk::go_to`].
+    pub(super) fn unplaced(question: &'a Question<'a>, family: Family) -> Self {
         let point = question.point;
         let mut local = point.environment.local.clone();
         for f in point.firewalls {
@@ -131,13 +148,16 @@ impl<'a> Walk<'a> {
             halves: FxHashMap::default(),
             remembered: 0,
             next: Default::default(),
-            attached: point.firewalls.iter().map(|f| Attached::of(f, question)).collect(),
+            attached: Vec::new(),
             active: point.firewalls.iter().map(|f| vec![false; f.chains.len()]).collect(),
             inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
+            asked: Vec::new(),
             entry: Hull::EMPTY,
+            place: (0, 0, 0),
             done: FxHashMap::default(),
             main: Vec::new(),
             extra: Vec::new(),
+            settled: Vec::new(),
             spared: Vec::new(),
             work: 0,
             forks: 0,
@@ -147,8 +167,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks.
+    /// The packets that follow are those of a site.
+    pub(super) fn go_to(&mut self, site: &Site) {
+        let firewalls = self.question.point.firewalls;
+        self.attached = firewalls.iter().map(|f| Attached::at(f, site)).collect();
+    }
+
+    /// Follows packets to the ends of their ways.
     pub(super) fn run(&mut self, regions: Vec<Region>) {
+        self.entry = Hull::EMPTY;
+        for (firewall, chain) in std::mem::take(&mut self.asked) {
+            self.inert[firewall][chain.index()] = Inert::Unknown;
+        }
         let cells = self.begin(regions);
         self.next[self.question.path as usize] = cells;
         let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
@@ -219,6 +249,11 @@ impl<'a> Walk<'a> {
         cells
     }
 
+    /// Whether the packets of one site are followed, and whether the files tell its labels.
+    pub(super) fn site(&self, firewall: usize) -> Option<bool> {
+        self.attached[firewall].site()
+    }
+
     /// A state by its index.
     pub(super) fn state(&self, index: u32) -> &State {
         &self.states[index as usize]
@@ -254,6 +289,7 @@ impl<'a> Walk<'a> {
         }
         self.tidy(&mut enter);
         let left = self.walk(here, base.chain, enter);
+        self.place = (at, usize::MAX, 0);
         for cell in left {
             self.policy(&here, cell);
         }
@@ -341,7 +377,7 @@ impl<'a> Walk<'a> {
 
     fn end(&mut self, cell: Cell, verdict: Verdict) {
         let list = if cell.extra { &mut self.extra } else { &mut self.main };
-        list.push(End { cell, verdict });
+        list.push(End { cell, verdict, place: self.place });
     }
 
     // A cell whose way is not followed any further.
@@ -369,10 +405,15 @@ impl<'a> Walk<'a> {
         let mut tidy_at = TIDY.max(2 * live.len());
         let mut stale = 0;
         let rules = &here.f.chain(chain).rules;
-        self.work += rules.len() as u64 / 16;
+        let length = self.attached[here.firewall].rules(chain).map_or(rules.len(), <[u32]>::len);
+        self.work += length as u64 / 16;
         let mut next = 0;
-        while let Some(index) = self.next_met(&here, &hull, rules, next) {
+        while let Some(index) = self.next_met(&here, &hull, chain, next) {
             next = index + 1;
+            self.place = match chain == here.base.chain {
+                true => (here.at, index, 0),
+                false => (here.at, self.place.1, index),
+            };
             let rule = &rules[index];
             if let Action::Jump(to) = rule.action
                 && rule.effects.is_none()
@@ -412,13 +453,18 @@ impl<'a> Walk<'a> {
     }
 
     // The first rule from `start` on that may do something to the cells within the hull. Most rules of a long chain are passed over here.
-    fn next_met(&self, here: &Here<'a>, hull: &Hull, rules: &[Rule], start: usize) -> Option<usize> {
+    fn next_met(&self, here: &Here<'a>, hull: &Hull, chain: ChainId, start: usize) -> Option<usize> {
         let (f, attached) = (here.f, &self.attached[here.firewall]);
+        let rules = &f.chain(chain).rules;
         let may = |rule: &Rule| {
             hull.may_meet(f, rule.terms)
                 && attached.may_meet(f, rule.terms)
                 && (rule.action != Action::Continue || rule.effects.is_some())
         };
+        if let Some(some) = attached.rules(chain) {
+            let behind = &some[some.partition_point(|n| (*n as usize) < start)..];
+            return behind.iter().map(|n| *n as usize).find(|n| may(&rules[*n]));
+        }
         Some(start + rules[start..].iter().position(may)?)
     }
 
@@ -637,6 +683,7 @@ impl<'a> Walk<'a> {
             Inert::Unknown => {}
         }
         self.inert[firewall][chain.index()] = Inert::Asking;
+        self.asked.push((firewall, chain));
         let f = self.question.point.firewalls[firewall];
         let yes = stacker::maybe_grow(RED_ZONE, SEGMENT, || {
             f.chain(chain).rules.iter().all(|r| {

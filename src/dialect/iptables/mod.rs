@@ -90,8 +90,8 @@ impl Dialect for Iptables {
     fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
         // A line is a rule, with counters before it at most.
         let (lines, before, behind) = WholeLines::around(firewall, rule)?;
-        let counters = before.trim().chars().all(|c| c.is_ascii_digit() || matches!(c, '[' | ':' | ']'));
-        (counters && behind.trim().is_empty()).then_some(lines)
+        let counter = |b: &u8| b.is_ascii_digit() || matches!(b, b'[' | b':' | b']');
+        (before.trim_ascii().iter().all(counter) && behind.trim_ascii().is_empty()).then_some(lines)
     }
 
     fn suggest(&self, firewall: &Firewall, missing: &Missing<'_>) -> Option<Suggestion> {

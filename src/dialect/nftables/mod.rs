@@ -64,8 +64,10 @@ impl Dialect for Nftables {
     }
 
     fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
-        let lines = WholeLines::around(firewall, rule)?.0;
-        (firewall.dialect == "nftables" && suggest::alone(firewall, rule)).then_some(lines)
+        if firewall.dialect != "nftables" || !suggest::alone(firewall, rule) {
+            return None;
+        }
+        WholeLines::around(firewall, rule).map(|(lines, ..)| lines)
     }
 }
 

@@ -219,10 +219,6 @@ impl<'a> Line<'a> {
         Some(Self { number, start: range.start, text })
     }
 
-    fn end(&self) -> usize {
-        self.start + self.text.len()
-    }
-
     fn indent(&self) -> &'a str {
         &self.text[..self.text.len() - self.text.trim_start().len()]
     }
@@ -242,20 +238,21 @@ pub(super) fn alone(f: &Firewall, rule: Origin) -> bool {
 }
 
 fn style(file: &SourceFile, rule: Origin) -> Option<Style> {
-    let (first, last) =
-        (Line::at(file, rule.start)?, Line::at(file, rule.end.saturating_sub(1).max(rule.start))?);
+    // A whole ruleset may stand on one line: what is behind the first sign is not looked at.
+    let line = |byte: u32| file.line_range(file.line_of(byte as usize));
+    let (first, last) = (line(rule.start), line(rule.end.saturating_sub(1).max(rule.start)));
     let bytes = file.bytes();
-    let before = bytes.get(first.start..rule.start as usize)?;
-    let behind = bytes.get(rule.end as usize..last.end())?;
-    let behind = String::from_utf8_lossy(behind);
-    let behind = behind.trim().trim_start_matches(';').trim_start();
-    if !(behind.is_empty() || behind.starts_with('#')) {
+    let behind = bytes.get(rule.end as usize..last.end)?.trim_ascii_start();
+    let semicolons = behind.iter().take_while(|b| **b == b';').count();
+    if !matches!(behind[semicolons..].trim_ascii_start(), [] | [b'#', ..]) {
         return None;
     }
-    let before = String::from_utf8_lossy(before);
-    match before.trim() {
-        "" => Some(Style::Block),
-        b if (b.starts_with("add ") || b.starts_with("rule ")) && !b.contains([';', '{', '}']) => {
+    let before = bytes.get(first.start..rule.start as usize)?.trim_ascii_start();
+    match before {
+        [] => Some(Style::Block),
+        b if (b.starts_with(b"add ") || b.starts_with(b"rule "))
+            && memchr::memchr3(b';', b'{', b'}', b).is_none() =>
+        {
             Some(Style::Command)
         }
         _ => None,

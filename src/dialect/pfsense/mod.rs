@@ -68,7 +68,8 @@ impl Dialect for Pfsense {
 
     fn lines(&self, firewall: &Firewall, rule: Origin) -> Option<WholeLines> {
         let (lines, before, behind) = WholeLines::around(firewall, rule)?;
-        (before.trim().is_empty() && behind.trim().is_empty()).then_some(lines)
+        let blank = |text: &[u8]| text.iter().all(u8::is_ascii_whitespace);
+        (blank(before) && blank(behind)).then_some(lines)
     }
 }
 

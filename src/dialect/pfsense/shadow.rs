@@ -6,7 +6,7 @@
 use super::facts::{Facts, Opening, QuirkKind, Shadow};
 use super::pf::{Addresses, Flags, PfAction, PfRule, Ports};
 use super::user::Context;
-use crate::packet::{Family, Field, IntervalSet, Region, carriers, flags, proto};
+use crate::packet::{Family, Field, IntervalSet, Neighbours, Region, carriers, flags, proto};
 use crate::source::Origin;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
@@ -272,6 +272,7 @@ pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
     let others = flags::masked(0, 0).minus(&opening());
     for inbound in [true, false] {
         let list = ranked(rules, inbound);
+        let near = Neighbours::of(list.iter().map(|r| &r.possible));
         for (i, own) in list.iter().enumerate().filter(|(_, r)| blocks.contains(&r.rule.origin)) {
             let left: Vec<_> = own.possible.iter().map(|p| p.with(Field::TcpFlags, others.clone())).collect();
             let passes = |r: &&Ranked<'_>| {
@@ -279,7 +280,8 @@ pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
                     && r.rule.note.is_none()
                     && r.possible.iter().any(|p| left.iter().any(|l| l.intersects(p)))
             };
-            let Some(by) = list[i + 1..].iter().find(passes) else { continue };
+            let behind = near.meeting(&left).into_iter().filter(|n| *n > i).map(|n| &list[n]);
+            let Some(by) = behind.into_iter().find(passes) else { continue };
             for q in facts.quirks.iter_mut().filter(|q| q.origin == own.rule.origin) {
                 if q.kind == QuirkKind::SynOnlyBlock && q.related.is_none() {
                     q.related = Some((by.rule.origin, "lets other packets of it through".to_owned()));

@@ -9,7 +9,7 @@ use crate::lint::open::sources::public_addresses;
 use crate::model::{Chain, Firewall, Rule, Term};
 use crate::packet::{Family, Field, IntervalSet, Path, addr, proto};
 use crate::source::Origin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something through which the Internet gets in: one group, or an interface with several.
 pub struct Exposure<'a> {
@@ -80,7 +80,7 @@ pub fn exposures<'a>(
     environment: &Environment,
     inventory: &'a Inventory,
 ) -> Vec<Exposure<'a>> {
-    let asked = Asked { firewall, environment, inventory };
+    let asked = Asked::of(firewall, environment, inventory);
     let chains = chains(firewall, "ingress");
     let mut members_of: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
     for interface in &inventory.interfaces {
@@ -169,6 +169,18 @@ struct Asked<'q> {
     firewall: &'q Firewall,
     environment: &'q Environment,
     inventory: &'q Inventory,
+    // Groups that something carries whose addresses no file tells.
+    carried: BTreeSet<&'q str>,
+    // The files do not show every interface with its groups.
+    cut: bool,
+}
+
+impl<'q> Asked<'q> {
+    fn of(firewall: &'q Firewall, environment: &'q Environment, inventory: &'q Inventory) -> Self {
+        let carried = inventory.attached.iter().map(|a| a.group.as_str()).collect();
+        let cut = inventory.cut.is_some() || inventory.interfaces.iter().any(|i| i.groups.is_none());
+        Self { firewall, environment, inventory, carried, cut }
+    }
 }
 
 // What of the pieces passes the network ACLs of the interfaces that have the groups attached, and what becomes of the rest.
@@ -183,10 +195,7 @@ fn behind_acls(
     let own = IntervalSet::from_ranges(own).intersect(&family.all());
     let to = |set: &IntervalSet| written.iter().map(|p| Piece { to: set.clone(), ..p.clone() }).collect();
     // Where the files do not show every interface, another one may be behind another network ACL.
-    let attached = |g: &&str| asked.inventory.attached.iter().any(|a| a.group == **g);
-    let unseen = asked.inventory.cut.is_some()
-        || asked.inventory.interfaces.iter().any(|i| i.groups.is_none())
-        || groups.iter().any(attached);
+    let unseen = asked.cut || groups.iter().any(|g| asked.carried.contains(g));
     if own.is_empty() || asked.inventory.acls.is_empty() || unseen {
         let unplaced = !asked.inventory.acls.is_empty();
         let pieces = if own.is_empty() || unseen { written.to_vec() } else { to(&own) };

@@ -36,6 +36,7 @@ use crate::lint::registry::{Check, Deployed, Run};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use crate::source::Location;
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// The check.
@@ -121,11 +122,13 @@ fn attached<'i>(
     inventory: &'i Inventory,
 ) -> Vec<(&'i Group, IntervalSet)> {
     let own = known.local.clone().unwrap_or_else(|| Field::Dst.all());
+    let mut labels: FxHashMap<&str, usize> = FxHashMap::default();
+    firewall.labels.iter().enumerate().for_each(|(n, l)| _ = labels.entry(l).or_insert(n));
     let behind = |g: &Group| match &known.labels {
         Some(declared) => declared.contains(&g.id).then(|| own.clone()),
         None => {
-            let label = firewall.labels.iter().position(|l| *l == g.id)?;
-            Some(firewall.carriers.get(label)?.certain.intersect(&own))
+            let label = labels.get(g.id.as_str())?;
+            Some(firewall.carriers.get(*label)?.certain.intersect(&own))
         }
     };
     let found = inventory.groups.iter().filter_map(|g| Some((g, behind(g)?)));

@@ -117,8 +117,8 @@ fn key<'a>(f: &'a Firewall, rule: &Rule) -> (&'a [Term], &'a [Effect]) {
     (f.terms(rule.terms), f.effects(rule))
 }
 
-// Never 0.
-fn hash(f: &Firewall, rule: &Rule) -> u64 {
+/// Equal for rules of one firewall of which one [`decides_for`] the other; never 0.
+pub fn hash(f: &Firewall, rule: &Rule) -> u64 {
     let mut h = FxHasher::default();
     rule.action.hash(&mut h);
     rule.effects.hash(&mut h);

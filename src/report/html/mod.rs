@@ -88,7 +88,7 @@ impl Page<'_> {
         writeln!(out, "<p class=\"verdict\">{}.</p>\n<dl>", markup(&verdict(r)))?;
         row(out, "Date", style.date.as_deref().unwrap_or(""))?;
         row(out, "Catalogue", format!("{} {}", r.catalogue.id, r.catalogue.version).trim())?;
-        row(out, "Catalogue SHA-256", &r.catalogue.sha256)?;
+        row(out, "Catalogue SHA-256", r.catalogue.sha256.as_str())?;
         row(out, "Phase", &r.phase)?;
         let assumed: Vec<_> = r.assumptions.iter().map(|a| assumed(a)).collect();
         row(out, "Assumptions", &assumed.join("; "))?;
