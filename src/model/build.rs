@@ -108,8 +108,11 @@ impl Builder {
 
     /// A rule asks for a named set whose elements may change while the box runs: call it once for each set, with the rule's place and a
     /// name that is the set's own (`inet filter @ban`). Terms say what the files list.
-    pub fn asks_run_time_set(&mut self, rule: Origin, name: String) {
+    /// `fields`: the fields that its elements may be about, whatever they are.
+    pub fn asks_run_time_set(&mut self, rule: Origin, name: String, fields: &[Field]) {
         self.firewall.run_time_sets.entry(rule).or_default().push(name);
+        *self.firewall.run_time_fields.entry(rule).or_default() |=
+            fields.iter().fold(0, |all, f| all | 1 << f.index());
     }
 
     /// "The field is in a set already stored."

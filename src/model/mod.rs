@@ -231,6 +231,8 @@ pub struct Firewall {
     /// Named sets whose elements may be added or taken away while the box runs, by the place of the rules that ask for them, in the order
     /// in which they ask. Verdicts take such a set as the files list it; whether two rules are the same is a question of the set itself.
     pub run_time_sets: FxHashMap<Origin, Vec<String>>,
+    /// The fields that the elements of those sets may be about, as bits by [`Field::index`]: other conditions of the rules are as written.
+    pub run_time_fields: FxHashMap<Origin, u16>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
     /// What answers take for granted beyond the files, as words of the report ([`Report::assumptions`](crate::finding::Report)).

@@ -216,6 +216,16 @@ fn sets_that_are_filled_at_run_time_are_themselves() {
     );
     assert_eq!(told(&named("ip saddr @a drop\nip saddr @b drop")), [""; 0]);
     assert_eq!(told(&named("ip saddr @a drop\nip saddr @a drop")), ["DUPLICATE 7"]);
+    // Whatever the set holds, the port is written.
+    assert_eq!(told(&named("tcp dport 22 drop\nip saddr @a tcp dport 22 accept")), ["EXCEPTION-LOST 7"]);
+    assert_eq!(
+        told(&named("ip saddr 192.0.2.0/24 tcp dport 22 drop\nip saddr @a tcp dport 22 accept")),
+        [""; 0]
+    );
+    let dump = "-A INPUT -p tcp -m tcp --dport 22 -j DROP\n-A INPUT -p tcp -m set --match-set admins src -m tcp --dport";
+    holds("", &format!("{dump} 22 -j ACCEPT"), &["EXCEPTION-LOST 6"]);
+    holds("", &format!("{dump} 23 -j ACCEPT"), &[]);
+    holds("", &format!("{} 22 -j ACCEPT", dump.replace("admins src", "admins src,dst")), &[]);
     assert_eq!(told(&named("drop\nip saddr @b accept")), ["NFT-AFTER-VERDICT 7"]);
 }
 

@@ -164,7 +164,7 @@ impl Walk<'_> {
         let whole = self.reader.everything();
         let open = matches!(entries[..], [one] if one.contains(&whole, &self.reader.table));
         let mut boxes = Boxes::new(&self.fields);
-        let mut kept = vec![Kept::Nothing; rules.len()];
+        let mut kept = vec![Met::Nothing; rules.len()];
         for (n, rule) in rules.iter().enumerate() {
             let parts = self.reader.parts(rule);
             if parts.is_empty() {
@@ -176,7 +176,7 @@ impl Walk<'_> {
             };
             let asked = rule.note.is_none() || matches!(rule.action, Action::Jump(_) | Action::Goto(_));
             let denies = matches!(rule.action, Action::Drop | Action::Reject);
-            kept[n] = Kept::Kept;
+            kept[n] = Met::Here;
             let here: Vec<Part> = match (asked, open) {
                 (false, _) => Vec::new(),
                 (true, true) => parts.clone(),
@@ -187,7 +187,7 @@ impl Walk<'_> {
                 }
             };
             if asked && here.is_empty() {
-                kept[n] = Kept::Elsewhere;
+                kept[n] = Met::Elsewhere;
             }
             if denies && asked {
                 here.iter().flat_map(|p| self.opening(p)).for_each(|p| boxes.push(n, &p, TARGET | OPENING));
@@ -215,11 +215,11 @@ impl Walk<'_> {
         for (n, rule) in rules.iter().enumerate() {
             let name = |by: &[u32]| by.iter().map(|r| (id, *r)).collect::<Vec<_>>();
             let state = match (&kept[n], found(&boxes, &fates, n), &end) {
-                (Kept::Nothing, ..) => State::Idle,
+                (Met::Nothing, ..) => State::Idle,
                 (_, _, Some((last, by))) if n > *last => {
                     State::Unused(Unused { reason: Reason::Ended, by: name(by) })
                 }
-                (Kept::Elsewhere, ..) => {
+                (Met::Elsewhere, ..) => {
                     let by = self.callers[id.index()].clone();
                     State::Unused(Unused { reason: Reason::Elsewhere, by })
                 }
@@ -398,11 +398,11 @@ impl Walk<'_> {
 }
 
 #[derive(Clone)]
-enum Kept {
+enum Met {
     // The rule matches no packet of the family.
     Nothing,
     // It does, of those that come here.
-    Kept,
+    Here,
     // It does, but none of those comes here.
     Elsewhere,
 }

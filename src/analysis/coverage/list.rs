@@ -189,6 +189,6 @@ impl Random {
         self.0 ^= self.0 >> 27;
         let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
         let width = u64::from(hi - lo) + 1;
-        lo + (bits * width >> 32) as u32
+        lo + ((bits * width) >> 32) as u32
     }
 }

@@ -156,19 +156,27 @@ impl<'a> Reader<'a> {
     pub fn parts(&mut self, rule: &Rule) -> Vec<Part> {
         let mut start = self.everything();
         let filled = self.f.run_time_sets(rule);
+        let terms = self.f.terms(rule.terms);
         if filled.is_empty() {
-            return self.conjunction(self.f.terms(rule.terms), vec![start]);
+            return self.conjunction(terms, vec![start]);
         }
         // What such a set holds is not known. Where two rules ask for the same sets in the same words, they ask the same.
-        let atom = Atom::Filled(filled.to_vec(), self.f.terms(rule.terms).to_vec());
+        let atom = Atom::Filled(filled.to_vec(), terms.to_vec());
+        start.exact = self.conjunction(terms, vec![start]).iter().all(|p| p.exact);
         match self.table.and(start.literals, atom, false) {
             Some(literals) => start.literals = literals,
             None => start.exact = false,
         }
-        if !self.conjunction(self.f.terms(rule.terms), vec![start]).iter().all(|p| p.exact) {
-            start.exact = false;
-        }
-        vec![start]
+        // What no element can be about stays as it is written.
+        let about = self.f.run_time_fields.get(&rule.origin).copied().unwrap_or(u16::MAX);
+        let fixed = |t: &&Term| match t {
+            Term::Range { field, .. } | Term::In(field, _) => {
+                !t.is_never() && about & 1 << field.index() == 0
+            }
+            _ => false,
+        };
+        let fixed: Vec<Term> = terms.iter().filter(fixed).copied().collect();
+        self.conjunction(&fixed, vec![start])
     }
 
     fn conjunction(&mut self, terms: &[Term], mut parts: Vec<Part>) -> Vec<Part> {

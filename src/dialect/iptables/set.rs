@@ -28,7 +28,7 @@ pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     if others {
         return c.joint(owner, ConditionKind::Volatile, "depends on counters and exceptions of the set");
     }
-    c.b.asks_run_time_set(c.origin, format!("ipset {name}"));
+    c.b.asks_run_time_set(c.origin, format!("ipset {name}"), &about(&flags));
     let key = format!("{} {name} {}", test.negated, c.words.shown(test.args[1]));
     if let Some(terms) = c.set_memo.get(&key) {
         let terms = terms.clone();
@@ -41,6 +41,22 @@ pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     let made = c.terms[start..].to_vec();
     c.set_memo.insert(key, made);
     Ok(())
+}
+
+// The fields that elements of a set may be about, when the sides of its dimensions are given (ipset(8): a port comes with a protocol, or with
+// type and code of ICMP, where it is not the only dimension).
+fn about(sides: &[bool]) -> Vec<Field> {
+    let mut out = Vec::new();
+    for source in sides {
+        out.extend_from_slice(match source {
+            true => &[Field::Src, Field::Sport, Field::Mac],
+            false => &[Field::Dst, Field::Dport, Field::Mac],
+        });
+        if sides.len() > 1 {
+            out.extend([Field::Proto, Field::Icmp, if *source { Field::Iif } else { Field::Oif }]);
+        }
+    }
+    out
 }
 
 // `src,dst`: `true` = source.

@@ -1,7 +1,7 @@
 //! What words mean as values of a datatype.
 
 use super::symbols::{self, Names};
-use crate::packet::{Family, Value, addr, interface_prefix, interface_value, parse_mac, proto};
+use crate::packet::{Family, Field, Value, addr, interface_prefix, interface_value, parse_mac, proto};
 use std::net::IpAddr;
 
 /// A datatype of nft. Values are numbers; addresses are values of [`addr`], interface names those of
@@ -36,6 +36,19 @@ pub(super) enum Type {
     ClassId,
     /// Anything else: known only by its text.
     Text,
+}
+
+impl Type {
+    /// The fields of a packet that values of the type may be compared with.
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            Type::Address(_) => &[Field::Src, Field::Dst],
+            Type::Mac => &[Field::Mac],
+            Type::Port => &[Field::Sport, Field::Dport],
+            Type::InterfaceName | Type::InterfaceIndex => &[Field::Iif, Field::Oif],
+            _ => &Field::ALL,
+        }
+    }
 }
 
 impl Type {

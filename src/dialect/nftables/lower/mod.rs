@@ -111,7 +111,7 @@ struct Lower<'a> {
     // The current rule has a part that is not exact.
     unclear: bool,
     // Sets that it asks for and that change at run time.
-    asked: Vec<String>,
+    asked: Vec<(String, Vec<Field>)>,
     ledger: crate::model::Ledger,
     // Chains that nobody named.
     synthetic: usize,

@@ -19,8 +19,8 @@ impl<'a> Lower<'a> {
         self.asked.clear();
         let at = self.place(source.at());
         let lowered = self.parse(source).and_then(|rule| self.rule_tree(table, chain, when, &rule, at));
-        for name in std::mem::take(&mut self.asked) {
-            self.b.asks_run_time_set(at, name);
+        for (name, fields) in std::mem::take(&mut self.asked) {
+            self.b.asks_run_time_set(at, name, &fields);
         }
         match lowered {
             Ok(()) if self.unclear => self.ledger.approximated += 1,

@@ -226,7 +226,15 @@ impl<'a> Lower<'a> {
         };
         let owner = &ruleset.tables[table];
         if !owner.sets[s].constant {
-            self.asked.push(format!("{} {} @{name}", owner.family.name(), owner.name));
+            let fields = match &owner.sets[s].key {
+                Some(TypeSpec::Names(names)) => names
+                    .iter()
+                    .flat_map(|n| Type::named(n).unwrap_or(Type::Text).fields())
+                    .copied()
+                    .collect(),
+                _ => Field::ALL.to_vec(),
+            };
+            self.asked.push((format!("{} {} @{name}", owner.family.name(), owner.name), fields));
         }
         if let Some(c) = self.sets.get(&(table, s)) {
             return Ok((s, Rc::clone(c)));
