@@ -5,7 +5,7 @@
 
 use super::axes::Span;
 use super::boxes::Boxes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Boxes that a list may hold before another field is asked.
@@ -88,13 +88,15 @@ impl Index {
             list.push(id);
             id = self.before[id as usize];
         }
-        let distinct =
-            |field: usize| list.iter().map(|i| block(boxes.get(*i)[field])).collect::<FxHashSet<_>>().len();
-        let best = (0..boxes.width())
-            .filter(|field| asked & 1 << field == 0)
-            .map(|field| (distinct(field), field))
-            .max_by_key(|(count, field)| (*count, std::cmp::Reverse(*field)))?;
-        if best.0 < 4 {
+        // How many pairs of boxes share a block.
+        let pairs = |field: usize| -> usize {
+            let mut blocks: FxHashMap<(u8, u32), usize> = FxHashMap::default();
+            list.iter().for_each(|i| *blocks.entry(block(boxes.get(*i)[field])).or_default() += 1);
+            blocks.into_values().map(|n| n * n).sum()
+        };
+        let open = (0..boxes.width()).filter(|field| asked & 1 << field == 0);
+        let best = open.map(|field| (pairs(field), field)).min()?;
+        if best.0 * 4 > list.len() * list.len() * 3 {
             return None;
         }
         let field = best.1 as u8;

@@ -26,7 +26,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, take, takers, verb, verdict};
+use crate::lint::unused::{Case, finding, report, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -40,13 +40,14 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    for about in subject.unused().iter().filter(|u| u.case == Case::ExceptionLost) {
+    let lost: Vec<_> = subject.unused().iter().filter(|u| u.case == Case::ExceptionLost).collect();
+    report(&lost, findings, |about| {
         let own = &subject.firewall.chain(about.chain).rules[about.rule];
         let verb = verb(verdict(own.action) == Some(false));
         let packets = if about.strays { "every connection" } else { "every packet" };
         let takers = takers(subject, about);
         let message =
             format!("this exception has no effect: {} {packets} that it matches", take(&takers, verb));
-        findings.push(finding(&CHECK, subject, about, takers, (message, "never applies")));
-    }
+        finding(&CHECK, subject, about, takers, (message, "never applies"))
+    });
 }

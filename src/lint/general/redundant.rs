@@ -25,7 +25,7 @@ use crate::analysis::coverage::redundant;
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{has_own_checks, verb, verdict};
+use crate::lint::unused::{has_own_checks, report, verb, verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The check.
@@ -47,7 +47,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let unused: FxHashSet<_> = subject.without_packets().iter().map(|(rule, _)| *rule).collect();
     let mut told = FxHashSet::default();
     // A written rule that stands in the model several times is redundant only if each of them is.
-    let found = redundant(f, &|chain, rule| unused.contains(&(chain, rule)));
+    let mut found = redundant(f, &|chain, rule| unused.contains(&(chain, rule)));
     let mut left: FxHashMap<_, u32> =
         found.iter().map(|((c, n), _)| (f.chain(*c).rules[*n].origin, 0)).collect();
     for rule in f.chains.iter().flat_map(|c| &c.rules) {
@@ -56,21 +56,22 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for ((c, n), _) in &found {
         left.entry(f.chain(*c).rules[*n].origin).and_modify(|n| *n -= 1);
     }
-    for ((id, n), later) in found {
-        let chain = f.chain(id);
-        let rule = &chain.rules[n];
-        if left.get(&rule.origin) != Some(&0) || !told.insert(rule.origin) {
-            continue;
-        }
+    found.retain(|((id, n), _)| {
+        let origin = f.chain(*id).rules[*n].origin;
+        left.get(&origin) == Some(&0) && told.insert(origin)
+    });
+    report(&found, findings, |((id, n), later)| {
+        let chain = f.chain(*id);
+        let rule = &chain.rules[*n];
         let (does, _) = verb(verdict(rule.action) == Some(true));
-        let later = chain.rules[later as usize].origin;
+        let later = chain.rules[*later as usize].origin;
         let line = f.locate(later).line;
         let message = format!(
             "this rule changes nothing: the rule at line {line} below {does} every packet that it matches"
         );
         let mut finding = CHECK.finding(subject, rule.origin, message, "changes nothing");
         finding.related.push(subject.related(later, format!("{does} its packets too")));
-        finding.fix = removal(f, chain, n, Purpose::default());
-        findings.push(finding);
-    }
+        finding.fix = removal(f, chain, *n, Purpose::default());
+        finding
+    });
 }

@@ -31,7 +31,7 @@
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, take, takers, verb, verdict};
+use crate::lint::unused::{Case, Unused, finding, report, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -46,16 +46,17 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    for about in subject.unused() {
+    let shadowed = |u: &&Unused| matches!(u.case, Case::Repeated | Case::Opposed);
+    let shadowed: Vec<_> = subject.unused().iter().filter(shadowed).collect();
+    report(&shadowed, findings, |about| {
         let chain = f.chain(about.chain);
         let rule = &chain.rules[about.rule];
         let packets = if about.strays { "every connection" } else { "every packet" };
         let decide = ("decides about", "decide about");
         let (lead, verb) = match (about.case, verdict(rule.action)) {
             (Case::Repeated, own) => ("this rule is redundant", verb(own == Some(true))),
-            (Case::Opposed, Some(_)) => ("this rule decides nothing", decide),
-            (Case::Opposed, None) => ("this rule never applies", decide),
-            _ => continue,
+            (_, Some(_)) => ("this rule decides nothing", decide),
+            (_, None) => ("this rule never applies", decide),
         };
         let takers = takers(subject, about);
         let message = format!("{lead}: {} {packets} that it matches", take(&takers, verb));
@@ -66,6 +67,6 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 finding.fix = removal(f, chain, about.rule, Purpose::default());
             }
         }
-        findings.push(finding);
-    }
+        finding
+    });
 }
