@@ -4,14 +4,19 @@ use havenlint::analysis::Environment;
 use havenlint::dialect::{ReadOptions, detect};
 use havenlint::finding::Severity;
 use havenlint::lint::registry::{Subject, run};
+use havenlint::model::Firewall;
 use havenlint::source::SourceFile;
 
-/// Findings about unused rules, as `ID line`, with `note` where they are notes.
-fn told(text: &str) -> Vec<String> {
+fn read(text: &str) -> Firewall {
     let name = if text.starts_with('*') { "rules.v4" } else { "rules.nft" };
     let file = SourceFile::new(name, text.as_bytes().to_vec());
     let (dialect, _) = detect(file.bytes()).expect("a dialect");
-    let f = dialect.read(&[file], &ReadOptions::default());
+    dialect.read(&[file], &ReadOptions::default())
+}
+
+/// Findings about unused rules, as `ID line`, with `note` where they are notes.
+fn told(text: &str) -> Vec<String> {
+    let f = read(text);
     assert!(f.diagnostics.iter().all(|d| d.severity == Severity::Note), "{:?}\n{text}", f.diagnostics);
     let environment = Environment::default();
     let beside = [&f];
@@ -258,4 +263,20 @@ fn nftables_of_both_families() {
         )),
         ["EXCEPTION-LOST 5"]
     );
+}
+
+#[test]
+fn very_many_are_not_all_listed() {
+    let narrow: String =
+        (0..1005).map(|n| format!("-A INPUT -s 10.0.{}.{}/32 -j ACCEPT\n", n / 250, n % 250 + 1)).collect();
+    let text = dump("", &format!("-A INPUT -s 10.0.0.0/8 -j ACCEPT\n{narrow}"));
+    let f = read(&text);
+    let environment = Environment::default();
+    let beside = [&f];
+    let mut found = Vec::new();
+    run(&Subject::new(&f, &beside, &environment, "box"), &mut found);
+    found.retain(|f| f.rule == "HL-SHADOWED");
+    assert_eq!(found.len(), 1000);
+    assert!(found[..999].iter().all(|f| f.details.is_empty()));
+    assert_eq!(found[999].details[0].1, "5 more rules of this kind in the same firewall");
 }

@@ -7,6 +7,8 @@
 //! If the later rule still stops some packets that open no connection (invalid or untracked ones), and these would be stopped behind it
 //! anyway, it is reported all the same, and the report says so.
 //!
+//! At most 1000 rules of one firewall are listed; the last finding says how many more there are.
+//!
 //! ## Why is this bad?
 //! The first rule that matches decides. The address that somebody blocked still gets in, or the service that somebody opened stays
 //! closed, and the ruleset looks right.

@@ -8,6 +8,8 @@
 //!
 //! Rules that *earlier* ones make useless are reported by `HL-SHADOWED` and `HL-DUPLICATE`.
 //!
+//! At most 1000 rules of one firewall are listed; the last finding says how many more there are.
+//!
 //! ## Why is this bad?
 //! Nothing is open or closed by mistake. But long rulesets are read rule by rule, and whoever deletes this one to close a port is
 //! surprised that it stays open.

@@ -9,6 +9,8 @@
 //! What is reported is exact. Only rules that certainly end a packet's way count as earlier rules: those with conditions that are not known,
 //! rate limits, or sets that may be filled at run time hide a later rule only if it asks for the same.
 //!
+//! At most 1000 rules of one firewall are listed; the last finding says how many more there are.
+//!
 //! ## Why is this bad?
 //! The rule looks as if it decided something. Whoever deletes or edits it is surprised that nothing changes, and whoever deletes the
 //! earlier rule is surprised that something does.
