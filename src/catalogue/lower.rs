@@ -65,6 +65,7 @@ impl Lowering<'_> {
     /// One requirement; `span` is its place.
     pub fn requirement(&mut self, entry: RequirementEntry, span: Range<usize>) -> Requirement {
         let id = entry.id.get_ref().clone();
+        let before = self.found.len();
         if !id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-') {
             let help = "write capitals, digits and hyphens, such as EX1-WEB-HTTPS";
             self.error(entry.id.span(), format!("`{id}` is not an id"), help);
@@ -110,7 +111,20 @@ impl Lowering<'_> {
             Kind::Recommended | Kind::AdvisedAgainst => Severity::Note,
         };
         let when = self.when(&entry.when);
+        let protocols = entry.protocols.clone();
+        let open = kind.wants_passage() && entry.ports.is_empty() && entry.services.is_none();
         let examples = entry.examples.into_iter().map(|e| self.example(e)).collect();
+        // Of a requirement with mistakes that would be told of what follows from them.
+        let carries =
+            |p: &&Spanned<String>| proto::parse(p.get_ref()).is_some_and(|n| proto::WITH_PORTS.contains(&n));
+        if self.found.len() == before
+            && open
+            && let Some(p) = protocols.iter().find(carries)
+        {
+            let message =
+                format!("`{id}` names no ports of {}: every port would have to be open", p.get_ref());
+            self.error(p.span(), message, "add `ports`; if all of them are meant, `ports = [\"0-65535\"]`");
+        }
         Requirement {
             id,
             name,
@@ -240,16 +254,6 @@ impl Lowering<'_> {
             let has_ports = number.is_some_and(|n| proto::WITH_PORTS.contains(&n));
             if let (false, Some(port)) = (has_ports, entry.ports.first()) {
                 self.error(port.span(), format!("protocol {name} has no ports"), "leave out `ports`");
-            }
-            if has_ports && entry.ports.is_empty() && entry.kind.wants_passage() {
-                self.error(
-                    p.span(),
-                    format!(
-                        "`{}` names no ports of {name}: every port would have to be open",
-                        entry.id.get_ref()
-                    ),
-                    "add `ports`; if all of them are meant, `ports = [\"0-65535\"]`",
-                );
             }
             let ports = if entry.ports.is_empty() { Field::Dport.all() } else { ports.clone() };
             out.push(Service { protocol: number, ports });

@@ -29,7 +29,27 @@ pub struct ResolvedFlow {
     pub except: Vec<Exempt>,
     /// Whether it has to be asked at all. If not, nothing else in here but the subject's name is of use.
     pub applies: Applies,
+    /// Which boxes of its path it is asked at.
+    pub asked_at: AskedAt,
 }
+
+/// Which boxes of a flow's path it is asked at.
+///
+/// A requirement of thousands of machines that all talk to each other speaks of millions of pairs, but at one machine's firewall all of its peers are
+/// one set of addresses. Such pairs become two flows a machine: from it to all its peers, asked at its own firewall, and from all of them to it, asked
+/// at the gateways and at its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedAt {
+    /// All of them.
+    WholePath,
+    /// Those of the source. The destination is many machines.
+    Source,
+    /// All but those of the source, which is many machines.
+    BehindSource,
+}
+
+/// Pairs of machines of one requirement above which they are asked as sets.
+const MANY_PAIRS: usize = 2048;
 
 /// Whether a requirement applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +128,10 @@ impl ResolvedFlow {
 /// Resolves every requirement of the catalogue, in its order; within one by source, then destination, as the deployment
 /// lists them. A requirement that does not apply, or between roles that nobody plays, gives flows that do not apply: one
 /// for each subject.
-pub fn resolve(catalogue: &Catalogue, deployment: &Deployment) -> Vec<ResolvedFlow> {
-    let resolver = Resolver { catalogue, deployment };
+///
+/// `apart` are nodes that change the addresses of what they send, or have routes of their own: their pairs are asked one by one, however many there are.
+pub fn resolve(catalogue: &Catalogue, deployment: &Deployment, apart: &BTreeSet<usize>) -> Vec<ResolvedFlow> {
+    let resolver = Resolver { catalogue, deployment, apart };
     let mut flows: Vec<Vec<ResolvedFlow>> = Vec::new();
     for (index, requirement) in catalogue.requirements.iter().enumerate() {
         flows.push(resolver.requirement(index, requirement));
@@ -147,7 +169,11 @@ fn concerns(wanted: &Exempt, flow: &ResolvedFlow) -> bool {
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
     deployment: &'a Deployment,
+    apart: &'a BTreeSet<usize>,
 }
+
+/// Two ends, and where the flow between them is asked.
+type Pair = (Candidate, Candidate, AskedAt);
 
 /// Somebody who may stand at an end, with the site if it is known.
 #[derive(Clone)]
@@ -180,23 +206,30 @@ impl Resolver<'_> {
         let mut pairs = Vec::new();
         for from in &requirement.from {
             for to in &requirement.to {
-                pairs.extend(self.pairs(requirement, from, to).into_iter().map(|(s, d)| (s, d, to)));
+                pairs.extend(self.pairs(requirement, from, to).into_iter().map(|pair| (pair, to)));
             }
         }
         let mut flows: Vec<ResolvedFlow> = Vec::new();
-        for (source, destination, to) in pairs {
-            let subject = if requirement.subject == Side::From { &source } else { &destination };
+        for ((source, destination, asked_at), to) in pairs {
+            // Of many machines no one is the subject.
+            let side = match asked_at {
+                AskedAt::WholePath => requirement.subject,
+                AskedAt::Source => Side::From,
+                AskedAt::BehindSource => Side::To,
+            };
+            let subject = if side == Side::From { &source } else { &destination };
             let applies = self.applies(requirement, subject);
             for service in self.services(requirement, to) {
                 let flow = ResolvedFlow {
                     requirement: index,
-                    subject: requirement.subject,
+                    subject: side,
                     source: source.endpoint.clone(),
                     destination: destination.endpoint.clone(),
                     protocol: service.protocol,
                     ports: service.ports,
                     except: Vec::new(),
                     applies: applies.clone(),
+                    asked_at,
                 };
                 // One flow for each subject tells that a requirement does not apply to it.
                 let told = |f: &ResolvedFlow| f.subject_end().name == flow.subject_end().name;
@@ -220,9 +253,15 @@ impl Resolver<'_> {
     }
 
     // Every source with every destination that the ends allow. A node that would be left alone gets an undeclared partner.
-    fn pairs(&self, requirement: &Requirement, from: &End, to: &End) -> Vec<(Candidate, Candidate)> {
+    fn pairs(&self, requirement: &Requirement, from: &End, to: &End) -> Vec<Pair> {
         let sources = self.candidates(requirement, from);
         let destinations = self.candidates(requirement, to);
+        let nodes = |list: &[Candidate]| list.iter().filter(|c| c.endpoint.node.is_some()).count();
+        if nodes(&sources).saturating_mul(nodes(&destinations)) > MANY_PAIRS
+            && requirement.when.site_types.is_empty()
+        {
+            return self.sets(&sources, &destinations, from, to);
+        }
         let mut out = Vec::new();
         for s in &sources {
             for d in &destinations {
@@ -251,6 +290,40 @@ impl Resolver<'_> {
             more.push((undeclared(from), d.clone()));
         }
         out.extend(more);
+        out.into_iter().map(|(s, d)| (s, d, AskedAt::WholePath)).collect()
+    }
+
+    // Each node with all its peers at once, and pairs of all others.
+    fn sets(&self, sources: &[Candidate], destinations: &[Candidate], from: &End, to: &End) -> Vec<Pair> {
+        let alone = |c: &Candidate| {
+            let known = matches!(c.endpoint.addresses, Addresses::Known(_));
+            !known || c.endpoint.node.is_none_or(|n| self.apart.contains(&n))
+        };
+        let mut out = Vec::new();
+        for s in sources {
+            let peers = || destinations.iter().filter(|d| self.may_pair(s, d, from, to));
+            if s.endpoint.node.is_some() && peers().next().is_none() && self.may_be_undeclared(s, to) {
+                out.push((s.clone(), undeclared(to), AskedAt::WholePath));
+            }
+            if alone(s) {
+                out.extend(peers().map(|d| (s.clone(), d.clone(), AskedAt::WholePath)));
+                continue;
+            }
+            // What is not asked as a set at the destination is asked there pair by pair.
+            out.extend(peers().filter(|d| alone(d)).map(|d| (s.clone(), d.clone(), AskedAt::WholePath)));
+            let many: Vec<&Candidate> = peers().filter(|d| !alone(d)).collect();
+            out.extend(together(&many).map(|d| (s.clone(), d, AskedAt::Source)));
+        }
+        for d in destinations.iter().filter(|d| d.endpoint.node.is_some()) {
+            if !sources.iter().any(|s| self.may_pair(s, d, from, to)) && self.may_be_undeclared(d, from) {
+                out.push((undeclared(from), d.clone(), AskedAt::WholePath));
+            }
+        }
+        for d in destinations.iter().filter(|d| !alone(d)) {
+            let many: Vec<&Candidate> =
+                sources.iter().filter(|s| !alone(s) && self.may_pair(s, d, from, to)).collect();
+            out.extend(together(&many).map(|s| (s, d.clone(), AskedAt::BehindSource)));
+        }
         out
     }
 
@@ -437,12 +510,33 @@ impl Resolver<'_> {
             protocol: None,
             ports: Field::Dport.all(),
             except: Vec::new(),
+            asked_at: AskedAt::WholePath,
             applies: Applies::No(format!(
                 "no machine or network is declared for its ends ({})",
                 roles.join(", ")
             )),
         }
     }
+}
+
+// Many nodes as one end; nothing of none.
+fn together(many: &[&Candidate]) -> Option<Candidate> {
+    let first = many.first()?;
+    if let [one] = many {
+        return Some(Candidate { endpoint: Endpoint { node: None, ..one.endpoint.clone() }, site: one.site });
+    }
+    let ranges =
+        many.iter().filter_map(|c| c.endpoint.addresses.known()).flat_map(|s| s.ranges().iter().copied());
+    let addresses = Addresses::Known(IntervalSet::from_ranges(ranges));
+    let role = first.endpoint.role.clone().unwrap_or_default();
+    let endpoint = Endpoint {
+        node: None,
+        name: format!("{} {role} nodes", many.len()),
+        addresses,
+        interfaces: Vec::new(),
+        ..first.endpoint.clone()
+    };
+    Some(Candidate { endpoint, site: None })
 }
 
 // "The Internet" of a flow that is to pass, as a flow that is to be kept out has it: with the blocks for documentation.

@@ -9,6 +9,7 @@ use crate::deployment::{Options, from_options};
 use crate::dialect::{ReadOptions, by_name};
 use crate::finding::State;
 use crate::source::{Severity, SourceFile};
+use std::collections::BTreeSet;
 
 /// The state of a requirement on an example's machine: the worst of its flows.
 ///
@@ -40,7 +41,7 @@ pub fn run(catalogue: &Catalogue, requirement: &Requirement, example: &Example) 
         )],
         gateways: Vec::new(),
     };
-    let flows: Vec<_> = resolve(catalogue, &deployment)
+    let flows: Vec<_> = resolve(catalogue, &deployment, &BTreeSet::new())
         .into_iter()
         .filter(|f| catalogue.requirements[f.requirement].id == requirement.id)
         .collect();

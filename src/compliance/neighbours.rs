@@ -94,10 +94,13 @@ impl Link {
         let local = addr::parse("fe80::/10").unwrap_or_default();
         // A gateway asks from a link-local address, for hosts and for other gateways; hosts ask it from their own.
         let router = hop.path == Path::Forward;
-        let beside = if router { ends.clone() } else { on_link(own, ends) };
+        // Of ends that may be anybody, a router is the neighbour.
+        let far = router || ends.count() > MANY_HOSTS;
+        let beside = if far { IntervalSet::EMPTY } else { on_link(own, ends) };
+        let others = !beside.covers(ends);
         let peers = match () {
-            () if router => beside.union(&local),
-            () if hop.routed || beside.is_empty() => local.clone(),
+            () if router => ends.union(&local),
+            () if others => beside.union(&local),
             () => beside.clone(),
         };
         Self {
@@ -105,7 +108,7 @@ impl Link {
             own: if router { own.union(&local) } else { own.clone() },
             peers,
             known: router || own.count() <= MANY_HOSTS,
-            routers: router || hop.routed || beside.is_empty(),
+            routers: router || others,
         }
     }
 

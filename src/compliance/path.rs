@@ -2,7 +2,7 @@
 
 use crate::analysis::{Environment, Point};
 use crate::catalogue::INTERNET;
-use crate::catalogue::resolve::{Addresses, Endpoint, ResolvedFlow};
+use crate::catalogue::resolve::{Addresses, AskedAt, Endpoint, ResolvedFlow};
 use crate::deployment::routes::Routes;
 use crate::deployment::{Deployment, Gateway};
 use crate::model::{Effect, Firewall, Hook, TranslatedEnd, Translation};
@@ -319,7 +319,8 @@ impl<'a> EnforcementPoints<'a> {
             })
         };
         let mut stops = Vec::new();
-        if let Some(b) = flow.source.node.and_then(|n| self.nodes.get(n)) {
+        let sender = flow.source.node.filter(|_| flow.asked_at != AskedAt::BehindSource);
+        if let Some(b) = sender.and_then(|n| self.nodes.get(n)) {
             if !b.host.is_empty() {
                 let oif = b.by_routes(&dst, &flow.source.interfaces);
                 stops.push(end(b, false, Path::Output, &[], &oif));
@@ -327,6 +328,9 @@ impl<'a> EnforcementPoints<'a> {
             if !b.cloud.is_empty() {
                 stops.push(end(b, true, Path::Egress, &[], &[]));
             }
+        }
+        if flow.asked_at == AskedAt::Source {
+            return stops;
         }
         stops.extend(groups.into_iter().map(Stop::Gateways));
         if let Some(b) = flow.destination.node.and_then(|n| self.nodes.get(n)) {

@@ -5,7 +5,7 @@ use super::conversation::{Case, Conversation, Judged};
 use super::path::{EnforcementPoints, Hop};
 use super::row::Row;
 use super::walk::walk;
-use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
+use crate::catalogue::resolve::{Addresses, Applies, AskedAt, Endpoint, ResolvedFlow};
 use crate::catalogue::{Catalogue, Declared, Requirement as Wanted};
 use crate::finding::{Reason, State};
 use crate::packet::{Family, Field, IntervalSet, addr};
@@ -91,7 +91,8 @@ fn passage<'a>(
         // Nodes of a role that nobody declared have firewalls of their own; roles that a deployment gives as networks or
         // servers are people and services.
         let host = |name: &str| catalogue.roles.get(name).is_some_and(|r| r.declared == Declared::Node);
-        if let (None, Some(role)) = (end.node, end.role.as_ref().filter(|r| host(r))) {
+        let many = flow.asked_at != AskedAt::WholePath;
+        if let (None, Some(role), false) = (end.node, end.role.as_ref().filter(|r| host(r)), many) {
             let why = format!("no firewall file of any {role} was given");
             out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
         }
@@ -118,7 +119,7 @@ fn passage<'a>(
         };
         out.push(row(state, Some(hop), judged, remark, reasons));
     }
-    if out.len() == told {
+    if out.len() == told && flow.asked_at == AskedAt::WholePath {
         let why = "no firewall is declared between them".to_owned();
         out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
     }

@@ -7,7 +7,7 @@ use super::format::{
 use super::{Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version};
 use crate::packet::{Field, IntervalSet, Value, addr, interface_value, proto, public};
 use crate::source::document::{self, advice, origin};
-use crate::source::{Diagnostic, Origin, SourceFile};
+use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,10 @@ impl Loader<'_> {
         self.unique("node or gateway", names(enforcers.collect()));
         self.conflicts(&deployment.nodes);
         deployment.waivers = entry.waivers.into_iter().map(|w| self.waiver(w, deployment)).collect();
-        self.without_effect(deployment);
+        // Of a file with mistakes that would be told of what follows from them.
+        if self.found.iter().all(|d| d.severity != Severity::Error) && deployment.diagnostics.is_empty() {
+            self.without_effect(deployment);
+        }
     }
 
     // What is declared and changes nothing.

@@ -12,10 +12,11 @@ use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Requirement};
 use crate::lint::registry;
-use crate::model::Firewall;
+use crate::model::{Effect, Firewall};
+use crate::packet::Field;
 use crate::triage::selection::Selection;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A deployment to judge: its flows, and the enforcement points that they pass.
 type World<'a> = (Vec<ResolvedFlow>, EnforcementPoints<'a>);
@@ -37,7 +38,9 @@ impl<'a> Checked<'a> {
         if opened.deployed {
             let points = points(options, opened, loaded);
             match opened.sound {
-                true => this.worlds.push((resolve(&opened.catalogue, &opened.deployment), points)),
+                true => this
+                    .worlds
+                    .push((resolve(&opened.catalogue, &opened.deployment, &apart(&points)), points)),
                 false => this.idle = points,
             }
         } else if options.role.is_none() {
@@ -83,6 +86,19 @@ pub fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enf
     points
 }
 
+// Nodes of which the rest of the path does not see what they sent, or not by the way that all others take.
+fn apart(points: &EnforcementPoints<'_>) -> BTreeSet<usize> {
+    let changes = |b: &EnforcementPoint<'_>| {
+        b.routes.is_some()
+            || b.firewalls().any(|f| !f.translations.is_empty() || f.effects.iter().flatten().any(rewrites))
+    };
+    points.nodes.iter().enumerate().filter(|(_, b)| changes(b)).map(|(n, _)| n).collect()
+}
+
+fn rewrites(effect: &Effect) -> bool {
+    matches!(effect, Effect::Rewrite { field: Field::Src | Field::Dst | Field::Sport | Field::Dport, .. })
+}
+
 // One box that nothing but the options describes.
 fn alone<'a>(options: &Options, opened: &Opened, own: &[&'a Firewall]) -> World<'a> {
     let name = same_box::name(own);
@@ -93,7 +109,10 @@ fn alone<'a>(options: &Options, opened: &Opened, own: &[&'a Firewall]) -> World<
     let mut environment = environment(&deployment, 0, &options.assumed());
     environment.local = options.local.clone().or(environment.local);
     let nodes = vec![EnforcementPoint::new(&name, own, environment)];
-    (resolve(&opened.catalogue, &deployment), EnforcementPoints { nodes, gateways: Vec::new() })
+    (
+        resolve(&opened.catalogue, &deployment, &BTreeSet::new()),
+        EnforcementPoints { nodes, gateways: Vec::new() },
+    )
 }
 
 /// What came of it.

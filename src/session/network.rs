@@ -6,7 +6,7 @@ use super::load::Loaded;
 use super::open::Opened;
 use crate::catalogue::INTERNET;
 use crate::catalogue::Side;
-use crate::catalogue::resolve::{Addresses, Applies, Endpoint, ResolvedFlow};
+use crate::catalogue::resolve::{Addresses, Applies, AskedAt, Endpoint, ResolvedFlow};
 use crate::compliance::journey::Journey;
 use crate::deployment::Node;
 use crate::finding::{Problem, Severity};
@@ -84,6 +84,7 @@ impl Network {
                     ports: asked.ports.clone(),
                     except: Vec::new(),
                     applies: Applies::Yes,
+                    asked_at: AskedAt::WholePath,
                 };
                 for family in Family::ALL {
                     let of = |e: &Endpoint| {

@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod configuration;
+mod many;
 mod neighbours;
+mod real;
 mod translation;
 mod ways;
+
+#[path = "../support/mod.rs"]
+mod support;
 
 use havenlint::finding::{Report, Requirement, Severity, State};
 use havenlint::session::{Options, run};

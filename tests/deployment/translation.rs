@@ -90,7 +90,6 @@ fn a_forwarded_port_exposes_the_inner_host_with_both_addresses_told() {
         "PREROUTING -i eth1 -d 203.0.113.1 -p tcp -m tcp --dport 2222 -j DNAT --to-destination 10.1.0.10:22";
     let gate = "FORWARD -i eth1 -m conntrack ! --ctstate DNAT -j DROP";
     let nat = edge(&[forward])
-        .replace("COMMIT\n*filter", "COMMIT\n*filter")
         .replace(":OUTPUT ACCEPT [0:0]\nCOMMIT", &format!(":OUTPUT ACCEPT [0:0]\n-A {gate}\nCOMMIT"));
     let report = check(&deployment(PLAIN), &[("edge.v4.rules", &nat), ("cms.v4.rules", &host("0.0.0.0/0"))]);
     let row = report
