@@ -81,8 +81,10 @@ pub struct Open {
 const STEPS: u64 = 1_200_000;
 /// Steps for the questions about single services, where those about all of them took too long.
 const STEPS_AGAIN: u64 = 400_000;
-/// Packets that are shown, one for each rule; with more rules, the others have none.
+/// Packets that are shown, one for each rule that opens something; the others have none.
 const MAX_SHOWN: usize = 200;
+/// Rules that are looked at for packets to show, roughly: each packet may pass all rules of its firewall.
+const MAX_LOOKED_AT: usize = 1_000_000;
 /// Parts of answers that are looked at; beyond, an answer counts as one that took too long.
 const MAX_PARTS: usize = 20_000;
 /// Openings to few sources each that are looked at together.
@@ -100,7 +102,8 @@ pub fn open(firewalls: &[&Firewall], known: &Environment) -> Open {
         forwards: Family::ALL.map(|family| firewalls.iter().any(|f| forwards(f, family))),
         wires: wires(firewalls),
         asks_source_type: firewalls.iter().any(|f| asks_source_type(f)),
-        shown: 0,
+        room: (MAX_LOOKED_AT / firewalls.iter().map(|f| f.rule_count()).sum::<usize>().max(1))
+            .clamp(3, MAX_SHOWN),
         found: Vec::new(),
         steps: STEPS,
         again: STEPS_AGAIN,
@@ -184,7 +187,28 @@ fn targets(firewalls: &[&Firewall]) -> IntervalSet {
         let pool = |id| f.sets.get(id).ranges().to_vec();
         translations.flat_map(|t| t.address.into_iter().chain(t.one_of.into_iter().flat_map(pool))).collect()
     };
-    IntervalSet::from_ranges(firewalls.iter().flat_map(|f| of(f)))
+    coarse(IntervalSet::from_ranges(firewalls.iter().flat_map(|f| of(f))))
+}
+
+// Ranges of targets that are told apart.
+const MAX_TARGETS: usize = 64;
+
+// Where there are very many (a cluster's services), the networks that they are in: a /16 each (IPv6: a /48), or everything between them.
+fn coarse(targets: IntervalSet) -> IntervalSet {
+    let wide = |set: &IntervalSet, v4: u32, v6: u32| {
+        let block = |(lo, hi): &(Value, Value)| {
+            let bits = if addr::family(*lo) == Family::V4 { v4 } else { v6 };
+            let mask = (1 << bits) - 1;
+            (lo & !mask, hi | mask)
+        };
+        IntervalSet::from_ranges(set.ranges().iter().map(block).collect::<Vec<_>>())
+    };
+    let many = |set: &IntervalSet| set.ranges().len() > MAX_TARGETS;
+    let sets = [(16, 80), (24, 96), (32, 125)].into_iter().map(|(v4, v6)| wide(&targets, v4, v6));
+    match many(&targets) {
+        true => sets.into_iter().find(|s| !many(s)).unwrap_or_default(),
+        false => targets,
+    }
 }
 
 struct Asker<'a> {
@@ -194,8 +218,8 @@ struct Asker<'a> {
     forwards: [bool; 2],
     /// Some rule asks whether the source is an address of the box.
     asks_source_type: bool,
-    /// Packets that are shown so far.
-    shown: usize,
+    /// Packets that may still be shown.
+    room: usize,
     /// Interfaces that lead somewhere.
     wires: IntervalSet,
     found: Vec<Found>,
@@ -303,7 +327,8 @@ impl<'a> Asker<'a> {
             }
             let same = |f: &&Found| f.path == question.path && f.decider == decider && f.because == because;
             let known = self.found.iter().rev().take(64).filter(same).any(|f| f.witness.is_some());
-            let witness = if known || self.shown >= MAX_SHOWN { None } else { self.witness(question, part) };
+            let shown = !known && self.room > 0 && because.is_empty();
+            let witness = if shown { self.witness(question, part) } else { None };
             self.found.push(Found {
                 path: question.path,
                 region,
@@ -326,7 +351,7 @@ impl<'a> Asker<'a> {
     fn witness(&mut self, question: &Question<'_>, part: &Part) -> Option<(Packet, Option<(usize, Origin)>)> {
         let (packet, trace) = replayed(question, part)?;
         // A ruleset on which the evaluator gives up is too much for more of them.
-        self.shown += if trace.exhausted { MAX_SHOWN } else { 1 };
+        self.room = if trace.exhausted { 0 } else { self.room.saturating_sub(1) };
         let by = self.translator(&trace);
         Some((packet, by))
     }
@@ -383,7 +408,8 @@ impl<'a> Asker<'a> {
 
     fn finish(self) -> Open {
         let mut causes: Vec<Cause> = Vec::new();
-        let mut index: FxHashMap<(Option<(usize, Origin)>, Vec<Because>), usize> = FxHashMap::default();
+        type Key = (Option<(usize, Origin)>, Vec<Because>);
+        let mut index: FxHashMap<Key, usize> = FxHashMap::default();
         for f in self.found {
             let facing = self.interfaces.facing(f.path, f.region.get(Field::Iif));
             let opening = Opening {
