@@ -48,10 +48,18 @@ struct Member {
     dialect: usize,
     role: Role,
     named: bool,
+    // Lies beside a file that was named, and was not named itself.
+    beside: bool,
     world: World,
 }
 
 impl Member {
+    // Whether a firewall that it is part of has it by its place alone.
+    fn unasked(&self) -> bool {
+        let each = DIALECTS[self.dialect].grouping() == Grouping::Each;
+        self.beside || (each && self.role == Role::Companion && !self.named)
+    }
+
     fn folder(&self) -> PathBuf {
         self.path.parent().map(Path::to_owned).unwrap_or_default()
     }
@@ -74,9 +82,10 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
         }
     }
     let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
-    let added = add_companions(&mut members, options);
+    add_companions(&mut members, options);
+    let unasked: BTreeSet<String> = members.iter().filter(|m| m.unasked()).map(|m| shown(&m.path)).collect();
     let mut firewalls = build(members, options);
-    firewalls.iter_mut().for_each(|f| unasked(f, &added));
+    firewalls.iter_mut().for_each(|f| tell(f, &unasked));
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
     passed_over.extend(idle(&walked, &firewalls));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -223,7 +232,8 @@ fn member(
     Some(match edited.read(&c.path) {
         Ok(file) => {
             let world = dialect.world(&start);
-            Ok(Member { path: c.path.clone(), file, dialect: position(dialect), role, named: c.named, world })
+            let dialect = position(dialect);
+            Ok(Member { path: c.path.clone(), file, dialect, role, named: c.named, beside: false, world })
         }
         Err(e) => Err(cannot_read(&c.path, &e)),
     })
@@ -263,10 +273,7 @@ fn is_padding(start: &[u8]) -> bool {
 
 // Files of a companion role that lie beside a named file are read too where the files of a folder belong together, and for the member of a
 // deployment that names none.
-//
-// Gives the files that were added to those of a folder.
-fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) -> BTreeSet<String> {
-    let mut added = BTreeSet::new();
+fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) {
     let folders: BTreeMap<(PathBuf, usize), PathBuf> =
         members.iter().filter(|m| m.named).map(|m| ((m.folder(), m.dialect), m.path.clone())).collect();
     let worlds: BTreeSet<(PathBuf, usize, bool)> = members
@@ -301,58 +308,32 @@ fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) -> BTreeSet<
                 && let Ok(file) = options.edited.read(&path)
             {
                 have.insert(path.clone());
-                if together {
-                    added.insert(shown(&path));
-                }
-                members.push(Member { path, file, dialect: position(dialect), role, named: together, world });
+                let dialect = position(dialect);
+                members.push(Member { path, file, dialect, role, named: together, beside: true, world });
             }
         }
     }
-    added
 }
 
-// Says which files were read that nobody named.
-fn unasked(firewall: &mut Firewall, added: &BTreeSet<String>) {
+// Says which files of a firewall were read with it because of their place.
+fn tell(firewall: &mut Firewall, unasked: &BTreeSet<String>) {
     let others: Vec<&str> =
-        firewall.files.iter().map(|f| f.path.as_str()).filter(|p| added.contains(*p)).collect();
+        firewall.files.iter().map(|f| f.path.as_str()).filter(|p| unasked.contains(*p)).collect();
     let help = "name the files one by one, or list them in the deployment file, to say which belong together";
     let message = match others.as_slice() {
         [] => return,
-        [one] => format!("{one} lies beside the file that was named, and was read with it"),
-        some => format!("{} lie beside the file that was named, and were read with it", some.join(", ")),
+        [one] => format!("{one}, which lies beside this file, was read with it"),
+        some => format!("{}, which lie beside this file, were read with it", some.join(" and ")),
     };
     let end = firewall.files.first().map_or(0, |f| f.line_range(0).end);
     let note = Diagnostic::warning(Origin::new(0, 0, end), message).help(help);
     firewall.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
 }
 
-// Files that are read as one firewall: as many as are its own, and others that lie beside them.
-struct Group {
-    dialect: usize,
-    files: Vec<Arc<SourceFile>>,
-    given: usize,
-}
-
-impl Group {
-    // That files were read which nobody named.
-    fn told(&self) -> Option<Diagnostic> {
-        let others: Vec<&str> = self.files[self.given..].iter().map(|f| f.path.as_str()).collect();
-        if others.is_empty() {
-            return None;
-        }
-        let end = self.files.first().map_or(0, |f| f.line_range(0).end);
-        let message = format!("its sets are taken from {}, which lies beside it", others.join(" and "));
-        let help =
-            "name the files one by one, or list them in the deployment file, to say which belong together";
-        let note = Diagnostic::warning(Origin::new(0, 0, end), message).help(help);
-        Some(Diagnostic { severity: Severity::Note, ..note })
-    }
-}
-
 fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
     // Groups: one a file with its companions, or one a folder (all named files together), but each world for itself.
     let mut together: BTreeMap<(usize, Option<PathBuf>, bool), Vec<Arc<SourceFile>>> = BTreeMap::new();
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
     let folder = Member::folder;
     // Files with rules first: they name the firewall.
     let rules_first = [Role::Rules, Role::Companion].map(|r| members.iter().filter(move |m| m.role == r));
@@ -384,22 +365,19 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
         }
         let named = companions.iter().filter(|c| c.named && c.dialect == m.dialect).map(|c| &c.file);
         let mut files: Vec<_> = std::iter::once(&m.file).chain(named).cloned().collect();
-        let given = files.len();
         if (!m.named || options.beside) && dialect.refers(m.file.bytes()) {
             files.extend(walked.get(&(m.dialect, folder(m))).into_iter().flatten().map(|f| Arc::clone(f)));
         }
-        groups.push(Group { dialect: m.dialect, files, given });
+        groups.push((m.dialect, files));
     }
-    let whole = |(dialect, files): (usize, Vec<_>)| Group { dialect, given: files.len(), files };
-    groups.extend(together.into_iter().map(|((dialect, ..), files)| whole((dialect, files))));
-    groups.extend(modules(&members).into_iter().map(whole));
+    groups.extend(together.into_iter().map(|((dialect, ..), files)| (dialect, files)));
+    groups.extend(modules(&members));
     drop(members);
     let done = Mutex::new(Vec::with_capacity(groups.len()));
-    options.progress.files.expect(groups.iter().map(|g| g.files.len()).sum());
-    groups.into_par_iter().for_each(|group| {
-        let mut firewall = DIALECTS[group.dialect].read(&group.files, options);
-        group.files.iter().for_each(|_| options.progress.files.tick());
-        firewall.diagnostics.extend(group.told());
+    options.progress.files.expect(groups.iter().map(|g| g.1.len()).sum());
+    groups.into_par_iter().for_each(|(dialect, files)| {
+        let firewall = DIALECTS[dialect].read(&files, options);
+        files.iter().for_each(|_| options.progress.files.tick());
         if let Ok(mut d) = done.lock() {
             d.push(firewall);
         }

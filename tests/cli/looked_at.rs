@@ -170,7 +170,7 @@ fn files_read_unasked_are_said() {
     let dir = folder(&[("c/groups.json", groups), ("c/interfaces.json", interfaces)]);
     let said = |args: &[&str]| {
         let r = run_in(dir.path(), &[&["check", "--no-config", "--format", "json"], args].concat());
-        r.out.contains("c/interfaces.json lies beside the file that was named, and was read with it")
+        r.out.contains("c/interfaces.json, which lies beside this file, was read with it")
     };
     assert!(said(&["c/groups.json"]));
     assert!(!said(&["c/groups.json", "c/interfaces.json"]) && !said(&["c"]));

@@ -262,14 +262,13 @@ impl Reader<'_> {
     pub fn net(&mut self, item: Value<'_>, keys: &[&str], v6: bool) -> Peer {
         let found = keys.iter().find_map(|k| member(item, k)).unwrap_or(item);
         match found.str() {
-            Some(t) => self.prefix(&t, found, v6),
+            Some(t) => self.prefix(&t, found.origin(self.file), v6),
             None => self.no_peer(item, "an entry without a prefix"),
         }
     }
 
-    /// A prefix of a family.
-    pub fn prefix(&mut self, text: &str, at: Value<'_>, v6: bool) -> Peer {
-        let origin = at.origin(self.file);
+    /// A prefix of a family at a place.
+    pub fn prefix(&mut self, text: &str, origin: Origin, v6: bool) -> Peer {
         let wrong = match prefix(text) {
             Ok((net, masked)) if net.addr().is_ipv6() == v6 => {
                 if masked {
@@ -284,9 +283,10 @@ impl Reader<'_> {
             Ok(_) => "a prefix of the other address family",
             Err(why) => why,
         };
-        let message = format!("{} is {wrong}", short(&at.raw()));
+        let shown = format!("\"{}\"", short(text));
+        let message = format!("{shown} is {wrong}");
         self.diagnostics.push(Diagnostic::error(origin, message).help("what it lets through is undecided"));
-        Peer::Unknown(short(&at.raw()), format!("it is {wrong}"))
+        Peer::Unknown(shown, format!("it is {wrong}"))
     }
 
     /// Reports that a peer is missing or no peer.

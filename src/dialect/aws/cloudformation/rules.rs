@@ -206,7 +206,9 @@ impl Template<'_, '_> {
     fn peer(&mut self, key: &str, v: Value<'_>, owner: Option<String>) -> Peer {
         let open = |text: String| Peer::Unknown(format!("{key} = {text}"), DEPLOYMENT.to_owned());
         match (key, known(v)) {
-            ("CidrIp" | "CidrIpv6", Known::Text(t)) => self.reader.prefix(&t, v, key == "CidrIpv6"),
+            ("CidrIp" | "CidrIpv6", Known::Text(t)) => {
+                self.reader.prefix(&t, v.origin(self.reader.file), key == "CidrIpv6")
+            }
             ("SourcePrefixListId" | "DestinationPrefixListId", Known::Text(t) | Known::Resource(t, _)) => {
                 Peer::PrefixList(t)
             }

@@ -2,7 +2,6 @@
 
 use super::super::inventory::{Group, Peer, Reference, Unknown};
 use super::super::reader::Reader;
-use super::super::value::prefix;
 use super::kinds::{BYSTANDERS, IDLE, Kind};
 use super::refs;
 use super::tree::{Fields, Node, Open};
@@ -238,7 +237,7 @@ impl<'t, 'r> Lower<'t, 'r> {
             self.wrong(node.at, message.clone());
             return Peer::Unknown(node.shown(), message);
         };
-        self.reader.prefix_at(text, node.at, v6)
+        self.reader.prefix(text, node.at, v6)
     }
 
     // A type that is in no list: by the shape of its attributes it may hold rules all the same.
@@ -334,30 +333,4 @@ pub fn is_group_id(text: &str) -> bool {
     let id = text.rsplit('/').next().unwrap_or(text);
     id.strip_prefix("sg-")
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-impl Reader<'_> {
-    /// A prefix of a family at a place.
-    pub fn prefix_at(&mut self, text: &str, origin: Origin, v6: bool) -> Peer {
-        let wrong = match prefix(text) {
-            Ok((net, masked)) if net.addr().is_ipv6() == v6 => {
-                if masked {
-                    let mut d = Diagnostic::warning(origin, format!("{text} has host bits: it means {net}"));
-                    if net.prefix_len() == 0 {
-                        d = d.help("this is everything, not one network");
-                    }
-                    self.diagnostics.push(d);
-                }
-                return Peer::Net(net);
-            }
-            Ok(_) => "a prefix of the other address family",
-            Err(why) => why,
-        };
-        let shown = format!("\"{}\"", super::super::value::short(text));
-        self.diagnostics.push(
-            Diagnostic::error(origin, format!("{shown} is {wrong}"))
-                .help("what it lets through is undecided"),
-        );
-        Peer::Unknown(shown, format!("it is {wrong}"))
-    }
 }
