@@ -5,6 +5,7 @@ use super::{print_exact, say, status};
 use crate::finding::{Finding, Fix as Edit, Severity};
 use crate::repair::{Proven, Repairs, repairs, store};
 use crate::report::guard::{Spelling, guarded};
+use crate::report::tables::assumption;
 use crate::report::text::{Ink, Paint, clean, count};
 use crate::report::{Style, patch};
 use crate::session::Options;
@@ -161,6 +162,9 @@ fn conclude(found: &Repairs, applied: bool) {
         (n, false) => format!("{} proven, nothing written: --apply writes them", count(n, "repair")),
     };
     let mut text = vec![done];
+    // That nothing else changes is proven whatever sets hold; what comes of it is not.
+    let listed = found.now.report.assumptions.iter().find(|a| *a == "sets-as-listed");
+    text.extend(listed.filter(|_| !found.proven.is_empty()).map(|a| assumption(a).to_owned()));
     if !found.refused.is_empty() {
         text.push(format!(
             "{} not repaired, because no repair could be proven",

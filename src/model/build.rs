@@ -106,13 +106,12 @@ impl Builder {
         Term::In(field, self.set(set))
     }
 
-    /// A rule asks for a named set whose elements may change while the box runs: call it once for each set, with the rule's place and a
-    /// name that is the set's own (`inet filter @ban`). Terms say what the files list.
-    /// `fields`: the fields that its elements may be about, whatever they are.
-    pub fn asks_run_time_set(&mut self, rule: Origin, name: String, fields: &[Field]) {
-        self.firewall.run_time_sets.entry(rule).or_default().push(name);
-        *self.firewall.run_time_fields.entry(rule).or_default() |=
-            fields.iter().fold(0, |all, f| all | 1 << f.index());
+    /// A rule asks for a named set whose elements may change while the box runs: call it for each set, with the rule's place. Terms say what the files list.
+    pub fn asks_run_time_set(&mut self, rule: Origin, set: RunTimeSet) {
+        let sets = self.firewall.run_time_sets.entry(rule).or_default();
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
     }
 
     /// "The field is in a set already stored."

@@ -46,7 +46,7 @@ pub use pool::{SetId, SetPool};
 
 use crate::packet::{Family, Field, IntervalSet, Packet, Value};
 use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
@@ -230,9 +230,9 @@ pub struct Firewall {
     pub rule_names: FxHashMap<Origin, RuleName>,
     /// Named sets whose elements may be added or taken away while the box runs, by the place of the rules that ask for them, in the order
     /// in which they ask. Verdicts take such a set as the files list it; whether two rules are the same is a question of the set itself.
-    pub run_time_sets: FxHashMap<Origin, Vec<String>>,
-    /// The fields that the elements of those sets may be about, as bits by [`Field::index`]: other conditions of the rules are as written.
-    pub run_time_fields: FxHashMap<Origin, u16>,
+    pub run_time_sets: FxHashMap<Origin, Vec<RunTimeSet>>,
+    /// Chains to which jumps may be added while the box runs: those of a table with a map of verdicts that is not constant.
+    pub run_time_targets: FxHashSet<ChainId>,
     /// Problems met when reading.
     pub diagnostics: Vec<Diagnostic>,
     /// What answers take for granted beyond the files, as words of the report ([`Report::assumptions`](crate::finding::Report)).
@@ -241,6 +241,25 @@ pub struct Firewall {
     pub native: Option<Box<dyn Any + Send + Sync>>,
     reached: OnceLock<Vec<bool>>,
     crowd: OnceLock<Crowd>,
+    looping: OnceLock<Vec<bool>>,
+}
+
+/// A named set that may change while the box runs, as a rule asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RunTimeSet {
+    /// A name that no other set of the firewall has: `inet filter @ban`.
+    pub name: String,
+    /// The fields that may be compared with it: bits by [`Field::index`].
+    pub fields: u16,
+    /// What the rule asks, in words, as far as terms do not tell it: with what a set holds today, different questions may have the same terms.
+    pub how: String,
+}
+
+impl RunTimeSet {
+    /// Bits of some fields.
+    pub fn bits(fields: &[Field]) -> u16 {
+        fields.iter().fold(0, |bits, f| bits | 1 << f.index())
+    }
 }
 
 /// Addresses of the points that carry a label, for packets at a point whose labels are not declared.
@@ -721,6 +740,25 @@ impl Firewall {
         seen
     }
 
+    /// For each chain, whether jumps and gotos, whatever their conditions, lead from it back to itself (or from one loop to another). No
+    /// kernel loads such rules (`ELOOP`), so nothing is known of packets that come there. Found out at the first call.
+    pub fn looping(&self) -> &[bool] {
+        self.looping.get_or_init(|| {
+            let mut onward = vec![Vec::new(); self.chains.len()];
+            let mut backward = onward.clone();
+            for (from, chain) in self.chains.iter().enumerate() {
+                for rule in &chain.rules {
+                    if let Action::Jump(to) | Action::Goto(to) = rule.action {
+                        onward[from].push(to.index());
+                        backward[to.index()].push(from);
+                    }
+                }
+            }
+            let (leads, led) = (endless(&onward, &backward), endless(&backward, &onward));
+            leads.into_iter().zip(led).map(|(leads, led)| leads && led).collect()
+        })
+    }
+
     /// For each chain, the hooks from which jumps and gotos lead there, each once, in their order.
     pub fn hooks(&self) -> Vec<Vec<Hook>> {
         let mut out = vec![Vec::new(); self.chains.len()];
@@ -753,9 +791,18 @@ impl Firewall {
         rule.effects.map_or(&[], |e| &self.effects[e.index()])
     }
 
-    /// The sets that a rule asks for and that may change while the box runs.
-    pub fn run_time_sets(&self, rule: &Rule) -> &[String] {
+    /// The sets that a rule asks for and that may change while the box runs. What is said of such a rule beyond verdicts must hold whatever
+    /// they contain.
+    pub fn run_time_sets(&self, rule: &Rule) -> &[RunTimeSet] {
         self.run_time_sets.get(&rule.origin).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a rule asks of fields whatever the sets hold that may change while the box runs: for each field term that is none of theirs, and
+    /// does not come of an empty one, the field and the values with which it holds.
+    pub fn lasting_terms(&self, rule: &Rule) -> impl Iterator<Item = (Field, IntervalSet)> {
+        let open = self.run_time_sets(rule).iter().fold(0, |all, s| all | s.fields);
+        let terms = self.terms(rule.terms).iter().filter(move |t| open == 0 || !t.is_never());
+        terms.filter_map(|t| self.field_set(t)).filter(move |(field, _)| open & 1 << field.index() == 0)
     }
 
     /// A condition.
@@ -812,9 +859,36 @@ impl Firewall {
     }
 }
 
+// Which nodes of a graph have an endless way before them: those that are left when each node is taken out whose successors are all out.
+fn endless(onward: &[Vec<usize>], backward: &[Vec<usize>]) -> Vec<bool> {
+    let mut open: Vec<usize> = onward.iter().map(Vec::len).collect();
+    let mut work: Vec<usize> = (0..open.len()).filter(|n| open[*n] == 0).collect();
+    while let Some(node) = work.pop() {
+        for before in &backward[node] {
+            open[*before] -= 1;
+            if open[*before] == 0 {
+                work.push(*before);
+            }
+        }
+    }
+    open.into_iter().map(|n| n > 0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loops_of_chains_are_found() {
+        // 0 -> 1 -> 2 -> 1, 2 -> 3, 4 -> 4.
+        let mut b = Builder::default();
+        let chains: Vec<ChainId> = (0..5).map(|n| b.chain("", &n.to_string(), Origin::default())).collect();
+        for (from, to) in [(0, 1), (1, 2), (2, 1), (2, 3), (4, 4), (0, 3), (0, 3)] {
+            let rule = b.rule(Origin::default(), &[], Action::Jump(chains[to]));
+            b.push(chains[from], rule);
+        }
+        assert_eq!(b.finish().looping(), [false, true, true, false, true]);
+    }
 
     #[test]
     fn rules_are_compact() {

@@ -1,4 +1,8 @@
-//! The project itself.
+//! The project itself, and what holds for all of it.
 
 mod growth;
 mod layering;
+#[allow(dead_code)]
+#[path = "../support/random.rs"]
+mod random;
+mod run_time_sets;

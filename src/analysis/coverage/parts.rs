@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
             None => start.exact = false,
         }
         // What no element can be about stays as it is written.
-        let about = self.f.run_time_fields.get(&rule.origin).copied().unwrap_or(u16::MAX);
+        let about = filled.iter().fold(0, |all, s| all | s.fields);
         let fixed = |t: &&Term| match t {
             Term::Range { field, .. } | Term::In(field, _) => {
                 !t.is_never() && about & 1 << field.index() == 0

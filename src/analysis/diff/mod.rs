@@ -150,7 +150,7 @@ fn other_sets(sides: [&Firewall; 2], alignment: &Alignment) -> Option<String> {
     let [old, new] = [OLD, NEW].map(|side| {
         let differing = alignment.differing.iter().filter(|d| d.side == side);
         let rules = differing.map(|d| &sides[side].chain(d.chain).rules[d.rule]);
-        rules.flat_map(|r| sides[side].run_time_sets(r)).collect::<BTreeSet<&String>>()
+        rules.flat_map(|r| sides[side].run_time_sets(r)).map(|s| &s.name).collect::<BTreeSet<_>>()
     });
     let names: Vec<&str> = old.symmetric_difference(&new).map(|n| n.as_str()).collect();
     (!names.is_empty()).then(|| {

@@ -8,7 +8,7 @@ use super::inventory::{Attachment, Entry, Group, Inventory, Peer, Reference, Rul
 use crate::dialect::ReadOptions;
 use crate::model::{
     Action, BaseChain, Builder, Carriers, ChainId, ChainKind, ConditionKind, Firewall, Hook, LabelId, Policy,
-    SetId, Term,
+    RunTimeSet, SetId, Term,
 };
 use crate::packet::{ConnState, Family, Field, IntervalSet, addr};
 use crate::source::{Diagnostic, Origin, RuleName, SourceFile};
@@ -278,14 +278,27 @@ impl<'i> Lowering<'i> {
         }
     }
 
+    // Who is a member of a group, and what is in a prefix list, may change without the rule.
     fn peer(&mut self, group: &Group, entry: &Entry, field: Field, terms: &mut Vec<Term>) {
         let term = match &entry.peer {
             Peer::Net(net) => self.builder.field(field, addr::net(*net)),
-            Peer::PrefixList(id) => self.prefix_list(id, field, entry.origin),
-            Peer::Group(r) => self.reference(group, r, field, entry.origin),
+            Peer::PrefixList(id) => {
+                self.changeable(entry, format!("prefix list {id}"), field);
+                self.prefix_list(id, field, entry.origin)
+            }
+            Peer::Group(r) => {
+                let name = if r.group.is_empty() { r.name.as_deref().unwrap_or_default() } else { &r.group };
+                self.changeable(entry, format!("members of {name}"), field);
+                self.reference(group, r, field, entry.origin)
+            }
             Peer::Unknown(text, why) => self.builder.opaque(text, why, false, entry.origin),
         };
         terms.push(term);
+    }
+
+    fn changeable(&mut self, entry: &Entry, name: String, field: Field) {
+        let set = RunTimeSet { name, fields: RunTimeSet::bits(&[field]), how: String::new() };
+        self.builder.asks_run_time_set(entry.origin, set);
     }
 
     fn prefix_list(&mut self, id: &str, field: Field, origin: Origin) -> Term {

@@ -3,7 +3,7 @@
 use super::context::{Context, Lowered};
 use super::ipset::{self, CHANGES, Membership, Product};
 use super::syntax::Test;
-use crate::model::{ConditionKind, Term};
+use crate::model::{ConditionKind, RunTimeSet, Term};
 use crate::packet::Field;
 
 // A negated set of several dimensions becomes one term for each of its products, so many at most.
@@ -28,8 +28,9 @@ pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
     if others {
         return c.joint(owner, ConditionKind::Volatile, "depends on counters and exceptions of the set");
     }
-    c.b.asks_run_time_set(c.origin, format!("ipset {name}"), &about(&flags));
     let key = format!("{} {name} {}", test.negated, c.words.shown(test.args[1]));
+    let asked = RunTimeSet { name: format!("ipset {name}"), fields: about(&flags), how: key.clone() };
+    c.b.asks_run_time_set(c.origin, asked);
     if let Some(terms) = c.set_memo.get(&key) {
         let terms = terms.clone();
         c.terms.extend(terms);
@@ -45,7 +46,7 @@ pub(super) fn matches(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
 
 // The fields that elements of a set may be about, when the sides of its dimensions are given (ipset(8): a port comes with a protocol, or with
 // type and code of ICMP, where it is not the only dimension).
-fn about(sides: &[bool]) -> Vec<Field> {
+fn about(sides: &[bool]) -> u16 {
     let mut out = Vec::new();
     for source in sides {
         out.extend_from_slice(match source {
@@ -56,7 +57,7 @@ fn about(sides: &[bool]) -> Vec<Field> {
             out.extend([Field::Proto, Field::Icmp, if *source { Field::Iif } else { Field::Oif }]);
         }
     }
-    out
+    RunTimeSet::bits(&out)
 }
 
 // `src,dst`: `true` = source.

@@ -1,6 +1,7 @@
 //! What words mean as values of a datatype.
 
 use super::symbols::{self, Names};
+use crate::model::RunTimeSet;
 use crate::packet::{Family, Field, Value, addr, interface_prefix, interface_value, parse_mac, proto};
 use std::net::IpAddr;
 
@@ -39,19 +40,18 @@ pub(super) enum Type {
 }
 
 impl Type {
-    /// The fields of a packet that values of the type may be compared with.
-    pub fn fields(self) -> &'static [Field] {
-        match self {
+    /// The fields of the model that values of the type are compared with, as bits.
+    pub(super) fn fields(self) -> u16 {
+        RunTimeSet::bits(match self {
             Type::Address(_) => &[Field::Src, Field::Dst],
             Type::Mac => &[Field::Mac],
             Type::Port => &[Field::Sport, Field::Dport],
+            Type::Protocol => &[Field::Proto],
             Type::InterfaceName | Type::InterfaceIndex => &[Field::Iif, Field::Oif],
             _ => &Field::ALL,
-        }
+        })
     }
-}
 
-impl Type {
     /// The type with a name, as in `type ipv4_addr`.
     pub(super) fn named(name: &str) -> Option<Type> {
         Some(match name {

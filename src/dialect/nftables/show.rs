@@ -40,6 +40,17 @@ fn element(e: &Element<'_>) -> String {
     }
 }
 
+/// What a rule compares, in canonical words.
+pub(super) fn compared(rule: &Rule<'_>) -> String {
+    let part = |s: &Statement<'_>| match s {
+        Statement::Match { left, op, right } => Some(format!("{} {} {}", expr(left), op.sign(), expr(right))),
+        Statement::VerdictMap { key, map } => Some(format!("{} vmap {}", expr(key), expr(map))),
+        Statement::Lookup(e) => Some(expr(e)),
+        _ => None,
+    };
+    rule.statements.iter().filter_map(part).collect::<Vec<_>>().join(", ")
+}
+
 /// Bytes in a unit; `Some(None)` for packets; `None` if it is no unit.
 pub(super) fn unit(word: &str) -> Option<Option<u128>> {
     match word {

@@ -318,6 +318,12 @@ fn fetched(name: &str, kind: &str, ports: bool) -> Option<Unknown> {
 }
 
 impl Alias {
+    /// Whether more may be in it than its members: the box fills it, or something in it is not understood.
+    pub fn is_filled_elsewhere(&self) -> bool {
+        let filled = |ports| fetched("", &self.kind, ports).is_some();
+        !self.doubts.is_empty() || filled(false) || filled(true)
+    }
+
     // What leaves its members open.
     fn open(&self, name: &str) -> Option<Unknown> {
         let doubt = self.doubts.first()?;

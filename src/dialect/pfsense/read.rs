@@ -324,7 +324,7 @@ fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
             name: name.clone(),
             origin: alias.origin,
             unused: !used.contains(name),
-            empty: alias.members.is_empty(),
+            empty: alias.members.is_empty() && !alias.is_filled_elsewhere(),
             addresses: cx.aliases.known(name).filter(|s| s.ranges().len() <= MAX_NAMED),
         });
     }

@@ -2,8 +2,8 @@
 //!
 //! ## What it does
 //! Reports a rule if the other rules of the same group and direction, alone or together, already allow every packet that it
-//! allows. A rule that depends on an opaque condition covers nothing and is not reported. Exact duplicates have a check of
-//! their own.
+//! allows. A rule that depends on an opaque condition covers nothing and is not reported. What a group or a prefix list stands for may change
+//! at any time: only everything, or the same group or list, covers it. Exact duplicates have a check of their own.
 //!
 //! ## Why is this bad?
 //! Someone deletes the rule and believes that the port is closed. It is not.
@@ -17,6 +17,7 @@
 //! Delete the covered rule, or narrow the one that covers it.
 
 use super::{Piece, inventory, piece};
+use crate::dialect::aws::inventory::{Entry, Peer};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
 use crate::model::Chain;
@@ -37,31 +38,43 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    if inventory(subject).is_none() {
-        return;
-    }
+    let Some(inventory) = inventory(subject) else { return };
     for chain in &subject.firewall.chains {
+        let Some(group) = inventory.group(&chain.name) else { continue };
         match chain.table.as_str() {
-            "ingress" => look(subject, chain, Field::Src, findings),
-            "egress" => look(subject, chain, Field::Dst, findings),
+            "ingress" => look(subject, chain, (Field::Src, &group.ingress.entries), findings),
+            "egress" => look(subject, chain, (Field::Dst, &group.egress.entries), findings),
             _ => {}
         }
     }
 }
 
-fn look(subject: &Subject<'_>, chain: &Chain, peer: Field, findings: &mut Vec<Finding>) {
+fn look(
+    subject: &Subject<'_>,
+    chain: &Chain,
+    (peer, entries): (Field, &[Entry]),
+    findings: &mut Vec<Finding>,
+) {
     // Lists with denials (network ACLs) are ordered: covered there means something else.
     let f = subject.firewall;
     let accepts = |r: &crate::model::Rule| r.action == crate::model::Action::Accept;
     if chain.rules.len() < 2 || !chain.rules.iter().all(accepts) {
         return;
     }
-    let mut live: Vec<Piece> = chain.rules.iter().filter_map(|r| piece(f, r, peer)).collect();
+    // Each entry is one rule; then come those of what is not known.
+    let peers = entries.iter().map(|e| Some(&e.peer)).chain(std::iter::repeat(None));
+    let changes = |p: &&Peer| matches!(p, Peer::Group(_) | Peer::PrefixList(_));
+    let mut live: Vec<Part<'_>> = chain
+        .rules
+        .iter()
+        .zip(peers)
+        .filter_map(|(r, entry)| Some(Part { piece: piece(f, r, peer)?, named: entry.filter(changes) }))
+        .collect();
     let mut at = 0;
     while at < live.len() {
         match covering(&live, at) {
             Some(by) => {
-                let gone = live.remove(at);
+                let gone = live.remove(at).piece;
                 let several = if by.len() > 1 { " together" } else { "" };
                 let message = format!(
                     "{}: other rules{several} already allow everything that this rule allows",
@@ -76,11 +89,25 @@ fn look(subject: &Subject<'_>, chain: &Chain, peer: Field, findings: &mut Vec<Fi
     }
 }
 
+// What a rule allows, and the group or prefix list that it allows it to.
+struct Part<'f> {
+    piece: Piece,
+    named: Option<&'f Peer>,
+}
+
 // The rules that cover the one at an index, if they do. Equal ones are the affair of the check for duplicates.
-fn covering(all: &[Piece], at: usize) -> Option<Vec<crate::source::Origin>> {
-    let one = &all[at];
-    let same = |p: &Piece| {
-        (&p.peers, &p.protocols, &p.ports, &p.icmp) == (&one.peers, &one.protocols, &one.ports, &one.icmp)
+fn covering(all: &[Part<'_>], at: usize) -> Option<Vec<crate::source::Origin>> {
+    let named = all[at].named;
+    let Piece { mut peers, protocols, ports, icmp, to, origin } = all[at].piece.clone();
+    if named.is_some() {
+        // It may come to hold anything.
+        peers = Field::Src.all();
+    }
+    let one = Piece { peers, protocols, ports, icmp, to, origin };
+    let same = |p: &Part<'_>| {
+        p.named == named
+            && (&p.piece.peers, &p.piece.protocols, &p.piece.ports, &p.piece.icmp)
+                == (&all[at].piece.peers, &one.protocols, &one.ports, &one.icmp)
     };
     let meets = |p: &Piece| {
         p.peers.intersects(&one.peers)
@@ -88,14 +115,23 @@ fn covering(all: &[Piece], at: usize) -> Option<Vec<crate::source::Origin>> {
             && p.ports.intersects(&one.ports)
             && p.icmp.intersects(&one.icmp)
     };
-    let others: Vec<&Piece> =
-        all.iter().enumerate().filter(|(i, p)| *i != at && meets(p) && !same(p)).map(|(_, p)| p).collect();
+    let others: Vec<Piece> = all
+        .iter()
+        .enumerate()
+        .filter(|(i, p)| *i != at && !same(p) && (p.named.is_none() || p.named == named))
+        // The same name stands for the same.
+        .map(|(_, p)| match p.named {
+            None => p.piece.clone(),
+            Some(_) => Piece { peers: Field::Src.all(), ..p.piece.clone() },
+        })
+        .filter(meets)
+        .collect();
     if others.is_empty() {
         return None;
     }
-    let mut left = regions(one);
+    let mut left = regions(&one);
     let mut by = Vec::new();
-    for o in others {
+    for o in &others {
         let cut = Region::minus_all(left.clone(), &regions(o));
         if cut.len() > MAX_PARTS {
             return None;

@@ -122,6 +122,7 @@ pub fn hash(f: &Firewall, rule: &Rule) -> u64 {
     let mut h = FxHasher::default();
     rule.action.hash(&mut h);
     rule.effects.hash(&mut h);
+    f.run_time_sets(rule).hash(&mut h);
     for term in f.terms(rule.terms) {
         match *term {
             // The words of nearly all terms, in as few steps as they need.

@@ -4,7 +4,7 @@
 //! Reports rules whose own conditions contradict each other or are empty: two disjoint sources in one rule, a reversed
 //! range, ports of a protocol without ports, TCP flags compared outside their mask. Other rules are not considered. Rules
 //! about what havenlint does not model are left out: fragments, IPv6 extension headers, IPv4 addresses written as IPv6,
-//! sets without elements.
+//! sets without elements. What a named set holds is left out too where it may change at run time.
 //!
 //! ## Why is this bad?
 //! A blocking rule that cannot match leaves open what it was written to close; an accepting one shuts somebody out. The
@@ -40,7 +40,11 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
     for rule in f.chains.iter().flat_map(|c| &c.rules).filter(|r| r.note.is_none()) {
-        if cannot_hold(f, rule.terms) {
+        let never = match f.run_time_sets(rule) {
+            [] => cannot_hold(f, rule.terms),
+            _ => !f.terms(rule.terms).contains(&Term::OUTSIDE) && contradicts(f.lasting_terms(rule)),
+        };
+        if never {
             let message = "no packet can match this rule: its conditions contradict each other".to_owned();
             findings.push(CHECK.finding(subject, rule.origin, message, "never matches"));
         }
@@ -80,7 +84,9 @@ fn cannot_hold(f: &Firewall, range: TermRange) -> bool {
         closer |= asked & bit != 0;
         asked |= bit;
     }
-    empty || ((closer || asked & CARRIED & !carried != 0) && contradicts(f, terms))
+    empty
+        || ((closer || asked & CARRIED & !carried != 0)
+            && contradicts(terms.iter().filter_map(|t| f.field_set(t))))
 }
 
 // Fields that not every protocol has, as bits.
@@ -97,7 +103,7 @@ fn fields_of(protocol: u32) -> u32 {
     }
 }
 
-fn contradicts(f: &Firewall, terms: &[Term]) -> bool {
+fn contradicts(terms: impl Iterator<Item = (Field, IntervalSet)>) -> bool {
     let mut sets: [Option<IntervalSet>; Field::COUNT] = Default::default();
     let mut narrow = |field: Field, set: IntervalSet| {
         let slot = &mut sets[field.index()];
@@ -106,8 +112,7 @@ fn contradicts(f: &Firewall, terms: &[Term]) -> bool {
         *slot = Some(now);
         empty
     };
-    for term in terms {
-        let Some((field, set)) = f.field_set(term) else { continue };
+    for (field, set) in terms {
         if narrow(field, set) || carriers(field).is_some_and(|c| narrow(Field::Proto, c)) {
             return true;
         }

@@ -1,7 +1,8 @@
 //! No base chain leads to a chain.
 //!
 //! ## What it does
-//! Follows every jump and goto from the base chains and reports chains that have rules and are never reached.
+//! Follows every jump and goto from the base chains and reports chains that have rules and are never reached. Chains to which an element
+//! that is added to a map of verdicts may lead are left out.
 //!
 //! ## Why is this bad?
 //! The rules look as if they protect something, and do nothing. Usually the jump was lost in an edit, and the protection
@@ -23,6 +24,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
+use crate::model::ChainId;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -36,10 +38,9 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let seen = subject.firewall.reached();
-    for (chain, _) in
-        subject.firewall.chains.iter().zip(seen).filter(|(c, seen)| !**seen && !c.rules.is_empty())
-    {
+    let f = subject.firewall;
+    let unused = |at: usize| !f.reached()[at] && !f.run_time_targets.contains(&ChainId(at as u32));
+    for (_, chain) in f.chains.iter().enumerate().filter(|(at, c)| !c.rules.is_empty() && unused(*at)) {
         let rules = chain.rules.len();
         let s = if rules == 1 { "rule has" } else { "rules have" };
         let message = format!("nothing jumps to chain {}: its {rules} {s} no effect", chain.name);

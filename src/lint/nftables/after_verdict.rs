@@ -31,8 +31,9 @@
 
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
+use crate::lint::general::duplicate::decides_for;
 use crate::lint::registry::{Check, Run, Subject};
-use crate::model::{Action, Chain, Firewall, Rule};
+use crate::model::{Action, Rule};
 use std::collections::BTreeSet;
 
 /// The check.
@@ -53,7 +54,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     // A chain that is seen at several moments stands in the model for each.
     let mut told = BTreeSet::new();
     for chain in &f.chains {
-        let Some(at) = chain.rules.iter().position(|r| ends(r) && !always.contains(&r.origin)) else {
+        // A set that holds everything today may not tomorrow.
+        let decides = |r: &Rule| ends(r) && !always.contains(&r.origin) && f.run_time_sets(r).is_empty();
+        let Some(at) = chain.rules.iter().position(decides) else {
             continue;
         };
         let verdict = &chain.rules[at];
@@ -62,7 +65,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         dead.retain(|r| r.origin != verdict.origin);
         dead.dedup_by_key(|r| r.origin);
         let Some(first) = dead.first() else { continue };
-        if dead.iter().all(|r| is_copy(f, chain, at, r)) || !told.insert(first.origin) {
+        let is_copy = |r: &Rule| chain.rules[..=at].iter().any(|earlier| decides_for(f, earlier, r));
+        // What HL-DUPLICATE reports.
+        if dead.iter().all(|r| is_copy(r)) || !told.insert(first.origin) {
             continue;
         }
         let message = match dead.len() {
@@ -80,12 +85,4 @@ fn ends(rule: &Rule) -> bool {
     rule.terms.len == 0
         && rule.note.is_none()
         && matches!(rule.action, Accept | Drop | Reject | Return | Goto(_) | Translate(_))
-}
-
-// What HL-DUPLICATE reports.
-fn is_copy(f: &Firewall, chain: &Chain, verdict: usize, rule: &Rule) -> bool {
-    let same = |r: &Rule| {
-        (f.terms(r.terms), r.action, r.effects) == (f.terms(rule.terms), rule.action, rule.effects)
-    };
-    !matches!(rule.action, Action::Continue | Action::Jump(_)) && chain.rules[..=verdict].iter().any(same)
 }

@@ -4,7 +4,8 @@
 //! Looks at hooks where base chains of several tables see the same packets: an `ip` or `ip6` table beside an `inet` one, a
 //! program's table beside the administrator's. Reports an accepting rule if none of its new connections get through and a
 //! chain of another table is the reason. Once per pair of chains, with the number of rules. Connections over `lo` are left
-//! out, and of long chains the first 500 rules are examined.
+//! out, and of long chains the first 500 rules are examined. Nothing is reported that another content of a named set would change, where the
+//! set may be filled at run time.
 //!
 //! ## Why is this bad?
 //! An accept ends only its own base chain: the packet goes on to the other tables, and a drop there is final. The rule
@@ -93,13 +94,19 @@ fn look(
     let f = subject.firewall;
     let theirs: Vec<(ChainId, BTreeSet<ChainId>)> =
         others.iter().map(|o| (o.chain, reached_from(f, o.chain))).collect();
+    // What a set holds tomorrow may let through what is dropped today.
+    let opens =
+        |r: &&Rule| !f.run_time_sets(r).is_empty() && !matches!(r.action, Action::Drop | Action::Reject);
+    let changing: Vec<&Rule> =
+        theirs.iter().flat_map(|t| &t.1).flat_map(|c| &f.chain(*c).rules).filter(opens).collect();
     let mut undone: Vec<(ChainId, Vec<Undone>)> = theirs.iter().map(|t| (t.0, Vec::new())).collect();
     let accepts = reached_from(f, base.chain)
         .into_iter()
         .flat_map(|c| &f.chain(c).rules)
-        .filter(|r| r.action == Action::Accept && r.note.is_none() && r.terms.len > 0);
+        .filter(|r| r.action == Action::Accept && r.note.is_none() && r.terms.len > 0)
+        .filter(|r| f.run_time_sets(r).is_empty());
     for rule in accepts.take(MAX_RULES) {
-        let Some((by, packet)) = stopped(subject, path, base, rule, &theirs) else { continue };
+        let Some((by, packet)) = stopped(subject, path, base, rule, (&theirs, &changing)) else { continue };
         let Some(at) = theirs.iter().position(|t| t.1.contains(&by.chain)) else { continue };
         undone[at].1.push(Undone { rule: rule.origin, by, packet });
     }
@@ -151,16 +158,26 @@ fn stopped(
     path: Path,
     base: &BaseChain,
     rule: &Rule,
-    theirs: &[(ChainId, BTreeSet<ChainId>)],
+    (theirs, changing): (&[(ChainId, BTreeSet<ChainId>)], &[&Rule]),
 ) -> Option<(Decider, Option<Packet>)> {
     let firewalls = [subject.firewall];
     let point = Point { firewalls: &firewalls, environment: subject.environment };
     let mut found = None;
     for family in &base.families {
         let Some(region) = opened(subject.firewall, rule, *family, path) else { continue };
+        let may_take =
+            |r: &&Rule| subject.firewall.lasting_terms(r).all(|(f, s)| !region.cut(f, &s).is_empty());
+        if changing.iter().any(may_take) {
+            return None;
+        }
         let question = Question { point, path, region, mark: 0, delivered_to: None };
         let Answer { accepted, denied, undecided, exhausted } = decide(&question);
-        if exhausted || !accepted.is_empty() || !undecided.is_empty() {
+        let by_set = |d: &Decider| {
+            let rule = d.rule.map(|at| &subject.firewall.chain(d.chain).rules[at]);
+            rule.is_some_and(|r| !subject.firewall.run_time_sets(r).is_empty())
+        };
+        let changeable = denied.iter().flat_map(|p| &p.decided_by).any(by_set);
+        if exhausted || !accepted.is_empty() || !undecided.is_empty() || changeable {
             return None;
         }
         let by = denied.iter().find_map(|part| {

@@ -25,11 +25,12 @@ use super::cursor::{Parsed, SyntaxError};
 use super::facts::Facts;
 use super::json;
 use super::parse::{Context, Parser};
-use super::ruleset::{Ruleset, Source, Table, TableFamily};
+use super::ruleset::{Ruleset, SetDeclaration, Source, Table, TableFamily, TypeSpec};
 use super::show;
 use super::syntax::*;
 use crate::model::{
     Action, BaseChain, Builder, ChainId, ChainKind, ConditionKind, Effect, Firewall, Hook, Policy, Register,
+    RunTimeSet,
 };
 use crate::packet::{Family, Field};
 use crate::source::{Diagnostic, Origin, SourceFile};
@@ -111,7 +112,7 @@ struct Lower<'a> {
     // The current rule has a part that is not exact.
     unclear: bool,
     // Sets that it asks for and that change at run time.
-    asked: Vec<(String, Vec<Field>)>,
+    asked: Vec<RunTimeSet>,
     ledger: crate::model::Ledger,
     // Chains that nobody named.
     synthetic: usize,
@@ -221,6 +222,7 @@ impl<'a> Lower<'a> {
             self.lower_waiting();
         }
         self.unused_elements();
+        self.run_time_targets();
         // Of chains with one priority the one added last runs first.
         bases.sort_by_key(|(born, _)| std::cmp::Reverse(*born));
         bases.into_iter().for_each(|(_, base)| self.b.base_chain(base));
@@ -365,6 +367,19 @@ impl<'a> Lower<'a> {
                 }
             }
         }
+    }
+
+    // Elements that are added to a map of verdicts may lead to any chain of its table.
+    fn run_time_targets(&mut self) {
+        let ruleset = self.ruleset;
+        let of_verdicts =
+            |s: &SetDeclaration<'_>| matches!(&s.value, Some(TypeSpec::Names(n)) if n[..] == ["verdict"]);
+        let grows = |t: &Table<'_>| {
+            t.sets.iter().any(|s| s.is_map && !s.constant && of_verdicts(s) && t.named.contains(&s.name))
+        };
+        let chains = self.chains.iter().filter(|((t, ..), _)| grows(&ruleset.tables[*t]));
+        let found: Vec<ChainId> = chains.map(|(_, id)| *id).collect();
+        self.b.firewall_mut().run_time_targets.extend(found);
     }
 
     fn synthetic_chain(&mut self, table: usize, name: &str, at: Origin) -> ChainId {

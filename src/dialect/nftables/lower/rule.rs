@@ -18,10 +18,14 @@ impl<'a> Lower<'a> {
         self.unclear = false;
         self.asked.clear();
         let at = self.place(source.at());
-        let lowered = self.parse(source).and_then(|rule| self.rule_tree(table, chain, when, &rule, at));
-        for (name, fields) in std::mem::take(&mut self.asked) {
-            self.b.asks_run_time_set(at, name, &fields);
-        }
+        let lowered = self.parse(source).and_then(|rule| {
+            let lowered = self.rule_tree(table, chain, when, &rule, at);
+            let how = if self.asked.is_empty() { String::new() } else { show::compared(&rule) };
+            for set in std::mem::take(&mut self.asked) {
+                self.b.asks_run_time_set(at, RunTimeSet { how: how.clone(), ..set });
+            }
+            lowered
+        });
         match lowered {
             Ok(()) if self.unclear => self.ledger.approximated += 1,
             Ok(()) => self.ledger.exact += 1,
@@ -83,6 +87,12 @@ impl<'a> Lower<'a> {
         let mut rule = self.b.rule(at, &terms, action);
         rule.effects = self.b.effects(&state.effects);
         self.b.push(state.chain, rule);
+        if at != state.at {
+            // Of an element of a map: it is there as long as the map holds it.
+            for set in &self.asked {
+                self.b.asks_run_time_set(at, set.clone());
+            }
+        }
     }
 
     /// Effects of earlier statements take place even if later matches fail: they get a rule of their own.

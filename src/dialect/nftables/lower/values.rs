@@ -50,6 +50,8 @@ pub(super) struct Contents<'a> {
     pub(super) unknown: Option<&'static str>,
     /// Rules change it: it may differ from look to look.
     pub(super) changing: bool,
+    /// The fields that its keys may be compared with, as bits.
+    pub(super) fields: u16,
 }
 
 impl<'a> Lower<'a> {
@@ -225,22 +227,18 @@ impl<'a> Lower<'a> {
             return Err(SyntaxError::new(at, format!("this table has no set `{name}`")).help(help));
         };
         let owner = &ruleset.tables[table];
+        let contents = match self.sets.get(&(table, s)) {
+            Some(c) => Rc::clone(c),
+            None => {
+                let contents = Rc::new(self.read_set(table, &owner.sets[s]));
+                self.sets.insert((table, s), Rc::clone(&contents));
+                contents
+            }
+        };
         if !owner.sets[s].constant {
-            let fields = match &owner.sets[s].key {
-                Some(TypeSpec::Names(names)) => names
-                    .iter()
-                    .flat_map(|n| Type::named(n).unwrap_or(Type::Text).fields())
-                    .copied()
-                    .collect(),
-                _ => Field::ALL.to_vec(),
-            };
-            self.asked.push((format!("{} {} @{name}", owner.family.name(), owner.name), fields));
+            let name = format!("{} {} @{name}", owner.family.name(), owner.name);
+            self.asked.push(RunTimeSet { name, fields: contents.fields, how: String::new() });
         }
-        if let Some(c) = self.sets.get(&(table, s)) {
-            return Ok((s, Rc::clone(c)));
-        }
-        let contents = Rc::new(self.read_set(table, &ruleset.tables[table].sets[s]));
-        self.sets.insert((table, s), Rc::clone(&contents));
         Ok((s, contents))
     }
 
@@ -273,7 +271,8 @@ impl<'a> Lower<'a> {
     fn read_set(&mut self, table: usize, set: &SetDeclaration<'a>) -> Contents<'a> {
         let types = self.key_types(set);
         let changed = self.ruleset.tables[table].changed.get(&set.name).copied();
-        let mut contents = Contents { changing: changed.is_some(), ..Contents::default() };
+        let fields = types.iter().fold(0, |all, t| all | t.fields());
+        let mut contents = Contents { changing: changed.is_some(), fields, ..Contents::default() };
         contents.unknown = if changed.is_some() {
             Some("rules change the set at run time")
         } else if set.dynamic {
