@@ -27,8 +27,10 @@ impl<'a> Walk<'a> {
         let mut out = Vec::new();
         for (cell, new_address) in self.new_address(here, cell, t, address) {
             let cell = match (t.end, new_address) {
-                (TranslatedEnd::Source, _) | (_, Some(false)) => cell,
+                (TranslatedEnd::Source, _) => cell,
+                // Delivered here, also where the address was the box's own before.
                 _ if t.own => self.restated(&cell, |s| s.moved = Moved::Here),
+                (_, Some(false)) => cell,
                 _ => self.restated(&cell, |s| s.moved = Moved::Elsewhere),
             };
             for (cell, new_port) in self.new_port(cell, t, port) {

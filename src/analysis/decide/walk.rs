@@ -68,8 +68,6 @@ pub(super) struct Walk<'a> {
     next: [Vec<Cell>; Path::ALL.len()],
     /// Labels that the point may carry, by firewall.
     attached: Vec<Attached>,
-    /// Chains that are being walked, by firewall.
-    active: Vec<Vec<bool>>,
     /// Chains that do nothing to any packet of the question, by firewall.
     inert: Vec<Vec<Inert>>,
     // Those of them that were asked for.
@@ -98,7 +96,6 @@ type Done = (Cell, Vec<Cell>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inert {
     Unknown,
-    Asking,
     Yes,
     No,
 }
@@ -149,7 +146,6 @@ impl<'a> Walk<'a> {
             remembered: 0,
             next: Default::default(),
             attached: Vec::new(),
-            active: point.firewalls.iter().map(|f| vec![false; f.chains.len()]).collect(),
             inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
             asked: Vec::new(),
             entry: Hull::EMPTY,
@@ -392,10 +388,7 @@ impl<'a> Walk<'a> {
         if cells.is_empty() {
             return cells;
         }
-        self.active[here.firewall][chain.index()] = true;
-        let left = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.rules(here, chain, cells));
-        self.active[here.firewall][chain.index()] = false;
-        left
+        stacker::maybe_grow(RED_ZONE, SEGMENT, || self.rules(here, chain, cells))
     }
 
     fn rules(&mut self, here: Here<'a>, chain: ChainId, cells: Vec<Cell>) -> Vec<Cell> {
@@ -629,9 +622,9 @@ impl<'a> Walk<'a> {
         self.intern(s)
     }
 
-    // Walks another chain, unless it is the one that we come from, or did the same before.
+    // Walks another chain, unless it is part of a loop, or did the same before.
     fn enter(&mut self, here: Here<'a>, rule: &Rule, to: ChainId, cells: Vec<Cell>) -> Vec<Cell> {
-        if self.active[here.firewall][to.index()] {
+        if here.f.looping()[to.index()] {
             for c in cells {
                 self.give_up(here.firewall, c, Why::Loop(to), rule.origin);
             }
@@ -679,27 +672,28 @@ impl<'a> Walk<'a> {
     pub(super) fn is_inert(&mut self, firewall: usize, chain: ChainId) -> bool {
         match self.inert[firewall][chain.index()] {
             Inert::Yes => return true,
-            Inert::No | Inert::Asking => return false,
+            Inert::No => return false,
             Inert::Unknown => {}
         }
-        self.inert[firewall][chain.index()] = Inert::Asking;
         self.asked.push((firewall, chain));
         let f = self.question.point.firewalls[firewall];
-        let yes = stacker::maybe_grow(RED_ZONE, SEGMENT, || {
-            f.chain(chain).rules.iter().all(|r| {
-                let passes = match r.action {
-                    Action::Continue | Action::Return => r.effects.is_none(),
-                    _ => false,
-                };
-                let target = match r.action {
-                    Action::Jump(to) | Action::Goto(to) if r.effects.is_none() => Some(to),
-                    _ => None,
-                };
-                passes
-                    || !self.entry.may_meet(f, r.terms)
-                    || target.is_some_and(|to| self.is_inert(firewall, to))
-            })
-        });
+        // No packet falls through a loop; and chains that are no part of one can be asked one after the other.
+        let yes = !f.looping()[chain.index()]
+            && stacker::maybe_grow(RED_ZONE, SEGMENT, || {
+                f.chain(chain).rules.iter().all(|r| {
+                    let passes = match r.action {
+                        Action::Continue | Action::Return => r.effects.is_none(),
+                        _ => false,
+                    };
+                    let target = match r.action {
+                        Action::Jump(to) | Action::Goto(to) if r.effects.is_none() => Some(to),
+                        _ => None,
+                    };
+                    passes
+                        || !self.entry.may_meet(f, r.terms)
+                        || target.is_some_and(|to| self.is_inert(firewall, to))
+                })
+            });
         self.work += f.chain(chain).rules.len() as u64 / 16;
         self.inert[firewall][chain.index()] = if yes { Inert::Yes } else { Inert::No };
         yes

@@ -40,7 +40,9 @@ impl Evaluator<'_> {
             Field::Src | Field::Dst => to.intersect(&self.family.all()),
             _ => to.clone(),
         });
-        if field == Field::Dst && new != *value {
+        // Written for the first time, the packet is routed by what is written, even if it had that before.
+        let arrived = self.arrived.get(field).map(Val::One);
+        if field == Field::Dst && (new != *value || arrived.as_ref() == Some(value)) {
             s.moved = Moved::Elsewhere;
         }
         s.put(field, new);

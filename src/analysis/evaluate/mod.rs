@@ -507,7 +507,7 @@ impl<'a> Evaluator<'a> {
                 let name = &f.chain(to).name;
                 let goes = rule.action == Action::Goto(to);
                 step(format!("{} {name}", if goes { "goto" } else { "jump" }));
-                if s.stack.iter().any(|frame| frame.chain == to) {
+                if f.looping()[to.index()] {
                     let text = format!("chain {name} jumps back to itself");
                     let why = "no kernel loads such a loop".to_owned();
                     let because = Because { firewall, text, why, origin: rule.origin, fact: None };
@@ -522,7 +522,7 @@ impl<'a> Evaluator<'a> {
                 if let Some(top) = s.stack.last_mut()
                     && goes
                 {
-                    // The chain that is left for good is over when the target comes back; it stays on the stack to find loops.
+                    // The chain that is left for good is over when the target comes back.
                     top.next = usize::MAX;
                 }
                 story.enter(s.stack.len());

@@ -180,7 +180,6 @@ struct Wide<'w, 'a> {
     out_index: FxHashMap<Out, Outcome>,
     chains: FxHashMap<(Path, usize, ChainId, u32), Node>,
     paths: FxHashMap<(Path, usize, u32), Node>,
-    active: Vec<(usize, ChainId)>,
     // Rules that might have applied, and why it is not known: by what they ask of the fields.
     doubts: Vec<guard::Doubt>,
     // The same of rate limits that are assumed not to be exceeded.
@@ -208,7 +207,6 @@ impl<'w, 'a> Wide<'w, 'a> {
             out_index: FxHashMap::default(),
             chains: FxHashMap::default(),
             paths: FxHashMap::default(),
-            active: Vec::new(),
             doubts: Vec::new(),
             spared: Vec::new(),
             unsupported: false,

@@ -167,13 +167,7 @@ impl<'a> Wide<'_, 'a> {
         if let Some(n) = self.chains.get(&key) {
             return *n;
         }
-        if self.active.contains(&(here.firewall, chain)) {
-            self.unsupported = true;
-            return Node::NOTHING;
-        }
-        self.active.push((here.firewall, chain));
         let node = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.blocks(here, path, chain, state));
-        self.active.pop();
         // Whoever returns goes on after the jump, as those who come to the end.
         let outs = &self.outs;
         let returns: Vec<(u32, u32)> = self
@@ -355,6 +349,10 @@ impl<'a> Wide<'_, 'a> {
             Action::Drop | Action::Reject => self.stopped(state),
             Action::Return => self.terminal(&[Out::Return(state)]),
             Action::Continue => self.terminal(&[Out::Fall(state)]),
+            Action::Jump(to) | Action::Goto(to) if here.f.looping()[to.index()] => {
+                self.unsupported = true;
+                Node::NOTHING
+            }
             Action::Jump(to) => self.chain(here, path, to, state),
             Action::Goto(to) => {
                 let node = self.chain(here, path, to, state);
