@@ -3,4 +3,5 @@
 mod accounting;
 mod facts;
 mod fixtures;
+mod negation;
 mod text;

@@ -282,12 +282,16 @@ fn learnt(i: &Iface, family: Family, not: bool, noun: &str) -> Addresses {
     .only(family);
     let mut out = Addresses { negated: not, ..Addresses::unknown(member) };
     if not {
-        out.needs.push(Unknown::new(
-            format!("{} has an IPv{n} address", i.key),
-            "without one the rule is left out",
-        ));
+        out.needs.push(has_address(i, family));
     }
     out
+}
+
+fn has_address(i: &Iface, family: Family) -> Unknown {
+    Unknown::new(
+        format!("{} has an IPv{} address", i.key, family.number()),
+        "without one the rule is left out",
+    )
 }
 
 // Networks of an interface, with those of its virtual addresses.
@@ -298,6 +302,9 @@ fn nets(i: &Iface, not: bool, family: Family, cx: &Context<'_>) -> Option<Addres
             let mut a = learnt(i, family, not, "network");
             // Virtual addresses are known all the same.
             a.set = i.vips(family).fold(IntervalSet::EMPTY, |s, v| s.union(&v.net));
+            if !a.set.is_empty() && a.needs.is_empty() {
+                a.needs.push(has_address(i, family));
+            }
             return Some(a);
         }
         Addressing::Static { net, .. } => net.clone(),

@@ -319,6 +319,14 @@ fn interfaces(w: &Written, cx: &Context<'_>, out: &mut Outcome) -> Result<Option
     }
     let known: Vec<_> = w.interfaces.iter().filter_map(|k| cx.interfaces.get(k)).collect();
     let all = known.iter().fold(IntervalSet::EMPTY, |a, i| a.union(&i.names));
+    // Something that makes interfaces by itself may have made this one; it is none of those in the file.
+    let foreign = w.interfaces.iter().find(|k| !known.is_empty() && !cx.interfaces.may_only_be_here(k));
+    if let Some(key) = foreign {
+        let described = cx.interfaces.real().fold(IntervalSet::EMPTY, |a, i| a.union(&i.names));
+        let others = crate::packet::Field::Iif.complement(&described);
+        let rules = opaque(w, &format!("interface `{key}` is not in the file"), &w.families, cx);
+        out.early.extend(rules.into_iter().map(|r| PfRule { on: Some(others.clone()), ..r }));
+    }
     if !known.is_empty() {
         return Ok(Some(if w.except { crate::packet::Field::Iif.complement(&all) } else { all }));
     }
