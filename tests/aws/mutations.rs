@@ -2,7 +2,7 @@
 //!
 //! Every fixture of the API and of CloudFormation is changed at one place at a time: a key gets a name that nobody knows, an object gets one
 //! more key, a value becomes a word that nobody knows. What was certain may stay or become undecided, or the file is refused; it never
-//! becomes certain the other way round.
+//! becomes certain the other way round. Templates are read as JSON and as YAML.
 
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
@@ -175,16 +175,59 @@ fn wrong(world: &World, number: usize, packets: &[Packet]) -> (usize, Vec<String
         // Exposures do not ask whether there is more than the files show.
         let exposed = (!complete).then(|| exposures(&before));
         let certain = verdicts(&before, &labels, packets);
-        let each = mutations.par_iter().filter_map(|(what, changed)| {
-            let mut files = world.files.clone();
-            files[number].1 = changed.to_string();
-            let after = read(&files, complete)?;
-            let differ = difference(&after, &labels, packets, &certain, exposed.as_ref())?;
-            Some(format!("{} {} complete={complete}: {what}: {differ}", world.name, files[number].0))
+        let each = mutations.par_iter().flat_map_iter(|(what, changed)| {
+            let yaml = changed.get("Resources").map(|_| yaml(changed));
+            let texts = [Some(changed.to_string()), yaml].into_iter().flatten();
+            let found: Vec<String> = texts
+                .filter_map(|text| {
+                    let mut files = world.files.clone();
+                    files[number].1 = text;
+                    let after = read(&files, complete)?;
+                    let differ = difference(&after, &labels, packets, &certain, exposed.as_ref())?;
+                    Some(format!("{} {} complete={complete}: {what}: {differ}", world.name, files[number].0))
+                })
+                .collect();
+            found
         });
         found.extend(each.collect::<Vec<_>>());
     }
     (2 * mutations.len(), found)
+}
+
+/// A template in YAML as people write it: blocks, and functions as tags.
+fn yaml(v: &Value) -> String {
+    let mut out = String::new();
+    write_yaml(v, 0, &mut out);
+    out
+}
+
+fn write_yaml(v: &Value, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    match v {
+        Value::Object(members) if members.len() == 1 && tag(members.keys().next().unwrap()).is_some() => {
+            let (name, argument) = members.iter().next().unwrap();
+            *out += &format!(" !{}", tag(name).unwrap());
+            write_yaml(argument, depth, out);
+        }
+        Value::Object(members) if !members.is_empty() => {
+            for (key, value) in members {
+                *out += &format!("\n{indent}{}:", json!(key));
+                write_yaml(value, depth + 1, out);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                *out += &format!("\n{indent}-");
+                write_yaml(item, depth + 1, out);
+            }
+        }
+        other => *out += &format!(" {other}"),
+    }
+}
+
+// The short form of a function.
+fn tag(name: &str) -> Option<&str> {
+    if name == "Ref" { Some(name) } else { name.strip_prefix("Fn::").filter(|n| !n.contains(':')) }
 }
 
 fn difference(

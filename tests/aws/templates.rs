@@ -50,6 +50,10 @@ fn constants_are_evaluated() {
             Accept,
         ),
         (r#"{"Fn::Select":["0",{"Fn::Split":[",","10.0.9.0/24,0.0.0.0/0"]}]}"#, Drop, Accept),
+        (r#"{"Fn::Select":[9,{"Fn::Cidr":["10.0.0.0/16",12,8]}]}"#, Drop, Accept),
+        (r#"{"Fn::Select":[1,{"Fn::Cidr":["0.0.0.0/0",2,31]}]}"#, Accept, Drop),
+        (r#"{"Fn::Select":[1,{"Fn::Cidr":["10.0.9.0/24",2,9]}]}"#, Undecided, Undecided),
+        (r#"{"Fn::Join":["",["10.0.9.0/2",{"Fn::Length":["a","b","c","d"]}]]}"#, Undecided, Undecided),
         (r#"{"Fn::FindInMap":["Net",{"Ref":"AWS::Region"},"Cidr"]}"#, Undecided, Undecided),
         (r#"{"Fn::FindInMap":["Net","None","Cidr"]}"#, Undecided, Undecided),
         (r#"{"Fn::ImportValue":"Office"}"#, Undecided, Undecided),
@@ -166,9 +170,85 @@ fn a_rule_of_a_group_that_is_elsewhere_is_judged_by_what_it_opens() {
     }
 }
 
+/// A template with a loop over what stands in place of the list, and a group `G` of its own; `transform` is that of loops, or nothing.
+fn looped(transform: &str, list: &str, parameters: &str) -> String {
+    format!(
+        r#"{{{transform}"Parameters":{{{parameters}}},"Resources":{{"G":{{"Type":"AWS::EC2::SecurityGroup","Properties":{{"GroupDescription":"x"}}}},
+        "Fn::ForEach::Ports":["Port",{list},{{"In${{Port}}":{{"Type":"AWS::EC2::SecurityGroupIngress","Properties":{{"GroupId":{{"Ref":"G"}},
+        "IpProtocol":"tcp","FromPort":{{"Ref":"Port"}},"ToPort":{{"Fn::Sub":"${{Port}}"}},"CidrIp":{{"Fn::Join":["",["10.${{Port}}.9.0","/",{{"Fn::Length":{list}}},"4"]]}}}}}}}}]}}}}"#
+    )
+}
+
+#[test]
+fn loops_over_constant_lists_are_run() {
+    const EXTENDED: &str = r#""Transform":["AWS::LanguageExtensions"],"#;
+    let parameter = r#""Open":{"Type":"CommaDelimitedList","Default":"22,80"}"#;
+    let at = |f: &Firewall, peer: &str, port: &str| {
+        verdict(f, Some(&["G"]), &format!("ingress tcp {peer}:4000 > 10.1.0.5:{port}"))
+    };
+    let f = read(&[&looped(EXTENDED, r#"["22","80"]"#, "")]);
+    for (peer, port, expected) in [
+        ("10.22.9.7", "22", Accept),
+        ("10.80.9.7", "80", Accept),
+        ("10.80.9.7", "22", Drop),
+        ("10.22.9.7", "443", Drop),
+    ] {
+        assert_eq!(at(&f, peer, port), expected, "{peer} {port}: {:?}", problems(&f));
+    }
+    // What a default may be another time, and what needs the transform.
+    for (text, parameters) in [
+        (looped(EXTENDED, r#"{"Ref":"Open"}"#, parameter), &[][..]),
+        (looped("", r#"["22","80"]"#, ""), &[]),
+        (looped(EXTENDED, r#"{"Ref":"AWS::Region"}"#, ""), &[]),
+    ] {
+        let f = with_parameters(&text, parameters);
+        assert_eq!(at(&f, "10.22.9.7", "22"), Undecided, "{text}");
+        assert_eq!(at(&f, "10.22.9.7", "443"), Undecided, "{text}");
+    }
+    let f = with_parameters(&looped(EXTENDED, r#"{"Ref":"Open"}"#, parameter), &[("Open", "22, 8080")]);
+    assert_eq!((at(&f, "10.22.9.7", "22"), at(&f, "10.80.9.7", "80")), (Accept, Drop));
+}
+
+#[test]
+fn a_parameter_without_a_default_is_one_of_the_values_that_it_allows() {
+    let sections =
+        |values: &str| format!(r#","Parameters":{{"Office":{{"Type":"String","AllowedValues":{values}}}}}"#);
+    let cidr = r#"{"Ref":"Office"}"#;
+    let open = |values: &str, given: &[(&str, &str)]| {
+        let f = with_parameters(&template(cidr, &sections(values)), given);
+        (verdict(&f, Some(&["G"]), WORLD), verdict(&f, Some(&["G"]), OFFICE))
+    };
+    assert_eq!(open(r#"["10.0.9.0/24","192.168.0.0/16"]"#, &[]), (Drop, Undecided));
+    assert_eq!(open(r#"["10.0.9.0/24","0.0.0.0/0"]"#, &[]), (Undecided, Undecided));
+    assert_eq!(open(r#"["10.0.9.0/24","0.0.0.0/0"]"#, &[("Office", "10.0.9.0/24")]), (Drop, Accept));
+    assert_eq!(open(r#"["10.0.9.0/24",{"Ref":"Other"}]"#, &[]), (Undecided, Undecided));
+}
+
+#[test]
+fn prefixes_of_a_network_may_be_those_of_members() {
+    let group = r#"{"SecurityGroups":[{"GroupId":"sg-1","GroupName":"a","VpcId":"vpc-1","OwnerId":"111122223333","Description":"a",
+        "IpPermissions":[{"IpProtocol":"tcp","FromPort":22,"ToPort":22,"UserIdGroupPairs":[{"GroupId":"sg-1"}]}],"IpPermissionsEgress":[]}]}"#;
+    let network = r#"{"Vpcs":[{"VpcId":"vpc-1","CidrBlock":"10.1.0.0/16","State":"available","IsDefault":false,
+        "CidrBlockAssociationSet":[{"AssociationId":"vpc-cidr-assoc-1","CidrBlock":"203.0.113.0/24","CidrBlockState":{"State":"associated"}}]}]}"#;
+    let at = |f: &Firewall| verdict(f, Some(&["sg-1"]), WORLD);
+    assert_eq!(at(&read(&[group])), Drop, "public addresses are no members of groups");
+    let f = read(&[group, network]);
+    assert_eq!((at(&f), problems(&f)), (Undecided, Vec::new()));
+    let template = |vpc: &str| {
+        format!(
+            r#"{{"Resources":{{{vpc}"G":{{"Type":"AWS::EC2::SecurityGroup","Properties":{{"GroupDescription":"x"}}}},"I":{{"Type":"AWS::EC2::SecurityGroupIngress",
+            "Properties":{{"GroupId":{{"Ref":"G"}},"IpProtocol":"tcp","FromPort":22,"ToPort":22,"SourceSecurityGroupId":{{"Ref":"G"}}}}}}}}}}"#
+        )
+    };
+    let own = r#""V":{"Type":"AWS::EC2::VPC","Properties":{"CidrBlock":"203.0.113.0/24"}},"#;
+    for (vpc, expected) in [("", Drop), (own, Undecided)] {
+        assert_eq!(verdict(&read(&[&template(vpc)]), Some(&["G"]), WORLD), expected, "{vpc}");
+    }
+}
+
 #[test]
 fn what_makes_resources_unseen_is_said() {
-    let loops = r#"{"Transform":"AWS::LanguageExtensions","Resources":{"Fn::ForEach::Ports":["Port",["22"],{"In${Port}":
+    let loops = r#"{"Transform":"AWS::LanguageExtensions","Resources":{"Fn::ForEach::Ports":["Port",{"Ref":"AWS::Region"},{"In${Port}":
         {"Type":"AWS::EC2::SecurityGroupIngress","Properties":{"GroupId":{"Ref":"G"},"IpProtocol":"tcp","FromPort":{"Ref":"Port"},"ToPort":{"Ref":"Port"},"CidrIp":"0.0.0.0/0"}}}],
         "G":{"Type":"AWS::EC2::SecurityGroup","Properties":{"GroupDescription":"x","SecurityGroupIngress":[]}}}}"#;
     let group = r#""G":{"Type":"AWS::EC2::SecurityGroup","Properties":{"GroupDescription":"x","SecurityGroupIngress":[]}}"#;

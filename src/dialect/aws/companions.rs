@@ -1,6 +1,6 @@
 //! What rules refer to, in answers of the EC2 API: prefix lists, interfaces and instances, subnets, network ACLs.
 
-use super::inventory::{Acl, AclEntry, Interface, Peer, PrefixList, Service, Subnet, Unknown};
+use super::inventory::{Acl, AclEntry, Interface, Peer, PrefixList, Service, Subnet, Unknown, Vpc};
 use super::known;
 use super::reader::Reader;
 use super::value::{member, number, parse_protocol, service, short, string, text};
@@ -186,6 +186,20 @@ impl Reader<'_> {
         let addresses = self.set(texts.iter().map(String::as_str), v);
         self.doubt_leftovers(v, known::SUBNET);
         self.inventory.subnets.push(Subnet { id, addresses });
+    }
+
+    /// A network with its prefixes, those too that are coming or going.
+    pub(super) fn vpc(&mut self, v: Value<'_>) {
+        let mut texts: Vec<String> = string(v, "cidrblock").into_iter().collect();
+        for (list, key) in
+            [("cidrblockassociationset", "cidrblock"), ("ipv6cidrblockassociationset", "ipv6cidrblock")]
+        {
+            let all = member(v, list).into_iter().flat_map(|l| l.items());
+            texts.extend(all.filter_map(|a| string(a, key)));
+        }
+        let addresses = self.set(texts.iter().map(String::as_str), v);
+        self.inventory.vpcs.push(Vpc { id: string(v, "vpcid"), addresses });
+        self.doubt_leftovers(v, known::VPC);
     }
 
     pub(super) fn acl(&mut self, v: Value<'_>) {

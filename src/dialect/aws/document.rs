@@ -86,6 +86,7 @@ fn answer_role(key: Value<'_>, value: Value<'_>) -> Option<Role> {
             || list("reservations", &["instances", "reservationid"])
             || list("instances", &["instanceid"])
             || list("subnets", &["subnetid", "cidrblock"])
+            || list("vpcs", &["vpcid", "cidrblock"])
             || list("prefixlists", &["prefixlistid", "prefixlistname", "maxentries"])
             || is_key(key, "entries") && value.items().take(8).any(|i| member(i, "cidr").is_some())
             || key.bytes().starts_with(b"\"pl-") && member(value, "entries").is_some();
@@ -127,6 +128,7 @@ impl Reader<'_> {
             Some(Item::Instance) => self.instance(v),
             Some(Item::Acl) => self.acl(v),
             Some(Item::Subnet) => self.subnet(v),
+            Some(Item::Vpc) => self.vpc(v),
             Some(Item::PrefixList) => self.prefix_list(v, None),
             Some(Item::Config) => self.config(v),
             None => return false,
@@ -148,6 +150,7 @@ impl Reader<'_> {
                 () if is("reservations") => self.each(value, "Reservations", Self::reservation),
                 () if is("networkacls") => self.each(value, "NetworkAcls", Self::acl),
                 () if is("subnets") => self.each(value, "Subnets", Self::subnet),
+                () if is("vpcs") => self.each(value, "Vpcs", Self::vpc),
                 () if is("prefixlists") => self.each(value, "PrefixLists", |r, v| r.prefix_list(v, None)),
                 () if is("entries") => self.prefix_list(v, id_in(self.path)),
                 () if is("nexttoken") || is("nextmarker") => {

@@ -18,6 +18,8 @@ pub enum Item {
     Acl,
     /// A subnet.
     Subnet,
+    /// A network.
+    Vpc,
     /// A prefix list with its id.
     PrefixList,
     /// An item of AWS Config.
@@ -37,6 +39,7 @@ impl Item {
             }
             () if has("networkaclid") && has("entries") => Some(Item::Acl),
             () if has("subnetid") && has("cidrblock") => Some(Item::Subnet),
+            () if has("vpcid") && has("cidrblock") && has("cidrblockassociationset") => Some(Item::Vpc),
             () if has("prefixlistid") && (has("cidrs") || has("entries")) => Some(Item::PrefixList),
             () if has("configuration")
                 && text(v, "resourcetype").is_some_and(|t| t.starts_with("AWS::EC2::")) =>

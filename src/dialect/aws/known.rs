@@ -128,6 +128,31 @@ pub const SUBNET: &[NoEffect] = &[
     },
 ];
 
+/// Of a network.
+pub const VPC: &[NoEffect] = &[
+    PEOPLE,
+    OWNERS,
+    EXPORTERS,
+    NoEffect {
+        why: "how it is run, and states of its prefixes, which are read whatever their state",
+        keys: &[
+            "instancetenancy",
+            "isdefault",
+            "dhcpoptionsid",
+            "state",
+            "blockpublicaccessstates",
+            "encryptioncontrol",
+            "associationid",
+            "cidrblockstate",
+            "ipv6cidrblockstate",
+            "networkbordergroup",
+            "ipv6pool",
+            "ipv6addressattribute",
+            "ipsource",
+        ],
+    },
+];
+
 /// Of a prefix list and its entries.
 pub const PREFIX_LIST: &[NoEffect] = &[
     PEOPLE,
@@ -189,7 +214,6 @@ pub const CONFIG: &[NoEffect] = &[
 
 /// Types of resources that AWS Config keeps and that let no packet through a group or network ACL.
 pub const CONFIG_OTHERS: &[&str] = &[
-    "AWS::EC2::VPC",
     "AWS::EC2::RouteTable",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::Volume",
@@ -220,7 +244,6 @@ pub const ANSWER: &[NoEffect] = &[
     NoEffect {
         why: "lists of what lets no packet through a group or network ACL: it routes, names or stores",
         keys: &[
-            "vpcs",
             "routetables",
             "internetgateways",
             "natgateways",

@@ -7,7 +7,7 @@ mod resolve;
 mod rules;
 mod types;
 
-use super::inventory::{Acl, Group, Subnet, Unknown};
+use super::inventory::{Acl, Group, Subnet, Unknown, Vpc};
 use super::reader::Reader;
 use super::value::{member, short, string};
 use crate::source::json::{Kind, NoEffect, Value};
@@ -181,7 +181,7 @@ impl Template<'_, '_> {
         self.reader.doubt(Unknown { text, why: why.to_owned(), origin });
     }
 
-    // Something among the resources that is none: a loop, a macro, or broken.
+    // Something among the resources that is none: a loop over what is no constant list, a macro, or broken.
     fn no_resource(&mut self, id: &str, r: Value<'_>) {
         let raw = r.raw();
         let harmless = id.starts_with("Fn::ForEach::")
@@ -201,6 +201,9 @@ impl Template<'_, '_> {
     }
 
     fn resource(&mut self, id: &str, kind: &str, r: Value<'_>) {
+        if matches!(kind, "AWS::EC2::VPC" | "AWS::EC2::VPCCidrBlock") {
+            return self.vpc(id, r);
+        }
         if types::is_harmless(kind) {
             return r.settle();
         }
@@ -257,6 +260,20 @@ impl Template<'_, '_> {
             group.doubt(&u);
         }
         self.reader.define(group);
+    }
+
+    // The prefixes of a network, as far as they are constants; another one than those is learnt at deployment.
+    fn vpc(&mut self, id: &str, r: Value<'_>) {
+        if let Some(p) = r.get("Properties") {
+            let texts: Vec<_> = ["cidrblock", "ipv6cidrblock"].iter().filter_map(|k| string(p, k)).collect();
+            let addresses = self.reader.set(texts.iter().map(String::as_str), p);
+            let id = match p.get("VpcId") {
+                Some(_) => self.named(p, "VpcId"),
+                None => Some(id.to_owned()),
+            };
+            self.reader.inventory.vpcs.push(Vpc { id, addresses });
+        }
+        r.settle();
     }
 
     fn subnet(&mut self, id: &str, r: Value<'_>, p: Value<'_>) {

@@ -1,14 +1,18 @@
-//! The template with its constants in place: what `Ref`, `Fn::FindInMap`, `Fn::Sub`, `Fn::Join`, `Fn::Select`, `Fn::Split` and `Fn::If` give is
-//! written where they stand, as far as the template and the given parameters tell. Every other function stays as it is.
+//! The template with its constants in place: what `Ref`, `Fn::FindInMap`, `Fn::Sub`, `Fn::Join`, `Fn::Select`, `Fn::Split`, `Fn::Cidr`,
+//! `Fn::Length` and `Fn::If` give is written where they stand, as far as the template and the given parameters tell, and what `Fn::ForEach` makes of
+//! a constant list in its place. Every other function stays as it is.
 //!
-//! A parameter that is not given has its default. What depends on a default is noted, because a deployment may give another value.
+//! A parameter that is not given has its default. What depends on a default is noted, because a deployment may give another value. A peer that is a
+//! parameter without a default is one of the values that the parameter allows: an `Fn::If` for each.
 //!
 //! Functions: CloudFormation user guide, "Intrinsic function reference".
 
 use crate::source::json::{Build, Document, Kind, Value};
+use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A template after its constants were put in.
 pub struct Resolved {
@@ -47,6 +51,12 @@ const VALUES: [&str; 9] = [
 /// Functions in one another are followed so deep; texts are made so long.
 const MAX_DEPTH: usize = 64;
 const MAX_TEXT: usize = 64 * 1024;
+/// A parameter with more allowed values than that is not known.
+const MAX_CHOICES: usize = 16;
+/// Loops are run so often, all together.
+const MAX_TURNS: usize = 10_000;
+/// So many networks are cut from one at most ("Fn::Cidr").
+const MAX_CUT: u128 = 256;
 
 /// Puts the constants of a template in place.
 pub fn resolve(template: Value<'_>, given: &BTreeMap<String, String>) -> Resolved {
@@ -56,6 +66,9 @@ pub fn resolve(template: Value<'_>, given: &BTreeMap<String, String>) -> Resolve
         truths: FxHashMap::default(),
         build: Build::default(),
         defaults: FxHashMap::default(),
+        extended: is_extended(template),
+        bound: Vec::new(),
+        turns: MAX_TURNS,
     };
     let names = |section: &str| -> Vec<String> {
         let members = template.get(section).into_iter().flat_map(|s| s.members());
@@ -94,6 +107,24 @@ struct Resolver<'d, 'g> {
     truths: FxHashMap<String, Option<Truth>>,
     build: Build,
     defaults: FxHashMap<(usize, usize), String>,
+    // The transform that knows loops is on.
+    extended: bool,
+    // Names of the loops around, and the words that they stand for.
+    bound: Vec<(String, String)>,
+    // Turns of loops that are left.
+    turns: usize,
+}
+
+// A loop: the name in it, the words that it stands for, and what is made for each.
+struct Loop<'d> {
+    name: String,
+    words: Vec<String>,
+    body: Value<'d>,
+}
+
+fn is_extended(template: Value<'_>) -> bool {
+    const NAME: &str = "AWS::LanguageExtensions";
+    template.get("Transform").is_some_and(|t| t.is(NAME) || t.items().any(|i| i.is(NAME)))
 }
 
 /// Name and argument, if an object is a function.
@@ -103,6 +134,15 @@ pub fn function<'d>(v: Value<'d>) -> Option<(Cow<'d, str>, Value<'d>)> {
     let name = key.str()?;
     let is = name == "Ref" || name == "Condition" || name.starts_with("Fn::");
     (is && members.next().is_none()).then_some((name, argument))
+}
+
+// The first networks of a size, which is told by the bits that are left to hosts.
+fn cut(net: IpNet, count: u128, host_bits: u8) -> Option<Vec<String>> {
+    let net = net.trunc();
+    let length = net.max_prefix_len().checked_sub(host_bits)?;
+    let all = net.subnets(length).ok()?;
+    let list: Vec<String> = all.take(count.min(MAX_CUT) as usize).map(|n| n.to_string()).collect();
+    (list.len() as u128 == count).then_some(list)
 }
 
 fn both(a: Option<String>, b: Option<String>) -> Option<String> {
@@ -141,12 +181,22 @@ impl<'d> Resolver<'d, '_> {
         if self.build.object(section.span()).is_err() {
             return;
         }
+        self.each_resource(section);
+        self.end(section);
+    }
+
+    fn each_resource(&mut self, section: Value<'d>) {
         for (id, resource) in section.members() {
+            let name = self.replaced(&id.str().unwrap_or_default());
+            if let Some(each) = self.turns(&name, resource) {
+                self.run(each, |r, body| r.each_resource(body));
+                continue;
+            }
             let condition = resource.get("Condition").and_then(|c| c.str()).map(|c| self.truth(&c, 0));
             if condition == Some(Truth::Known(false)) {
                 continue;
             }
-            self.build.key(&id.str().unwrap_or_default(), id.span());
+            self.build.key(&name, id.span());
             if resource.kind() != Kind::Object || self.build.object(resource.span()).is_err() {
                 self.write(resource);
                 continue;
@@ -160,13 +210,45 @@ impl<'d> Resolver<'d, '_> {
             }
             self.end(resource);
         }
-        self.end(section);
+    }
+
+    // A loop over a constant list; `None` if it is none, or cannot be run.
+    fn turns(&mut self, key: &str, v: Value<'d>) -> Option<Loop<'d>> {
+        if !self.extended || !key.starts_with("Fn::ForEach::") {
+            return None;
+        }
+        let [name, list, body] = v.items().collect::<Vec<_>>().try_into().ok()?;
+        let (words, default) = self.list(list, 0)?;
+        // With another value of a parameter other resources are made.
+        let settled = default.is_none() && body.kind() == Kind::Object && words.len() <= self.turns;
+        let name = name.str()?.into_owned();
+        settled.then(|| Loop { name, words, body })
+    }
+
+    fn run(&mut self, each: Loop<'d>, turn: impl Fn(&mut Self, Value<'d>)) {
+        for word in each.words {
+            self.turns = self.turns.saturating_sub(1);
+            self.bound.push((each.name.clone(), word));
+            turn(self, each.body);
+            self.bound.pop();
+        }
+    }
+
+    // A text with the words of the loops around in it: `${Name}`, and `&{Name}` for its letters and digits.
+    fn replaced(&self, text: &str) -> String {
+        self.bound.iter().rev().fold(text.to_owned(), |text, (name, word)| {
+            let plain: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
+            text.replace(&format!("${{{name}}}"), word).replace(&format!("&{{{name}}}"), &plain)
+        })
     }
 
     fn write(&mut self, v: Value<'d>) {
         let span = v.span();
         match v.kind() {
-            Kind::String => return self.build.string(&v.str().unwrap_or_default(), span),
+            Kind::String => {
+                let text = self.replaced(&v.str().unwrap_or_default());
+                return self.build.string(&text, span);
+            }
             Kind::Array => {
                 if self.build.array(span.clone()).is_err() {
                     return self.build.plain("?", span);
@@ -189,11 +271,19 @@ impl<'d> Resolver<'d, '_> {
         if self.build.object(span.clone()).is_err() {
             return self.build.plain("?", span);
         }
+        self.each_member(v);
+        self.end(v);
+    }
+
+    fn each_member(&mut self, v: Value<'d>) {
         // Arguments of functions keep their positions, "nothing" too.
         let arguments = function(v).is_some();
         for (key, value) in v.members() {
-            if arguments && value.kind() == Kind::Array {
-                self.build.key(&key.str().unwrap_or_default(), key.span());
+            let name = self.replaced(&key.str().unwrap_or_default());
+            if let Some(each) = self.turns(&name, value) {
+                self.run(each, |r, body| r.each_member(body));
+            } else if arguments && value.kind() == Kind::Array {
+                self.build.key(&name, key.span());
                 if self.build.array(value.span()).is_ok() {
                     value.items().for_each(|i| self.write(i));
                     self.end(value);
@@ -201,11 +291,61 @@ impl<'d> Resolver<'d, '_> {
                     self.build.plain("?", value.span());
                 }
             } else if !self.is_nothing(value) {
-                self.build.key(&key.str().unwrap_or_default(), key.span());
-                self.write(value);
+                self.build.key(&name, key.span());
+                match self.allowed(&name, value) {
+                    Some((parameter, values)) => self.choice(&parameter, &values, value.span()),
+                    None => self.write(value),
+                }
             }
         }
-        self.end(v);
+    }
+
+    // A peer that is a parameter without a value: its name, and the values that it may have.
+    fn allowed(&self, key: &str, v: Value<'d>) -> Option<(String, Vec<String>)> {
+        const PEERS: [&str; 4] = ["CidrIp", "CidrIpv6", "SourcePrefixListId", "DestinationPrefixListId"];
+        let (function, argument) = function(v).filter(|_| PEERS.contains(&key))?;
+        let name = argument.str().filter(|_| function == "Ref")?;
+        let declared = self.template.get("Parameters")?.get(&name)?;
+        let open = !self.given.contains_key(name.as_ref()) && declared.get("Default").is_none();
+        let plain = declared.get("Type").is_none_or(|t| t.is("String"));
+        let values: Option<Vec<String>> =
+            declared.get("AllowedValues")?.items().map(|i| i.scalar().map(Cow::into_owned)).collect();
+        let values = values.filter(|l| open && plain && (1..=MAX_CHOICES).contains(&l.len()))?;
+        Some((name.into_owned(), values))
+    }
+
+    // One of several values: `Fn::If`s in one another.
+    fn choice(&mut self, parameter: &str, values: &[String], span: Range<usize>) {
+        let mut open = 0;
+        for value in values {
+            if self.build.object(span.clone()).is_err() {
+                break;
+            }
+            self.build.key("Fn::If", span.clone());
+            open += 1;
+            if self.build.array(span.clone()).is_err() {
+                break;
+            }
+            open += 1;
+            self.build.string(&format!("{parameter} is {value}"), span.clone());
+            self.build.string(value, span.clone());
+        }
+        if open == 2 * values.len() {
+            self.nothing(span.clone());
+        } else {
+            self.build.plain("?", span.clone());
+        }
+        (0..open).for_each(|_| self.build.close(span.end));
+    }
+
+    fn nothing(&mut self, span: Range<usize>) {
+        if self.build.object(span.clone()).is_ok() {
+            self.build.key("Ref", span.clone());
+            self.build.string("AWS::NoValue", span.clone());
+            self.build.close(span.end);
+        } else {
+            self.build.plain("?", span);
+        }
     }
 
     fn is_nothing(&mut self, v: Value<'d>) -> bool {
@@ -228,15 +368,7 @@ impl<'d> Resolver<'d, '_> {
                 }
             }
             Constant::Written(v) => self.write(v),
-            Constant::Nothing => {
-                if self.build.object(span.clone()).is_ok() {
-                    self.build.key("Ref", span.clone());
-                    self.build.string("AWS::NoValue", span.clone());
-                    self.build.close(span.end);
-                } else {
-                    self.build.plain("?", span);
-                }
-            }
+            Constant::Nothing => self.nothing(span),
         }
     }
 
@@ -244,7 +376,7 @@ impl<'d> Resolver<'d, '_> {
         let found = self.constant(v, depth)?;
         let text = match found.value {
             Constant::Text(t) => t,
-            Constant::Written(v) => v.scalar()?.into_owned(),
+            Constant::Written(v) => self.replaced(&v.scalar()?),
             _ => return None,
         };
         Some((text, found.default))
@@ -269,7 +401,7 @@ impl<'d> Resolver<'d, '_> {
         }
         let plain = |value| Some(Found { value, default: None });
         match v.kind() {
-            Kind::String | Kind::Number | Kind::Bool => plain(Constant::Text(v.scalar()?.into_owned())),
+            Kind::String | Kind::Number | Kind::Bool => plain(Constant::Text(self.replaced(&v.scalar()?))),
             Kind::Array => {
                 let (mut list, mut default) = (Vec::new(), None);
                 for item in v.items() {
@@ -308,8 +440,10 @@ impl<'d> Resolver<'d, '_> {
                 let (second, d3) = self.text(*second, depth)?;
                 let found =
                     self.template.get("Mappings")?.get(&map)?.get(&first).and_then(|m| m.get(&second));
-                // The argument for "otherwise" comes with a transform.
-                let found = found.filter(|_| rest.is_empty())?;
+                // A value for "otherwise" comes with the transform.
+                let otherwise = rest.first().filter(|_| self.extended).and_then(|r| r.get("DefaultValue"));
+                let found =
+                    if rest.is_empty() { found? } else { found.filter(|_| self.extended).or(otherwise)? };
                 Some(Found { value: Constant::Written(found), default: both(d1, both(d2, d3)) })
             }
             ("Fn::Sub", [text, variables]) => self.substitute(&text.str()?, Some(*variables), depth),
@@ -336,11 +470,28 @@ impl<'d> Resolver<'d, '_> {
                 };
                 Some(Found { value: Constant::List(list), default: both(d1, d2) })
             }
+            ("Fn::Cidr", [net, count, rest @ ..]) => {
+                let (net, d1) = self.text(*net, depth)?;
+                let (count, d2) = self.text(*count, depth)?;
+                let (bits, d3) = match rest {
+                    [bits] => self.text(*bits, depth)?,
+                    _ => return None,
+                };
+                let list = cut(net.parse().ok()?, count.parse().ok()?, bits.parse().ok()?)?;
+                Some(Found { value: Constant::List(list), default: both(d1, both(d2, d3)) })
+            }
+            ("Fn::Length", _) if self.extended => {
+                let (list, default) = self.list(argument, depth)?;
+                Some(Found { value: Constant::Text(list.len().to_string()), default })
+            }
             _ => None,
         }
     }
 
     fn parameter(&mut self, name: &str) -> Option<Found<'d>> {
+        if let Some((_, word)) = self.bound.iter().rev().find(|(n, _)| n == name) {
+            return Some(Found { value: Constant::Text(word.clone()), default: None });
+        }
         if name == "AWS::NoValue" {
             return Some(Found { value: Constant::Nothing, default: None });
         }

@@ -117,6 +117,9 @@ pub fn resources<'s>(reader: &mut Reader<'_>, world: &'s World<'s>, root: &Rc<In
         }
         for (name, (file, block)) in &instance.module.calls {
             let Some(children) = children(&eval(*file), name) else { continue };
+            if let Some(one) = children.all().first() {
+                out.strays.extend(undeclared(reader, (*file, block), one.module));
+            }
             let unsure = match &*children {
                 Children::Unread => {
                     unread(reader, &eval(*file), name, block, &mut out);
@@ -139,6 +142,29 @@ pub fn resources<'s>(reader: &mut Reader<'_>, world: &'s World<'s>, root: &Rc<In
     out
 }
 
+/// What a call of a module says to Terraform itself.
+const OF_CALLS: [&str; 6] = ["source", "version", "providers", "count", "for_each", "depends_on"];
+
+// Arguments of a call for which the module has no variable: Terraform refuses the configuration.
+fn undeclared(
+    reader: &mut Reader<'_>,
+    (file, block): (usize, &Block),
+    module: &super::Module<'_>,
+) -> Vec<Unknown> {
+    let unknown = |name: &str| !OF_CALLS.contains(&name) && !module.variables.contains_key(name);
+    let arguments = block.body.attributes().filter(|a| unknown(a.key.as_str()));
+    let mut out = Vec::new();
+    for a in arguments {
+        let (name, origin) = (a.key.as_str(), at(file, a.key.span()));
+        let text = format!("the module has no variable `{name}`");
+        reader.diagnostics.push(
+            Diagnostic::error(origin, &text).help("Terraform refuses this configuration: correct the name"),
+        );
+        out.push(Unknown { text, why: "the configuration is not valid".to_owned(), origin });
+    }
+    out
+}
+
 // A module whose files are not there: it may do anything with the groups that it is given, and make others.
 fn unread(reader: &mut Reader<'_>, eval: &Eval<'_, '_>, name: &str, block: &Block, out: &mut Resources) {
     let origin = at(eval.file, block.ident.span());
@@ -152,9 +178,8 @@ fn unread(reader: &mut Reader<'_>, eval: &Eval<'_, '_>, name: &str, block: &Bloc
         Copies::One(scope) | Copies::Unsure(scope, _) => vec![scope],
         Copies::Many(list) => list.into_iter().map(|(_, s)| s).collect(),
     };
-    let meta = ["source", "version", "providers", "count", "for_each", "depends_on"];
     let arguments = scope.iter().flat_map(|scope| {
-        block.body.attributes().filter(|a| !meta.contains(&a.key.as_str())).map(|a| {
+        block.body.attributes().filter(|a| !OF_CALLS.contains(&a.key.as_str())).map(|a| {
             (a.key.as_str().to_owned(), placed(eval.eval(scope, &a.value), at(eval.file, a.value.span())))
         })
     });
