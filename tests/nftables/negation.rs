@@ -137,6 +137,8 @@ fn what_is_not_known_is_not_known_of_its_negation() {
                 }
                 // The packet does not have what is asked for: neither holds.
                 (Verdict::Drop, Verdict::Drop) => both == Verdict::Drop,
+                // Any bit of a list, and the whole word: it is never this bit alone.
+                (Verdict::Undecided, Verdict::Accept) => *selector == "ct status" && both == Verdict::Accept,
                 // A negation may be read with more caution than what it negates, never with less.
                 (_, Verdict::Undecided) => both == if is == Verdict::Accept { is } else { is_not },
                 _ => false,

@@ -65,10 +65,13 @@ pub struct Totals {
     pub undecided: u64,
     /// Packets judged alike by rulesets that hold something, by its name.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// What "undecided" depended on, and how often.
+    pub doubts: BTreeMap<String, u64>,
 }
 
 // What of a ruleset is counted apart, and the words that tell it.
-const KINDS: [(&str, &[&str]); 12] = [
+const KINDS: [(&str, &[&str]); 13] = [
+    ("chains of devices", &["hook ingress"]),
     ("addresses written", &["saddr set ", "daddr set "]),
     ("ports written", &["dport set ", "sport set "]),
     ("marks of connections", &["ct mark", "CONNMARK", "connmark"]),
@@ -116,6 +119,13 @@ pub fn environment() -> Environment {
 pub fn trace(firewall: &Firewall, packet: &Packet) -> Verdict {
     let environment = environment();
     evaluate(Point { firewalls: &[firewall], environment: &environment }, packet).verdict
+}
+
+// What an undecided answer depends on.
+fn doubts(firewall: &Firewall, packet: &Packet) -> Vec<String> {
+    let environment = environment();
+    let t = evaluate(Point { firewalls: &[firewall], environment: &environment }, packet);
+    t.because.into_iter().map(|b| b.text).collect()
 }
 
 // Whether a destination was translated so that havenlint sends the packet another way, or nothing tells which: the bench cannot
@@ -228,7 +238,12 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
         }
         match (ours, kernel) {
             (_, Kernel::Nothing(_)) => t.without_verdict += 1,
-            (Verdict::Undecided, _) => t.undecided += 1,
+            (Verdict::Undecided, _) => {
+                t.undecided += 1;
+                for doubt in doubts(&firewall, packet) {
+                    *t.doubts.entry(doubt).or_default() += 1;
+                }
+            }
             (_, k) => {
                 t.alike += 1;
                 t.accepted += u64::from(*k == Kernel::Accept);
@@ -243,6 +258,9 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
     totals.from_regions += t.from_regions;
     totals.without_verdict += t.without_verdict;
     totals.undecided += t.undecided;
+    for (doubt, n) in t.doubts {
+        *totals.doubts.entry(doubt).or_default() += n;
+    }
     for kind in case.kinds() {
         *totals.kinds.entry(kind).or_default() += t.alike;
     }

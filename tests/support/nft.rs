@@ -15,6 +15,13 @@ pub fn ruleset(pools: &[Pool; 2], r: &mut Random) -> String {
     if r.chance(35) {
         translations(&pools[0], r, &mut out);
     }
+    if r.chance(15) {
+        let mut table = Table { pools, r, family: "netdev", sets: Vec::new(), users: 0, rejects: false };
+        writeln!(out, "table netdev d {{").unwrap();
+        table.named_sets(&mut out);
+        table.device_chain(&mut out);
+        writeln!(out, "}}").unwrap();
+    }
     out
 }
 
@@ -95,7 +102,51 @@ impl<'a> Table<'a> {
             let hook = *table.r.pick(hooks);
             table.base_chain(b, hook, out);
         }
+        if family == "inet" && table.r.chance(15) {
+            table.device_chain(out);
+        }
         writeln!(out, "}}").unwrap();
+    }
+
+    // A chain of a device, before connection tracking.
+    fn device_chain(&mut self, out: &mut String) {
+        let device = *self.r.pick(&self.pools[0].interfaces);
+        if device == "lo" {
+            return;
+        }
+        let priority = *self.r.pick(&["filter", "-5", "10"]);
+        let policy = *self.r.weighted(&[(6, "policy accept;"), (1, "policy drop;"), (3, "")]);
+        writeln!(
+            out,
+            "\tchain dev {{\n\t\ttype filter hook ingress device \"{device}\" priority {priority}; {policy}"
+        )
+        .unwrap();
+        for _ in 0..1 + self.r.below(4) {
+            let mut rule = Rule::default();
+            for _ in 0..1 + self.r.below(2) {
+                match self.r.below(12) {
+                    0..3 => self.address(&mut rule),
+                    3..6 => self.port(&mut rule),
+                    6 => self.flags(&mut rule),
+                    7 => self.icmp(&mut rule),
+                    8 if self.family == "inet" => self.state(&mut rule),
+                    9 => self.interface(&mut rule),
+                    10 => self.mark(&mut rule),
+                    _ => self.layer_4(&mut rule),
+                }
+            }
+            let mark = format!("meta mark set {:#x}", self.r.pick(&self.pools[0].marks));
+            let done = *self.r.weighted(&[
+                (4, "drop"),
+                (3, "accept"),
+                (1, "return"),
+                (1, "continue"),
+                (2, mark.as_str()),
+            ]);
+            rule.add(done);
+            writeln!(out, "\t\t{}", rule.text).unwrap();
+        }
+        writeln!(out, "\t}}").unwrap();
     }
 
     fn base_chain(&mut self, b: usize, hook: &str, out: &mut String) {

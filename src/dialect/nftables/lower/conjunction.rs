@@ -172,10 +172,21 @@ impl Conjunction {
             }
         }
         for (field, set, text) in unresolved {
-            let known = builder.field(field, set);
-            let others = builder.field(Field::Proto, Field::Proto.complement(&with_ports));
+            let mut ways = vec![vec![builder.field(field, set.clone())]];
+            let mut told = with_ports.clone();
+            // Where a source port would be, ICMP has type and code (RFC 792, RFC 4443).
+            if field == Field::Sport {
+                ways.push(vec![builder.field(Field::Icmp, set)]);
+                told = [proto::ICMP, proto::ICMPV6]
+                    .iter()
+                    .map(|p| u128::from(*p))
+                    .collect::<IntervalSet>()
+                    .union(&told);
+            }
+            let others = builder.field(Field::Proto, Field::Proto.complement(&told));
             let bytes = builder.opaque(&text, "these bytes are no port in other protocols", false, at);
-            out.push(builder.any(vec![vec![known], vec![others, bytes]]));
+            ways.push(vec![others, bytes]);
+            out.push(builder.any(ways));
         }
         out.extend(self.terms);
         out

@@ -68,6 +68,8 @@ impl<'a> Lower<'a> {
                 Wanted::Test(t) => t(v),
             }
         };
+        let devices = self.ruleset.tables[rule.table].family == TableFamily::Netdev;
+        let after = !devices && rule.when == When::Tracked;
         match s.meaning {
             Meaning::State => {
                 let bits = [8, 2, 4, 1, 64];
@@ -91,12 +93,13 @@ impl<'a> Lower<'a> {
                 conj.field(&self.b, Field::Icmp, FieldSet::Owned(set));
             }
             // In tables of devices it is the number of that family.
-            Meaning::NfProto if self.ruleset.tables[rule.table].family == TableFamily::Netdev => {
+            Meaning::NfProto if devices => {
                 families(conj, test(5), test(5));
             }
             Meaning::NfProto => families(conj, test(2), test(10)),
-            // A tag of a virtual network may have been taken off the packet, or not.
-            Meaning::EtherType if test(0x8100) || test(0x88a8) => {
+            // A tag of a virtual network may have been taken off the frame, or not. What comes to IP has none: `meta protocol` is then that of
+            // the packet (__netif_receive_skb_core).
+            Meaning::EtherType if (test(0x8100) || test(0x88a8)) && !(s.text == "meta protocol" && after) => {
                 self.opaque_term(rule, conj, s, &text(), false)
             }
             Meaning::EtherType => families(conj, test(0x0800), test(0x86dd)),

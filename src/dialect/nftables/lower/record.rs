@@ -8,6 +8,10 @@ use crate::packet::{ConnState, IntervalSet, Value};
 // Bits of `ct status` (`IPS_SRC_NAT`, `IPS_DST_NAT`; nf_conntrack_common.h), and who keeps them.
 const TRANSLATED: [(Value, Register); 2] = [(0x10, Register::SrcNat), (0x20, Register::DstNat)];
 
+fn translated() -> Value {
+    TRANSLATED.iter().fold(0, |all, (bit, _)| all | bit)
+}
+
 impl<'a> Lower<'a> {
     /// A comparison that can be told; false if it cannot. That the packet has a record at all is asked elsewhere.
     pub(super) fn record_term(
@@ -26,6 +30,13 @@ impl<'a> Lower<'a> {
                 self.direction_term(rule, conj, (lo == 0) == (op != Op::NotEqual));
                 true
             }
+            // The whole word. With a bit of a translation goes one that says that it is done (nf_nat_setup_info): it is never these alone.
+            ("ct status", [], Op::Equal | Op::NotEqual) if lo != 0 && lo & !translated() == 0 => {
+                if op == Op::Equal {
+                    conj.refuse();
+                }
+                true
+            }
             // Any of the bits.
             ("ct status", [], Op::Implicit) => self.translated_term(conj, lo, 0, true),
             ("ct status", [], Op::NoneOf) => self.translated_term(conj, lo, 0, false),
@@ -40,8 +51,7 @@ impl<'a> Lower<'a> {
 
     // The bits of a mask have (or, `differ`, have not) a value.
     fn translated_term(&mut self, conj: &mut Conjunction, mask: Value, value: Value, differ: bool) -> bool {
-        let known = TRANSLATED.iter().fold(0, |all, (bit, _)| all | bit);
-        if mask == 0 || mask & !known != 0 {
+        if mask == 0 || mask & !translated() != 0 {
             return false;
         }
         let bits: Vec<Term> = TRANSLATED
