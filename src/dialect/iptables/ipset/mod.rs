@@ -99,14 +99,29 @@ impl Set {
 
     // Where an element with just these parts lies.
     fn find(&self, parts: &[Part]) -> Option<usize> {
-        let at = *self.index.get(&hash(parts))? as usize;
+        let key = self.key(parts);
+        let at = *self.index.get(&hash(key))? as usize;
         let width = self.dimensions.len();
-        (self.parts.get(at * width..(at + 1) * width) == Some(parts) && !self.traits[at].deleted)
-            .then_some(at)
+        let found = self.parts.get(at * width..(at + 1) * width)?;
+        (found.starts_with(key) && !self.traits[at].deleted).then_some(at)
+    }
+
+    // What tells an element from others: `bitmap:ip,mac` has one hardware address for each address (ip_set_bitmap_ipmac.c).
+    fn key<'p>(&self, parts: &'p [Part]) -> &'p [Part] {
+        if self.kind == "bitmap:ip,mac" { parts.get(..1).unwrap_or(parts) } else { parts }
+    }
+
+    // An element that is added again.
+    fn replace(&mut self, at: usize, parts: &[Part], traits: Traits) {
+        let width = self.dimensions.len();
+        if let Some(old) = self.parts.get_mut(at * width..(at + 1) * width) {
+            old.iter_mut().zip(parts).for_each(|(old, new)| *old = *new);
+        }
+        self.traits[at] = traits;
     }
 
     fn insert(&mut self, parts: &[Part], traits: Traits) {
-        self.index.insert(hash(parts), self.traits.len() as u32);
+        self.index.insert(hash(self.key(parts)), self.traits.len() as u32);
         self.parts.extend_from_slice(parts);
         self.traits.push(traits);
     }

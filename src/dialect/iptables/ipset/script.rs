@@ -290,7 +290,7 @@ impl Script {
                 _ => {}
             }
             match set.find(&parts) {
-                Some(at) if exist => set.traits[at] = traits,
+                Some(at) if exist => set.replace(at, &parts, traits),
                 Some(_) => return Err((format!("{text} is in the set {name} already"), STOPS)),
                 None => set.insert(&parts, traits),
             }

@@ -161,3 +161,14 @@ fn scripts_are_known_by_their_content() {
     assert!(!is_script(b"-A INPUT -j ACCEPT\n-N a iphash\n"));
     assert!(!is_script(b""));
 }
+
+#[test]
+fn an_address_has_one_hardware_address() {
+    let sets = read(
+        "create m bitmap:ip,mac range 10.0.0.0/24\nadd m 10.0.0.1,02:00:00:00:00:01\nadd m 10.0.0.1,02:00:00:00:00:02 -exist\n\
+         add m 10.0.0.2,02:00:00:00:00:01\ndel m 10.0.0.2,02:00:00:00:00:09\n",
+    );
+    assert_eq!(sets.diagnostics, []);
+    let held: Vec<Part> = sets.by_name["m"].elements().map(|e| e.parts[1]).collect();
+    assert_eq!(held, [Part::Values(0x0200_0000_0002, 0x0200_0000_0002)]);
+}
