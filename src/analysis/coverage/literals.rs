@@ -22,7 +22,7 @@ pub(super) enum Atom {
     /// The field has one of so many values that they are not followed one by one.
     Set(Field, SetId),
     /// All of these terms, of which some ask for sets that may change at run time.
-    Filled(Vec<String>, Vec<Term>),
+    Filled(Vec<RunTimeSet>, Vec<Term>),
 }
 
 /// A conjunction of atoms and negated atoms.
