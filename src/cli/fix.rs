@@ -63,7 +63,7 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
     conclude(&found, args.apply);
     let broken = problems(&found);
     [shown, stored, broken].into_iter().find(|s| *s != status::CLEAN).unwrap_or_else(|| {
-        let open = !found.elsewhere.is_empty() || !args.apply && !found.files.is_empty();
+        let open = owed(&found) > 0 || !args.apply && !found.files.is_empty();
         if open { status::FINDINGS } else { status::CLEAN }
     })
 }
@@ -100,6 +100,11 @@ fn show(found: &Repairs, diffs: bool, style: &Style, out: &mut dyn Write) -> io:
         }
         Ok(())
     })
+}
+
+// Findings that need a change elsewhere; notes only advise one.
+fn owed(found: &Repairs) -> usize {
+    found.elsewhere.iter().filter(|(f, _)| f.level > Severity::Note).count()
 }
 
 fn heading(f: &Finding, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
@@ -171,9 +176,9 @@ fn conclude(found: &Repairs, applied: bool) {
             count(found.refused.len(), "finding")
         ));
     }
-    if !found.elsewhere.is_empty() {
-        let verb = if found.elsewhere.len() == 1 { "needs" } else { "need" };
-        let findings = count(found.elsewhere.len(), "finding");
+    if owed(found) > 0 {
+        let verb = if owed(found) == 1 { "needs" } else { "need" };
+        let findings = count(owed(found), "finding");
         text.push(format!("{findings} {verb} a change outside these files"));
     }
     let by = |level| found.left.iter().filter(|f| f.level == level).count();
