@@ -63,7 +63,7 @@ impl Opened {
         let seen = match options.seen.as_deref().map(super::seen::read) {
             Some(Ok(seen)) => seen,
             Some(Err(problem)) => {
-                problems.push(problem);
+                problems.push(*problem);
                 Vec::new()
             }
             None => Vec::new(),

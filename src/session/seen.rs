@@ -41,12 +41,12 @@ impl Word {
 ///
 /// # Errors
 /// What is wrong with it, with its line where that is known.
-pub fn read(path: &Path) -> Result<Vec<Region>, Problem> {
+pub fn read(path: &Path) -> Result<Vec<Region>, Box<Problem>> {
     let at = |line: usize, message: String| {
         let mut p =
             trouble(&shown(path), message, "write from,to,proto,port, such as 10.0.9.7,10.1.0.10,tcp,443");
         (p.location.line, p.location.end_line) = (line as u32, line as u32);
-        p
+        Box::new(p)
     };
     let text = std::fs::read_to_string(path).map_err(|e| at(1, e.to_string()))?;
     if text.trim_start().starts_with('[') {

@@ -90,12 +90,12 @@ proptest! {
     #[test]
     fn a_rule_that_is_not_used_may_do_anything(bytes in prop::collection::vec(any::<u8>(), 400)) {
         let mut d = Dice { bytes: &bytes, at: 0, registers: 1 };
-        let o = Options { conditions: d.bytes[399] % 2 == 0, nat: d.bytes[398] % 2 == 0, loops: d.bytes[397] % 8 == 0 };
+        let o = Options { conditions: d.bytes[399].is_multiple_of(2), nat: d.bytes[398].is_multiple_of(2), loops: d.bytes[397].is_multiple_of(8) };
         let f = random_firewall(&mut d, &o);
         let environment = Environment {
             local: Some(IntervalSet::single(addr::v4(0x0a00_0001))),
             labels: Some(vec!["a".to_owned()]),
-            throttled: d.bytes[396] % 2 == 0,
+            throttled: d.bytes[396].is_multiple_of(2),
             ..Environment::default()
         };
         let unused = unused(&f);

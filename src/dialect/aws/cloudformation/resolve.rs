@@ -222,7 +222,7 @@ impl<'d> Resolver<'d, '_> {
         // With another value of a parameter other resources are made.
         let settled = default.is_none() && body.kind() == Kind::Object && words.len() <= self.turns;
         let name = name.str()?.into_owned();
-        settled.then(|| Loop { name, words, body })
+        settled.then_some(Loop { name, words, body })
     }
 
     fn run(&mut self, each: Loop<'d>, turn: impl Fn(&mut Self, Value<'d>)) {
