@@ -3,7 +3,6 @@
 //!
 //! `cargo bench --bench check`
 
-#[allow(dead_code)]
 mod generate;
 mod measure;
 

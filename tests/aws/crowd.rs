@@ -1,6 +1,5 @@
 //! Hundreds of groups and interfaces: what is decided about all of their addresses at once is what is decided about each packet.
 
-#[allow(dead_code)]
 #[path = "../../benches/generate/mod.rs"]
 mod generate;
 

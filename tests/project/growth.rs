@@ -4,7 +4,6 @@
 //! the machine hardly shows. What a doubling of the input adds doubles with the next one if the cost is in proportion, and quadruples if it grows
 //! with the square; the bound lies between, far enough from the former for sorting and for caches.
 
-#[allow(dead_code)]
 #[path = "../../benches/generate/mod.rs"]
 mod generate;
 
