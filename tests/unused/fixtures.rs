@@ -78,7 +78,7 @@ fn no_packet_meets_an_unused_rule() {
         }
         let file = SourceFile::new(name.clone(), std::fs::read(entry.path()).unwrap());
         let Some((dialect, Role::Rules)) = detect(file.bytes()) else { continue };
-        let f = dialect.read(&[file.clone()], &ReadOptions::default());
+        let f = dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
         firewalls += 1;
         let found = unused(&f);
         let places: BTreeSet<_> = found.iter().map(|(rule, _)| *rule).collect();
@@ -106,7 +106,7 @@ fn no_packet_meets_an_unused_rule() {
         rules += found.len();
         alike += missing.len();
         // Without the redundant ones, all at once, everything is as before.
-        let mut other = dialect.read(&[file.clone()], &ReadOptions::default());
+        let mut other = dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
         for ((chain, rule), _) in &missing {
             other.chains[chain.index()].rules[*rule].action = Action::Continue;
         }
@@ -115,7 +115,7 @@ fn no_packet_meets_an_unused_rule() {
             assert_eq!(before.verdict, after.verdict, "{p} in {name}");
         }
         for turned in [Action::Accept, Action::Drop] {
-            let mut other = dialect.read(&[file.clone()], &ReadOptions::default());
+            let mut other = dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
             for ((chain, rule), why) in &found {
                 let rule = &mut other.chains[chain.index()].rules[*rule];
                 (rule.action, rule.effects) = match why.reason {
