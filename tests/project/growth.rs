@@ -153,7 +153,9 @@ fn inputs(kind: &Kind) -> Vec<TempDir> {
     SIZES.map(write).into()
 }
 
+// Minutes: `cargo test --release --test project -- --ignored cost_grows --nocapture`.
 #[test]
+#[ignore = "takes minutes; run it after a change of what costs time"]
 fn cost_grows_in_proportion() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(64 << 20).build().expect("a thread");
     let mut steep = Vec::new();

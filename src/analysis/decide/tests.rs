@@ -365,13 +365,14 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     }
     let question = Question { point, path, region, mark: 0, delivered_to: None };
     let packets = packets(&mut d, path, 60);
-    holds(&question, &decide(&question), &packets, options, near)?;
+    holds(&question, &decide(&question), &packets, options, near, true)?;
     let mut wide = Answer::default();
     for (family, regions) in by_family(&question) {
         let Some(answer) = wide::answer(&question, family, &regions, wide::LIMIT) else { return Ok(()) };
         wide.add(answer);
     }
-    holds(&question, &wide, &packets, options, near)
+    // Diagrams follow conditions that hang together as if they did not: less is known to be tracked.
+    holds(&question, &wide, &packets, options, near, false)
 }
 
 // Whether an answer says of each packet what the evaluator says.
@@ -381,6 +382,7 @@ fn holds(
     packets: &[Packet],
     options: &Options,
     near: bool,
+    exact: bool,
 ) -> Result<(), TestCaseError> {
     let (region, point) = (&question.region, question.point);
     let (firewall, environment) = (point.firewalls[0], point.environment);
@@ -428,7 +430,7 @@ fn holds(
         if trace.verdict == Verdict::Accept {
             let part = &answer.accepted[found[0].1];
             prop_assert!(!part.tracked || trace.tracked, "{} is not tracked", p);
-            prop_assert!(part.tracked || !trace.tracked || options.loops, "{} is tracked", p);
+            prop_assert!(part.tracked || !trace.tracked || options.loops || !exact, "{} is tracked", p);
         }
     }
     for part in answer.accepted.iter().chain(&answer.denied).chain(&answer.undecided) {

@@ -213,8 +213,9 @@ impl<'a> Walk<'a> {
             let cell = Cell { region, ..cell.clone() };
             let unknown = self.state(cell.state).views[field.index()] == View::Unknown;
             match t.port_from.map(|(a, b)| (Value::from(a), Value::from(b))) {
-                _ if !carries => out.push((cell, Some(false))),
+                // Where the protocol was written, nobody knows whether there is a port.
                 _ if unknown => out.push((cell, None)),
+                _ if !carries => out.push((cell, Some(false))),
                 Some(from) if !t.unknown => {
                     out.extend(self.shifted_port(cell, field, from, (lo, any.clone())))
                 }

@@ -71,8 +71,17 @@ impl Evaluator<'_> {
                 () => s.moved,
             };
         }
-        let ends = [address, port].into_iter().zip(&before);
-        let changed: Vec<_> = ends.map(|(field, old)| differ(old, &s.values[field.index()])).collect();
+        // What a translation leaves alone is the same, known or not.
+        let kept = [
+            t.address.is_none() && t.one_of.is_none() && !t.own && !t.unknown,
+            t.port.is_none() && !t.unknown,
+        ];
+        let ends = [address, port].into_iter().zip(&before).zip(kept);
+        let changed: Vec<_> = ends
+            .map(
+                |((field, old), kept)| if kept { Some(false) } else { differ(old, &s.values[field.index()]) },
+            )
+            .collect();
         let register = &mut s.registers[status as usize];
         if changed.contains(&Some(true)) {
             *register = Some(1);
