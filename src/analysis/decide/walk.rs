@@ -179,8 +179,9 @@ impl<'a> Walk<'a> {
         self.next[self.question.path as usize] = cells;
         let last = self.ways.iter().map(Vec::len).max().unwrap_or(0);
         for at in 0..=last {
-            for path in Path::ALL {
-                let cells = std::mem::take(&mut self.next[path as usize]);
+            // Packets that change their path go on at the next place of the other one, never at this one again.
+            let waiting = std::mem::take(&mut self.next);
+            for (path, cells) in Path::ALL.into_iter().zip(waiting) {
                 if !cells.is_empty() {
                     self.base_chain(path, at, cells);
                 }
