@@ -1,6 +1,6 @@
 //! Regions as people and programs read them: few boxes with lists of addresses, ports and names.
 
-use super::decide::join::{Joinable, join};
+use super::decide::join::join;
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Path, Region, Value, addr, flags, interface_name, mac_text, proto,
     shared_carriers,
@@ -118,28 +118,13 @@ fn by_fields(region: &Region) -> Vec<Region> {
 
 // Joins boxes of protocols with the same fields.
 fn join_alike(boxes: &mut Vec<Region>) {
-    struct Alike(Region, u8);
-    impl Joinable for Alike {
-        fn region(&self) -> &Region {
-            &self.0
-        }
-        fn region_mut(&mut self) -> &mut Region {
-            &mut self.0
-        }
-        fn label(&self) -> u64 {
-            self.1.into()
-        }
-        fn same(&self, other: &Self) -> bool {
-            self.1 == other.1
-        }
-        fn absorb(&mut self, _: &Self) {}
-    }
     let class = |r: &Region| {
         let p = r.get(Field::Proto);
         let has = |f| shared_carriers(f).is_some_and(|c| c.covers(p));
-        u8::from(has(Field::Dport)) | u8::from(has(Field::Icmp)) << 1
+        u32::from(has(Field::Dport)) | u32::from(has(Field::Icmp)) << 1
     };
-    let mut alike: Vec<Alike> = boxes.drain(..).map(|r| (class(&r), r)).map(|(c, r)| Alike(r, c)).collect();
+    let mut alike: Vec<(Region, u32)> =
+        boxes.drain(..).map(|r| (class(&r), r)).map(|(c, r)| (r, c)).collect();
     join(&mut alike);
     boxes.extend(alike.into_iter().map(|a| a.0));
 }

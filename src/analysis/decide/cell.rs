@@ -124,6 +124,13 @@ pub(super) struct Cell {
     pub assumed: List,
 }
 
+impl Cell {
+    /// Packets of a region before anything has happened to them.
+    pub fn arriving(region: Region, state: u32) -> Self {
+        Self { region, state, extra: false, decided: None, because: None, assumed: None }
+    }
+}
+
 impl Joinable for Cell {
     fn region(&self) -> &Region {
         &self.region

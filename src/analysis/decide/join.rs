@@ -34,6 +34,23 @@ impl Joinable for Region {
     fn absorb(&mut self, _: &Self) {}
 }
 
+/// A region with a label: joined with those of the same label.
+impl Joinable for (Region, u32) {
+    fn region(&self) -> &Region {
+        &self.0
+    }
+    fn region_mut(&mut self) -> &mut Region {
+        &mut self.0
+    }
+    fn label(&self) -> u64 {
+        self.1.into()
+    }
+    fn same(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+    fn absorb(&mut self, _: &Self) {}
+}
+
 /// Joins items whose regions differ in one field only, until none are left; the union stays the same.
 ///
 /// Two regions that differ only in a field that some of their protocols lack are never joined wrongly: in normal form such a field

@@ -79,12 +79,13 @@ const FIRST: u64 = 2_000_000;
 /// take too much themselves, the walk goes on to the end of its budget, and what is left then is undecided.
 pub fn decide(question: &Question<'_>) -> Answer {
     let mut answer = Answer::default();
+    let sites = attached::sites(question);
     for (family, regions) in by_family(question) {
-        if let Some((field, sites)) = attached::sites(question) {
+        if let Some((field, sites)) = &sites {
             let mut walk = Walk::unplaced(question, family);
             for site in sites {
-                walk.go_to(&site);
-                let here = regions.iter().map(|r| r.cut(field, &site.own));
+                walk.go_to(site);
+                let here = regions.iter().map(|r| r.cut(*field, &site.own));
                 walk.run(here.filter(|r| !r.is_empty()).collect());
                 walk.outcome();
             }
@@ -94,22 +95,34 @@ pub fn decide(question: &Question<'_>) -> Answer {
                 continue;
             }
         }
-        let mut walk = Walk::new(question, family);
-        walk.budget = FIRST;
-        walk.run(regions.clone());
-        if walk.exhausted || walk.is_crowded() {
-            if let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT) {
-                answer.add(wide);
-                continue;
-            }
-            if walk.exhausted {
-                walk = Walk::new(question, family);
-                walk.run(regions);
-            }
+        let walk = begun(question, family, &regions);
+        if (walk.exhausted || walk.is_crowded())
+            && let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT)
+        {
+            answer.add(wide);
+        } else {
+            finished(walk, regions).settle(&mut answer);
         }
-        walk.settle(&mut answer);
     }
     answer
+}
+
+// A walk of as many steps as it may take before diagrams are asked.
+fn begun<'a>(question: &'a Question<'a>, family: Family, regions: &[Region]) -> Walk<'a> {
+    let mut walk = Walk::new(question, family);
+    walk.budget = FIRST;
+    walk.run(regions.to_vec());
+    walk
+}
+
+// A walk to the end of its whole budget, where that was not enough.
+fn finished(walk: Walk<'_>, regions: Vec<Region>) -> Walk<'_> {
+    if !walk.exhausted {
+        return walk;
+    }
+    let mut walk = Walk::new(walk.question, walk.family);
+    walk.run(regions);
+    walk
 }
 
 /// As [`decide`], with the accepted packets of each rule in parts of their own, and walked with at most so many steps: what is left then is
@@ -139,11 +152,7 @@ pub fn compare(
 ) -> Option<Vec<(Region, [Told; 2])>> {
     let mut out = Vec::new();
     for (family, regions) in by_family(questions[0]) {
-        let mut walks = questions.map(|q| Walk::new(q, family));
-        for walk in &mut walks {
-            walk.budget = FIRST;
-            walk.run(regions.clone());
-        }
+        let walks = questions.map(|q| begun(q, family, &regions));
         if walks.iter().any(|w| w.exhausted || w.is_crowded())
             && let Some(pairs) = wide::pairs(questions, family, &regions, wide::LIMIT, plain)
         {
@@ -151,15 +160,9 @@ pub fn compare(
             continue;
         }
         let mut told: Vec<Vec<Told>> = Vec::new();
-        for (walk, question) in walks.into_iter().zip(questions) {
+        for walk in walks {
             let mut answer = Answer::default();
-            if walk.exhausted {
-                let mut walk = Walk::new(question, family);
-                walk.run(regions.clone());
-                walk.settle(&mut answer);
-            } else {
-                walk.settle(&mut answer);
-            }
+            finished(walk, regions.clone()).settle(&mut answer);
             let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
             let accepted = of(Verdict::Accept, answer.accepted);
             let rest = of(Verdict::Drop, answer.denied).chain(of(Verdict::Undecided, answer.undecided));

@@ -240,7 +240,7 @@ impl<'a> Walk<'a> {
                     known: Vec::new(),
                     rule: None,
                 });
-                cells.push(Cell { region, state, extra: false, decided: None, because: None, assumed: None });
+                cells.push(Cell::arriving(region, state));
             }
         }
         cells

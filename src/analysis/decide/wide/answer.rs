@@ -6,7 +6,6 @@ use crate::analysis::Verdict;
 use crate::analysis::decide::Part;
 use crate::analysis::decide::cell::View;
 use crate::analysis::decide::guard::seen_region;
-use crate::analysis::decide::join::Joinable;
 use crate::analysis::decide::witness::natural;
 use crate::analysis::diagram::{ClassSet, Node, Outcome};
 use crate::analysis::evaluate::evaluate;
@@ -226,27 +225,4 @@ impl Fates {
             self.list.len() as Outcome - 1
         })
     }
-}
-
-/// A region and the outcome of its packets.
-pub(super) struct Piece(pub Region, pub Outcome);
-
-impl Joinable for Piece {
-    fn region(&self) -> &Region {
-        &self.0
-    }
-
-    fn region_mut(&mut self) -> &mut Region {
-        &mut self.0
-    }
-
-    fn label(&self) -> u64 {
-        self.1.into()
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self.1 == other.1
-    }
-
-    fn absorb(&mut self, _: &Self) {}
 }

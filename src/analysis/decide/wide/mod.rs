@@ -18,7 +18,7 @@ use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
-use answer::{Fate, Fates, Piece};
+use answer::{Fate, Fates};
 use levels::Plan;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -52,15 +52,15 @@ pub(super) fn answer(
         if wide.failed() {
             return None;
         }
-        pieces.extend(wide.pieces(node, cell.region)?.into_iter().map(|(r, o)| Piece(r, o)));
+        pieces.extend(wide.pieces(node, cell.region)?);
     }
     join(&mut pieces);
     // The largest first: they are the ones to be told well.
-    let mut pieces: Vec<(f64, Piece)> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
+    let mut pieces: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
     pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut answer = Answer::default();
     let mut shown = 0;
-    for (_, Piece(region, outcome)) in pieces {
+    for (_, (region, outcome)) in pieces {
         let fate = fates.list[outcome as usize];
         let part = wide.part(region, fate, &mut shown);
         match fate.verdict {
@@ -126,12 +126,12 @@ pub(super) fn pairs(
             if second.failed() {
                 return None;
             }
-            pieces.extend(second.pieces(both, of.intersect(with))?.into_iter().map(|(r, o)| Piece(r, o)));
+            pieces.extend(second.pieces(both, of.intersect(with))?);
         }
     }
     join(&mut pieces);
     let mut shown = 0;
-    let parts = pieces.into_iter().map(|Piece(region, o)| {
+    let parts = pieces.into_iter().map(|(region, o)| {
         let (p, q) = (fates[0].list[(o / width) as usize], fates[1].list[(o % width) as usize]);
         let sides = [first.part(region.clone(), p, &mut shown), second.part(region.clone(), q, &mut shown)];
         let [a, b] = sides;

@@ -38,14 +38,7 @@ impl<'a> Wide<'_, 'a> {
         }
         let f = self.walk.question.point.firewalls[firewall];
         let here = Here { firewall, f, base, at, sees: base.hook.sees(path) };
-        let plain = Cell {
-            region: Region::all(self.walk.family),
-            state,
-            extra: false,
-            decided: None,
-            because: None,
-            assumed: None,
-        };
+        let plain = Cell::arriving(Region::all(self.walk.family), state);
         let (enters, passes) = self.walk.consulted(&here, plain);
         let mut node = Node::NOTHING;
         if enters.is_some() {
@@ -124,14 +117,7 @@ impl<'a> Wide<'_, 'a> {
 
     // The base chain lets packets in a state through.
     fn accepted(&mut self, here: &Here<'a>, state: u32) -> Node {
-        let cell = Cell {
-            region: Region::all(self.walk.family),
-            state,
-            extra: false,
-            decided: None,
-            because: None,
-            assumed: None,
-        };
+        let cell = Cell::arriving(Region::all(self.walk.family), state);
         let cells = self.walk.rerouted(here, cell, here.base.policy_origin);
         self.ways(cells, |wide, state| {
             let path = wide.walk.state(state).path;
@@ -365,14 +351,7 @@ impl<'a> Wide<'_, 'a> {
                     self.unsupported = true;
                     return Node::NOTHING;
                 }
-                let cell = Cell {
-                    region: Region::all(self.walk.family),
-                    state,
-                    extra: false,
-                    decided: None,
-                    because: None,
-                    assumed: None,
-                };
+                let cell = Cell::arriving(Region::all(self.walk.family), state);
                 let cells = self.walk.translate(here, cell, &t);
                 self.ways(cells, |wide, s| wide.terminal(&[Out::Accept(s)]))
             }
