@@ -2,6 +2,7 @@
 
 mod growth;
 mod layering;
+mod plain;
 #[allow(dead_code)]
 #[path = "../support/random.rs"]
 mod random;

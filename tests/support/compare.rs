@@ -63,6 +63,8 @@ pub struct Totals {
     pub without_verdict: u64,
     /// Packets about which havenlint says "undecided".
     pub undecided: u64,
+    /// Of these: those of rules that ask for what a packet here does not tell.
+    pub untold: u64,
     /// Packets judged alike by rulesets that hold something, by its name.
     pub kinds: BTreeMap<&'static str, u64>,
     /// What "undecided" depended on, and how often.
@@ -120,6 +122,9 @@ pub fn trace(firewall: &Firewall, packet: &Packet) -> Verdict {
     let environment = environment();
     evaluate(Point { firewalls: &[firewall], environment: &environment }, packet).verdict
 }
+
+// What rules ask for and a packet of the comparison does not tell: its length, its class of service.
+const UNTOLD: [&str; 3] = ["-m length", "-m dscp", "meta length"];
 
 // What an undecided answer depends on.
 fn doubts(firewall: &Firewall, packet: &Packet) -> Vec<String> {
@@ -239,8 +244,11 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
         match (ours, kernel) {
             (_, Kernel::Nothing(_)) => t.without_verdict += 1,
             (Verdict::Undecided, _) => {
+                let doubts = doubts(&firewall, packet);
+                let untold = doubts.iter().any(|d| UNTOLD.iter().any(|u| d.starts_with(u)));
                 t.undecided += 1;
-                for doubt in doubts(&firewall, packet) {
+                t.untold += u64::from(untold);
+                for doubt in doubts {
                     *t.doubts.entry(doubt).or_default() += 1;
                 }
             }
@@ -258,6 +266,7 @@ fn one(bench: &mut Bench, case: &Case, r: &mut Random, totals: &Mutex<Totals>) -
     totals.from_regions += t.from_regions;
     totals.without_verdict += t.without_verdict;
     totals.undecided += t.undecided;
+    totals.untold += t.untold;
     for (doubt, n) in t.doubts {
         *totals.doubts.entry(doubt).or_default() += n;
     }
