@@ -47,14 +47,16 @@ struct Share {
     needed: IntervalSet,
 }
 
-impl Use {
+/// What a rule lets in, by services that share their sources.
+pub struct Shares(Vec<Share>);
+
+impl Shares {
     /// What nothing needs, in words, the families apart; empty = all is needed.
     pub fn beyond(&self) -> Vec<String> {
-        let shares = self.shares();
-        let both = Family::ALL.iter().all(|f| shares.iter().any(|s| s.family == *f));
+        let both = Family::ALL.iter().all(|f| self.0.iter().any(|s| s.family == *f));
         let mut beyond = Vec::new();
         for family in Family::ALL {
-            let of = || shares.iter().filter(|s| s.family == family);
+            let of = || self.0.iter().filter(|s| s.family == family);
             let ports = of().map(|s| s.services.ports()).sum();
             let words = of().filter_map(|s| s.beyond(ports));
             beyond.extend(words.map(|w| if both { format!("{w} over {}", over(family)) } else { w }));
@@ -65,7 +67,7 @@ impl Use {
     /// What is needed, and what is beyond, as details of a finding.
     pub fn details(&self) -> Vec<(String, String)> {
         let mut out = Vec::new();
-        for s in self.shares() {
+        for s in &self.0 {
             let from = |set: &IntervalSet| {
                 let words = s.services.words(s.family);
                 format!("{words} from {} ({})", few(&addr::display(set)), addresses(set))
@@ -81,16 +83,19 @@ impl Use {
         out
     }
 
-    /// How much is beyond: pairs of a source address and a port or protocol, for order by size.
+    /// How much is beyond: pairs of a source address and a port or protocol, for order by size; 0 = all is needed.
     pub fn excess(&self) -> f64 {
         let size = |s: &Share| {
             let services = s.services.ports() + s.services.icmp.count() + s.services.other.count();
             s.sources.minus(&s.needed).count() as f64 * services as f64
         };
-        self.shares().iter().map(size).sum()
+        self.0.iter().map(size).sum()
     }
+}
 
-    fn shares(&self) -> Vec<Share> {
+impl Use {
+    /// By services that share their sources.
+    pub fn shares(&self) -> Shares {
         let mut out = Vec::new();
         for family in Family::ALL {
             let own_icmp = if family == Family::V4 { proto::ICMP } else { proto::ICMPV6 };
@@ -111,12 +116,14 @@ impl Use {
                     self.share(family, services, &at, &mut out);
                 }
             }
-            for p in (0..=u8::MAX).filter(|p| ![proto::TCP, proto::UDP, own_icmp].contains(p)) {
+            let has = |p: &u8| self.accepted.iter().any(|r| r.get(Field::Proto).contains((*p).into()));
+            let others = (0..=u8::MAX).filter(|p| ![proto::TCP, proto::UDP, own_icmp].contains(p));
+            for p in others.filter(has) {
                 let services = Reach { other: IntervalSet::single(p), ..Reach::default() };
                 self.share(family, services, &|r| r.get(Field::Proto).contains(p.into()), &mut out);
             }
         }
-        out
+        Shares(out)
     }
 
     // The values of a field, cut wherever something begins or ends.

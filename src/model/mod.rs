@@ -38,11 +38,13 @@ mod build;
 mod crowd;
 pub mod display;
 mod pool;
+mod runs;
 pub mod same;
 
 pub use build::{Builder, ChainRef};
 pub use crowd::Crowd;
 pub use pool::{SetId, SetPool};
+pub use runs::Run;
 
 use crate::packet::{Family, Field, IntervalSet, Packet, Value};
 use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
@@ -242,6 +244,7 @@ pub struct Firewall {
     reached: OnceLock<Vec<bool>>,
     crowd: OnceLock<Crowd>,
     looping: OnceLock<Vec<bool>>,
+    runs: OnceLock<Vec<Vec<Run>>>,
 }
 
 /// A named set that may change while the box runs, as a rule asks for it.
@@ -717,6 +720,18 @@ impl Firewall {
     /// Points by the labels that they carry, and rules by the label that they ask for. Found out at the first call.
     pub fn crowd(&self) -> &Crowd {
         self.crowd.get_or_init(|| Crowd::of(self))
+    }
+
+    /// Neighbouring rules of a chain that do the same and differ in the values of one field, in the order of the rules. Found out at the first
+    /// call.
+    pub fn runs(&self, chain: ChainId) -> &[Run] {
+        &self.runs.get_or_init(|| self.chains.iter().map(|c| runs::runs(self, c)).collect())[chain.index()]
+    }
+
+    /// The run to which a rule belongs.
+    pub fn run(&self, chain: ChainId, rule: usize) -> Option<&Run> {
+        let runs = self.runs(chain);
+        runs.get(runs.partition_point(|r| r.end <= rule)).filter(|r| r.first <= rule)
     }
 
     /// For each chain, whether any base chain leads to it by jumps and gotos, whatever their conditions. Found out at the first call.

@@ -92,7 +92,10 @@ fn iptables_is_judged_as_the_kernel_does() {
         Err(why) => skip(test, &why),
         Ok(totals) => {
             assert!(totals.alike >= 20_000, "too few packets: {totals:?}");
-            assert!((totals.undecided - totals.untold) * 100 <= totals.alike, "too many undecided: {totals:?}");
+            assert!(
+                (totals.undecided - totals.untold) * 100 <= totals.alike,
+                "too many undecided: {totals:?}"
+            );
             for kind in ["sets beside the dump", "networks with interfaces", "exceptions in sets"] {
                 assert!(
                     totals.kinds.get(kind).is_some_and(|n| *n >= 500),

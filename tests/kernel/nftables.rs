@@ -27,7 +27,10 @@ fn nft_is_judged_as_the_kernel_does() {
         Err(why) => skip(test, &why),
         Ok(totals) => {
             assert!(totals.alike >= 20_000, "too few packets: {totals:?}");
-            assert!((totals.undecided - totals.untold) * 100 <= totals.alike, "too many undecided: {totals:?}");
+            assert!(
+                (totals.undecided - totals.untold) * 100 <= totals.alike,
+                "too many undecided: {totals:?}"
+            );
             assert!(
                 totals.refused * 10 <= totals.rulesets,
                 "the generator makes what nft refuses: {totals:?}"

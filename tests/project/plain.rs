@@ -81,11 +81,8 @@ fn packet(r: &mut Random, own: &str, interfaces: &[&str], addresses: &[String], 
         _ => (src.as_str(), dst.as_str(), format!("forward {from}>{to}")),
     };
     let state = if one(10) == 0 { " established" } else { "" };
-    let rest = if proto == "icmp" {
-        format!("{dst} type 8")
-    } else {
-        format!("{dst}:{}", ports[one(ports.len())])
-    };
+    let rest =
+        if proto == "icmp" { format!("{dst} type 8") } else { format!("{dst}:{}", ports[one(ports.len())]) };
     let text = format!("{way} {proto} {src} > {rest}{state}");
     text.parse().unwrap_or_else(|e| panic!("{text}: {e:?}"))
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// A few indices into one of the walk's tables, oldest first.
 pub(super) type List = Option<Rc<[u32]>>;
 
-// Longer lists would explain nothing to a reader.
-const MAX_LIST: usize = 8;
+/// Longer lists would explain nothing to a reader.
+pub(super) const MAX_LIST: usize = 8;
 
 /// The list with an item at its end, unless it is there already or the list is full.
 pub(super) fn add(list: &List, item: u32) -> List {

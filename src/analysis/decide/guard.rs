@@ -44,6 +44,8 @@ impl Pieces {
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'r> {
     pub rule: &'r Rule,
+    /// The run of rules for which it asks, if it does not ask for itself alone.
+    pub run: Option<&'r Run>,
     /// Whether it would stop packets or send them elsewhere, if it applied.
     pub acts: bool,
 }
@@ -102,15 +104,21 @@ impl<'a> Walk<'a> {
         let terms = here.f.terms(terms);
         let early = terms.iter().filter(|t| !is_late(t));
         for term in early.chain(terms.iter().filter(|t| is_late(t))) {
+            // Of a run, the values of all its rules.
+            let run = asker.run.filter(|r| std::ptr::eq(term, &terms[r.at]));
+            let ask = |walk: &mut Self, c: Cell| match run {
+                Some(run) => walk.field(here, asker, run.field, (&run.values, Lives::On), c),
+                None => walk.term(here, asker, term, c),
+            };
             for c in std::mem::take(&mut out.yes) {
-                let p = self.term(here, asker, term, c);
+                let p = ask(self, c);
                 out.forked |= p.forked;
                 out.yes.extend(p.yes);
                 out.maybe.extend(p.maybe);
                 out.no.extend(p.no);
             }
             for (c, why) in std::mem::take(&mut out.maybe) {
-                let p = self.term(here, asker, term, c);
+                let p = ask(self, c);
                 out.forked |= p.forked;
                 out.maybe.extend(p.yes.into_iter().map(|c| (c, why.clone())));
                 out.maybe.extend(p.maybe.into_iter().map(|(c, w)| (c, super::cell::both(&why, &w))));
@@ -134,7 +142,7 @@ impl<'a> Walk<'a> {
                     next.push((c, why));
                     continue;
                 }
-                let p = self.conjunction(here, Asker { acts: false, ..asker }, *terms, c);
+                let p = self.conjunction(here, Asker { acts: false, run: None, ..asker }, *terms, c);
                 out.forked |= p.forked;
                 out.yes.extend(p.yes);
                 next.extend(p.no.into_iter().map(|c| (c, why.clone())));

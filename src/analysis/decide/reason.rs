@@ -1,5 +1,7 @@
 //! Why something is not certain, and who decided: tables that cells point into.
 
+use super::cell::{Cell, List, MAX_LIST, add};
+use super::hull::{Seen, seen};
 use super::walk::{Here, Walk};
 use crate::analysis::evaluate::{Because, Decider, type_names};
 use crate::analysis::{Fact, Verdict};
@@ -77,6 +79,35 @@ impl<'a> Walk<'a> {
             self.deciders.push(decider);
             self.deciders.len() as u32 - 1
         })
+    }
+
+    /// Who decides about a cell: the rule, or of a run the first ones that ask for values of the cell, where rules see those that arrived.
+    pub(super) fn deciders_of(
+        &mut self,
+        here: &Here<'a>,
+        (chain, index, run): (ChainId, usize, Option<&Run>),
+        cell: &Cell,
+        verdict: Verdict,
+    ) -> List {
+        let mut list = None;
+        if let Some(run) = run.filter(|r| self.arrives(here, cell, r.field)) {
+            let rules = &here.f.chain(chain).rules[run.first..run.end];
+            let values = cell.region.get(run.field);
+            let asks = |r: &Rule| match here.f.terms(r.terms)[run.at] {
+                Term::In(_, set) => here.f.sets.get(set).intersects(values),
+                ref other => here.f.field_set(other).is_some_and(|(_, set)| set.intersects(values)),
+            };
+            for i in (run.first..).zip(rules).filter(|(_, r)| asks(r)).map(|(i, _)| i).take(MAX_LIST) {
+                let decider = self.rule_decider(here, chain, i, verdict);
+                list = add(&list, decider);
+            }
+        }
+        list.or_else(|| add(&None, self.rule_decider(here, chain, index, verdict)))
+    }
+
+    // Whether rules see a field as it arrived.
+    fn arrives(&self, here: &Here<'a>, cell: &Cell, field: Field) -> bool {
+        matches!(seen(field, &self.state(cell.state).views[field.index()], here.sees), Seen::Same)
     }
 
     /// A rule that decides.

@@ -243,6 +243,17 @@ pub(in crate::analysis) fn random_firewall(d: &mut Dice<'_>, o: &Options) -> Fir
                 rule.effects = b.effects(&[effect]);
             }
             b.push(*chain, rule);
+            // A list of values, as blocklists are.
+            if d.chance(10) {
+                let field = TERM_FIELDS[d.roll(TERM_FIELDS.len())];
+                for _ in 0..8 {
+                    place += 1;
+                    let set = random_set(d, field);
+                    let listed: Vec<_> = std::iter::once(b.field(field, set)).chain(terms.clone()).collect();
+                    let one = b.rule(Origin::new(0, place, place), &listed, action);
+                    b.push(*chain, one);
+                }
+            }
         }
     }
     b.finish()

@@ -7,7 +7,7 @@
 
 use super::Question;
 use super::attached::{Attached, Site};
-use super::cell::{Cell, State, View, add};
+use super::cell::{Cell, List, State, View, add};
 use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
@@ -19,7 +19,6 @@ use crate::analysis::{Moved, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value};
 use rustc_hash::FxHashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where a walk is.
@@ -323,7 +322,7 @@ impl<'a> Walk<'a> {
         match here.base.policy {
             Policy::Accept => {
                 let d = self.policy_decider(here, Verdict::Accept);
-                self.accept(here, cell, Some(d));
+                self.accept(here, cell, add(&None, d));
             }
             Policy::Drop => {
                 let d = self.policy_decider(here, Verdict::Drop);
@@ -334,7 +333,7 @@ impl<'a> Walk<'a> {
                 let (yes, no) =
                     (self.policy_decider(here, Verdict::Accept), self.policy_decider(here, Verdict::Drop));
                 let accepted = Cell { extra: true, because: add(&cell.because, why), ..cell.clone() };
-                self.accept(here, accepted, Some(yes));
+                self.accept(here, accepted, add(&None, yes));
                 if cell.extra {
                     cell.because = add(&cell.because, why);
                 }
@@ -344,19 +343,20 @@ impl<'a> Walk<'a> {
     }
 
     /// The base chain is done with the cell.
-    pub(super) fn accept(&mut self, here: &Here<'a>, mut cell: Cell, decider: Option<u32>) {
-        if let Some(d) = decider {
+    pub(super) fn accept(&mut self, here: &Here<'a>, mut cell: Cell, decided: List) {
+        let first = decided.as_ref().and_then(|l| l.first()).copied();
+        if let Some(d) = first {
             let new = self.deciders[d as usize];
             let old = cell.decided.as_ref().and_then(|l| l.first()).map(|o| self.deciders[*o as usize]);
             let better = old.is_none_or(|o| new.outranks(&o, here.base.kind));
             if better && (here.base.kind == ChainKind::Filter || new.rule.is_some()) {
-                cell.decided = Some(Rc::from([d]));
+                cell.decided = decided;
                 if self.by_rule {
                     cell = self.restated(&cell, |s| s.rule = Some(d));
                 }
             }
         }
-        let origin = decider.map_or(here.base.policy_origin, |d| self.deciders[d as usize].origin);
+        let origin = first.map_or(here.base.policy_origin, |d| self.deciders[d as usize].origin);
         for cell in self.rerouted(here, cell, origin) {
             let path = self.state(cell.state).path;
             if here.at + 1 >= self.ways[path as usize].len() {
@@ -368,7 +368,7 @@ impl<'a> Walk<'a> {
     }
 
     fn drop(&mut self, mut cell: Cell, decider: u32) {
-        cell.decided = Some(Rc::from([decider]));
+        cell.decided = add(&None, decider);
         self.end(cell, Verdict::Drop);
     }
 
@@ -403,7 +403,8 @@ impl<'a> Walk<'a> {
         self.work += length as u64 / 16;
         let mut next = 0;
         while let Some(index) = self.next_met(&here, &hull, chain, next) {
-            next = index + 1;
+            let run = self.run_of(&here, chain, index);
+            next = run.map_or(index + 1, |r| r.end);
             self.place = match chain == here.base.chain {
                 true => (here.at, index, 0),
                 false => (here.at, self.place.1, index),
@@ -415,7 +416,7 @@ impl<'a> Walk<'a> {
             {
                 continue;
             }
-            if !self.rule(here, chain, index, &mut live, &mut out) {
+            if !self.rule(here, (chain, index, run), &mut live, &mut out) {
                 continue;
             }
             if self.work > self.budget
@@ -470,23 +471,29 @@ impl<'a> Walk<'a> {
         hull
     }
 
-    // Lets one rule act on all cells. False if it met none.
+    // The run that a rule stands for: of rules that accept only where nobody asks which of them does.
+    fn run_of(&self, here: &Here<'a>, chain: ChainId, index: usize) -> Option<&'a Run> {
+        let apart = self.by_rule && here.f.chain(chain).rules[index].action == Action::Accept;
+        here.f.run(chain, index).filter(|_| !apart)
+    }
+
+    // Lets one rule, or a run of them, act on all cells. False if it met none.
     fn rule(
         &mut self,
         here: Here<'a>,
-        chain: ChainId,
-        index: usize,
+        at: (ChainId, usize, Option<&'a Run>),
         live: &mut Vec<Cell>,
         out: &mut Vec<Cell>,
     ) -> bool {
+        let (chain, index, run) = at;
         let rule = &here.f.chain(chain).rules[index];
         let acts = !matches!(rule.action, Action::Accept | Action::Continue | Action::Return);
-        let asker = Asker { rule, acts };
+        let asker = Asker { rule, run, acts };
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         let mut k = 0;
         self.work += live.len() as u64;
         while k < live.len() {
-            if !self.meets(&here, &live[k], rule.terms) {
+            if run.is_none() && !self.meets(&here, &live[k], rule.terms) {
                 k += 1;
                 continue;
             }
@@ -511,7 +518,7 @@ impl<'a> Walk<'a> {
         let met = !taken.is_empty();
         live.append(&mut rest);
         if met {
-            self.act(here, chain, index, taken, live, out);
+            self.act(here, at, taken, live, out);
         }
         met
     }
@@ -519,12 +526,12 @@ impl<'a> Walk<'a> {
     fn act(
         &mut self,
         here: Here<'a>,
-        chain: ChainId,
-        index: usize,
+        at: (ChainId, usize, Option<&'a Run>),
         mut taken: Vec<Cell>,
         live: &mut Vec<Cell>,
         out: &mut Vec<Cell>,
     ) {
+        let (chain, index, _) = at;
         let rule = &here.f.chain(chain).rules[index];
         self.assume(&here, rule, &mut taken);
         if rule.effects.is_some() {
@@ -534,15 +541,15 @@ impl<'a> Walk<'a> {
         }
         match rule.action {
             Action::Accept => {
-                let d = self.rule_decider(&here, chain, index, Verdict::Accept);
                 for c in taken {
-                    self.accept(&here, c, Some(d));
+                    let decided = self.deciders_of(&here, at, &c, Verdict::Accept);
+                    self.accept(&here, c, decided);
                 }
             }
             Action::Drop | Action::Reject => {
-                let d = self.rule_decider(&here, chain, index, Verdict::Drop);
-                for c in taken {
-                    self.drop(c, d);
+                for mut c in taken {
+                    c.decided = self.deciders_of(&here, at, &c, Verdict::Drop);
+                    self.end(c, Verdict::Drop);
                 }
             }
             Action::Jump(to) => {
@@ -556,10 +563,10 @@ impl<'a> Walk<'a> {
             Action::Return => out.append(&mut taken),
             Action::Continue => live.append(&mut taken),
             Action::Translate(t) => {
-                let d = self.rule_decider(&here, chain, index, Verdict::Accept);
+                let decided = self.rule_decider(&here, chain, index, Verdict::Accept);
                 for c in taken {
                     for c in self.translate(&here, c, &here.f.translations[t.index()]) {
-                        self.accept(&here, c, Some(d));
+                        self.accept(&here, c, add(&None, decided));
                     }
                 }
             }
@@ -569,7 +576,7 @@ impl<'a> Walk<'a> {
                 let drop = self.rule_decider(&here, chain, index, Verdict::Drop);
                 for c in taken {
                     let way = Cell { extra: true, because: add(&c.because, why), ..c.clone() };
-                    self.accept(&here, way.clone(), Some(accept));
+                    self.accept(&here, way.clone(), add(&None, accept));
                     self.drop(way, drop);
                     live.push(c);
                 }

@@ -160,7 +160,8 @@ fn effective(
 
 impl Opening<'_> {
     fn finding(&self, location: &Location) -> Option<Finding> {
-        let beyond = self.of.beyond();
+        let shares = self.of.shares();
+        let beyond = shares.beyond();
         if beyond.is_empty() {
             return None;
         }
@@ -180,7 +181,7 @@ impl Opening<'_> {
             elsewhere: true,
             ..Fix::default()
         });
-        f.details.extend(self.of.details());
+        f.details.extend(shares.details());
         Some(f)
     }
 }

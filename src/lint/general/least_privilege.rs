@@ -28,7 +28,7 @@ use crate::compliance::path::EnforcementPoint;
 use crate::dialect::{Missing, by_name};
 use crate::finding::{Finding, Fix, Severity};
 use crate::lint::open::destinations;
-use crate::lint::privilege::{Use, needed};
+use crate::lint::privilege::{Shares, Use, needed};
 use crate::lint::registry::{Check, Deployed, Run};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
@@ -109,19 +109,20 @@ fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, boo
 }
 
 fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, findings: &mut Vec<Finding>) {
-    let mut ranked: Vec<(f64, Vec<String>, Opening)> = openings
+    let mut ranked: Vec<(f64, Shares, Opening)> = openings
         .into_iter()
-        .map(|o| (o.of.excess(), o.of.beyond(), o))
-        .filter(|(_, beyond, _)| !beyond.is_empty())
+        .map(|o| (o.of.shares(), o))
+        .map(|(shares, o)| (shares.excess(), shares, o))
+        .filter(|(excess, ..)| *excess > 0.0)
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.decider.origin.cmp(&b.2.decider.origin)));
     let all = ranked.len();
-    for (i, (_, beyond, opening)) in ranked.into_iter().take(MAX_RULES).enumerate() {
+    for (i, (_, shares, opening)) in ranked.into_iter().take(MAX_RULES).enumerate() {
         let firewall = node.host[opening.decider.firewall];
         let location = firewall.locate(opening.decider.origin);
-        let message = format!("lets in more to {} than is needed: {}", node.name, beyond.join("; "));
+        let message = format!("lets in more to {} than is needed: {}", node.name, shares.beyond().join("; "));
         let mut f = CHECK.about(node.name.clone(), location, message, "wider than needed");
-        f.details = opening.of.details();
+        f.details = shares.details();
         if all > 1 {
             f.details.push(("rank".to_owned(), format!("{} of {all}, by what is beyond", i + 1)));
         }

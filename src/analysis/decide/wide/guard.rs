@@ -18,6 +18,8 @@ pub(super) enum Key {
     Range(u32, u32),
     Pooled(usize, SetId),
     Carriers(Field),
+    /// The values of a run: firewall, chain and first rule.
+    Run(usize, ChainId, usize),
 }
 
 /// A conjunction, sorted by what it takes to ask it.
@@ -49,19 +51,25 @@ pub(super) struct Doubt {
 const MAX_CHOICES: u32 = 1024;
 
 impl<'a> Wide<'_, 'a> {
-    /// A conjunction, as packets in a state meet it. `acts`: the rule would stop packets or send them elsewhere.
+    /// A conjunction, as packets in a state meet it, or those of a run of rules. `acts`: the rule would stop packets or send them elsewhere.
     pub(super) fn guard(
         &mut self,
         here: &Here<'a>,
         rule: &Rule,
-        terms: TermRange,
+        (terms, run): (TermRange, Option<(ChainId, &Run)>),
         state: u32,
         acts: bool,
         top: bool,
     ) -> Guard {
         let mut g = Guard::default();
-        for term in here.f.terms(terms) {
-            self.term(here, (rule, acts, top), *term, state, &mut g);
+        for (at, term) in here.f.terms(terms).iter().enumerate() {
+            match run.filter(|(_, r)| r.at == at) {
+                Some((chain, run)) => {
+                    let key = Key::Run(here.firewall, chain, run.first);
+                    self.field(here, rule, top, run.field, &run.values, key, state, &mut g);
+                }
+                None => self.term(here, (rule, acts, top), *term, state, &mut g),
+            }
             if g.refused {
                 break;
             }
@@ -244,7 +252,7 @@ impl<'a> Wide<'_, 'a> {
         let fails = self.out(Out::Fails);
         let mut nodes: Vec<Node> = Vec::new();
         for terms in &here.f.alternatives[id.index()] {
-            let mut g = self.guard(here, rule, *terms, state, false, false);
+            let mut g = self.guard(here, rule, (*terms, None), state, false, false);
             reasons.append(&mut g.reasons);
             nodes.push(self.boolean(&g));
         }

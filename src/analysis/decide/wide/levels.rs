@@ -64,13 +64,15 @@ fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> V
     let mut share = [0f64; Field::COUNT];
     for (walk, touched) in walks.iter().zip(touched) {
         for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
-            for (chain, indices) in f.chains.iter().zip(chains) {
+            for (id, indices) in (0..).map(ChainId).zip(chains) {
                 // A sample tells the order as well as all of them.
                 let step = (indices.len() / SAMPLE).max(1);
                 for i in indices.iter().step_by(step) {
                     let mut taken = [1f64; Field::COUNT];
-                    for t in f.terms(chain.rules[*i as usize].terms) {
-                        if let Some((field, set)) = f.field_set(t) {
+                    let (rule, run) = (&f.chain(id).rules[*i as usize], f.run(id, *i as usize));
+                    for (at, t) in f.terms(rule.terms).iter().enumerate() {
+                        let of_run = run.filter(|r| r.at == at).map(|r| (r.field, r.values.clone()));
+                        if let Some((field, set)) = of_run.or_else(|| f.field_set(t)) {
                             let c = &classes[field.index()];
                             let n: u64 = c.set(set.ranges()).iter().map(|(a, b)| u64::from(b - a) + 1).sum();
                             taken[field.index()] *= n as f64 / f64::from(c.count());
@@ -112,10 +114,13 @@ fn touched(walk: &mut Walk<'_>) -> Touched {
         }
         let f = firewalls[fw];
         let mut indices = Vec::new();
+        let mut told = 0;
         for (i, rule) in f.chain(chain).rules.iter().enumerate() {
-            if !walk.may_touch(fw, rule) {
+            if i < told || !walk.may_touch(fw, rule) {
                 continue;
             }
+            // One rule of a run stands for all.
+            told = f.run(chain, i).map_or(0, |r| r.end);
             if let Action::Jump(to) | Action::Goto(to) = rule.action {
                 if rule.action == Action::Jump(to) && rule.effects.is_none() && walk.is_inert(fw, to) {
                     continue;
@@ -127,6 +132,18 @@ fn touched(walk: &mut Walk<'_>) -> Touched {
         out[fw][chain.index()] = Rc::from(indices);
     }
     out
+}
+
+/// The number of rules among those that may be touched, with all of each run.
+pub(super) fn count(firewalls: &[&Firewall], touched: &Touched) -> u64 {
+    let mut n = 0;
+    for (f, chains) in firewalls.iter().zip(touched) {
+        for (id, indices) in (0..).map(ChainId).zip(chains) {
+            let rules = |i: &u32| f.run(id, *i as usize).map_or(1, |r| r.end - r.first) as u64;
+            n += indices.iter().map(rules).sum::<u64>();
+        }
+    }
+    n
 }
 
 // The sets that tell a field's values apart.
@@ -163,9 +180,14 @@ impl<'r> Sets<'r> {
         }
         let mut types = false;
         for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
-            for (chain, indices) in f.chains.iter().zip(chains) {
-                for rule in indices.iter().map(|i| &chain.rules[*i as usize]) {
-                    types |= self.terms(f, rule.terms);
+            for (id, indices) in (0..).map(ChainId).zip(chains) {
+                for i in indices.iter().map(|i| *i as usize) {
+                    let (rule, run) = (&f.chain(id).rules[i], f.run(id, i));
+                    if let Some(run) = run {
+                        self.carried(run.field);
+                        self.add(run.field, run.values.ranges());
+                    }
+                    types |= self.terms(f, rule.terms, run.map(|r| r.at));
                     if let Action::Translate(t) = rule.action {
                         self.translation(walk, f, &f.translations[t.index()]);
                     }
@@ -218,10 +240,10 @@ impl<'r> Sets<'r> {
         }
     }
 
-    // True if some term asks for the type of an address.
-    fn terms(&mut self, f: &Firewall, range: TermRange) -> bool {
+    // All terms but the one of a run. True if some term asks for the type of an address.
+    fn terms(&mut self, f: &Firewall, range: TermRange, but: Option<usize>) -> bool {
         let mut types = false;
-        for t in f.terms(range) {
+        for (_, t) in f.terms(range).iter().enumerate().filter(|(at, _)| Some(*at) != but) {
             match *t {
                 Term::Range { field, lo, hi } => {
                     self.carried(field);
@@ -231,7 +253,9 @@ impl<'r> Sets<'r> {
                     }
                 }
                 Term::In(field, id) | Term::Original(field, id) => self.pooled(f, field, id),
-                Term::Any(id) => f.alternatives[id.index()].iter().for_each(|r| types |= self.terms(f, *r)),
+                Term::Any(id) => {
+                    f.alternatives[id.index()].iter().for_each(|r| types |= self.terms(f, *r, None))
+                }
                 Term::Masked { field, test, .. } => {
                     self.carried(field);
                     if self.masks.insert((std::ptr::from_ref(f) as usize, field, test)) {

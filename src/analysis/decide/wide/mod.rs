@@ -198,7 +198,7 @@ impl<'w, 'a> Wide<'w, 'a> {
             classes: Rc::clone(&plan.classes),
             arrived: Rc::clone(&plan.arrived),
             read: plan.read,
-            rules: touched.iter().flatten().map(|c| c.len() as u64).sum(),
+            rules: levels::count(walk.question.point.firewalls, &touched),
             touched,
             walk,
             atoms: FxHashMap::default(),

@@ -1,6 +1,6 @@
 //! Rules, chains and hooks, put together.
 
-use super::guard::{Doubt, Guard};
+use super::guard::{Doubt, Guard, Key};
 use super::{Out, Wide};
 use crate::analysis::decide::cell::{Cell, View};
 use crate::analysis::decide::reason::Why;
@@ -226,10 +226,13 @@ impl<'a> Wide<'_, 'a> {
         for index in block {
             let rule = &here.f.chain(chain).rules[*index as usize];
             let mut sets: Vec<Option<Rc<ClassSet>>> = vec![None; Field::COUNT];
-            for t in here.f.terms(rule.terms) {
-                let (field, key) = match *t {
-                    Term::Range { field, lo, hi } => (field, super::guard::Key::Range(lo, hi)),
-                    Term::In(field, id) => (field, super::guard::Key::Pooled(here.firewall, id)),
+            let run = here.f.run(chain, *index as usize);
+            for (at, t) in here.f.terms(rule.terms).iter().enumerate() {
+                let run = run.filter(|r| r.at == at);
+                let (field, key) = match (run, *t) {
+                    (Some(run), _) => (run.field, Key::Run(here.firewall, chain, run.first)),
+                    (None, Term::Range { field, lo, hi }) => (field, Key::Range(lo, hi)),
+                    (None, Term::In(field, id)) => (field, Key::Pooled(here.firewall, id)),
                     _ => continue,
                 };
                 let plain = |s: u32| {
@@ -244,7 +247,8 @@ impl<'a> Wide<'_, 'a> {
                 };
                 let Some(level) = self.levels[field.index()] else { continue };
                 if falls.iter().all(|(_, s)| plain(*s))
-                    && let Some((_, set)) = here.f.field_set(t)
+                    && let Some(set) =
+                        run.map_or_else(|| here.f.field_set(t).map(|f| f.1), |r| Some(r.values.clone()))
                 {
                     sets[level as usize] = Some(self.class_set(field, key, &set));
                 }
@@ -281,7 +285,8 @@ impl<'a> Wide<'_, 'a> {
     fn rule(&mut self, here: &Here<'a>, path: Path, chain: ChainId, index: u32, state: u32) -> Node {
         let rule = &here.f.chain(chain).rules[index as usize];
         let acts = !matches!(rule.action, Action::Accept | Action::Continue | Action::Return);
-        let guard = self.guard(here, rule, rule.terms, state, acts, true);
+        let run = here.f.run(chain, index as usize).map(|r| (chain, r));
+        let guard = self.guard(here, rule, (rule.terms, run), state, acts, true);
         let no = self.terminal(&[Out::Fall(state)]);
         if guard.refused {
             return no;
