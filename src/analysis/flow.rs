@@ -192,6 +192,9 @@ pub fn tcp_flags(set: &IntervalSet) -> Vec<String> {
     let mut masks: Vec<u8> = (0..=255).collect();
     masks.sort_by_key(|m| (m.count_ones(), *m));
     for mask in masks {
+        if !open.contains(&true) {
+            break;
+        }
         for value in (0..=255u8).filter(|v| v & !mask == 0) {
             let mut bytes = (0..=255u8).filter(|f| f & mask == value).peekable();
             let all = bytes.clone().all(|f| inside[f as usize]);

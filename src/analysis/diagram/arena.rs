@@ -434,6 +434,38 @@ impl Arena {
         n
     }
 
+    /// The diagram where some levels have one class for certain: they are asked about no more.
+    pub fn fixed(&mut self, node: Node, values: &[(Level, Class)]) -> Node {
+        self.fix(node, values, &mut FxHashMap::default())
+    }
+
+    fn fix(&mut self, node: Node, values: &[(Level, Class)], done: &mut FxHashMap<Node, Node>) -> Node {
+        let rank = self.rank(node);
+        if values.iter().all(|(level, _)| *level < rank) || self.exceeded() {
+            return node;
+        }
+        if let Some(n) = done.get(&node) {
+            return *n;
+        }
+        let n = if let Some((_, class)) = values.iter().find(|(level, _)| *level == rank) {
+            let edges = self.slice(node);
+            let to = edges[edges.partition_point(|e| e.hi < *class)].to;
+            self.work += 1;
+            self.fix(to, values, done)
+        } else {
+            let h = self.heads[node.index()];
+            let from = self.scratch.len();
+            for i in h.start..h.start + h.len {
+                let e = self.edges[i as usize];
+                let n = self.fix(e.to, values, done);
+                self.push(from, e.hi, n);
+            }
+            self.finish(h.level, from)
+        };
+        done.insert(node, n);
+        n
+    }
+
     /// The diagram without the levels from one on: what was possible under any of their answers.
     pub fn project(&mut self, node: Node, level: Level) -> Node {
         self.projected(node, level, &mut FxHashMap::default())

@@ -161,13 +161,26 @@ impl Classes {
         merged(out)
     }
 
-    /// The values of some classes.
-    pub fn values(&self, classes: &[(Class, Class)]) -> IntervalSet {
-        let runs: usize = classes.iter().map(|c| self.runs_of(*c).len()).sum();
-        if 2 * runs <= self.runs.len() {
-            return self.gathered(classes);
+    /// The classes of a set, where only values within another one matter, which holds it; `None` if it parts a class there. Classes without
+    /// such values may be among them. The work is in proportion to the smaller one of the set and what is left of the other.
+    pub fn exact(&self, set: &IntervalSet, within: &IntervalSet) -> Option<ClassSet> {
+        let others = within.minus(set);
+        let inverted = self.runs_in(set.ranges()) > self.runs_in(others.ranges());
+        let small = if inverted { &others } else { set };
+        let classes = self.set(small.ranges());
+        if !small.covers(&self.values(&classes).intersect(within)) {
+            return None;
         }
-        // Of many classes it is quicker to say which are missing.
+        Some(if inverted { self.others(&classes) } else { classes })
+    }
+
+    fn runs_in(&self, ranges: &[(Value, Value)]) -> usize {
+        let run = |v: Value| self.starts.partition_point(|s| *s <= v);
+        ranges.iter().map(|(lo, hi)| run(*hi) - run(*lo) + 1).sum()
+    }
+
+    // All other classes.
+    fn others(&self, classes: &[(Class, Class)]) -> ClassSet {
         let mut missing = ClassSet::new();
         let mut next = 0;
         for (lo, hi) in classes {
@@ -179,7 +192,17 @@ impl Classes {
         if next < self.count() {
             missing.push((next, self.count() - 1));
         }
-        IntervalSet::range(0u8, self.max).minus(&self.gathered(&missing))
+        missing
+    }
+
+    /// The values of some classes.
+    pub fn values(&self, classes: &[(Class, Class)]) -> IntervalSet {
+        let runs: usize = classes.iter().map(|c| self.runs_of(*c).len()).sum();
+        if 2 * runs <= self.runs.len() {
+            return self.gathered(classes);
+        }
+        // Of many classes it is quicker to say which are missing.
+        IntervalSet::range(0u8, self.max).minus(&self.gathered(&self.others(classes)))
     }
 
     fn gathered(&self, classes: &[(Class, Class)]) -> IntervalSet {

@@ -142,6 +142,10 @@ impl Wide<'_, '_> {
                 continue;
             }
             let meets = Field::ALL.into_iter().all(|f| {
+                // It may have been asked of a new destination.
+                if self.destinations.used && matches!(f, Field::Dst | Field::Dport) {
+                    return true;
+                }
                 let Some(wanted) = &d.fields[f.index()] else { return true };
                 let here = classes[f.index()]
                     .get_or_insert_with(|| self.classes[f.index()].set(region.get(f).ranges()));

@@ -232,13 +232,10 @@ impl<'a> Wide<'_, 'a> {
     /// The same of a set that has no key; `unsupported` if it is no union of classes.
     pub(super) fn exact_set(&mut self, field: Field, set: &IntervalSet) -> Rc<ClassSet> {
         // Of values with which no packet arrives it does not matter where they are.
-        let set = set.intersect(&self.arrived[field.index()]);
-        let c = &self.classes[field.index()];
-        let classes = c.set(set.ranges());
-        if !set.covers(&c.values(&classes).intersect(&self.arrived[field.index()])) {
-            self.unsupported = true;
-        }
-        Rc::new(classes)
+        let arrived = &self.arrived[field.index()];
+        let classes = self.classes[field.index()].exact(&set.intersect(arrived), arrived);
+        self.unsupported |= classes.is_none();
+        Rc::new(classes.unwrap_or_default())
     }
 
     fn alternatives(

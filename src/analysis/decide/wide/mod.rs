@@ -9,6 +9,7 @@ mod answer;
 mod guard;
 mod levels;
 mod rules;
+mod substitute;
 
 use super::cell::{Fact, State};
 use super::join::join;
@@ -180,6 +181,7 @@ struct Wide<'w, 'a> {
     out_index: FxHashMap<Out, Outcome>,
     chains: FxHashMap<(Path, usize, ChainId, u32), Node>,
     paths: FxHashMap<(Path, usize, u32), Node>,
+    destinations: substitute::Destinations,
     // Rules that might have applied, and why it is not known: by what they ask of the fields.
     doubts: Vec<guard::Doubt>,
     // The same of rate limits that are assumed not to be exceeded.
@@ -207,6 +209,7 @@ impl<'w, 'a> Wide<'w, 'a> {
             out_index: FxHashMap::default(),
             chains: FxHashMap::default(),
             paths: FxHashMap::default(),
+            destinations: Default::default(),
             doubts: Vec::new(),
             spared: Vec::new(),
             unsupported: false,

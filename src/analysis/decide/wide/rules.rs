@@ -24,7 +24,9 @@ impl<'a> Wide<'_, 'a> {
         if let Some(n) = self.paths.get(&key) {
             return *n;
         }
-        let node = stacker::maybe_grow(RED_ZONE, SEGMENT, || self.base_chain(path, at, state));
+        let node = self
+            .substituted(path, at, state)
+            .unwrap_or_else(|| stacker::maybe_grow(RED_ZONE, SEGMENT, || self.base_chain(path, at, state)));
         self.paths.insert(key, node);
         node
     }
@@ -371,6 +373,6 @@ impl<'a> Wide<'_, 'a> {
 }
 
 // What an outcome of an ascending list leads to.
-fn found(list: &[(Outcome, Node)], outcome: Outcome) -> Option<Node> {
+pub(super) fn found(list: &[(Outcome, Node)], outcome: Outcome) -> Option<Node> {
     list.binary_search_by_key(&outcome, |l| l.0).ok().map(|i| list[i].1)
 }
