@@ -1,8 +1,10 @@
 //! What a requirement is, as people read it: the documentation of its findings, and its flow in words.
 
+use super::controls::controls;
+use super::load::is_built_in;
 use super::lower::port_text;
 use super::{Breach, Catalogue, End, Place, Requirement, Service, Services};
-use crate::finding::RuleDoc;
+use crate::finding::{RuleDoc, rule_page};
 use crate::packet::proto;
 use std::fmt::Write as _;
 
@@ -29,6 +31,8 @@ impl Catalogue {
             tags,
             kind: "requirement".to_owned(),
             source: requirement.reference.clone(),
+            page: if is_built_in(&requirement.id) { rule_page(&requirement.id) } else { String::new() },
+            controls: controls(&requirement.id),
         }
     }
 

@@ -19,6 +19,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("safehaven-5", include_str!("../../rules/safehaven-5.toml")),
 ];
 
+/// Whether a requirement is one of a built-in catalogue.
+pub fn is_built_in(id: &str) -> bool {
+    let declared = format!("\nid = \"{id}\"\n");
+    BUILT_IN.iter().any(|(_, text)| text.contains(&declared))
+}
+
 /// How long a chain of catalogues that extend each other may be.
 const MAX_DEPTH: usize = 8;
 

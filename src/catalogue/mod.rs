@@ -1,6 +1,7 @@
 //! The catalogue: which flows a product needs, and which nobody should be able to use. Data, not code: the files in
 //! `rules/` are built in, others are read in the same way.
 
+pub mod controls;
 mod doc;
 pub mod format;
 pub mod load;

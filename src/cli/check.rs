@@ -1,13 +1,12 @@
 //! `havenlint check`: the main job.
 
-use super::output::write_file;
 use super::progress::shown;
+use super::target::{Target, targets};
 use super::{Inputs, say, status};
-use crate::finding::{Report, Severity};
-use crate::report::{FORMATS, Style};
+use crate::finding::Severity;
+use crate::report::Style;
 use crate::session::{Options, Outcome, run};
 use clap::Args;
-use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 /// What is judged, and by what.
@@ -62,7 +61,7 @@ pub struct Check {
     /// Count accepted findings too: use no baseline.
     #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
-    /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html.
+    /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html, gitlab, rdjson, checkstyle, csv.
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "Output")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
@@ -74,6 +73,15 @@ pub struct Check {
     /// All but these rules.
     #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
+    /// Report only what is about these sites of the deployment. Everything is judged; the status is that of what is reported.
+    #[arg(long, value_name = "SITE", value_delimiter = ',', help_heading = "Rules")]
+    site: Vec<String>,
+    /// Report only what is about these nodes and gateways.
+    #[arg(long, value_name = "NODE", value_delimiter = ',', help_heading = "Rules")]
+    node: Vec<String>,
+    /// Report only what is about flows from or to these networks of the deployment file.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', help_heading = "Rules")]
+    network: Vec<String>,
     /// Fail with status 2 if a file looks like a firewall configuration and was not read.
     #[arg(long, help_heading = "Input")]
     require_all: bool,
@@ -86,11 +94,6 @@ pub struct Check {
     /// Name of this run, for code scanning with several runs per commit.
     #[arg(long, value_name = "NAME", default_value = "", help_heading = "Output")]
     category: String,
-}
-
-struct Target {
-    write: crate::report::Write,
-    file: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -119,14 +122,11 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     {
         say(&format!("note: {why}; `havenlint init` writes a first deployment file"));
     }
+    let report = &outcome.report;
     for t in &targets {
-        if let Err(e) = write_to(t, args, color, &outcome.report) {
-            if e.kind() == io::ErrorKind::BrokenPipe {
-                break;
-            }
-            let to =
-                t.file.as_ref().map_or_else(|| "standard output".to_owned(), |f| f.display().to_string());
-            say(&format!("error: cannot write the report to {to}: {e}"));
+        let read = report.sources.iter().map(|s| s.path.as_str());
+        if let Err(message) = t.write(report, &style_of(args, color, t.file.is_some()), read) {
+            say(&format!("error: {message}"));
             return status::TROUBLE;
         }
     }
@@ -153,21 +153,12 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         select: args.select.clone(),
         ignore: args.ignore.clone(),
         require_all: args.require_all,
+        sites: args.site.clone(),
+        nodes: args.node.clone(),
+        networks: args.network.clone(),
         ..args.judged.options()?
     };
-    let mut targets = Vec::new();
-    for spec in &args.format {
-        let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
-        let write = FORMATS.iter().find(|(n, _)| *n == name).map(|(_, w)| *w).ok_or_else(|| {
-            let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
-            format!("--format {name}: unknown format; use one of {}", known.join(", "))
-        })?;
-        targets.push(Target { write, file: file.map(PathBuf::from) });
-    }
-    if targets.is_empty() {
-        targets.push(Target { write: FORMATS[0].1, file: None });
-    }
-    Ok((options, targets))
+    Ok((options, targets(&args.format, "human")?))
 }
 
 impl Judged {
@@ -226,26 +217,31 @@ impl Judged {
     }
 }
 
-fn write_to(target: &Target, args: &Check, color: clap::ColorChoice, report: &Report) -> io::Result<()> {
-    let style = Style {
+fn style_of(args: &Check, color: clap::ColorChoice, to_file: bool) -> Style {
+    Style {
         quiet: args.quiet,
         statistics: args.statistics,
         date: args.judged.date.clone(),
         category: args.category.clone(),
         root: repository_root(),
-        ..super::style(color, target.file.is_some())
-    };
-    match &target.file {
-        Some(path) => {
-            let read = report.sources.iter().map(|s| s.path.as_str());
-            write_file(path, read, |out| (target.write)(report, &style, out))
-        }
-        None => {
-            let mut out = BufWriter::new(io::stdout().lock());
-            (target.write)(report, &style, &mut out)?;
-            out.flush()
+        command: Some(command_line()),
+        ..super::style(color, to_file)
+    }
+}
+
+// How this run was asked for, without what changes nothing in the answer.
+fn command_line() -> String {
+    let mut words = vec!["havenlint".to_owned()];
+    let mut given = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
+    while let Some(word) = given.next() {
+        match word.as_str() {
+            "--jobs" | "-j" => drop(given.next()),
+            w if w.starts_with("--jobs=") || w.starts_with("-j") => {}
+            w if w.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c)) => words.push(word),
+            w => words.push(format!("'{}'", w.replace('\'', "'\\''"))),
         }
     }
+    words.join(" ")
 }
 
 // The folder with version control that this folder is in.

@@ -1,17 +1,15 @@
 //! `havenlint merge`: one report from those of shards.
 
-use super::output::write_file;
+use super::target::targets;
 use super::{say, status, style};
 use crate::catalogue;
 use crate::finding::merge::merge;
 use crate::finding::{Report, Severity};
-use crate::report::{FORMATS, Style, Write};
 use crate::session::all_rules;
 use crate::source::SourceFile;
 use crate::source::digest::sha256;
 use clap::{Args, ColorChoice};
 use std::fs;
-use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Join the JSON reports of several runs.
@@ -41,6 +39,7 @@ pub fn execute(args: &Merge, color: ColorChoice) -> u8 {
 }
 
 fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
+    let targets = targets(&args.format, "json")?;
     let reports: Result<Vec<Report>, String> = args.reports.iter().map(|p| read(p)).collect();
     let mut report = merge(reports?).map_err(|e| e.to_string())?;
     report.sources = report.inputs.iter().filter_map(|i| unchanged(&i.path, i.sha256.as_str())).collect();
@@ -51,31 +50,10 @@ fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
     }
     let shards = args.reports.iter().filter_map(|p| p.to_str());
     let read_files: Vec<&str> = shards.chain(report.inputs.iter().map(|i| i.path.as_str())).collect();
-    for spec in &args.format {
-        let (name, file) = spec.split_once('=').map_or((spec.as_str(), None), |(n, f)| (n, Some(f)));
-        let Some((_, write)) = FORMATS.iter().find(|(n, _)| *n == name) else {
-            let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
-            return Err(format!("--format {name}: unknown format; use one of {}", known.join(", ")));
-        };
-        match put(*write, &report, &style(color, file.is_some()), file, &read_files) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-                return Err(format!("cannot write the report to {}: {e}", file.unwrap_or("standard output")));
-            }
-            _ => {}
-        }
+    for t in targets {
+        t.write(&report, &style(color, t.file.is_some()), read_files.iter().copied())?;
     }
     Ok(report)
-}
-
-fn put(write: Write, report: &Report, style: &Style, file: Option<&str>, read: &[&str]) -> io::Result<()> {
-    match file {
-        Some(path) => write_file(Path::new(path), read.iter().copied(), |out| write(report, style, out)),
-        None => {
-            let mut out = BufWriter::new(io::stdout().lock());
-            write(report, style, &mut out)?;
-            out.flush()
-        }
-    }
 }
 
 fn read(path: &Path) -> Result<Report, String> {

@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod query;
 mod subject;
+mod target;
 mod terminal;
 mod trace;
 

@@ -68,6 +68,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
     let (message, label) = (message(row, group, case), label(row, decider, undecided));
     let mut out = Finding {
         subject: row.flow.subject_end().name.clone(),
+        undecided,
         witness: row.shown().map(|s| s.packet.clone()),
         ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
     };

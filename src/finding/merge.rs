@@ -1,6 +1,7 @@
 //! Joining the reports of shards into one.
 
-use super::{Finding, Report, Summary};
+use super::{Finding, Report, Summary, worst_first};
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// Reports that cannot be joined: what differs.
@@ -25,6 +26,12 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         same("contents of the catalogue", all.catalogue.sha256.as_str(), r.catalogue.sha256.as_str())?;
         same("phases", &all.phase, &r.phase)?;
         same("assumptions", &all.assumptions.join(", "), &r.assumptions.join(", "))?;
+        let scope = |r: &Option<super::Scope>| r.as_ref().map_or_else(String::new, |s| s.of.join(", "));
+        same("parts of the deployment in view", &scope(&all.scope), &scope(&r.scope))?;
+        if let (Some(a), Some(b)) = (&mut all.scope, &r.scope) {
+            a.requirements_outside += b.requirements_outside;
+            a.findings_outside += b.findings_outside;
+        }
         all.inputs.extend(r.inputs);
         all.requirements.extend(r.requirements);
         all.findings.extend(r.findings);
@@ -32,6 +39,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         all.waived.extend(r.waived);
         all.problems.extend(r.problems);
         all.unread.extend(r.unread);
+        all.members.extend(r.members);
     }
     all.inputs.sort_by(|a, b| {
         (&a.path, a.sha256.as_str(), &a.dialect).cmp(&(&b.path, b.sha256.as_str(), &b.dialect))
@@ -46,7 +54,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     all.requirements.dedup_by(|a, b| {
         (&a.id, &a.subject, &a.at, &a.flow, a.state) == (&b.id, &b.subject, &b.at, &b.flow, b.state)
     });
-    sort(&mut all.findings);
+    worst_first(&mut all.findings);
     all.findings.dedup_by(|a, b| same_finding(a, b));
     all.open.sort();
     all.open.dedup();
@@ -58,6 +66,9 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     all.unread.retain(|u| all.inputs.iter().all(|i| i.path != u.path));
     all.unread.sort();
     all.unread.dedup();
+    // Shards of one deployment each name all of it.
+    let mut known = BTreeSet::new();
+    all.members.retain(|m| known.insert(m.clone()));
     all.summary = Summary::of(&all.requirements, &all.findings);
     Ok(all)
 }
@@ -70,13 +81,9 @@ fn same(what: &str, a: &str, b: &str) -> Result<(), MergeError> {
     }
 }
 
-/// The order of findings in a report.
+/// What tells a finding from others.
 fn key(f: &Finding) -> (&super::Location, &str, &str, &str) {
     (&f.location, &f.rule, &f.subject, &f.message)
-}
-
-fn sort(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| key(a).cmp(&key(b)));
 }
 
 fn same_finding(a: &Finding, b: &Finding) -> bool {

@@ -1,12 +1,14 @@
 //! What a run found out: requirements with their state, findings, and the report that holds them.
 
 pub mod merge;
+mod order;
 
 use crate::model::Ledger;
 use crate::packet::{Packet, Region};
 pub use crate::source::Severity;
 use crate::source::digest::Digest;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
+pub use order::{Rank, worst_first};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub struct Report {
     pub inputs: Vec<Input>,
     /// Requirements, each at each point, in order of id, subject and point.
     pub requirements: Vec<Requirement>,
-    /// Findings, in order of path, line, column and rule.
+    /// Findings, in the order of [`worst_first`].
     pub findings: Vec<Finding>,
     /// What anybody may open a connection to, by the rule that lets it in.
     #[serde(default)]
@@ -42,8 +44,11 @@ pub struct Report {
     pub unread: Vec<UnreadFile>,
     /// Counts.
     pub summary: Summary,
-    /// The deployment's nodes, for a picture of it; empty without a deployment file. Not serialised.
-    #[serde(skip)]
+    /// The part of the deployment that requirements and findings are limited to; `None` = all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// The deployment's nodes and gateways; empty without a deployment file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Member>,
     /// The files, to show lines of. Not serialised.
     #[serde(skip)]
@@ -51,6 +56,17 @@ pub struct Report {
     /// Documentation of every rule that a finding may name: requirements of the catalogue and checks. Not serialised.
     #[serde(skip)]
     pub rules: Vec<RuleDoc>,
+}
+
+/// A part of a deployment that a report is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Its sites, nodes and networks: `site east`.
+    pub of: Vec<String>,
+    /// Requirements at points that are not of it.
+    pub requirements_outside: usize,
+    /// Findings that are not about it.
+    pub findings_outside: usize,
 }
 
 /// Name and version of the program.
@@ -86,6 +102,9 @@ pub struct Input {
     pub rules: u64,
     /// How well they were understood.
     pub ledger: Ledger,
+    /// When the file was made, as far as it tells itself: `2026-03-30 09:14:07`; empty where it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dumped: String,
 }
 
 /// Something that any source may open a connection to.
@@ -162,7 +181,7 @@ pub struct UnreadFile {
 }
 
 /// A node or gateway of the deployment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
     /// Its name, as requirements have it as subject.
     pub name: String,
@@ -172,8 +191,10 @@ pub struct Member {
     pub site: String,
     /// Its addresses, as single values, prefixes and ranges.
     pub addresses: Vec<String>,
-    /// Names of its firewall files.
+    /// Its firewall files, as the deployment file names them.
     pub firewall: Vec<String>,
+    /// The firewall files that were read for it, as [`Input::path`] has them.
+    pub files: Vec<String>,
 }
 
 /// State of a requirement.
@@ -269,6 +290,9 @@ pub struct Finding {
     pub rule: String,
     /// How bad.
     pub level: Severity,
+    /// The files do not settle it: it may be so or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undecided: bool,
     /// One sentence; its first sentence is the title.
     pub message: String,
     /// The node or firewall that it is about; may be empty.
@@ -301,6 +325,7 @@ impl Finding {
         Self {
             rule: rule.to_owned(),
             level,
+            undecided: false,
             message,
             subject: String::new(),
             location,
@@ -426,6 +451,28 @@ pub struct RuleDoc {
     pub kind: String,
     /// Where it comes from: article reference; may be empty.
     pub source: String,
+    /// The page that describes it, as a path in havenlint's repository: `docs/src/rules/HL-ANY-ANY.md`. Empty for a rule of one's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub page: String,
+    /// Items of security standards that it gives evidence for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Control>,
+}
+
+/// An item of a security standard, such as a requirement of PCI DSS.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Control {
+    /// The standard: `PCI DSS 4.0.1`.
+    pub framework: String,
+    /// The item's number there: `1.2.5`.
+    pub id: String,
+    /// What it asks for, in our own words.
+    pub title: String,
+}
+
+/// Path of a built-in rule's page in havenlint's repository.
+pub fn rule_page(id: &str) -> String {
+    format!("docs/src/rules/{id}.md")
 }
 
 impl Problem {

@@ -7,9 +7,10 @@ use super::unused::{self, Unused, WithoutPackets};
 use super::{aws, general, nftables, pfsense, probe};
 use crate::analysis::Environment;
 use crate::catalogue::Catalogue;
+use crate::catalogue::controls::controls;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::compliance::path::EnforcementPoints;
-use crate::finding::{self, Finding, Related, RuleDoc, Severity};
+use crate::finding::{self, Finding, Related, RuleDoc, Severity, rule_page};
 use crate::model::Firewall;
 use crate::packet::Region;
 use crate::source::{Location, Origin};
@@ -156,6 +157,8 @@ impl Check {
             tags,
             kind: "check".to_owned(),
             source: String::new(),
+            page: rule_page(self.id),
+            controls: controls(self.id),
         }
     }
 
@@ -177,7 +180,9 @@ impl Check {
 
     /// A finding about something that is more than one firewall, at a place.
     pub fn about(&self, subject: String, location: Location, message: String, label: &str) -> Finding {
-        Finding { subject, ..Finding::new(self.id, self.level, message, location, label) }
+        // What such a check says is that the files do not decide something.
+        let undecided = self.id.ends_with("-UNDECIDED");
+        Finding { subject, undecided, ..Finding::new(self.id, self.level, message, location, label) }
     }
 }
 
@@ -260,6 +265,8 @@ pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documen
         tags: vec!["firewall".to_owned()],
         kind: "check".to_owned(),
         source: String::new(),
+        page: rule_page(id),
+        controls: controls(id),
     }
 }
 

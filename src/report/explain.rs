@@ -1,7 +1,7 @@
 //! Documentation of rules: for a terminal, and as a list.
 
 use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, link, pad, width, wrap};
-use super::{Style, json, rule_url};
+use super::{Style, control_name, json, page_of};
 use crate::finding::RuleDoc;
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ pub fn write(rule: &RuleDoc, style: &Style, out: &mut dyn Write) -> io::Result<(
     let paint = Paint { color: style.color };
     let columns = columns(style);
     let ink = super::text::level_ink(rule.level);
-    let id = link(style.links, &rule_url(&rule.id), &clean(&rule.id));
+    let id = link(style.links, &page_of(Some(rule)), &clean(&rule.id));
     writeln!(out, "{} {}", paint.ink(Ink::Bold, &id), clean(&rule.name))?;
     for line in wrap(&clean(&rule.summary), columns) {
         writeln!(out, "{line}")?;
@@ -25,6 +25,10 @@ pub fn write(rule: &RuleDoc, style: &Style, out: &mut dyn Write) -> io::Result<(
     }
     if !rule.source.is_empty() {
         facts.push(("source", clean(&rule.source).into_owned()));
+    }
+    for (i, c) in rule.controls.iter().enumerate() {
+        let text = format!("{}: {}", control_name(c), c.title);
+        facts.push((if i == 0 { "evidence for" } else { "" }, clean(&text).into_owned()));
     }
     for (word, text) in facts {
         writeln!(out, "  {}  {text}", paint.ink(Ink::Cyan, &pad(word, 17)))?;
@@ -43,7 +47,7 @@ pub fn list(rules: &[RuleDoc], style: &Style, out: &mut dyn Write) -> io::Result
         let level = paint.ink(super::text::level_ink(r.level), &pad(r.level.name(), 7));
         let name = clean(&r.id);
         let blanks = " ".repeat(id - width(&name));
-        let name = link(style.links, &rule_url(&r.id), &name);
+        let name = link(style.links, &page_of(Some(r)), &name);
         let mut before = format!("{}{blanks}  {level}  ", paint.ink(Ink::Bold, &name));
         for line in wrap(&clean(&r.summary), columns(style).saturating_sub(id + 11).max(30)) {
             writeln!(out, "{before}{line}")?;

@@ -2,15 +2,22 @@
 //!
 //! `::error file=…,line=…,endLine=…,col=…,endColumn=…,title=…::message`. In the message `%`, CR and LF are written as `%25`, `%0D`
 //! and `%0A`, in properties `:` and `,` as `%3A` and `%2C`, too (GitHub's documentation of workflow commands, and its toolkit's
-//! `command.ts`). GitHub keeps the first ten errors, warnings and notices of a step, so the worst come first, and what was not read or is
-//! waived takes one annotation each, however many there are.
+//! `command.ts`). GitHub keeps the first ten errors, warnings and notices of a step: a cause takes one annotation, the worst come first, what
+//! was not read or is waived takes one each, and where there is more than ten the tenth says so. The last is the verdict.
 
+use super::causes::{Cause, causes};
 use super::guard::{Spelling, harmless};
 use super::text::{clean, count};
+use super::verdict::verdict;
 use super::{INPUT_RULE, Style, UNREAD_RULE, unread_title, waived_by};
-use crate::finding::Report;
+use crate::finding::{Finding, Report};
 use crate::source::{Location, Severity};
 use std::io::{self, Write};
+
+/// Annotations of one level that GitHub shows of a step.
+const SHOWN: usize = 10;
+/// Places of one cause that its annotation names.
+const MAX_PLACES: usize = 20;
 
 /// Writes the report.
 pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> {
@@ -22,29 +29,58 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
             command(p.level, &p.location, INPUT_RULE, &(clean(&p.message).into_owned() + &help)),
         ));
     }
-    for f in &report.findings {
-        let mut text = clean(&f.message).into_owned();
-        if let Some(w) = &f.witness {
-            text += &format!("\nwitness: {}", clean(&w.to_string()));
+    lines.extend(causes(report).iter().map(|c| (c.level(), cause(c))));
+    lines.extend(unread(report));
+    lines.extend(waived(report));
+    for level in [Severity::Error, Severity::Warning, Severity::Note] {
+        let own: Vec<_> = lines.iter().filter(|(l, _)| *l == level).map(|(_, line)| line).collect();
+        // The verdict is a notice, too.
+        let room = if level == Severity::Note { SHOWN - 1 } else { SHOWN };
+        let shown = if own.len() > room { room - 1 } else { own.len() };
+        for line in &own[..shown] {
+            writeln!(out, "{line}")?;
         }
-        for (word, detail) in &f.details {
-            text += &format!("\n{}: {}", clean(word), clean(detail));
+        if own.len() > shown {
+            let left = count(own.len() - shown, &format!("more {}", level.name()));
+            let text =
+                format!("{left}: GitHub shows {SHOWN} annotations of a kind; the whole report lists all");
+            writeln!(out, "{}", command(level, &Location::top(""), "havenlint", &text))?;
         }
+    }
+    writeln!(out, "{}", command(Severity::Note, &Location::top(""), "havenlint", &clean(&verdict(report))))
+}
+
+/// One annotation: all that one line decides, then the other places.
+fn cause(c: &Cause<'_>) -> String {
+    let first = c.first();
+    let mut text = c.example().iter().map(|f| clean(&f.message)).collect::<Vec<_>>().join("\n");
+    text += &details(first);
+    for f in c.example() {
         if let Some(fix) = &f.fix {
             text += &format!("\nfix: {}", clean(&fix.description));
             for line in fix.text.lines() {
                 text += &format!("\n  {}", clean(line));
             }
         }
-        lines.push((f.level, command(f.level, &f.location, &f.rule, &text)));
     }
-    lines.extend(unread(report));
-    lines.extend(waived(report));
-    lines.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
-    for (_, line) in lines {
-        writeln!(out, "{line}")?;
+    for p in c.places[1..].iter().take(MAX_PLACES) {
+        text += &format!("\nsame at {}:{}", clean(&p[0].location.path), p[0].location.line);
     }
-    Ok(())
+    if c.places.len() > MAX_PLACES + 1 {
+        text += &format!("\n… and at {}", count(c.places.len() - MAX_PLACES - 1, "more place"));
+    }
+    command(c.level(), &first.location, &c.rules().join(", "), &text)
+}
+
+fn details(f: &Finding) -> String {
+    let mut text = String::new();
+    if let Some(w) = &f.witness {
+        text += &format!("\nwitness: {}", clean(&w.to_string()));
+    }
+    for (word, detail) in &f.details {
+        text += &format!("\n{}: {}", clean(word), clean(detail));
+    }
+    text
 }
 
 /// One annotation about all files that were not read.

@@ -1,11 +1,13 @@
-//! The report for people at a terminal: what is wrong, the line that decides, what to do; then who meets what, and how well the
-//! files were understood.
+//! The report for people at a terminal: a summary where it is long, what is wrong, the line that decides, what to do; then who meets what,
+//! and how well the files were understood.
 
+use super::causes::{Cause, causes};
 use super::places::Sources;
 use super::snippet::{self, Mark};
 use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, level_ink, link, pad, width, wrap};
-use super::{INPUT_RULE, Style, rule_url, tables, unread_title, waived_by};
-use crate::finding::{Finding, Fix, Problem, Report, UnreadFile, Waived};
+use super::verdict::repairable;
+use super::{INPUT_RULE, Style, page_of, summary, tables, unread_title, waived_by};
+use crate::finding::{Finding, Fix, Problem, Related, Report, RuleDoc, UnreadFile, Waived};
 use crate::source::Severity;
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
@@ -14,6 +16,12 @@ use std::io::{self, Write};
 const FULL_PER_FILE: usize = 3;
 /// Findings of one rule that are shown in full at all.
 const FULL_PER_RULE: usize = 12;
+/// Findings of one line whose messages are shown.
+const MAX_HEADINGS: usize = 8;
+/// Details of findings that one line decides.
+const MAX_DETAILS: usize = 12;
+/// Other places that say the same.
+const MAX_ALSO: usize = 8;
 /// Further findings of one rule that get a line each.
 const LISTED_PER_RULE: usize = 20;
 /// Near misses and other places shown with a finding.
@@ -32,16 +40,22 @@ const WORDS: usize = 7;
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let columns = if style.width == 0 { DEFAULT_WIDTH } else { style.width.clamp(40, 400) };
     let paint = Paint { color: style.color };
-    let page = Page { sources: Sources::of(report), paint, links: style.links, columns };
+    let rules = report.rules.iter().map(|r| (r.id.as_str(), r)).collect();
+    let page = Page { sources: Sources::of(report), rules, paint, links: style.links, columns };
+    let causes = causes(report);
+    if !style.quiet {
+        summary::human(report, &causes, paint, columns, out)?;
+    }
     page.problems(&report.problems, out)?;
     if !style.quiet {
         super::open::human(report, paint, columns, out)?;
     }
-    page.findings(&report.findings, out)?;
+    page.causes(&causes, out)?;
     page.unread(&report.unread, out)?;
     if !style.quiet {
         page.waived(&report.waived, out)?;
         tables::write(report, paint, columns, out)?;
+        page.hints(report, &causes, out)?;
     }
     if style.statistics {
         page.statistics(report, out)?;
@@ -51,6 +65,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
 
 struct Page<'a> {
     sources: Sources<'a>,
+    rules: FxHashMap<&'a str, &'a RuleDoc>,
     paint: Paint,
     links: bool,
     columns: usize,
@@ -77,29 +92,30 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// All findings, those of one rule in one file together.
-    fn findings(&self, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
-        let mut groups: Vec<Vec<&Finding>> = vec![];
+    /// All causes, those of one rule in one file together.
+    fn causes(&self, causes: &[Cause<'_>], out: &mut dyn Write) -> io::Result<()> {
+        let mut groups: Vec<Vec<&Cause<'_>>> = vec![];
         let mut index: FxHashMap<(&str, &str, Severity), usize> = FxHashMap::default();
-        for f in findings {
+        for c in causes {
+            let f = c.first();
             let at = *index.entry((&f.location.path, &f.rule, f.level)).or_insert(groups.len());
             match groups.get_mut(at) {
-                Some(group) => group.push(f),
-                None => groups.push(vec![f]),
+                Some(group) => group.push(c),
+                None => groups.push(vec![c]),
             }
         }
         let mut shown: FxHashMap<&str, Shown> = FxHashMap::default();
         for group in &groups {
-            let tally = shown.entry(&group[0].rule).or_default();
+            let tally = shown.entry(&group[0].first().rule).or_default();
             let full = group.len().min(FULL_PER_FILE).min(FULL_PER_RULE.saturating_sub(tally.full));
             tally.full += full;
-            for f in &group[..full] {
-                self.finding(f, out)?;
+            for c in &group[..full] {
+                self.cause(c, out)?;
             }
             let rest = &group[full..];
             let listed = rest.len().min(LISTED_PER_RULE.saturating_sub(tally.listed));
             tally.listed += listed;
-            tally.omitted += rest.len() - listed;
+            tally.omitted += rest[listed..].iter().map(|c| c.findings().count()).sum::<usize>();
             if listed > 0 {
                 self.listed(&rest[..listed], rest.len(), out)?;
             }
@@ -117,11 +133,19 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn finding(&self, f: &Finding, out: &mut dyn Write) -> io::Result<()> {
-        self.heading(f.level, &f.rule, &f.message, out)?;
+    /// A cause: what its findings say, the line that decides them, and what to do.
+    fn cause(&self, c: &Cause<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let (f, all) = (c.first(), c.example());
+        for g in all.iter().take(MAX_HEADINGS) {
+            self.heading(g.level, &g.rule, &g.message, out)?;
+        }
+        if let Some(more) = all.len().checked_sub(MAX_HEADINGS).filter(|n| *n > 0) {
+            let text = format!("… and {} decided by the same line", count(more, "more finding"));
+            writeln!(out, "  {}", self.paint.ink(Ink::Bold, &text))?;
+        }
+        let related = related(all);
         let mut marks = vec![Mark { at: &f.location, label: f.label.clone(), primary: true }];
-        let same = |r: &&crate::finding::Related| r.location != f.location || r.message != f.label;
-        marks.extend(f.related.iter().filter(same).take(MAX_RELATED).map(|r| Mark {
+        marks.extend(related.iter().take(MAX_RELATED).map(|r| Mark {
             at: &r.location,
             label: r.message.clone(),
             primary: false,
@@ -132,17 +156,38 @@ impl Page<'_> {
         if let Some(w) = &f.witness {
             self.detail("witness", column, &clean(&w.to_string()), out)?;
         }
-        for (word, text) in &f.details {
+        for (word, text) in details(all) {
             self.detail(&clean(word), column, &clean(text), out)?;
         }
         self.path(f, column, out)?;
-        if let Some(more) = f.related.len().checked_sub(MAX_RELATED).filter(|n| *n > 0) {
+        if let Some(more) = related.len().checked_sub(MAX_RELATED).filter(|n| *n > 0) {
             self.detail("see also", column, &count(more, "more place"), out)?;
         }
-        if let Some(fix) = &f.fix {
-            self.fix(fix, column, out)?;
+        self.also(c, column, out)?;
+        let mut last: Option<&Fix> = None;
+        for fix in all.iter().filter_map(|g| g.fix.as_ref()) {
+            self.fix(fix, last, column, out)?;
+            last = Some(fix);
         }
         writeln!(out)
+    }
+
+    /// The other places of a cause.
+    fn also(&self, c: &Cause<'_>, column: usize, out: &mut dyn Write) -> io::Result<()> {
+        let others: Vec<_> = c.places[1..].iter().map(|p| p[0]).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let here = &c.first().location.path;
+        let name = |f: &&Finding| match f.location.path == *here {
+            true => format!("line {}", f.location.line),
+            false => format!("{}:{}", f.location.path, f.location.line),
+        };
+        let mut text = others.iter().take(MAX_ALSO).map(name).collect::<Vec<_>>().join(", ");
+        if others.len() > MAX_ALSO {
+            text += &format!(" and {}", count(others.len() - MAX_ALSO, "more place"));
+        }
+        self.detail("same at", column, &clean(&text), out)
     }
 
     /// The packet's path through chains, where it is more than one step.
@@ -161,9 +206,12 @@ impl Page<'_> {
     }
 
     /// A repair: its lines stand alone and unbroken, so that they can be copied.
-    fn fix(&self, fix: &Fix, column: usize, out: &mut dyn Write) -> io::Result<()> {
-        self.detail("fix", column, &clean(&fix.description), out)?;
-        for line in fix.text.lines() {
+    fn fix(&self, fix: &Fix, last: Option<&Fix>, column: usize, out: &mut dyn Write) -> io::Result<()> {
+        let goes_on = last.filter(|l| l.description == fix.description && l.path == fix.path);
+        if goes_on.is_none() {
+            self.detail("fix", column, &clean(&fix.description), out)?;
+        }
+        for line in fix.text.lines().filter(|l| !goes_on.is_some_and(|o| o.text.lines().any(|m| m == *l))) {
             // Every visible blank of the line is its own; only what a terminal would obey is replaced.
             let line = self.paint.ink(Ink::Green, &clean(line));
             writeln!(out, "  {}   {line}", " ".repeat(column))?;
@@ -177,7 +225,8 @@ impl Page<'_> {
         for (i, line) in wrap(&text, self.columns.saturating_sub(2)).iter().enumerate() {
             match line.strip_prefix(&head).filter(|_| i == 0) {
                 Some(rest) => {
-                    let id = link(self.links, &rule_url(rule), &clean(rule));
+                    let url = page_of(self.rules.get(rule).copied());
+                    let id = link(self.links, &url, &clean(rule));
                     let head = self.paint.ink(level_ink(level), &format!("{}[{id}]", level.name()));
                     writeln!(out, "{head}{}", self.paint.ink(Ink::Bold, rest))?;
                 }
@@ -196,8 +245,8 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn listed(&self, rest: &[&Finding], all: usize, out: &mut dyn Write) -> io::Result<()> {
-        let first = rest[0];
+    fn listed(&self, rest: &[&Cause<'_>], all: usize, out: &mut dyn Write) -> io::Result<()> {
+        let first = rest[0].first();
         let whence = if first.location.path.is_empty() {
             String::new()
         } else {
@@ -210,11 +259,36 @@ impl Page<'_> {
             self.paint.ink(level_ink(first.level), &head),
             count(all, "more finding")
         )?;
-        for f in rest {
+        for c in rest {
+            let f = c.first();
             let place = self.paint.ink(Ink::Dim, &pad(&format!("line {}", f.location.line), 10));
-            writeln!(out, "  {place}  {}", cut(&clean(&f.message), self.columns.saturating_sub(14)))?;
+            let more = match c.findings().count() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} like it)"),
+            };
+            let room = self.columns.saturating_sub(14 + width(&more));
+            writeln!(out, "  {place}  {}{more}", cut(&clean(&f.message), room))?;
         }
         writeln!(out)
+    }
+
+    /// What to do next.
+    fn hints(&self, report: &Report, causes: &[Cause<'_>], out: &mut dyn Write) -> io::Result<()> {
+        let Some(first) = causes.first() else { return Ok(()) };
+        let mut text = format!("`havenlint explain {}` tells what a rule means", clean(&first.first().rule));
+        match repairable(report) {
+            0 => {}
+            1 => text += "; `havenlint fix` shows the repair of 1 finding if it can be proven",
+            n => {
+                text += &format!(
+                    "; `havenlint fix` shows the repairs of {n} findings, as far as they can be proven"
+                )
+            }
+        }
+        for line in wrap(&text, self.columns) {
+            writeln!(out, "{}", self.paint.ink(Ink::Dim, &line))?;
+        }
+        Ok(())
     }
 
     /// Files that look like firewalls and were not read. They stand with the findings, also where tables are not wanted.
@@ -290,4 +364,31 @@ struct Shown {
     full: usize,
     listed: usize,
     omitted: usize,
+}
+
+/// The other places of findings that one line decides, each once.
+fn related<'a>(findings: &[&'a Finding]) -> Vec<&'a Related> {
+    let mut out: Vec<&Related> = vec![];
+    for f in findings {
+        let own = f.related.iter().filter(|r| r.location != f.location || r.message != f.label);
+        for r in own {
+            if !out.contains(&r) {
+                out.push(r);
+            }
+        }
+    }
+    out
+}
+
+/// The details of findings that one line decides, each once.
+pub(super) fn details<'a>(findings: &[&'a Finding]) -> Vec<(&'a str, &'a str)> {
+    let mut out: Vec<(&str, &str)> = vec![];
+    for (i, f) in findings.iter().take(MAX_HEADINGS).enumerate() {
+        for (word, text) in &f.details {
+            if !out.contains(&(word, text)) && (i == 0 || out.len() < MAX_DETAILS) {
+                out.push((word, text));
+            }
+        }
+    }
+    out
 }

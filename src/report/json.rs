@@ -1,8 +1,8 @@
 //! The machine-readable report: [`Report`] as it serialises, version 1 of the format.
 
-use super::Style;
 use super::guard::commands;
 use super::text::visible;
+use super::{Style, causes, sites};
 use crate::finding::Report;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
@@ -10,7 +10,17 @@ use std::io::{self, Write};
 
 /// Writes the report as one indented JSON document.
 pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> {
-    write_document(report, out)
+    write_document(&Document { report, causes: causes::listed(report), sites: sites::listed(report) }, out)
+}
+
+/// The report, with what is made from it for programs that do not want to.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    causes: Vec<causes::Listed<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sites: Vec<sites::Listed<'a>>,
 }
 
 /// Writes any value as an indented JSON document that is safe to look at: a character that a terminal would obey, that turns the direction

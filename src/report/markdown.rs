@@ -3,18 +3,23 @@
 //! Whatever comes from a file is shown as code or with every mark of Markdown escaped, so that a comment in a dump can neither format
 //! the page, nor link, nor call people.
 
+use super::causes::{Cause, causes};
 use super::matrix::{Matrix, STATES, words};
 use super::places::Sources;
-use super::tables::{assumption, not_understood, verdict};
+use super::summary::{NAMED, advice_by_rule};
+use super::tables::{assumption, not_understood};
 use super::text::{clean, count, thousands};
+use super::verdict::verdict;
 use super::{INPUT_RULE, Style, unread_title, waived_by};
-use crate::finding::{Finding, Report, State};
+use crate::finding::{Rank, Report, State};
 use crate::source::{Location, Severity};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Characters that a comment on GitHub may have are 65 536; findings beyond this are counted instead.
 const MAX_LENGTH: usize = 56_000;
+/// Places of one cause that are listed.
+const MAX_PLACES: usize = 10;
 /// Nodes that get a column; with more the table shows counts.
 const MAX_COLUMNS: usize = 12;
 
@@ -37,12 +42,14 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
         }
         page.push_str(".\n\n");
     }
+    let causes = causes(report);
+    summary(report, &causes, &mut page);
     super::open::markdown(report, &mut page);
     matrix(report, &mut page);
-    ledger(report, &mut page);
     unread(report, &mut page);
+    findings(report, &causes, &mut page);
     waived(report, &mut page);
-    findings(report, &mut page);
+    ledger(report, &mut page);
     out.write_all(page.as_bytes())
 }
 
@@ -152,12 +159,33 @@ fn waived(report: &Report, page: &mut String) {
     page.push_str("\n</details>\n\n");
 }
 
-fn findings(report: &Report, page: &mut String) {
+/// The worst causes, a line each, and the advice as numbers.
+fn summary(report: &Report, causes: &[Cause<'_>], page: &mut String) {
+    let wrong: Vec<_> = causes.iter().filter(|c| c.rank() != Rank::Note).collect();
+    for c in wrong.iter().take(NAMED) {
+        let f = c.first();
+        let more = match c.findings().count() - 1 {
+            0 => String::new(),
+            n => format!(" (+{n})"),
+        };
+        let _ = writeln!(page, "* {} {}{more}{}", icon(c.level()), escape(&f.message), place(&f.location));
+    }
+    if wrong.len() > NAMED {
+        let _ = writeln!(page, "* … and {}", count(wrong.len() - NAMED, "more cause"));
+    }
+    let advice = advice_by_rule(report);
+    if !advice.is_empty() {
+        let _ = writeln!(page, "* {} {}", icon(Severity::Note), escape(&advice));
+    }
+    page.push('\n');
+}
+
+fn findings(report: &Report, causes: &[Cause<'_>], page: &mut String) {
     let mut items: Vec<(Severity, String)> = report
         .problems
         .iter()
         .map(|p| {
-            let mut item = heading(p.level, INPUT_RULE, &p.message, &p.location);
+            let mut item = heading(p.level, &[INPUT_RULE], &p.message, &p.location);
             if !p.help.is_empty() {
                 let _ = writeln!(item, "\n{}", escape(&p.help));
             }
@@ -165,20 +193,35 @@ fn findings(report: &Report, page: &mut String) {
         })
         .collect();
     let sources = Sources::of(report);
-    items.extend(report.findings.iter().map(|f| (f.level, finding(f, &sources))));
+    // What is not shown need not be written.
+    let mut length = page.len();
+    for c in causes {
+        let item = if length > MAX_LENGTH { String::new() } else { cause(c, &sources) };
+        length += item.len();
+        items.push((c.level(), item));
+    }
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
-    for (i, (_, item)) in items.iter().enumerate() {
-        if page.len() + item.len() > MAX_LENGTH {
-            let _ = writeln!(page, "… and {}: see the full report.", count(items.len() - i, "more finding"));
-            return;
+    let mut folded = false;
+    for (i, (level, item)) in items.iter().enumerate() {
+        if item.is_empty() || page.len() + item.len() > MAX_LENGTH {
+            let _ = writeln!(page, "… and {}: see the full report.\n", count(items.len() - i, "more cause"));
+            break;
+        }
+        if *level == Severity::Note && !folded {
+            folded = true;
+            let _ = writeln!(page, "<details><summary>{}</summary>\n", count(report.summary.note, "note"));
         }
         page.push_str(item);
         page.push('\n');
     }
+    if folded {
+        page.push_str("</details>\n\n");
+    }
 }
 
-fn finding(f: &Finding, sources: &Sources<'_>) -> String {
-    let mut item = heading(f.level, &f.rule, &f.message, &f.location);
+fn cause(c: &Cause<'_>, sources: &Sources<'_>) -> String {
+    let f = c.first();
+    let mut item = heading(f.level, &c.rules(), &f.message, &f.location);
     item.push('\n');
     let lines: Vec<_> = sources.lines(&f.location, 0, 12).into_iter().map(|(_, text)| text).collect();
     if !lines.is_empty() {
@@ -187,6 +230,15 @@ fn finding(f: &Finding, sources: &Sources<'_>) -> String {
     let mut line = |word: &str, text: &str| {
         let _ = writeln!(item, "* {}: {}", escape(word), escape(text));
     };
+    for g in &c.example()[1..] {
+        line("also", &g.message);
+    }
+    for p in c.places[1..].iter().take(MAX_PLACES) {
+        line("same at", &format!("{}:{}", p[0].location.path, p[0].location.line));
+    }
+    if c.places.len() > MAX_PLACES + 1 {
+        line("same at", &count(c.places.len() - MAX_PLACES - 1, "more place"));
+    }
     if !f.label.is_empty() {
         line("here", &f.label);
     }
@@ -199,8 +251,8 @@ fn finding(f: &Finding, sources: &Sources<'_>) -> String {
     for (word, text) in &f.details {
         line(word, text);
     }
-    if let Some(fix) = &f.fix {
-        line("fix", &fix.description);
+    for fix in c.example().iter().filter_map(|g| g.fix.as_ref()) {
+        let _ = writeln!(item, "* fix: {}", escape(&fix.description));
         if !fix.text.is_empty() {
             item.push('\n');
             item += &code(&fix.text);
@@ -209,13 +261,15 @@ fn finding(f: &Finding, sources: &Sources<'_>) -> String {
     item
 }
 
-fn heading(level: Severity, rule: &str, message: &str, at: &Location) -> String {
-    let place =
-        if at.path.is_empty() { String::new() } else { format!(" · {}:{}", escape(&at.path), at.line) };
-    let rule = escape(rule);
+fn place(at: &Location) -> String {
+    if at.path.is_empty() { String::new() } else { format!(" · {}:{}", escape(&at.path), at.line) }
+}
+
+fn heading(level: Severity, rules: &[&str], message: &str, at: &Location) -> String {
     // Two stars with nothing between them would be a line across the page.
-    let rule = if rule.trim().is_empty() { rule } else { format!("**{rule}**") };
-    format!("### {} {}\n\n{rule}{place}\n", icon(level), escape(message))
+    let named = rules.iter().map(|r| escape(r)).filter(|r| !r.trim().is_empty());
+    let rules = named.map(|r| format!("**{r}**")).collect::<Vec<_>>().join(", ");
+    format!("### {} {}\n\n{rules}{}\n", icon(level), escape(message), place(at))
 }
 
 /// A block of code, fenced by more backticks than stand in it.

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 pub struct Matrix<'a> {
     /// The nodes, in order of name.
     pub subjects: Vec<&'a str>,
-    /// The requirements in order of id, each with a state for each node; `None` = it does not concern that node.
+    /// The requirements in order of id, recommendations last, each with a state for each node; `None` = it does not concern that node.
     pub rows: Vec<(&'a str, Vec<Option<State>>)>,
+    /// How many of the rows are no recommendations.
+    pub binding: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -24,7 +26,11 @@ impl<'a> Matrix<'a> {
                 row[i] = Some(row[i].map_or(r.state, |s| worse(s, r.state)));
             }
         }
-        Self { subjects, rows: rows.into_iter().collect() }
+        let (mut binding, advice): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(id, _)| !is_advice(report, id));
+        let count = binding.len();
+        binding.extend(advice);
+        Self { subjects, rows: binding, binding: count }
     }
 
     /// How many nodes have each state in a row, in the order of [`STATES`].
@@ -37,6 +43,12 @@ impl<'a> Matrix<'a> {
         let named = self.subjects.iter().zip(row);
         named.filter(|(_, c)| **c == Some(state)).map(|(s, _)| *s).collect()
     }
+}
+
+/// Whether a requirement is a recommendation.
+pub fn is_advice(report: &Report, id: &str) -> bool {
+    let doc = report.rules.iter().find(|r| r.id == id);
+    doc.is_some_and(|d| d.tags.iter().any(|t| t == "recommended" || t == "advised-against"))
 }
 
 /// All states, the worst first: what is not checked at one point of a path is not shown as met.

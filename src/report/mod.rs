@@ -3,9 +3,13 @@
 //! Nothing that comes from a file (a comment of a rule, a name, a path) goes out raw: each format escapes by its own means what it shows, and
 //! those that a build server may keep in a log pass the guard as a whole.
 
+pub mod causes;
+pub mod checkstyle;
 pub mod concise;
+pub mod csv;
 pub mod explain;
 pub mod github;
+pub mod gitlab;
 pub mod guard;
 pub mod html;
 pub mod human;
@@ -17,13 +21,17 @@ pub mod matrix;
 pub mod open;
 pub mod patch;
 pub mod places;
+pub mod rdjson;
 pub mod sarif;
+pub mod sites;
 pub mod snippet;
+pub mod summary;
 pub mod tables;
 pub mod text;
 pub mod uri;
+pub mod verdict;
 
-use crate::finding::{Report, Waived};
+use crate::finding::{Control, Report, RuleDoc, Waived};
 use guard::{Spelling, guarded};
 use std::collections::BTreeMap;
 use std::io;
@@ -48,6 +56,8 @@ pub struct Style {
     pub root: Option<PathBuf>,
     /// Category of the run, for code scanning; may be empty.
     pub category: String,
+    /// The command line, as evidence; `None` = not told.
+    pub command: Option<String>,
 }
 
 /// Writes a report.
@@ -62,11 +72,15 @@ pub const FORMATS: &[(&str, Write)] = &[
     ("github", github::write),
     ("junit", |r, s, out| guarded(out, Spelling::Markup, false, |out| junit::write(r, s, out))),
     ("markdown", |r, s, out| guarded(out, Spelling::Text, false, |out| markdown::write(r, s, out))),
+    ("gitlab", gitlab::write),
+    ("rdjson", rdjson::write),
+    ("checkstyle", |r, s, out| guarded(out, Spelling::Markup, false, |out| checkstyle::write(r, s, out))),
+    ("csv", |r, s, out| guarded(out, Spelling::Text, false, |out| csv::write(r, s, out))),
     ("html", |r, s, out| guarded(out, Spelling::Markup, false, |out| html::write(r, s, out))),
 ];
 
-/// Where havenlint is described.
-pub const HOMEPAGE: &str = "https://docs.rs/havenlint";
+/// Where havenlint is at home.
+pub const HOMEPAGE: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// Id under which formats that want one show a parse error or an unreadable input.
 pub const INPUT_RULE: &str = "HL-INPUT";
@@ -74,9 +88,20 @@ pub const INPUT_RULE: &str = "HL-INPUT";
 /// Id under which formats that want one show a file that was not read.
 pub const UNREAD_RULE: &str = "HL-UNREAD";
 
-/// Where a rule is described.
-pub fn rule_url(id: &str) -> String {
-    format!("{HOMEPAGE}#{}", uri::encode(&id.to_lowercase()))
+/// Where a rule is described, as an address of havenlint's repository; empty for a rule that has no page there.
+pub fn page_of(rule: Option<&RuleDoc>) -> String {
+    match rule.map_or("", |r| r.page.as_str()) {
+        "" => String::new(),
+        page => {
+            let parts: Vec<_> = page.split('/').map(uri::encode).collect();
+            format!("{HOMEPAGE}/blob/main/{}", parts.join("/"))
+        }
+    }
+}
+
+/// An item of a standard by its name: `PCI DSS 4.0.1 1.2.5`, `CWE-284`.
+pub fn control_name(c: &Control) -> String {
+    if c.id.starts_with(&c.framework) { c.id.clone() } else { format!("{} {}", c.framework, c.id) }
 }
 
 /// Why a finding was waived, by whom and until when, as far as somebody said so.

@@ -2,7 +2,7 @@
 
 use super::markdown::escape;
 use super::tables::lay_out;
-use super::text::{Ink, Paint, clean, count, cut, markup, width};
+use super::text::{Ink, Paint, clean, count, cut, cut_left};
 use crate::finding::{Open, Report};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -12,11 +12,11 @@ use tabled::settings::Alignment;
 /// Rows that are shown.
 const MAX_ROWS: usize = 40;
 /// The columns.
-const HEADS: [&str; 4] = ["Reached", "Where", "Coming by", "Let in by"];
+pub const HEADS: [&str; 4] = ["Reached", "Where", "Coming by", "Let in by"];
 /// Where nothing is forwarded.
 const HERE: &str = "this machine";
 /// The title.
-const TITLE: &str = "Open to any source";
+pub const TITLE: &str = "Open to any source";
 
 /// A row: what one rule opens at one place.
 struct Row<'a> {
@@ -135,22 +135,6 @@ pub fn human(report: &Report, paint: Paint, columns: usize, out: &mut dyn Write)
     writeln!(out)
 }
 
-// At most so many columns of a text: its end.
-fn cut_left(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
-        return text.to_owned();
-    }
-    let mut room = columns.saturating_sub(1);
-    let fits = |c: &char| {
-        let w = width(c.encode_utf8(&mut [0; 4]));
-        let fits = w <= room;
-        room = room.saturating_sub(w);
-        fits
-    };
-    let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
-    format!("…{}", kept.into_iter().rev().collect::<String>())
-}
-
 /// The table in Markdown.
 pub fn markdown(report: &Report, page: &mut String) {
     if !wanted(report) {
@@ -168,19 +152,7 @@ pub fn markdown(report: &Report, page: &mut String) {
     page.push('\n');
 }
 
-/// The table as a section of the page.
-pub fn html(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    if !wanted(report) {
-        return Ok(());
-    }
-    let all = rows(report);
-    writeln!(
-        out,
-        "<section>\n<h2>{TITLE}</h2>\n<div class=\"scroll\"><table>\n<tr><th>{}</th></tr>",
-        HEADS.join("</th><th>")
-    )?;
-    for row in &all {
-        writeln!(out, "<tr><td>{}</td></tr>", row.cells().map(|c| markup(&c)).join("</td><td>"))?;
-    }
-    writeln!(out, "</table></div>\n</section>")
+/// The table's rows, the worst first; empty where it does not go with the report.
+pub fn shown(report: &Report) -> Vec<[String; 4]> {
+    if wanted(report) { rows(report).iter().map(Row::cells).collect() } else { Vec::new() }
 }

@@ -48,11 +48,20 @@ impl<'a> Sources<'a> {
     }
 
     /// A location as a region on its first line, with columns in UTF-16 units.
-    pub fn region(&self, at: &Location) -> Region16 {
+    pub fn region(&self, at: &Location) -> Span {
+        self.span(at, char::len_utf16)
+    }
+
+    /// The same with columns in bytes.
+    pub fn region_in_bytes(&self, at: &Location) -> Span {
+        self.span(at, char::len_utf8)
+    }
+
+    fn span(&self, at: &Location, unit: fn(char) -> usize) -> Span {
         let one_line = at.end_line <= at.line;
         let Some(file) = self.file(at) else {
             let end = if one_line { at.end_column } else { at.column + at.text.chars().count() as u32 };
-            return Region16::new(at.line, at.column, end);
+            return Span::new(at.line, at.column, end);
         };
         let range = file.line_range(at.line.saturating_sub(1) as usize);
         let (ascii, last) = (file.is_ascii(), range.len() as u32);
@@ -63,19 +72,15 @@ impl<'a> Sources<'a> {
                 return n.min(last) + 1;
             }
             let n = n as usize;
-            text.chars().take(n).map(|c| c.len_utf16() as u32).sum::<u32>() + 1
+            text.chars().take(n).map(|c| unit(c) as u32).sum::<u32>() + 1
         };
-        Region16::new(
-            at.line,
-            units(at.column),
-            if one_line { units(at.end_column) } else { units(u32::MAX) },
-        )
+        Span::new(at.line, units(at.column), if one_line { units(at.end_column) } else { units(u32::MAX) })
     }
 }
 
-/// A region on one line: 1-based, end excluded, columns in UTF-16 units.
+/// A region on one line: 1-based, end excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Region16 {
+pub struct Span {
     /// The line.
     pub line: u32,
     /// First column.
@@ -84,7 +89,7 @@ pub struct Region16 {
     pub end_column: u32,
 }
 
-impl Region16 {
+impl Span {
     fn new(line: u32, column: u32, end: u32) -> Self {
         let column = column.max(1);
         Self { line: line.max(1), column, end_column: end.max(column) }
@@ -181,7 +186,8 @@ mod tests {
         let mut at = file.locate(2, 6);
         assert_eq!((at.column, at.end_column), (3, 4));
         let sources = Sources([("a", &*file)].into_iter().collect());
-        assert_eq!(sources.region(&at), Region16 { line: 1, column: 3, end_column: 5 });
+        assert_eq!(sources.region(&at), Span { line: 1, column: 3, end_column: 5 });
+        assert_eq!(sources.region_in_bytes(&at), Span { line: 1, column: 3, end_column: 7 });
         at.end_line = 9;
         assert_eq!(sources.region(&at).end_column, 9);
     }

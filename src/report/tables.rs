@@ -2,14 +2,17 @@
 //! lays out the tables.
 
 use super::matrix::{Matrix, STATES, symbol, words};
+use super::sites::Sites;
 use super::text::{Ink, Paint, clean, count, cut, pad, thousands, width, wrap};
+use super::verdict::{pieces, state_ink};
 use crate::finding::{Input, Report, State};
-use crate::source::Severity;
 use std::io::{self, Write};
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style as Frame};
 
+/// Heading of the requirements that are none.
+const ADVICE: &str = "Recommendations";
 /// Files that the ledger lists one by one.
 const MAX_FILES: usize = 24;
 /// What the ledger's columns beside path and dialect take at least, with the blanks between.
@@ -18,6 +21,7 @@ const LEDGER_COLUMNS: usize = 45;
 /// Writes the summary tables.
 pub fn write(report: &Report, paint: Paint, columns: usize, out: &mut dyn Write) -> io::Result<()> {
     let tables = Tables { paint, columns };
+    tables.sites(report, out)?;
     tables.requirements(report, out)?;
     tables.ledger(&report.inputs, out)?;
     tables.verdict(report, out)
@@ -28,17 +32,46 @@ struct Tables {
     columns: usize,
 }
 
-const fn state_ink(state: State) -> Ink {
-    match state {
-        State::Met => Ink::Green,
-        State::Violated => Ink::Red,
-        State::Undecided => Ink::Yellow,
-        State::NotChecked => Ink::Cyan,
-        State::NotApplicable => Ink::Dim,
-    }
-}
-
 impl Tables {
+    /// From site to site: one table for all services that are required, then which of them fail where.
+    fn sites(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        let Some(sites) = Sites::of(report).filter(|s| s.names.len() > 2) else { return Ok(()) };
+        let name = |i: usize| clean(sites.names[i]).into_owned();
+        let columns: usize = (0..sites.names.len()).map(|i| width(&name(i)) + 2).sum();
+        let longest = (0..sites.names.len()).map(|i| width(&name(i))).max().unwrap_or(0);
+        if longest + 8 + columns <= self.columns {
+            let cells = sites.overall();
+            let mut table = Builder::default();
+            let heads = (0..sites.names.len()).map(name);
+            table.push_record([self.paint.ink(Ink::Bold, "From \\ to")].into_iter().chain(heads));
+            for from in 0..sites.names.len() {
+                let mark = |to| {
+                    cells.get(&(from, to)).map_or(String::new(), |(s, _)| {
+                        self.paint.ink(state_ink(*s), &symbol(*s).to_string())
+                    })
+                };
+                table.push_record(
+                    [format!("  {}", name(from))].into_iter().chain((0..sites.names.len()).map(mark)),
+                );
+            }
+            lay_out(table, Alignment::center(), 1, out)?;
+        }
+        for (id, cells) in &sites.services {
+            for state in [State::Violated, State::Undecided] {
+                let pairs: Vec<_> = Sites::pairs(cells, state)
+                    .iter()
+                    .map(|(f, t)| format!("{} → {}", name(*f), name(*t)))
+                    .collect();
+                if !pairs.is_empty() {
+                    let line = format!("{} {}: {}", symbol(state), clean(id), pairs.join(", "));
+                    let line = cut(&line, self.columns.saturating_sub(2)).into_owned();
+                    writeln!(out, "  {}", self.paint.ink(state_ink(state), &line))?;
+                }
+            }
+        }
+        writeln!(out)
+    }
+
     fn requirements(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let matrix = Matrix::of(report);
         if matrix.rows.is_empty() {
@@ -64,7 +97,10 @@ impl Tables {
         let mut table = Builder::default();
         let names = matrix.subjects.iter().map(|s| clean(s).into_owned());
         table.push_record([self.paint.ink(Ink::Bold, "Requirements")].into_iter().chain(names));
-        for (rule, row) in &matrix.rows {
+        for (i, (rule, row)) in matrix.rows.iter().enumerate() {
+            if i == matrix.binding {
+                table.push_record([self.paint.ink(Ink::Bold, ADVICE)]);
+            }
             let mark = |s: State| self.paint.ink(state_ink(s), &symbol(s).to_string());
             let marks = row.iter().map(|cell| cell.map_or(String::new(), mark));
             table.push_record([format!("  {}", clean(rule))].into_iter().chain(marks));
@@ -77,7 +113,10 @@ impl Tables {
         let id = matrix.rows.iter().map(|(id, _)| width(&clean(id))).max().unwrap_or(0) + 2;
         let title = self.paint.ink(Ink::Bold, &pad("Requirements", id));
         writeln!(out, "{title}  {}", count(matrix.subjects.len(), "node"))?;
-        for (rule, row) in &matrix.rows {
+        for (i, (rule, row)) in matrix.rows.iter().enumerate() {
+            if i == matrix.binding {
+                writeln!(out, "{}", self.paint.ink(Ink::Bold, ADVICE))?;
+            }
             let mut line = pad(&format!("  {}", clean(rule)), id);
             for (state, n) in STATES.iter().zip(Matrix::tally(row)).filter(|(_, n)| *n > 0) {
                 line += "  ";
@@ -163,67 +202,25 @@ impl Tables {
                 writeln!(out, "{}", self.paint.ink(Ink::Dim, &line))?;
             }
         }
-        self.flow(&pieces(report), out)
-    }
-
-    /// Writes pieces beside each other, breaking lines between them.
-    fn flow(&self, pieces: &[(String, Ink)], out: &mut dyn Write) -> io::Result<()> {
-        let mut used = 0;
-        for (text, ink) in pieces {
-            if used > 0 && used + 1 + width(text) > self.columns {
-                writeln!(out)?;
-                used = 0;
-            }
-            let blank = if used > 0 { " " } else { "" };
-            // Punctuation stays uncoloured.
-            let bare = text.trim_end_matches([',', ';', '.']);
-            write!(out, "{blank}{}{}", self.paint.ink(*ink, bare), &text[bare.len()..])?;
-            used += blank.len() + width(text);
-        }
-        writeln!(out)
+        flow(&pieces(report), self.paint, self.columns, out)
     }
 }
 
-/// The last sentence of the report, in pieces: `2 violated, 31 met; 2 errors, 1 waived in 6 files.`
-fn pieces(report: &Report) -> Vec<(String, Ink)> {
-    let s = &report.summary;
-    let states = [
-        (s.violated, State::Violated),
-        (s.undecided, State::Undecided),
-        (s.not_checked, State::NotChecked),
-        (s.met, State::Met),
-    ];
-    let mut pieces: Vec<(String, Ink)> = states
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, state)| (format!("{n} {},", words(*state)), state_ink(*state)))
-        .collect();
-    if pieces.is_empty() {
-        pieces.push(("no requirements checked,".to_owned(), Ink::Dim));
+/// Writes pieces beside each other, breaking lines between them.
+pub fn flow(pieces: &[(String, Ink)], paint: Paint, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut used = 0;
+    for (text, ink) in pieces {
+        if used > 0 && used + 1 + width(text) > columns {
+            writeln!(out)?;
+            used = 0;
+        }
+        let blank = if used > 0 { " " } else { "" };
+        // Punctuation stays uncoloured.
+        let bare = text.trim_end_matches([',', ';', '.']);
+        write!(out, "{blank}{}{}", paint.ink(*ink, bare), &text[bare.len()..])?;
+        used += blank.len() + width(text);
     }
-    end_with(&mut pieces, ';');
-    let begun = pieces.len();
-    let levels = [(s.error, Severity::Error), (s.warning, Severity::Warning), (s.note, Severity::Note)];
-    for (n, level) in levels.into_iter().filter(|(n, _)| *n > 0) {
-        pieces.push((format!("{},", count(n, level.name())), super::text::level_ink(level)));
-    }
-    let errors = report.problems.iter().filter(|p| p.level == Severity::Error).count();
-    if errors > 0 {
-        pieces.push((format!("{},", count(errors, "parse error")), Ink::Red));
-    }
-    if pieces.len() == begun {
-        pieces.push(("no findings,".to_owned(), Ink::Green));
-    }
-    if !report.waived.is_empty() {
-        pieces.push((format!("{} waived,", report.waived.len()), Ink::Dim));
-    }
-    end_with(&mut pieces, ' ');
-    pieces.push((format!("in {}.", count(report.inputs.len(), "file")), Ink::Dim));
-    if !report.unread.is_empty() {
-        end_with(&mut pieces, ';');
-        pieces.push((format!("{} not read.", count(report.unread.len(), "file")), Ink::Yellow));
-    }
-    pieces
+    writeln!(out)
 }
 
 /// What it means that rules were not understood, in two sentences.
@@ -245,22 +242,6 @@ pub fn lay_out(table: Builder, alignment: Alignment, first: usize, out: &mut dyn
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
-}
-
-/// The last sentence of the report, without its full stop.
-pub fn verdict(report: &Report) -> String {
-    let words: Vec<_> = pieces(report).into_iter().map(|(text, _)| text).collect();
-    words.join(" ").trim_end_matches('.').to_owned()
-}
-
-/// Ends a list: the last comma becomes another mark, or nothing.
-fn end_with(pieces: &mut [(String, Ink)], mark: char) {
-    if let Some((text, _)) = pieces.last_mut() {
-        text.pop();
-        if mark != ' ' {
-            text.push(mark);
-        }
-    }
 }
 
 /// An assumption in words.

@@ -51,22 +51,6 @@ pub fn visible(c: char) -> char {
     }
 }
 
-/// A text for HTML and XML: cleaned, and with the characters of markup written as entities.
-pub fn markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars().map(visible) {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// Columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
     text.width()
@@ -93,6 +77,22 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
         })
         .collect();
     Cow::Owned(kept + "…")
+}
+
+/// Cuts a text to at most `columns` from its left, with `…` at the beginning of one that was longer: of a long path the end tells more.
+pub fn cut_left(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut room = columns.saturating_sub(1);
+    let fits = |c: &char| {
+        let w = width(c.encode_utf8(&mut [0; 4]));
+        let fits = w <= room;
+        room = room.saturating_sub(w);
+        fits
+    };
+    let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
+    format!("…{}", kept.into_iter().rev().collect::<String>())
 }
 
 /// Breaks a text at blanks into lines of at most `columns`; a longer word stays whole, so that it can be copied. No line but the
@@ -192,7 +192,11 @@ impl Paint {
 
 /// A text that leads to an address when a terminal knows hyperlinks (OSC 8); the bare text otherwise.
 pub fn link(links: bool, url: &str, text: &str) -> String {
-    if links { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+    if links && !url.is_empty() {
+        format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\")
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! File names as URIs relative to the repository's root (RFC 3986), as code scanning wants them.
 
+use super::text::clean;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::{Component, Path, PathBuf};
 
@@ -7,13 +8,22 @@ use std::path::{Component, Path, PathBuf};
 /// resolved (symbolic links followed) where the file exists; without one, the name is taken as it stands. A name that leads out of the
 /// root keeps what follows the way out: code scanning refuses any other scheme beside relative URIs.
 pub fn relative(path: &str, root: Option<&Path>) -> String {
+    join(path, root, encode)
+}
+
+/// The same as a path, not encoded, safe to show.
+pub fn plain(path: &str, root: Option<&Path>) -> String {
+    join(path, root, |part| clean(part).into_owned())
+}
+
+fn join(path: &str, root: Option<&Path>, written: impl Fn(&str) -> String) -> String {
     let inside = root.and_then(|root| within(path, root));
     // Where `\` separates folders, the path's parts are already apart; elsewhere it is a character of the name.
     let name = inside.unwrap_or_else(|| PathBuf::from(path));
     let mut parts: Vec<String> = vec![];
     for part in name.components() {
         match part {
-            Component::Normal(p) => parts.push(encode(&p.to_string_lossy())),
+            Component::Normal(p) => parts.push(written(&p.to_string_lossy())),
             Component::ParentDir => drop(parts.pop()),
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }

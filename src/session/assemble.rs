@@ -1,13 +1,14 @@
 //! The report of a run, put together.
 
 use super::Options;
+use super::dumped::dumped;
 use super::load::Loaded;
 use super::members::members;
 use super::open::Opened;
 use super::triaged::Triaged;
 use crate::catalogue::Catalogue;
 use crate::dialect::same_box;
-use crate::finding::{CatalogueId, Input, Report, RuleDoc, Summary, Tool};
+use crate::finding::{CatalogueId, Input, Report, RuleDoc, Scope, Summary, Tool, worst_first};
 use crate::lint::registry;
 use crate::model::Firewall;
 use crate::source::digest::Digest;
@@ -15,7 +16,14 @@ use crate::triage::waiver;
 use std::collections::BTreeSet;
 
 /// The report.
-pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Triaged) -> Report {
+pub fn report(
+    options: &Options,
+    opened: &Opened,
+    loaded: &Loaded,
+    mut triaged: Triaged,
+    scope: Option<Scope>,
+) -> Report {
+    worst_first(&mut triaged.findings);
     let catalogue = &opened.catalogue;
     let mut problems: Vec<_> =
         opened.problems.iter().chain(&loaded.problems).cloned().chain(triaged.problems).collect();
@@ -36,9 +44,10 @@ pub fn report(options: &Options, opened: &Opened, loaded: &Loaded, triaged: Tria
         requirements: triaged.requirements,
         findings: triaged.findings,
         open: triaged.open,
+        scope,
         waived: triaged.waived,
         problems,
-        members: if opened.deployed { members(&opened.deployment) } else { Vec::new() },
+        members: if opened.deployed { members(&opened.deployment, loaded) } else { Vec::new() },
         unread: loaded.unread.clone(),
         sources: triaged.sources,
         rules: all_rules(catalogue),
@@ -96,6 +105,7 @@ fn inputs<'a>(firewalls: impl Iterator<Item = &'a Firewall>) -> Vec<Input> {
                     0
                 },
                 ledger: if i == 0 { f.ledger } else { Default::default() },
+                dumped: dumped(s).unwrap_or_default(),
             });
         }
     }

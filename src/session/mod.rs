@@ -9,11 +9,13 @@
 
 mod assemble;
 mod borne_out;
+mod dumped;
 mod judge;
 mod load;
 mod members;
 pub mod network;
 mod open;
+mod scope;
 mod seen;
 mod triaged;
 
@@ -59,6 +61,12 @@ pub struct Options {
     pub select: Vec<String>,
     /// Not these rules.
     pub ignore: Vec<String>,
+    /// Only what is about these sites.
+    pub sites: Vec<String>,
+    /// Only what is about these nodes and gateways.
+    pub nodes: Vec<String>,
+    /// Only what is about these networks of the deployment file.
+    pub networks: Vec<String>,
     /// Report all rules; what was selected is only told in [`Outcome::selection`].
     pub report_all: bool,
     /// Without a deployment file: all files are of one box.
@@ -125,9 +133,10 @@ pub fn run(options: &Options) -> Outcome {
     let (report, not_checked, baseline) = {
         let checked = Checked::of(options, &opened, &loaded);
         let judged = Judged::of(options, &opened, &loaded, &checked, &reported);
-        let triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
+        let mut triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
         let baseline = triaged.baseline.clone();
-        (assemble::report(options, &opened, &loaded, triaged), checked.not_checked, baseline)
+        let scope = scope::limit(options, &opened, &loaded, &mut triaged);
+        (assemble::report(options, &opened, &loaded, triaged, scope), checked.not_checked, baseline)
     };
     let found = loaded.firewalls().next().is_some();
     Outcome { report, found, not_checked, baseline, selection, firewalls: loaded.into_firewalls() }

@@ -424,7 +424,8 @@ fn a_baseline_accepts_what_is_there_and_nothing_else() {
     let report = json(&accepted);
     assert_eq!(state(&report, "SH4-CMS-HEARTBEAT"), ["violated"]);
     assert_eq!(report["findings"].as_array().unwrap().len(), 0);
-    assert!(with(&["check", "cms.rules"], &[]).out.contains(" waived in 1 file."));
+    let said = with(&["check", "cms.rules"], &[]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(" waived in 1 file."), "{said}");
     assert_eq!(with(&["check", "cms.rules"], &["--no-baseline"]).status, 1);
     // A new defect counts, wherever the old one moves to.
     let worse =
@@ -478,4 +479,69 @@ fn thousands_of_cases_are_judged_without_declared_interfaces() {
     assert_eq!(row("SH4-SRN-CLUSTER")["state"], "violated");
     assert_eq!(row("SH4-NET-EXPOSED")["state"], "met");
     assert_eq!(row("SH4-CMS-CLUSTER")["state"], "violated");
+}
+
+fn demo() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo"))
+}
+
+#[test]
+fn two_reports_are_not_mixed_on_standard_output() {
+    let r = run_in(demo(), &["check", "--format", "json", "--format", "human", "--fail-on", "never"]);
+    assert_eq!(r.status, 2);
+    assert!(r.err.contains("would be mixed on standard output") && r.out.is_empty(), "{}", r.err);
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("json={}", dir.path().join("r.json").display());
+    let r = run_in(demo(), &["check", "--format", &file, "--format", "human", "--fail-on", "never"]);
+    assert_eq!(r.status, 0, "{}", r.err);
+}
+
+#[test]
+fn a_report_can_be_limited_to_a_part_of_the_deployment() {
+    let of = |args: &[&str]| {
+        json(&run_in(demo(), &[&["check", "--format", "json", "--fail-on", "never"], args].concat()))
+    };
+    let all = of(&[]);
+    let count = |r: &serde_json::Value, key: &str| r[key].as_array().unwrap().len();
+    assert!(all["scope"].is_null());
+    for args in
+        [&["--site", "west"][..], &["--node", "srn-west"], &["--network", "gui"], &["--node", "edge-east"]]
+    {
+        let part = of(args);
+        let scope = &part["scope"];
+        let outside = |key: &str| scope[key].as_u64().unwrap() as usize;
+        assert_eq!(
+            count(&part, "findings") + outside("findings_outside"),
+            count(&all, "findings"),
+            "{args:?}"
+        );
+        assert_eq!(
+            count(&part, "requirements") + outside("requirements_outside"),
+            count(&all, "requirements"),
+            "{args:?}"
+        );
+        assert!(outside("requirements_outside") > 0 && count(&part, "requirements") > 0, "{args:?}");
+    }
+    let west = of(&["--node", "srn-west"]);
+    // What srn-west cannot reach is about it, too, though edge-east decides.
+    assert!(
+        west["findings"].as_array().unwrap().iter().any(|f| f["location"]["path"] == "edge/edge-east.xml")
+    );
+    assert!(west["requirements"].as_array().unwrap().iter().any(|r| r["subject"] == "srn-east"));
+    let said = run_in(demo(), &["check", "--site", "west", "--fail-on", "never"]).out;
+    assert!(
+        said.contains("Only site west:")
+            && said.split_whitespace().collect::<Vec<_>>().join(" ").contains("about others not shown."),
+        "{said}"
+    );
+    for (args, advice) in
+        [(["--site", "wets"], "west"), (["--node", "srn-wets"], "srn-west"), (["--network", "gi"], "gui")]
+    {
+        let r = run_in(demo(), &[&["check", "--format", "json"][..], &args].concat());
+        assert_eq!(r.status, 2);
+        assert!(r.out.contains(advice) && json(&r)["scope"].is_null(), "{}", r.out);
+    }
+    let r = run_in(demo(), &["check", "hosts/cms-1.v4.rules", "--no-config", "--site", "west"]);
+    assert_eq!(r.status, 2);
+    assert!(r.out.contains("there is no deployment file"), "{}", r.out);
 }

@@ -1,8 +1,10 @@
 //! One page a rule, made from its documentation: what `havenlint explain` shows.
 
 use super::{hold, pages, root};
+use havenlint::catalogue::controls::{names, patterns};
 use havenlint::catalogue::{self, BUILT_IN};
 use havenlint::finding::RuleDoc;
+use havenlint::report::control_name;
 use havenlint::session::all_rules;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,6 +34,23 @@ fn every_rule_has_its_page() {
     }
     let summary = Path::new("docs/src/SUMMARY.md");
     hold(summary, &write_summary(&fs::read_to_string(root().join(summary)).unwrap(), &sections));
+}
+
+#[test]
+fn standards_are_mapped_to_rules_that_exist() {
+    let all: Vec<RuleDoc> = sections().into_iter().flat_map(|(_, rules)| rules).collect();
+    for pattern in patterns() {
+        assert!(all.iter().any(|r| names(pattern, &r.id)), "rules/controls.toml: {pattern} is no rule");
+    }
+    for r in &all {
+        let mapped = !r.controls.is_empty();
+        assert!(
+            mapped || r.security_severity.is_none() && r.kind != "requirement",
+            "{} gives evidence for nothing",
+            r.id
+        );
+        assert!(root().join(&r.page).is_file(), "{}: {}", r.id, r.page);
+    }
 }
 
 // All rules by the heading that they stand under.
@@ -79,6 +98,10 @@ fn write_page(r: &RuleDoc) -> String {
     }
     if !r.source.is_empty() {
         facts.push(("source", r.source.clone()));
+    }
+    if !r.controls.is_empty() {
+        let items: Vec<_> = r.controls.iter().map(|c| format!("{}: {}", control_name(c), c.title)).collect();
+        facts.push(("evidence for", items.join("<br>")));
     }
     out += "| | |\n|---|---|\n";
     for (word, text) in facts {

@@ -113,6 +113,7 @@ fn findings_in(file: Arc<SourceFile>, places: impl IntoIterator<Item = (usize, u
     it.waived = vec![];
     it.unread = vec![];
     it.sources = vec![file];
+    it.summary = havenlint::finding::Summary::of(&it.requirements, &it.findings);
     it
 }
 
@@ -182,12 +183,121 @@ fn snippets_of_a_large_dump_cost_nothing() {
 }
 
 #[test]
-fn equal_findings_are_grouped() {
+fn the_same_of_many_lines_is_one_cause() {
     let file = SourceFile::new("many.rules", "-A INPUT -j ACCEPT\n".repeat(200));
-    let text = render("human", &findings_in(file, (0..200).map(|i| (i * 19, i * 19 + 18))), &plain(100));
+    let many = findings_in(file, (0..200).map(|i| (i * 19, i * 19 + 18)));
+    let text = render("human", &many, &plain(100));
+    assert_eq!(text.matches("╭─[").count(), 1, "{text}");
+    assert!(text.contains("same at   line 2, line 3,") && text.contains("and 191 more places"), "{text}");
+    assert!(text.contains("200 errors (1 cause)"), "{text}");
+    let json: Value = serde_json::from_str(&render("json", &many, &plain(0))).unwrap();
+    assert_eq!(json["causes"][0]["findings"].as_array().unwrap().len(), 200);
+}
+
+#[test]
+fn findings_of_one_rule_are_grouped() {
+    let file = SourceFile::new(
+        "many.rules",
+        (0..200).map(|i| format!("-A INPUT -s 10.0.0.{i:03} -j ACCEPT\n")).collect::<String>(),
+    );
+    let text = render("human", &findings_in(file, (0..200).map(|i| (i * 33, i * 33 + 32))), &plain(100));
     assert_eq!(text.matches("╭─[").count(), 3, "three in full");
     assert!(text.contains("error[HL-ANY-ANY]: 197 more findings of this kind in many.rules"), "{text}");
     assert!(text.contains("… 177 more findings of HL-ANY-ANY; --format concise lists all"), "{text}");
+}
+
+#[test]
+fn what_one_line_decides_is_one_cause() {
+    let mut it = report();
+    let other = |f: &Finding, rule: &str, port: &str| Finding {
+        rule: rule.into(),
+        message: f.message.replace("tcp/20082", port),
+        ..f.clone()
+    };
+    let policy = it.findings.iter().position(|f| f.rule == "SH4-SRN-CLUSTER").unwrap();
+    let (a, b) = (
+        other(&it.findings[policy], "SH4-SRN-SSH", "tcp/22"),
+        other(&it.findings[policy], "SH4-SRN-HTTP", "tcp/80"),
+    );
+    it.findings.splice(policy + 1..policy + 1, [a, b]);
+    it.summary = havenlint::finding::Summary::of(&it.requirements, &it.findings);
+    let causes: Value =
+        serde_json::from_str::<Value>(&render("json", &it, &plain(0))).unwrap()["causes"].clone();
+    let rules = serde_json::json!(["SH4-SRN-CLUSTER", "SH4-SRN-SSH", "SH4-SRN-HTTP"]);
+    let own: Vec<_> = causes.as_array().unwrap().iter().filter(|c| c["rules"] == rules).collect();
+    assert_eq!(own.len(), 1, "{causes}");
+    let all: usize = causes.as_array().unwrap().iter().map(|c| c["findings"].as_array().unwrap().len()).sum();
+    assert_eq!(all, it.findings.len(), "each finding is in one cause");
+    let text = render("human", &it, &plain(100));
+    assert!(text.starts_with("1 of 4 requirements violated, 1 undecided"), "{text}");
+    assert!(text.contains("4 errors (2 causes)"), "{text}");
+    assert_eq!(text.matches("decides: no rule admits the packet").count(), 1, "{text}");
+    for said in ["error[SH4-SRN-SSH]: srn-east cannot reach srn-west on tcp/22", "tcp/80", "tcp/20082"] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+}
+
+#[test]
+fn errors_come_before_what_is_undecided_and_advice_comes_last() {
+    let mut it = report();
+    it.findings.reverse();
+    havenlint::finding::worst_first(&mut it.findings);
+    let order: Vec<_> = it.findings.iter().map(|f| f.rank().name()).collect();
+    assert_eq!(order, ["error", "error", "undecided", "note"]);
+}
+
+#[test]
+fn annotations_are_no_more_than_github_shows() {
+    let file = SourceFile::new(
+        "many.rules",
+        (0..40).map(|i| format!("-A INPUT -s 10.0.0.{i:03} -j ACCEPT\n")).collect::<String>(),
+    );
+    let mut many = findings_in(file, (0..40).map(|i| (i * 33, i * 33 + 32)));
+    for f in &mut many.findings[25..] {
+        f.level = Severity::Note;
+    }
+    let text = render("github", &many, &plain(0));
+    let of = |word: &str| text.lines().filter(|l| l.starts_with(&format!("::{word} "))).count();
+    assert_eq!((of("error"), of("warning"), of("notice")), (10, 0, 10), "{text}");
+    assert!(text.contains("16 more errors: GitHub shows 10 annotations of a kind"), "{text}");
+    assert!(text.contains("7 more notes"), "{text}");
+    assert!(
+        text.lines().last().unwrap().contains("40 errors")
+            || text.lines().last().unwrap().contains("requirements"),
+        "{text}"
+    );
+}
+
+#[test]
+fn gitlab() {
+    insta::assert_snapshot!(render("gitlab", &report(), &plain(0)));
+}
+
+#[test]
+fn rdjson() {
+    insta::assert_snapshot!(render("rdjson", &report(), &plain(0)));
+}
+
+#[test]
+fn checkstyle() {
+    let text = render("checkstyle", &report(), &plain(0));
+    assert!(roxmltree::Document::parse(&text).is_ok());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn csv() {
+    insta::assert_snapshot!(render("csv", &report(), &plain(0)));
+}
+
+#[test]
+fn gitlab_tells_issues_apart() {
+    let file = SourceFile::new("many.rules", "-A INPUT -j ACCEPT\n".repeat(50));
+    let many = findings_in(file, (0..50).map(|i| (i * 19, i * 19 + 18)));
+    let issues: Value = serde_json::from_str(&render("gitlab", &many, &plain(0))).unwrap();
+    let prints: std::collections::BTreeSet<_> =
+        issues.as_array().unwrap().iter().map(|i| i["fingerprint"].as_str().unwrap()).collect();
+    assert_eq!(prints.len(), 50);
 }
 
 #[test]

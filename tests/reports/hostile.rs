@@ -154,7 +154,9 @@ fn uncoloured(text: &str) -> String {
         let link = rest.strip_prefix("\u{1b}]8;;").and_then(|t| t.split_once("\u{1b}\\"));
         rest = match (color, link) {
             (Some((codes, after)), _) if codes.bytes().all(|b| b.is_ascii_digit() || b == b';') => after,
-            (_, Some((url, after))) if url.is_empty() || url.starts_with("https://docs.rs/") => after,
+            (_, Some((url, after))) if url.is_empty() || url.starts_with("https://github.com/havenlint/") => {
+                after
+            }
             _ => {
                 out.push('\u{1b}');
                 &rest[1..]
@@ -202,13 +204,13 @@ fn faults(format: &str, style: &Style, text: &str) -> Vec<String> {
         }
     }
     match format {
-        "junit" => {
+        "junit" | "checkstyle" => {
             if let Err(e) = roxmltree::Document::parse(text) {
                 out.push(format!("is no XML: {e}"));
             }
         }
         "html" => out.extend(foreign_markup(text)),
-        "json" | "sarif" => {
+        "json" | "sarif" | "gitlab" | "rdjson" => {
             if let Err(e) = serde_json::from_str::<Value>(text) {
                 out.push(format!("is no JSON: {e}"));
             }
@@ -221,8 +223,8 @@ fn faults(format: &str, style: &Style, text: &str) -> Vec<String> {
 
 /// Tags and attributes of a page that the page's own template does not have.
 fn foreign_markup(page: &str) -> Vec<String> {
-    let tags = "!DOCTYPE html head meta title style body header section h1 h2 h3 h4 p dl dt dd div span table tr th td a code pre mark br svg rect text g path";
-    let attributes = "charset lang name content http-equiv class id href title x y width height rx viewBox role aria-label text-anchor d fill html";
+    let tags = "!DOCTYPE html head meta title style body header section h1 h2 h3 h4 p dl dt dd div span table tr th td a code pre mark br svg rect text g path main nav article strong ul ol li thead tbody details summary";
+    let attributes = "charset lang name content http-equiv class id href title x y width height rx viewBox role aria-label text-anchor d fill html tabindex scope colspan";
     let mut out = Vec::new();
     let body = page.split("</style>").nth(1).unwrap_or_default();
     for piece in body.split('<').skip(1) {
@@ -335,7 +337,9 @@ fn the_hostile_text_reaches_every_format() {
     let it = spoiled(None, "HOSTILE").expect("many texts are free");
     for (format, _) in FORMATS {
         let n = render(format, &it, &Style::default()).matches("HOSTILE").count();
-        assert!(n > 20, "{format}: {n}");
+        // One line a finding, and not all that is known about it.
+        let least = if format == &"checkstyle" { 15 } else { 20 };
+        assert!(n > least, "{format}: {n}");
     }
     let mut ways = Vec::new();
     texts(&serde_json::to_value(full()).expect("a report serialises"), "", &mut ways);

@@ -1,5 +1,6 @@
 //! Reports in every format.
 
+mod accessibility;
 mod files;
 mod formats;
 mod hostile;

@@ -2,8 +2,8 @@
 //! hostile text, a malformed line, an IPv6 witness, a rule object of several lines.
 
 use havenlint::finding::{
-    CatalogueId, Finding, Fix, Flow, Input, Member, Problem, Reason, Related, Report, Requirement, RuleDoc,
-    Severity, State, Summary, Tool, UnreadFile, Waived,
+    CatalogueId, Control, Finding, Fix, Flow, Input, Member, Problem, Reason, Related, Report, Requirement,
+    RuleDoc, Severity, State, Summary, Tool, UnreadFile, Waived,
 };
 use havenlint::model::Ledger;
 use havenlint::report::{FORMATS, Style};
@@ -62,6 +62,10 @@ pub fn at(file: &SourceFile, text: &str) -> Location {
     file.locate(start, start + text.len())
 }
 
+fn control(framework: &str, id: &str) -> Control {
+    Control { framework: framework.into(), id: id.into(), title: "Only what is needed <passes>".into() }
+}
+
 fn rule(id: &str, name: &str, summary: &str, level: Severity, security: Option<f64>, kind: &str) -> RuleDoc {
     RuleDoc {
         id: id.into(),
@@ -79,6 +83,12 @@ fn rule(id: &str, name: &str, summary: &str, level: Severity, security: Option<f
         },
         kind: kind.into(),
         source: if kind == "requirement" { "kb/329, SRN, service network".into() } else { String::new() },
+        page: format!("docs/src/rules/{id}.md"),
+        controls: if security.is_some() {
+            vec![control("PCI DSS 4.0.1", "1.2.5"), control("CWE", "CWE-284")]
+        } else {
+            vec![]
+        },
     }
 }
 
@@ -110,6 +120,7 @@ fn members() -> Vec<Member> {
         site: site.into(),
         addresses: vec![address.into()],
         firewall: vec![],
+        files: vec![],
     };
     vec![
         member("cms-1", "cms", "east", "10.1.0.10"),
@@ -124,6 +135,7 @@ fn waived() -> Vec<Waived> {
         finding: Finding {
             rule: "SH4-NET-EGRESS".into(),
             level: Severity::Note,
+            undecided: false,
             message: "srn-west may open any connection to the Internet".into(),
             subject: "srn-west".into(),
             location: at(&west, ":OUTPUT ACCEPT [0:0]"),
@@ -187,6 +199,7 @@ pub fn report() -> Report {
         Finding {
             rule: "HL-ANY-ANY".into(),
             level: Severity::Error,
+            undecided: false,
             message: "sg-0a1b2c3d4e5f60718 accepts everything from everywhere".into(),
             subject: "sg-0a1b2c3d4e5f60718".into(),
             location: at(groups, block),
@@ -202,6 +215,7 @@ pub fn report() -> Report {
         Finding {
             rule: "SH4-SRN-CLUSTER".into(),
             level: Severity::Error,
+            undecided: false,
             message: "srn-east cannot reach srn-west on tcp/20082".into(),
             subject: "srn-west".into(),
             location: policy,
@@ -233,6 +247,7 @@ pub fn report() -> Report {
         Finding {
             rule: "SH4-SRN-HEARTBEAT".into(),
             level: Severity::Warning,
+            undecided: true,
             message: "whether srn-east reaches srn-west on udp/20082 is undecided".into(),
             subject: "srn-west".into(),
             location: geoip,
@@ -248,6 +263,7 @@ pub fn report() -> Report {
         Finding {
             rule: "HL-OPEN".into(),
             level: Severity::Note,
+            undecided: false,
             message: format!("srn-west accepts everything here: {}", open.text),
             subject: "srn-west".into(),
             label: "accepts [everything](http://evil.example)".into(),
@@ -264,6 +280,7 @@ pub fn report() -> Report {
     let summary = Summary::of(&requirements, &findings);
     Report {
         open: vec![],
+        scope: None,
         schema: 1,
         tool: Tool { name: "havenlint".into(), version: "0.1.0".into() },
         catalogue: CatalogueId {
@@ -280,6 +297,7 @@ pub fn report() -> Report {
                 sha256: "ab".repeat(32).into(),
                 rules: 1,
                 ledger: Ledger { exact: 1, approximated: 0, not_understood: 0 },
+                dumped: String::new(),
             },
             Input {
                 path: "hosts/srn-west.v4.rules".into(),
@@ -287,6 +305,7 @@ pub fn report() -> Report {
                 sha256: "cd".repeat(32).into(),
                 rules: 9,
                 ledger: Ledger { exact: 7, approximated: 1, not_understood: 1 },
+                dumped: "2026-03-30 09:14:07".into(),
             },
         ],
         requirements,

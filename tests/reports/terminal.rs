@@ -61,7 +61,7 @@ fn a_terminal_gets_what_it_can_show() {
     assert!(colored(true, &[("TERM", "xterm-256color")], &[]));
     assert!(!colored(true, &[("TERM", "dumb")], &[]));
     assert!(!colored(true, &[("TERM", "xterm-256color"), ("NO_COLOR", "1")], &[]));
-    let link = "\u{1b}]8;;https://docs.rs/havenlint#hl-";
+    let link = "\u{1b}]8;;https://github.com/havenlint/havenlint/blob/main/docs/src/rules/HL-";
     let known = [("TERM", "xterm-256color"), ("TERM_PROGRAM", "vscode")];
     assert!(printed(true, &known, &[]).contains(link));
     assert!(!printed(true, &[("TERM", "xterm-256color")], &[]).contains(link));

@@ -1,60 +1,161 @@
-//! The report for auditors: one HTML file that needs neither network nor script, in light and dark, on screen and on paper.
+//! The report for auditors: one HTML page that needs neither network nor script, in light and dark, on screen and on paper; or, for a large
+//! deployment, a folder of such pages.
 //!
-//! Everything from a file is escaped by [`markup`]; there is no place in the page where text is taken for markup.
+//! Maud escapes every text; the guard behind it takes away what a terminal or a build server would obey. There is no place in a page where
+//! text is taken for markup.
 
-mod finding;
+mod causes;
+mod cover;
+mod evidence;
+mod folder;
+mod matrix;
+mod nodes;
 mod picture;
+mod sites;
 
-use super::matrix::{Matrix, STATES, symbol, words, worse};
+pub use folder::write_folder;
+
+use super::Style;
+use super::causes::{Cause, causes};
+use super::matrix::{symbol, words};
 use super::places::Sources;
-use super::tables::{assumption, not_understood, verdict};
-use super::text::{count, markup, thousands};
-use super::{INPUT_RULE, Style, unread_title, uri};
-use crate::finding::{Finding, Report, Requirement, RuleDoc, State};
+use super::text::count;
+use super::verdict::verdict;
+use crate::finding::{Report, RuleDoc, State};
+use crate::source::Location;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Enforcement points of one requirement that are listed.
-const MAX_POINTS: usize = 400;
-/// Findings of one rule that are shown.
-const MAX_FINDINGS: usize = 60;
-/// Nodes that get a column in the matrix; with more, it counts them.
-const MAX_COLUMNS: usize = 30;
+/// Causes that one page shows in full.
+const MAX_CAUSES: usize = 120;
+/// Requirements at points that one page lists for all nodes together.
+const MAX_ROWS: usize = 3_000;
+/// Entries of other lists.
+const MAX_LISTED: usize = 400;
 
-/// Writes the report.
+/// Writes the report as one page.
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let page = Page {
-        report,
-        sources: Sources::of(report),
-        rules: report.rules.iter().map(|r| (r.id.as_str(), r)).collect(),
-    };
-    writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-    writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-    // Nothing may be fetched or run, whatever stands in the page.
-    writeln!(
-        out,
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-    )?;
-    writeln!(out, "<title>Firewall compliance: {}</title>", markup(&verdict(report)))?;
-    writeln!(out, "<style>\n{}</style>\n</head>\n<body>", include_str!("style.css"))?;
-    page.cover(style, out)?;
-    super::open::html(report, out)?;
-    page.matrix(out)?;
-    picture::write(report, &page.rules, out)?;
-    page.requirements(out)?;
-    page.checks(out)?;
-    page.problems(out)?;
-    page.ledger(out)?;
-    page.unread(out)?;
-    page.waivers(out)?;
-    writeln!(out, "</body>\n</html>")
+    let page = Page::new(report, style, false);
+    page.whole(&format!("Firewall compliance: {}", verdict(report)), out, |out| {
+        page.front(out)?;
+        put(out, page.nodes())?;
+        put(out, page.evidence())
+    })
 }
 
+fn put(out: &mut dyn Write, markup: Markup) -> io::Result<()> {
+    out.write_all(markup.into_string().as_bytes())?;
+    writeln!(out)
+}
+
+/// What all sections are made from.
 struct Page<'a> {
     report: &'a Report,
+    style: &'a Style,
     sources: Sources<'a>,
     rules: FxHashMap<&'a str, &'a RuleDoc>,
+    causes: Vec<Cause<'a>>,
+    /// The cause that tells why a requirement has its state at a node.
+    told_by: FxHashMap<(&'a str, &'a str), usize>,
+    /// Nodes and firewalls that findings or requirements are about, in order of name.
+    subjects: Vec<&'a str>,
+    /// Nodes have pages of their own, and so have causes for which the first page has no room.
+    folder: bool,
+}
+
+impl<'a> Page<'a> {
+    fn new(report: &'a Report, style: &'a Style, folder: bool) -> Self {
+        let causes = causes(report);
+        let mut told_by = FxHashMap::default();
+        for (i, c) in causes.iter().enumerate() {
+            for f in c.findings() {
+                told_by.entry((f.rule.as_str(), f.subject.as_str())).or_insert(i);
+            }
+        }
+        let about = report.requirements.iter().map(|r| r.subject.as_str());
+        let members = report.members.iter().map(|m| m.name.as_str());
+        let mut subjects: Vec<&str> =
+            about.chain(members).chain(report.findings.iter().map(|f| f.subject.as_str())).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects.retain(|s| !s.is_empty());
+        Self {
+            report,
+            style,
+            sources: Sources::of(report),
+            rules: report.rules.iter().map(|r| (r.id.as_str(), r)).collect(),
+            causes,
+            told_by,
+            subjects,
+            folder,
+        }
+    }
+
+    /// A page of its own, with all that goes around.
+    fn whole(
+        &self,
+        title: &str,
+        out: &mut dyn Write,
+        body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        // Nothing may be fetched or run, whatever stands in the page.
+        let policy = "default-src 'none'; style-src 'unsafe-inline'";
+        let head = html! {
+            (DOCTYPE)
+            (PreEscaped("<html lang=\"en\">\n"))
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                title { (title) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            (PreEscaped("\n<body>\n<main>"))
+        };
+        put(out, head)?;
+        body(out)?;
+        writeln!(out, "</main>\n</body>\n</html>")
+    }
+
+    /// What one page and the first page of a folder have in common.
+    fn front(&self, out: &mut dyn Write) -> io::Result<()> {
+        put(out, self.cover())?;
+        put(out, self.open())?;
+        put(out, self.sites())?;
+        put(out, self.matrix())?;
+        put(out, picture::picture(self.report))?;
+        put(out, self.causes())?;
+        put(out, self.advice())
+    }
+
+    /// Where a cause is told.
+    fn cause_link(&self, i: usize) -> String {
+        match (i < MAX_CAUSES, self.folder) {
+            (true, false) => format!("#c{}", i + 1),
+            (true, true) => format!("index.html#c{}", i + 1),
+            (false, false) => "#more-causes".to_owned(),
+            (false, true) => format!("{}#c{}", folder::causes_page(i), i + 1),
+        }
+    }
+
+    /// Where a node is told; `None` = nowhere.
+    fn node_link(&self, subject: &str) -> Option<String> {
+        let i = self.subjects.binary_search(&subject).ok()?;
+        Some(if self.folder { folder::node_page(i) } else { format!("#n{}", i + 1) })
+    }
+
+    /// The reason for a requirement's state at a node: what is wrong, or the row that says that it holds.
+    fn reason(&self, id: &str, subject: &str) -> Option<String> {
+        self.told_by.get(&(id, subject)).map(|i| self.cause_link(*i)).or_else(|| self.node_link(subject))
+    }
+
+    /// A rule's id, leading to its section.
+    fn rule(&self, id: &str) -> Markup {
+        let known = self.rules.contains_key(id);
+        let page = if self.folder { "index.html" } else { "" };
+        html! { @if known { a.rule href={ (page) "#rule-" (super::uri::encode(id)) } { (id) } } @else { span.rule { (id) } } }
+    }
 }
 
 /// A state's name as a class of the style sheet.
@@ -68,298 +169,18 @@ const fn class(state: State) -> &'static str {
     }
 }
 
-/// The anchor of a rule's section.
-fn anchor(rule: &str) -> String {
-    format!("rule-{}", uri::encode(rule))
+fn state(s: State) -> Markup {
+    html! { span class={ "state " (class(s)) } { (symbol(s)) " " (words(s)) } }
 }
 
-fn state(s: State) -> String {
-    format!(r#"<span class="state {}">{} {}</span>"#, class(s), symbol(s), words(s))
+/// A table that may be wider than the screen: it can be reached and moved by keyboard.
+fn scroll(label: &str, table: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
 }
 
-fn row(out: &mut dyn Write, word: &str, text: &str) -> io::Result<()> {
-    if text.is_empty() { Ok(()) } else { writeln!(out, "<dt>{}</dt><dd>{}</dd>", markup(word), markup(text)) }
-}
-
-impl Page<'_> {
-    fn cover(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-        let r = self.report;
-        writeln!(out, "<header>\n<h1>Firewall compliance report</h1>")?;
-        writeln!(out, "<p class=\"verdict\">{}.</p>\n<dl>", markup(&verdict(r)))?;
-        row(out, "Date", style.date.as_deref().unwrap_or(""))?;
-        row(out, "Catalogue", format!("{} {}", r.catalogue.id, r.catalogue.version).trim())?;
-        row(out, "Catalogue SHA-256", r.catalogue.sha256.as_str())?;
-        row(out, "Phase", &r.phase)?;
-        let assumed: Vec<_> = r.assumptions.iter().map(|a| assumed(a)).collect();
-        row(out, "Assumptions", &assumed.join("; "))?;
-        row(out, "Generated by", &format!("{} {}", r.tool.name, r.tool.version))?;
-        writeln!(out, "</dl>")?;
-        writeln!(
-            out,
-            "<p class=\"soft\">“Met” and “violated” hold for every packet of a flow. What the files do not decide is “undecided” \
-             and never counts as met. A witness is one packet that demonstrates the finding.</p>\n</header>"
-        )?;
-        self.not_understood(out)?;
-        match self.report.unread.len() {
-            0 => Ok(()),
-            n => writeln!(
-                out,
-                "<p class=\"loud error\">{}. See <a href=\"#unread\">files not read</a>.</p>",
-                unread_title(n)
-            ),
-        }
-    }
-
-    fn not_understood(&self, out: &mut dyn Write) -> io::Result<()> {
-        let lost: u64 = self.report.inputs.iter().map(|i| i.ledger.not_understood).sum();
-        if lost == 0 {
-            return Ok(());
-        }
-        writeln!(
-            out,
-            "<p class=\"loud error\">{} See the <a href=\"#ledger\">ledger</a>.</p>",
-            not_understood(lost)
-        )
-    }
-
-    fn matrix(&self, out: &mut dyn Write) -> io::Result<()> {
-        let matrix = Matrix::of(self.report);
-        if matrix.rows.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "<section>\n<h2>Requirements by node</h2>\n<div class=\"scroll\"><table>")?;
-        let wide = matrix.subjects.len() <= MAX_COLUMNS;
-        let heads: Vec<String> = if wide {
-            matrix.subjects.iter().map(|s| markup(s)).collect()
-        } else {
-            STATES.map(|s| words(s).to_owned()).to_vec()
-        };
-        writeln!(out, "<tr><th>Requirement</th><th>{}</th></tr>", heads.join("</th><th>"))?;
-        for (id, cells) in &matrix.rows {
-            write!(out, "<tr><td><a href=\"#{}\">{}</a></td>", anchor(id), markup(id))?;
-            if wide {
-                for cell in cells {
-                    match cell {
-                        Some(s) => write!(
-                            out,
-                            "<td class=\"c {}\" title=\"{}\">{}</td>",
-                            class(*s),
-                            words(*s),
-                            symbol(*s)
-                        )?,
-                        None => write!(out, "<td></td>")?,
-                    }
-                }
-            } else {
-                for n in Matrix::tally(cells) {
-                    write!(
-                        out,
-                        "<td class=\"n\">{}</td>",
-                        if n > 0 { thousands(n as u64) } else { String::new() }
-                    )?;
-                }
-            }
-            writeln!(out, "</tr>")?;
-        }
-        writeln!(out, "</table></div>")?;
-        let legend: Vec<_> = STATES.iter().map(|s| state(*s)).collect();
-        writeln!(out, "<p>{}</p>\n</section>", legend.join(" · "))
-    }
-
-    fn requirements(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut by_id: BTreeMap<&str, Vec<&Requirement>> = BTreeMap::new();
-        for r in &self.report.requirements {
-            by_id.entry(&r.id).or_default().push(r);
-        }
-        if by_id.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "<section>\n<h2>Requirements in detail</h2>")?;
-        for (id, rows) in &by_id {
-            self.rule_heading(id, rows.iter().map(|r| r.state).reduce(worse), out)?;
-            self.points(rows, out)?;
-            let findings: Vec<_> = self.report.findings.iter().filter(|f| f.rule == *id).collect();
-            self.findings(&findings, out)?;
-        }
-        writeln!(out, "</section>")
-    }
-
-    fn rule_heading(&self, id: &str, worst: Option<State>, out: &mut dyn Write) -> io::Result<()> {
-        let verdict = worst.map_or(String::new(), |s| format!(" — {}", state(s)));
-        writeln!(out, "<h3 id=\"{}\">{}{verdict}</h3>", anchor(id), markup(id))?;
-        if let Some(doc) = self.rules.get(id) {
-            writeln!(out, "<p>{}</p>", markup(&doc.summary))?;
-            if !doc.source.is_empty() {
-                writeln!(out, "<p class=\"soft\">Source: {}</p>", markup(&doc.source))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Every enforcement point at which a requirement was checked.
-    fn points(&self, rows: &[&Requirement], out: &mut dyn Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "<div class=\"scroll\"><table>\n<tr><th>Node</th><th>Flow</th><th>File</th><th>State</th><th>Decided by</th></tr>"
-        )?;
-        let mut order = rows.to_vec();
-        order.sort_by_key(|r| STATES.iter().position(|s| *s == r.state));
-        for r in order.iter().take(MAX_POINTS) {
-            let port = if r.flow.port.is_empty() { String::new() } else { format!("/{}", r.flow.port) };
-            let flow = format!("{}{port} {} → {}", r.flow.proto, list(&r.flow.from), list(&r.flow.to));
-            let mut decided: Vec<String> = r
-                .decided_by
-                .iter()
-                .take(3)
-                .map(|l| format!("line {}: <code>{}</code>", l.line, markup(&l.text)))
-                .collect();
-            decided.extend(r.because.iter().take(3).map(|b| {
-                let why = if b.why.is_empty() { String::new() } else { format!(": {}", markup(&b.why)) };
-                format!("depends on <code>{}</code>, line {}{why}", markup(&b.text), b.location.line)
-            }));
-            writeln!(
-                out,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                markup(&r.subject),
-                markup(&flow),
-                markup(&r.at),
-                state(r.state),
-                decided.join("<br>")
-            )?;
-        }
-        writeln!(out, "</table></div>")?;
-        more(rows.len(), MAX_POINTS, "more row", out)
-    }
-
-    fn findings(&self, findings: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
-        for f in findings.iter().take(MAX_FINDINGS) {
-            finding::write(f, &self.sources, out)?;
-        }
-        more(findings.len(), MAX_FINDINGS, "more finding", out)
-    }
-
-    /// Findings of checks that are no requirements.
-    fn checks(&self, out: &mut dyn Write) -> io::Result<()> {
-        let required: std::collections::BTreeSet<&str> =
-            self.report.requirements.iter().map(|r| r.id.as_str()).collect();
-        let mut by_rule: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-        for f in self.report.findings.iter().filter(|f| !required.contains(f.rule.as_str())) {
-            by_rule.entry(&f.rule).or_default().push(f);
-        }
-        if by_rule.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "<section>\n<h2>Hygiene checks</h2>")?;
-        for (rule, findings) in &by_rule {
-            self.rule_heading(rule, None, out)?;
-            self.findings(findings, out)?;
-        }
-        writeln!(out, "</section>")
-    }
-
-    fn problems(&self, out: &mut dyn Write) -> io::Result<()> {
-        let problems = &self.report.problems;
-        if problems.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "<section>\n<h2>Parse errors</h2>\n<p>The rest of each file was still checked.</p>")?;
-        for p in problems.iter().take(MAX_FINDINGS) {
-            finding::problem(p, INPUT_RULE, &self.sources, out)?;
-        }
-        more(problems.len(), MAX_FINDINGS, "more problem", out)?;
-        writeln!(out, "</section>")
-    }
-
-    fn ledger(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "<section>\n<h2 id=\"ledger\">Files read and how well they were understood</h2>\n<div class=\"scroll\"><table>"
-        )?;
-        writeln!(
-            out,
-            "<tr><th>File</th><th>Dialect</th><th class=\"n\">Rules</th><th class=\"n\">Exact</th><th class=\"n\">Approximated</th>\
-             <th class=\"n\">Not understood</th><th>SHA-256</th></tr>"
-        )?;
-        for i in &self.report.inputs {
-            let l = &i.ledger;
-            let lost = if l.not_understood > 0 { " error" } else { "" };
-            writeln!(
-                out,
-                "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n{lost}\">{}</td><td><code>{}</code></td></tr>",
-                markup(&i.path),
-                markup(&i.dialect),
-                thousands(i.rules),
-                thousands(l.exact),
-                thousands(l.approximated),
-                thousands(l.not_understood),
-                markup(i.sha256.as_str())
-            )?;
-        }
-        writeln!(out, "</table></div>\n</section>")
-    }
-
-    fn unread(&self, out: &mut dyn Write) -> io::Result<()> {
-        let files = &self.report.unread;
-        if files.is_empty() {
-            return Ok(());
-        }
-        writeln!(
-            out,
-            "<section>\n<h2 id=\"unread\">Files not read</h2>\n<p>{}. No verdict here covers {}.</p>",
-            unread_title(files.len()),
-            if files.len() == 1 { "it" } else { "them" }
-        )?;
-        writeln!(
-            out,
-            "<div class=\"scroll\"><table>\n<tr><th>File</th><th>Reason</th><th>What to do</th></tr>"
-        )?;
-        for u in files.iter().take(MAX_POINTS) {
-            let cells = [&u.path, &u.reason, &u.help].map(|text| markup(text));
-            writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"))?;
-        }
-        writeln!(out, "</table></div>")?;
-        more(files.len(), MAX_POINTS, "more file", out)?;
-        writeln!(out, "</section>")
-    }
-
-    fn waivers(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.report.waived.is_empty() {
-            return Ok(());
-        }
-        writeln!(
-            out,
-            "<section>\n<h2>Waived findings</h2>\n<p>These findings were accepted; they do not count above.</p>"
-        )?;
-        writeln!(
-            out,
-            "<div class=\"scroll\"><table>\n<tr><th>Rule</th><th>Finding</th><th>Place</th><th>Reason</th><th>Owner</th><th>Expires</th></tr>"
-        )?;
-        for w in self.report.waived.iter().take(MAX_POINTS) {
-            let l = &w.finding.location;
-            writeln!(
-                out,
-                "<tr><td>{}</td><td>{}</td><td>{}:{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                markup(&w.finding.rule),
-                markup(&w.finding.message),
-                markup(&l.path),
-                l.line,
-                markup(&w.reason),
-                markup(&w.owner),
-                if w.expires.is_empty() { "never".to_owned() } else { markup(&w.expires) }
-            )?;
-        }
-        writeln!(out, "</table></div>")?;
-        more(self.report.waived.len(), MAX_POINTS, "more finding", out)?;
-        writeln!(out, "</section>")
-    }
-}
-
-/// An assumption as the end of a sentence that begins with “assumptions”.
-fn assumed(word: &str) -> &str {
-    let text = assumption(word);
-    let text = text.strip_prefix("assuming ").unwrap_or(text);
-    text.strip_prefix("that ").unwrap_or(text)
+/// `path:line`.
+fn place(at: &Location) -> String {
+    if at.path.is_empty() { String::new() } else { format!("{}:{}", at.path, at.line) }
 }
 
 /// The first few of a list of addresses.
@@ -370,9 +191,6 @@ fn list(items: &[String]) -> String {
 }
 
 /// Says how many were left out, if any were.
-fn more(all: usize, shown: usize, noun: &str, out: &mut dyn Write) -> io::Result<()> {
-    match all.checked_sub(shown).filter(|n| *n > 0) {
-        Some(n) => writeln!(out, "<p class=\"loud\">… and {}: see the JSON report.</p>", count(n, noun)),
-        None => Ok(()),
-    }
+fn more(all: usize, shown: usize, noun: &str) -> Markup {
+    html! { @if all > shown { p.loud { "… and " (count(all - shown, noun)) ": see the JSON report." } } }
 }

@@ -1,9 +1,9 @@
 //! The tool and its rules, as SARIF describes them.
 
 use super::super::text::{Paint, clean};
-use super::super::{HOMEPAGE, INPUT_RULE, explain, rule_url};
+use super::super::{HOMEPAGE, INPUT_RULE, control_name, explain, page_of};
 use super::CUT_RULE;
-use crate::finding::{Report, RuleDoc};
+use crate::finding::{Control, Report, RuleDoc};
 use crate::source::Severity;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -62,6 +62,8 @@ fn own(id: &str, summary: &str, level: Severity) -> RuleDoc {
         tags: vec!["firewall".to_owned()],
         kind: "check".to_owned(),
         source: String::new(),
+        page: String::new(),
+        controls: Vec::new(),
     }
 }
 
@@ -88,13 +90,15 @@ fn descriptor(rule: &RuleDoc) -> sarif::ReportingDescriptor {
     let markdown: String = markdown.lines().map(|l| clean(l).into_owned() + "\n").collect();
     let plain = explain::plain(&markdown, Paint { color: false }, 100);
     let help = sarif::MultiformatMessageString::builder().text(plain).markdown(markdown.trim_end()).build();
+    let page = page_of(Some(rule));
     sarif::ReportingDescriptor::builder()
         .id(clean(&rule.id))
+        // A rule of one's own is described by its catalogue; what a catalogue is stands in the book.
+        .help_uri(if page.is_empty() { format!("{HOMEPAGE}/blob/main/docs/src/catalogue.md") } else { page })
         .name(if rule.name.is_empty() { pascal(&rule.id) } else { clean(&rule.name).into_owned() })
         .short_description(text(&summary))
         .full_description(text(&short(&full)))
         .help(help)
-        .help_uri(rule_url(&rule.id))
         .default_configuration(sarif::ReportingConfiguration::builder().level(rule.level.name()).build())
         .properties(properties(rule))
         .build()
@@ -107,8 +111,16 @@ fn properties(rule: &RuleDoc) -> sarif::PropertyBag {
     if rule.security_severity.is_some() && !tags.iter().any(|t| t == "security") {
         tags.insert(0, "security".to_owned());
     }
+    let known: Vec<String> = rule.controls.iter().map(tag).collect();
+    // What tells the rule's kind stays in front; the standards go before other words where there is no room for all.
+    let room = MAX_TAGS.saturating_sub(tags.len().min(2));
+    tags.splice(tags.len().min(2)..tags.len().min(2), known.into_iter().take(room));
     tags.truncate(MAX_TAGS);
     let mut more = BTreeMap::from([("precision".to_owned(), Value::from("high"))]);
+    if !rule.controls.is_empty() {
+        let all: Vec<Value> = rule.controls.iter().map(|c| clean(&control_name(c)).into()).collect();
+        more.insert("controls".to_owned(), all.into());
+    }
     match rule.security_severity {
         Some(score) => {
             more.insert("security-severity".to_owned(), format!("{:.1}", score.clamp(0.1, 10.0)).into())
@@ -123,6 +135,14 @@ fn properties(rule: &RuleDoc) -> sarif::PropertyBag {
         }
     };
     sarif::PropertyBag::builder().tags(tags).additional_properties(more).build()
+}
+
+/// An item of a standard as a tag; weaknesses as GitHub groups them.
+fn tag(c: &Control) -> String {
+    match c.id.strip_prefix("CWE-") {
+        Some(number) => format!("external/cwe/cwe-{}", clean(number)),
+        None => clean(&control_name(c)).to_lowercase().replace(' ', "-"),
+    }
 }
 
 fn text(text: &str) -> sarif::MultiformatMessageString {

@@ -1,0 +1,88 @@
+//! Where reports go: `--format FORMAT[=FILE]`, any number of times; `html=FOLDER/` is a folder of pages.
+
+use super::output::write_file;
+use crate::finding::Report;
+use crate::report::html::write_folder;
+use crate::report::{FORMATS, Style, Write};
+use std::fs;
+use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
+
+/// A report that is asked for.
+pub(super) struct Target {
+    write: Write,
+    /// The format can be a folder of pages.
+    pages: bool,
+    /// `None` = standard output.
+    pub file: Option<PathBuf>,
+}
+
+/// What is asked for; nothing = `default` on standard output.
+///
+/// # Errors
+/// A message on a format that does not exist, and on two reports that would be mixed on standard output.
+pub(super) fn targets(specs: &[String], default: &str) -> Result<Vec<Target>, String> {
+    let default = [default.to_owned()];
+    let specs = if specs.is_empty() { &default } else { specs };
+    let targets = specs.iter().map(|s| target(s)).collect::<Result<Vec<_>, _>>()?;
+    if targets.iter().filter(|t| t.file.is_none()).count() > 1 {
+        return Err(format!(
+            "--format: {} would be mixed on standard output; write all but one to a file, such as --format {}=report",
+            specs.iter().filter(|s| !s.contains('=')).cloned().collect::<Vec<_>>().join(" and "),
+            specs.iter().find(|s| !s.contains('=')).map_or("json", |s| s),
+        ));
+    }
+    Ok(targets)
+}
+
+fn target(spec: &str) -> Result<Target, String> {
+    let (name, file) = spec.split_once('=').map_or((spec, None), |(n, f)| (n, Some(f)));
+    let write = FORMATS.iter().find(|(n, _)| *n == name).map(|(_, w)| *w).ok_or_else(|| {
+        let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
+        format!("--format {name}: unknown format; use one of {}", known.join(", "))
+    })?;
+    if file == Some("") {
+        return Err(format!("--format {spec}: name the file after `=`"));
+    }
+    Ok(Target { write, pages: name == "html", file: file.map(PathBuf::from) })
+}
+
+impl Target {
+    /// A folder of pages: it is there already, or its name ends like one.
+    fn is_folder(&self) -> bool {
+        let named =
+            |f: &PathBuf| f.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) || f.is_dir();
+        self.pages && self.file.as_ref().is_some_and(named)
+    }
+
+    /// Writes the report; `read` are the files that must not be written over.
+    ///
+    /// # Errors
+    /// A message; a closed pipe on standard output is no error.
+    pub fn write<'a>(
+        &self,
+        report: &Report,
+        style: &Style,
+        read: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), String> {
+        let written = match &self.file {
+            Some(folder) if self.is_folder() => fs::create_dir_all(folder).and_then(|()| {
+                write_folder(report, style, &mut |name, page| {
+                    write_file(&folder.join(name), read.clone(), page)
+                })
+            }),
+            Some(path) => write_file(path, read, |out| (self.write)(report, style, out)),
+            None => {
+                let mut out = BufWriter::new(io::stdout().lock());
+                (self.write)(report, style, &mut out).and_then(|()| out.flush())
+            }
+        };
+        match written {
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                let to = self.file.as_ref().map_or("standard output".to_owned(), |f| f.display().to_string());
+                Err(format!("cannot write the report to {to}: {e}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
