@@ -195,16 +195,20 @@ pub fn tcp_flags(set: &IntervalSet) -> Vec<String> {
         if !open.contains(&true) {
             break;
         }
-        for value in (0..=255u8).filter(|v| v & !mask == 0) {
-            let mut bytes = (0..=255u8).filter(|f| f & mask == value).peekable();
-            let all = bytes.clone().all(|f| inside[f as usize]);
-            if all && bytes.clone().any(|f| open[f as usize]) && bytes.peek().is_some() {
-                bytes.for_each(|f| open[f as usize] = false);
+        for value in subsets(mask) {
+            let mut bytes = subsets(!mask).map(|rest| usize::from(value | rest));
+            if bytes.clone().all(|f| inside[f]) && bytes.clone().any(|f| open[f]) {
+                bytes.for_each(|f| open[f] = false);
                 out.push(format!("{}/{}", flag_names(value), flag_names(mask)));
             }
         }
     }
     out
+}
+
+// All numbers with none but these bits, in ascending order.
+fn subsets(mask: u8) -> impl Iterator<Item = u8> + Clone {
+    std::iter::successors(Some(0u8), move |s| Some(s.wrapping_sub(mask) & mask).filter(|next| *next != 0))
 }
 
 fn flag_names(f: u8) -> String {

@@ -59,11 +59,13 @@ impl Plan {
 }
 
 // The fields that rules tell apart, in the order in which a diagram asks: first the one of which a rule takes the smallest share of the classes, on
-// the average, so that few rules meet below each edge. The protocol comes before all: it says which fields a packet has.
+// the average, so that few rules meet below each edge. A jump counts with all the rules that it leads to: what it asks parts them from all others. The
+// protocol comes before all: it says which fields a packet has.
 fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> Vec<Field> {
     let mut share = [0f64; Field::COUNT];
     for (walk, touched) in walks.iter().zip(touched) {
         for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
+            let below = rules_below(f, chains);
             for (id, indices) in (0..).map(ChainId).zip(chains) {
                 // A sample tells the order as well as all of them.
                 let step = (indices.len() / SAMPLE).max(1);
@@ -78,7 +80,8 @@ fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> V
                             taken[field.index()] *= n as f64 / f64::from(c.count());
                         }
                     }
-                    share.iter_mut().zip(taken).for_each(|(s, t)| *s += step as f64 * t);
+                    let weight = step as f64 * weight(rule, &below);
+                    share.iter_mut().zip(taken).for_each(|(s, t)| *s += weight * t);
                 }
             }
         }
@@ -92,6 +95,38 @@ fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> V
 }
 
 const SAMPLE: usize = 4096;
+
+// A rule, and those that it leads to.
+fn weight(rule: &Rule, below: &[Option<f64>]) -> f64 {
+    match rule.action {
+        Action::Jump(to) | Action::Goto(to) => 1.0 + below[to.index()].unwrap_or(0.0),
+        _ => 1.0,
+    }
+}
+
+// By chain, the rules that may be touched in it and in the chains to which it leads, each as often as it is led to; a loop counts once.
+fn rules_below(f: &Firewall, touched: &[Rc<[u32]>]) -> Vec<Option<f64>> {
+    let mut below: Vec<Option<f64>> = vec![None; touched.len()];
+    let mut begun = vec![false; touched.len()];
+    for start in 0..touched.len() {
+        let mut work = vec![start];
+        while let Some(chain) = work.last().copied() {
+            let rules = || touched[chain].iter().map(|i| &f.chains[chain].rules[*i as usize]);
+            if !std::mem::replace(&mut begun[chain], true) {
+                let targets = rules().filter_map(|r| match r.action {
+                    Action::Jump(to) | Action::Goto(to) => Some(to.index()),
+                    _ => None,
+                });
+                work.extend(targets.filter(|to| !begun[*to]));
+                continue;
+            }
+            work.pop();
+            below[chain].get_or_insert_with(|| 0.0);
+            below[chain] = Some(rules().map(|r| weight(r, &below)).sum());
+        }
+    }
+    below
+}
 
 // The rules that may do something to a packet of the question; chains that none of them leads to have none.
 fn touched(walk: &mut Walk<'_>) -> Touched {
