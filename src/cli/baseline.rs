@@ -22,7 +22,7 @@ pub struct BaselineArgs {
 enum Action {
     /// Accept all of today's findings.
     Write(Judged),
-    /// Drop findings that are gone from the baseline.
+    /// Drop from the baseline what is gone, and narrow it to what is left.
     Prune(Judged),
 }
 
@@ -30,7 +30,10 @@ enum Action {
 pub fn execute(args: &BaselineArgs) -> u8 {
     let (Action::Write(judged) | Action::Prune(judged)) = &args.action;
     let outcome = match judged.options() {
-        Ok(options) => judged.run(&Options { no_baseline: true, ..options }),
+        Ok(options) => {
+            let no_baseline = matches!(args.action, Action::Write(_));
+            judged.run(&Options { no_baseline, ..options })
+        }
         Err(message) => {
             say(&format!("error: {message}"));
             return status::TROUBLE;
@@ -51,19 +54,19 @@ pub fn execute(args: &BaselineArgs) -> u8 {
     }
     match &args.action {
         Action::Write(_) => {
-            let baseline = Baseline::of(&outcome.report.findings);
-            let count = baseline.findings.len();
+            let baseline = Baseline::of(&outcome.report.findings, &outcome.spelling);
+            let count = outcome.report.findings.len();
             store(&outcome, &baseline, &format!("accepted {}", counted(count, "finding")))
         }
-        Action::Prune(_) => match Baseline::read(&outcome.baseline) {
-            Ok(mut baseline) => {
-                let gone = baseline.prune(&outcome.report.findings);
+        Action::Prune(_) => match &outcome.pruned {
+            Some((baseline, gone)) => {
                 let kept = baseline.findings.len();
-                let done = format!("dropped {}, {kept} still accepted", counted(gone, "finding"));
-                store(&outcome, &baseline, &done)
+                let done =
+                    format!("dropped or narrowed {}, {kept} still accepted", counted(*gone, "finding"));
+                store(&outcome, baseline, &done)
             }
-            Err((line, column, message)) => {
-                say(&format!("error: {}:{line}:{column}: {message}", shown(&outcome.baseline)));
+            None => {
+                say(&format!("error: there is no baseline: {}", shown(&outcome.baseline)));
                 status::TROUBLE
             }
         },

@@ -61,6 +61,9 @@ pub struct Check {
     /// Count accepted findings too: use no baseline.
     #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
+    /// Fail if the baseline accepts what is gone: nothing that was fixed may come back.
+    #[arg(long, conflicts_with = "no_baseline", help_heading = "Rules")]
+    ratchet: bool,
     /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html, gitlab, rdjson, checkstyle, csv.
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "Output")]
     format: Vec<String>,
@@ -138,18 +141,24 @@ fn verdict(args: &Check, outcome: &Outcome) -> u8 {
     if report.problems.iter().any(|p| p.level == Severity::Error) {
         return status::TROUBLE;
     }
-    let least = match args.fail_on.as_str() {
-        "never" => return status::CLEAN,
-        "note" => Severity::Note,
-        "warning" => Severity::Warning,
-        _ => Severity::Error,
-    };
+    let Some(least) = least(&args.fail_on) else { return status::CLEAN };
     if report.findings.iter().any(|f| f.level >= least) { status::FINDINGS } else { status::CLEAN }
+}
+
+// The lowest level that fails the run; `None` = none does.
+fn least(fail_on: &str) -> Option<Severity> {
+    match fail_on {
+        "never" => None,
+        "note" => Some(Severity::Note),
+        "warning" => Some(Severity::Warning),
+        _ => Some(Severity::Error),
+    }
 }
 
 fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
     let options = Options {
         no_baseline: args.no_baseline,
+        ratchet: args.ratchet,
         select: args.select.clone(),
         ignore: args.ignore.clone(),
         require_all: args.require_all,
@@ -223,6 +232,7 @@ fn style_of(args: &Check, color: clap::ColorChoice, to_file: bool) -> Style {
         statistics: args.statistics,
         date: args.judged.date.clone(),
         category: args.category.clone(),
+        fail_on: Some(least(&args.fail_on).unwrap_or(Severity::Error)),
         root: repository_root(),
         command: Some(command_line()),
         ..super::style(color, to_file)

@@ -79,7 +79,7 @@ Exit status: 0 = written; 2 = there is a havenlint.toml already, or it could not
 pub(super) const BASELINE: &str = "\
 Examples:
   havenlint baseline write    accept today's findings
-  havenlint baseline prune    drop findings that are gone
+  havenlint baseline prune    drop what is gone, narrow what has become less
 
 Exit status: 0 = written; 2 = a file could not be read or written, the baseline is unchanged; 3 = no firewall file found.";
 

@@ -70,6 +70,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
         subject: row.flow.subject_end().name.clone(),
         undecided,
         witness: row.shown().map(|s| s.packet.clone()),
+        extent: group.iter().flat_map(|r| r.extent()).collect(),
         ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
     };
     for reason in group.iter().flat_map(|r| r.conditions().chain(r.reasons.clone())) {
@@ -456,13 +457,14 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
     }
     let limited = row.judged.passed.iter().find_map(|c| c.assumed.iter().find(|a| admits(row, a)));
     let (from, to) = (&row.flow.source.name, &row.flow.destination.name);
-    let (message, label, location, detail) = if let Some(a) = limited {
+    let (message, label, location, detail, extent) = if let Some(a) = limited {
         let location = row.firewall(a.firewall)?.locate(a.origin);
         (
             format!("{from} reaches {to} on {} only while a rate limit is not exceeded", asked(row)),
             "admits it up to a limit".to_owned(),
             location,
             ("assumed".to_owned(), format!("not throttled: {}", a.text)),
+            row.limited(&a.text),
         )
     } else if !row.remark.is_empty() && !row.judged.stopped.is_empty() {
         let decider = row.judged.passed.first().and_then(|c| c.decided_by.first());
@@ -474,6 +476,7 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
                 "declare".to_owned(),
                 format!("the addresses of {}, with --set or a deployment file", peer(row).name),
             ),
+            row.extent(),
         )
     } else {
         return None;
@@ -481,6 +484,7 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
     let mut out = Finding {
         subject: row.flow.subject_end().name.clone(),
         details: vec![detail],
+        extent,
         ..Finding::new(&row.wanted.id, Severity::Note, message, location, &label)
     };
     out.details.push(("because".to_owned(), format!("{}: {}", catalogue.title, row.wanted.summary)));

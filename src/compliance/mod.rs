@@ -11,6 +11,7 @@ mod barrier;
 pub mod conversation;
 pub mod example;
 pub mod explanation;
+mod extent;
 pub mod journey;
 mod neighbours;
 pub mod path;

@@ -1,5 +1,6 @@
 //! What a run found out: requirements with their state, findings, and the report that holds them.
 
+pub mod extent;
 pub mod merge;
 mod order;
 
@@ -8,6 +9,7 @@ use crate::packet::{Packet, Region};
 pub use crate::source::Severity;
 use crate::source::digest::Digest;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
+pub use extent::Part;
 pub use order::{Rank, worst_first};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -317,6 +319,13 @@ pub struct Finding {
     /// serialised.
     #[serde(skip)]
     pub within: Vec<String>,
+    /// The packets that it is about, where it is about packets: more of them is another finding. Not serialised.
+    #[serde(skip)]
+    pub extent: Vec<Part>,
+    /// What tells the rules that stand at the place from all others, whatever line they are on; empty where no rule stands there. Not
+    /// serialised.
+    #[serde(skip)]
+    pub rules: String,
 }
 
 impl Finding {
@@ -337,6 +346,8 @@ impl Finding {
             fingerprint: String::new(),
             fix: None,
             within: Vec::new(),
+            extent: Vec::new(),
+            rules: String::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::reach::{Reach, over};
 use crate::catalogue::Catalogue;
 use crate::catalogue::resolve::{Applies, ResolvedFlow};
 use crate::evidence::near::few;
+use crate::finding::Part;
 use crate::packet::{Family, Field, IntervalSet, Region, Value, addr, proto};
 
 /// What a rule lets in, and what of it is needed.
@@ -62,6 +63,23 @@ impl Shares {
             beyond.extend(words.map(|w| if both { format!("{w} over {}", over(family)) } else { w }));
         }
         beyond
+    }
+
+    /// The packets that nothing needs, to whatever address of the machine.
+    pub fn extent(&self) -> Vec<Part> {
+        let mut out = Vec::new();
+        for s in &self.0 {
+            let all = Region::all(s.family).with(Field::Src, s.sources.minus(&s.needed));
+            let own_icmp = if s.family == Family::V4 { proto::ICMP } else { proto::ICMPV6 };
+            out.extend([
+                all.protocol(proto::TCP).with(Field::Dport, s.services.tcp.clone()),
+                all.protocol(proto::UDP).with(Field::Dport, s.services.udp.clone()),
+                all.protocol(own_icmp).with(Field::Icmp, s.services.icmp.clone()),
+                all.with(Field::Proto, s.services.other.clone()),
+            ]);
+        }
+        out.retain(|r| !r.is_empty());
+        out.into_iter().map(|r| Part::certain(r, "")).collect()
     }
 
     /// What is needed, and what is beyond, as details of a finding.

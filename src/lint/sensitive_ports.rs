@@ -144,6 +144,11 @@ impl Class {
     pub const ALL: [Class; 5] =
         [Class::Administration, Class::Ssh, Class::Rdp, Class::Database, Class::Service];
 
+    /// The kinds under which a rule that opens this one too is told instead.
+    pub fn before(self) -> impl Iterator<Item = Class> {
+        Self::ALL.into_iter().take_while(move |c| *c != self)
+    }
+
     /// How the ids of its checks end: `ADMIN`.
     pub const fn id(self) -> &'static str {
         match self {

@@ -1,8 +1,9 @@
 //! JUnit XML, for the test views of build servers: one suite for each node with a test case for each requirement, one suite for
 //! the hygiene checks, one for the inputs. The quick-junit crate writes the XML and counts.
 //!
-//! Violated is a failure, undecided is an error (there is no outcome), what is not checked, does not apply, is waived or was not
-//! read is skipped: nothing but a met requirement, a note and a file without parse errors shows as passed.
+//! Violated is a failure, undecided is an error (there is no outcome), what is not checked, does not apply, is waived, was not read or
+//! is below the level that fails the run is skipped: nothing but a met requirement, a note and a file without parse errors shows as passed,
+//! and something fails exactly if the run does.
 
 use super::matrix::{words, worse};
 use super::text::{clean, count};
@@ -21,19 +22,25 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
         required.entry((&r.subject, &r.id)).or_default().rows.push(r);
     }
     let mut checks = TestSuite::new("checks");
+    let least = style.fail_on.unwrap_or(Severity::Warning);
     for f in &report.findings {
         match required.get_mut(&(f.subject.as_str(), f.rule.as_str())) {
             Some(row) => row.findings.push(f),
-            None => drop(checks.add_test_case(check(f))),
+            None => drop(checks.add_test_case(check(f, least))),
         }
     }
-    checks.add_test_cases(report.waived.iter().map(waived));
+    for w in &report.waived {
+        match required.get_mut(&(w.finding.subject.as_str(), w.finding.rule.as_str())) {
+            Some(row) => row.waived.push(w),
+            None => drop(checks.add_test_case(waived(w))),
+        }
+    }
     for ((subject, id), row) in &required {
         let name = clean(subject);
         if suites.last().is_none_or(|s| s.name.as_str() != name) {
             suites.push(TestSuite::new(name));
         }
-        if let Some((suite, case)) = suites.last_mut().zip(requirement(id, subject, row)) {
+        if let Some((suite, case)) = suites.last_mut().zip(requirement(id, subject, row, least)) {
             suite.add_test_case(case);
         }
     }
@@ -53,6 +60,7 @@ pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<
 struct Row<'a> {
     rows: Vec<&'a Requirement>,
     findings: Vec<&'a Finding>,
+    waived: Vec<&'a Waived>,
 }
 
 /// The files: each is a case, which fails for each place that could not be read, and is skipped where nobody read it.
@@ -108,33 +116,50 @@ fn explained(mut status: TestCaseStatus, message: &str, text: &str) -> TestCaseS
 }
 
 /// A requirement at a node, with what its findings say.
-fn requirement(id: &str, subject: &str, row: &Row<'_>) -> Option<TestCase> {
-    let Row { rows, findings } = row;
+fn requirement(id: &str, subject: &str, row: &Row<'_>, least: Severity) -> Option<TestCase> {
+    let Row { rows, findings, waived } = row;
     let state = rows.iter().map(|r| r.state).reduce(worse)?;
     let at = findings.first().map(|f| &f.location);
     let at = at.or_else(|| rows.iter().flat_map(|r| &r.decided_by).next());
     let message = findings.first().map_or_else(|| words(state).to_owned(), |f| f.message.clone());
     let mut text: Vec<String> = findings.iter().map(|f| finding_text(f)).collect();
+    text.extend(waived.iter().map(|w| format!("waived: {}\n{}", waived_by(w), finding_text(&w.finding))));
     if text.is_empty() {
         let reasons = rows.iter().filter(|r| r.state == state).flat_map(|r| &r.because);
         text.extend(reasons.map(|b| format!("depends on {}: {}\n{}", b.text, b.why, place(&b.location))));
     }
     let text = text.join("\n");
-    let status = match state {
-        State::Met => TestCaseStatus::success(),
-        State::Violated => failed(NonSuccessKind::Failure, words(state), &message, &text),
-        State::Undecided => failed(NonSuccessKind::Error, words(state), &message, &text),
-        State::NotChecked | State::NotApplicable => skipped(words(state), &text),
+    let bad = matches!(state, State::Violated | State::Undecided);
+    let level = findings.iter().map(|f| f.level).max();
+    let accepted = waived.first().filter(|_| bad && findings.is_empty());
+    let harmless = level.filter(|l| bad && *l < least);
+    let status = match (accepted, harmless) {
+        (Some(w), _) => skipped(&format!("waived: {}", waived_by(w)), &text),
+        (None, Some(level)) => below(level, &message, &text),
+        (None, None) => match state {
+            State::Met => TestCaseStatus::success(),
+            State::Violated => failed(NonSuccessKind::Failure, words(state), &message, &text),
+            State::Undecided => failed(NonSuccessKind::Error, words(state), &message, &text),
+            State::NotChecked | State::NotApplicable => skipped(words(state), &text),
+        },
     };
     Some(case(id, subject, at, status))
 }
 
-fn check(f: &Finding) -> TestCase {
+fn check(f: &Finding, least: Severity) -> TestCase {
     let status = match f.level {
+        level if level >= least => {
+            failed(NonSuccessKind::Failure, level.name(), &f.message, &finding_text(f))
+        }
         Severity::Note => TestCaseStatus::success(),
-        level => failed(NonSuccessKind::Failure, level.name(), &f.message, &finding_text(f)),
+        level => below(level, &f.message, &finding_text(f)),
     };
     case(&format!("{}: {}", f.rule, f.message), &f.rule, Some(&f.location), status)
+}
+
+/// What does not fail the run.
+fn below(level: Severity, message: &str, text: &str) -> TestCaseStatus {
+    skipped(&format!("{}, which does not fail the run: {message}", level.name()), text)
 }
 
 fn waived(w: &Waived) -> TestCase {

@@ -31,7 +31,7 @@ pub mod text;
 pub mod uri;
 pub mod verdict;
 
-use crate::finding::{Control, Report, RuleDoc, Waived};
+use crate::finding::{Control, Report, RuleDoc, Severity, Waived};
 use guard::{Spelling, guarded};
 use std::collections::BTreeMap;
 use std::io;
@@ -54,6 +54,8 @@ pub struct Style {
     pub date: Option<String>,
     /// The repository's root, to which names in code scanning are relative; `None` = names are taken as they stand.
     pub root: Option<PathBuf>,
+    /// The lowest level of findings that fails the run; `None` = warnings fail it too.
+    pub fail_on: Option<Severity>,
     /// Category of the run, for code scanning; may be empty.
     pub category: String,
     /// The command line, as evidence; `None` = not told.

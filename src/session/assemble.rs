@@ -12,7 +12,7 @@ use crate::finding::{CatalogueId, Input, Report, RuleDoc, Scope, Summary, Tool, 
 use crate::lint::registry;
 use crate::model::Firewall;
 use crate::source::digest::Digest;
-use crate::triage::waiver;
+use crate::triage;
 use std::collections::BTreeSet;
 
 /// The report.
@@ -83,7 +83,7 @@ fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
 pub fn all_rules(catalogue: &Catalogue) -> Vec<RuleDoc> {
     let mut out = catalogue.docs();
     out.extend(registry::CHECKS.iter().map(|c| c.doc()));
-    out.extend(waiver::docs());
+    out.extend(triage::docs());
     out
 }
 

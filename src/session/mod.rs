@@ -27,7 +27,9 @@ use crate::finding::{Problem, Report, Severity};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
+use crate::triage::baseline::Baseline;
 use crate::triage::selection::Selection;
+use crate::triage::spelling::Spelling;
 use judge::{Checked, Judged};
 use load::Loaded;
 use open::Opened;
@@ -57,6 +59,8 @@ pub struct Options {
     pub baseline: Option<PathBuf>,
     /// Use no baseline.
     pub no_baseline: bool,
+    /// Entries of the baseline that accept what is gone are errors.
+    pub ratchet: bool,
     /// Only these rules: ids, their beginnings, or aliases, in any case.
     pub select: Vec<String>,
     /// Not these rules.
@@ -106,6 +110,10 @@ pub struct Outcome {
     pub not_checked: Option<String>,
     /// Where the baseline stands, or would.
     pub baseline: PathBuf,
+    /// The baseline without what it accepts for nothing, and the number of entries of which that is so; `None` = there is none.
+    pub pruned: Option<(Baseline, usize)>,
+    /// How a baseline names the files of the run.
+    pub spelling: Spelling,
     /// The rules that were selected.
     pub selection: Selection,
     /// The firewalls that were judged, in an order that depends on nothing but their files' names and the deployment.
@@ -130,16 +138,19 @@ pub fn run(options: &Options) -> Outcome {
     let selection = opened.selection(options);
     let loaded = Loaded::of(options, &opened);
     let reported = if options.report_all { Selection::default() } else { selection.clone() };
-    let (report, not_checked, baseline) = {
+    let (report, not_checked, baseline, pruned, spelling) = {
         let checked = Checked::of(options, &opened, &loaded);
         let judged = Judged::of(options, &opened, &loaded, &checked, &reported);
         let mut triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
-        let baseline = triaged.baseline.clone();
+        let (baseline, pruned) = (triaged.baseline.clone(), triaged.pruned.take());
+        let spelling = std::mem::take(&mut triaged.spelling);
         let scope = scope::limit(options, &opened, &loaded, &mut triaged);
-        (assemble::report(options, &opened, &loaded, triaged, scope), checked.not_checked, baseline)
+        let report = assemble::report(options, &opened, &loaded, triaged, scope);
+        (report, checked.not_checked, baseline, pruned, spelling)
     };
     let found = loaded.firewalls().next().is_some();
-    Outcome { report, found, not_checked, baseline, selection, firewalls: loaded.into_firewalls() }
+    let firewalls = loaded.into_firewalls();
+    Outcome { report, found, not_checked, baseline, pruned, spelling, selection, firewalls }
 }
 
 // What a reader said, as the report has it.

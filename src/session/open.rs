@@ -9,7 +9,6 @@ use crate::packet::Region;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
 use crate::triage::selection::Selection;
-use crate::triage::waiver;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,7 +135,7 @@ fn vocabulary(catalogue: &Catalogue) -> deployment::Vocabulary {
     v.rules.extend(catalogue.requirements.iter().map(|r| r.id.clone()));
     v.rules.extend(catalogue.aliases().into_iter().map(|(alias, _)| alias));
     v.rules.extend(registry::CHECKS.iter().map(|c| c.id.to_owned()));
-    v.rules.extend(waiver::docs().into_iter().map(|d| d.id));
+    v.rules.extend(crate::triage::docs().into_iter().map(|d| d.id));
     v
 }
 

@@ -4,12 +4,13 @@ use super::judge::Judged;
 use super::load::Loaded;
 use super::open::Opened;
 use super::{Options, trouble};
-use crate::finding::{Finding, Flow, Open, Problem, Requirement, Waived};
+use crate::finding::{Finding, Flow, Open, Part, Problem, Requirement, Severity, Waived};
 use crate::source::SourceFile;
 use crate::source::discover::shown;
-use crate::triage::baseline::{BASELINE_FILE, Baseline};
+use crate::triage::baseline::{self, Accepted, BASELINE_FILE, Baseline, STALE};
 use crate::triage::selection::Selection;
-use crate::triage::{fingerprint, names, waiver};
+use crate::triage::spelling::Spelling;
+use crate::triage::{fingerprint, identity, names, waiver};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,6 +32,10 @@ pub struct Triaged {
     pub sources: Vec<Arc<SourceFile>>,
     /// Where the baseline stands, or would.
     pub baseline: PathBuf,
+    /// The baseline without what it accepts for nothing, and the number of entries of which that is so; `None` = there is none.
+    pub pruned: Option<(Baseline, usize)>,
+    /// How a baseline names the files of the run.
+    pub spelling: Spelling,
 }
 
 /// Sorts out what was judged.
@@ -46,7 +51,14 @@ pub fn triage(
     findings.retain(|f| selection.takes(&f.rule));
     leave_to_others(&mut findings);
     sort(&mut findings);
-    findings.dedup_by(|a, b| a.rule == b.rule && a.location == b.location && a.message == b.message);
+    findings.dedup_by(|next, first| {
+        let same =
+            next.rule == first.rule && next.location == first.location && next.message == first.message;
+        if same {
+            first.extent.append(&mut next.extent);
+        }
+        same
+    });
     let requirements = selected(selection, requirements);
     let flow_of = |f: &Finding| -> Vec<Flow> {
         let about = requirements.iter().filter(|r| r.id == f.rule && r.subject == f.subject);
@@ -58,31 +70,70 @@ pub fn triage(
     let mut waived = waiver::apply(&mut findings, declared, &sources, &today, &flow_of);
     sort(&mut findings);
     names::tell(&mut findings);
-    fingerprint::assign(&mut findings);
+    identity::assign(&mut findings, loaded.firewalls());
     let baseline = baseline_file(options, opened);
-    let mut problems = Vec::new();
+    let spelling = Spelling::new(&baseline, sources.iter().map(|s| s.path.as_str()));
+    fingerprint::assign(&mut findings, &spelling);
+    let (mut problems, mut pruned) = (Vec::new(), None);
     if !options.no_baseline && (options.baseline.is_some() || baseline.is_file()) {
         match Baseline::read(&baseline) {
-            Ok(b) => waived.extend(b.apply(&mut findings)),
-            Err((line, column, message)) => {
-                let mut p =
-                    trouble(&shown(&baseline), message, "run `havenlint baseline write` to write it again");
-                (p.location.line, p.location.end_line) = (line, line);
-                (p.location.column, p.location.end_column) = (column, column);
+            Ok(accepted) => {
+                // Who sees only a part of it cannot say what is gone.
+                let whole =
+                    !opened.problems.iter().chain(&loaded.problems).any(|p| p.level == Severity::Error);
+                let judged =
+                    |e: &Accepted| whole && selection.takes(&e.rule) && looked_at(opened, &spelling, e);
+                let settled = accepted.settle(std::mem::take(&mut findings), &spelling, &judged);
+                findings = settled.new;
+                waived.extend(settled.accepted);
+                if selection.takes(STALE) || options.ratchet {
+                    findings.extend(baseline::stale(&settled.stale, &shown(&baseline), options.ratchet));
+                    sort(&mut findings);
+                }
+                pruned = Some((settled.pruned, settled.stale.len()));
+            }
+            Err(e) => {
+                let mut p = trouble(&shown(&baseline), e.message, &e.help);
+                (p.location.line, p.location.end_line) = (e.line, e.line);
+                (p.location.column, p.location.end_column) = (e.column, e.column);
                 problems.push(p);
             }
         }
     }
-    Triaged { requirements, open, findings, waived, problems, sources, baseline }
+    Triaged { requirements, open, findings, waived, problems, sources, baseline, pruned, spelling }
 }
 
-// One finding for one cause: what another one at the same place says too, and that is reported, is left out.
+// Whether the run would have found what an entry of the baseline accepts: it read the file, and knows the machine.
+fn looked_at(opened: &Opened, spelling: &Spelling, entry: &Accepted) -> bool {
+    match entry.path.as_str() {
+        "" => opened.deployed,
+        path if spelling.read(path) => opened.deployed || entry.subject.contains(path),
+        path => !spelling.exists(path),
+    }
+}
+
+// One finding for one cause: what another one at the same place says too, and that is reported, is left out. The other one answers for its
+// packets.
 fn leave_to_others(findings: &mut Vec<Finding>) {
-    let place = |f: &Finding| (f.location.path.clone(), f.location.line, f.location.column);
-    let mut told: BTreeSet<(String, (String, u32, u32))> = BTreeSet::new();
+    type Place = (String, String, u32, u32);
+    let place = |f: &Finding, id: &str| -> Place {
+        (id.to_owned(), f.location.path.clone(), f.location.line, f.location.column)
+    };
     let named: BTreeSet<String> = findings.iter().flat_map(|f| f.within.iter().cloned()).collect();
-    told.extend(findings.iter().filter(|f| named.contains(&f.rule)).map(|f| (f.rule.clone(), place(f))));
-    findings.retain(|f| !f.within.iter().any(|id| told.contains(&(id.clone(), place(f)))));
+    let telling = findings.iter().filter(|f| named.contains(&f.rule));
+    let told: BTreeSet<Place> = telling.map(|f| place(f, &f.rule)).collect();
+    let left = |f: &Finding| -> Vec<Place> {
+        f.within.iter().map(|id| place(f, id)).filter(|p| told.contains(p)).collect()
+    };
+    let mut packets: BTreeMap<Place, Vec<Part>> = BTreeMap::new();
+    findings.retain(|f| {
+        let to = left(f);
+        to.iter().for_each(|p| packets.entry(p.clone()).or_default().extend(f.extent.iter().cloned()));
+        to.is_empty()
+    });
+    for f in findings.iter_mut().filter(|f| named.contains(&f.rule)) {
+        f.extent.extend(packets.get(&place(f, &f.rule)).into_iter().flatten().cloned());
+    }
 }
 
 fn sources(opened: &Opened, loaded: &Loaded) -> Vec<Arc<SourceFile>> {

@@ -206,6 +206,26 @@ impl SourceFile {
         (line as u32 + 1, self.characters(self.start_of(offset, line), offset) as u32 + 1)
     }
 
+    /// The byte at a line and a column, both from 1: what [`SourceFile::line_column`] gives back. Beyond the end of the line: its end.
+    pub fn offset(&self, line: u32, column: u32) -> usize {
+        let range = self.line_range((line as usize).saturating_sub(1));
+        let wanted = (column as usize).saturating_sub(1);
+        if self.is_ascii() {
+            return (range.start + wanted).min(range.end);
+        }
+        // Columns grow with bytes: the first byte that has so many characters before it.
+        let (mut low, mut high) = (range.start, range.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.characters(range.start, middle) < wanted {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let inside = |at: &usize| self.bytes.get(*at).is_some_and(|b| b & 0xc0 == 0x80);
+        (low..range.end).find(|at| !inside(at)).unwrap_or(range.end)
+    }
+
     /// Whether every byte is a character of its own: then columns are offsets, also in lines of many megabytes.
     pub fn is_ascii(&self) -> bool {
         *self.ascii.get_or_init(|| self.bytes.is_ascii())
@@ -337,6 +357,7 @@ mod tests {
         for at in [6, 7, 4000, 9000, 17_001, text.len()] {
             let at = (at..).find(|i| text.is_char_boundary(*i)).unwrap();
             assert_eq!(f.line_column(at), (2, text[6..at].chars().count() as u32 + 1), "{at}");
+            assert_eq!(f.offset(2, f.line_column(at).1), at);
         }
     }
 

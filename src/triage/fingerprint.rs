@@ -1,29 +1,46 @@
 //! What makes a finding the same finding after an edit elsewhere in the file.
 
+use super::identity::{hex, lineless};
+use super::spelling::Spelling;
 use crate::finding::Finding;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fmt::Write;
 
-/// Gives every finding its fingerprint: rule, subject, file, the text of the line and the name of what stands there, hashed; the n-th of equal ones is
-/// numbered. Line numbers play no part.
-pub fn assign(findings: &mut [Finding]) {
+/// Gives every finding its fingerprint: rule, subject, file, and the rules that stand at its place, hashed; where no rule stands there, what
+/// it says, unless that is about packets, which may become more. The n-th of equal ones is numbered. Lines, counters, comments and the way in
+/// which files were named play no part.
+pub fn assign(findings: &mut [Finding], spelling: &Spelling) {
     let mut seen: HashMap<String, u32> = HashMap::new();
     for f in findings {
+        let said = if f.rules.is_empty() && f.extent.is_empty() { claim(f, spelling) } else { String::new() };
         let mut hash = Sha256::new();
-        // All rules of some dialects begin alike: their names tell them apart.
-        let named = f.location.rule.iter().flat_map(|n| [&n.description, &n.id]);
-        for part in [&f.rule, &f.subject, &f.location.path, &f.location.text].into_iter().chain(named) {
+        for part in
+            [&f.rule, &spelling.subject(&f.subject), &spelling.path(&f.location.path), &f.rules, &said]
+        {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let hex = hash.finalize().iter().take(10).fold(String::new(), |mut s, b| {
-            // INVARIANT: writing to a String cannot fail.
-            let _ = write!(s, "{b:02x}");
-            s
-        });
+        let hex = hex(hash);
         let n = seen.entry(hex.clone()).or_insert(0);
         *n += 1;
         f.fingerprint = if *n == 1 { hex } else { format!("{hex}:{n}") };
     }
+}
+
+/// What a finding says, wherever it stands and however its files were named.
+pub fn claim(f: &Finding, spelling: &Spelling) -> String {
+    let message = match f.subject.is_empty() {
+        true => f.message.clone(),
+        false => f.message.replace(&f.subject, &spelling.subject(&f.subject)),
+    };
+    lineless(&message)
+}
+
+/// What tells a finding from all others of its rule, subject and file: the rules at its place, and what it says.
+pub fn identity(f: &Finding, spelling: &Spelling) -> String {
+    let mut hash = Sha256::new();
+    hash.update(f.rules.as_bytes());
+    hash.update([0]);
+    hash.update(claim(f, spelling).as_bytes());
+    hex(hash)
 }

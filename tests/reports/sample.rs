@@ -147,6 +147,8 @@ fn waived() -> Vec<Waived> {
             fingerprint: "aa05".into(),
             fix: None,
             within: vec![],
+            extent: vec![],
+            rules: String::new(),
         },
         reason: "package mirror has no <fixed> address".into(),
         owner: "net-ops".into(),
@@ -211,6 +213,8 @@ pub fn report() -> Report {
             fingerprint: "aa01".into(),
             fix: None,
             within: vec![],
+            extent: vec![],
+            rules: String::new(),
         },
         Finding {
             rule: "SH4-SRN-CLUSTER".into(),
@@ -236,6 +240,8 @@ pub fn report() -> Report {
             ],
             fingerprint: "aa02".into(),
             within: vec![],
+            extent: vec![],
+            rules: String::new(),
             fix: Some(Fix {
                 description: "add a rule for 10.1.0.11 after line 12".into(),
                 path: west.path.clone(),
@@ -259,6 +265,8 @@ pub fn report() -> Report {
             fingerprint: "aa03".into(),
             fix: None,
             within: vec![],
+            extent: vec![],
+            rules: String::new(),
         },
         Finding {
             rule: "HL-OPEN".into(),
@@ -275,6 +283,8 @@ pub fn report() -> Report {
             fingerprint: "aa04".into(),
             fix: None,
             within: vec![],
+            extent: vec![],
+            rules: String::new(),
         },
     ];
     let summary = Summary::of(&requirements, &findings);

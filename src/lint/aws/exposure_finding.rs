@@ -4,11 +4,12 @@ use super::exposure::Exposure;
 use super::{Piece, over};
 use crate::analysis::evaluate::evaluate;
 use crate::analysis::{Environment, Point, Verdict};
-use crate::finding::{Finding, Open};
+use crate::finding::{Finding, Open, Part};
+use crate::lint::open::extent::of_class;
 use crate::lint::open::sources::natural;
 use crate::lint::registry::{Check, Subject};
 use crate::lint::sensitive_ports::{self, Class, SensitivePort};
-use crate::packet::{Family, IntervalSet, Packet, addr, proto};
+use crate::packet::{Family, IntervalSet, Packet, Region, addr, proto};
 
 impl Exposure<'_> {
     /// A finding at the rule that admits most, with the others beside it and a packet that is let in.
@@ -29,6 +30,19 @@ impl Exposure<'_> {
         f.details.extend(self.remarks());
         f.witness = self.witness(subject, protocol, ports, &rules);
         f
+    }
+
+    /// The packets that are let in, cut to those that a finding is about. Whether something with a public address has the groups attached
+    /// tells it from what nobody reaches yet.
+    pub fn extent(&self, cut: &dyn Fn(&Region) -> Vec<Region>) -> Vec<Part> {
+        let placed = match self.public.as_deref() {
+            None => "",
+            Some([]) => ", no public address",
+            Some(_) => ", with a public address",
+        };
+        let how = format!("{}{placed}", self.groups.join(" and "));
+        let regions = self.pieces.iter().flat_map(|p| cut(&p.region(self.family)));
+        regions.filter(|r| !r.is_empty()).map(|r| Part::certain(r, how.clone())).collect()
     }
 
     /// Its row in the report's list of what is open; `None` = only partners get in.
@@ -121,6 +135,9 @@ pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
             let why =
                 hits.iter().take(NAMED).map(|(p, name)| (name.clone(), format!("{} {}", p.name, p.reason)));
             finding.details.extend(why);
+            finding.extent = exposure.extent(&|r| of_class(r, class));
+            // Also where it opens less than everything: it may have been more.
+            finding.within.push("HL-AWS-INTERNET-ALL".to_owned());
             finding.within.extend(exposure.check().filter(|id| *id != check.id));
             findings.push(finding);
         }

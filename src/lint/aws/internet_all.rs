@@ -50,6 +50,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             over(exposure.family)
         );
         let mut f = exposure.finding(&CHECK, subject, protocol, &ports, message);
+        f.extent = exposure.extent(&|r| vec![r.clone()]);
         let services = exposure.open.services();
         if !services.is_empty() {
             f.details.push(("among it".to_owned(), few_services(services)));

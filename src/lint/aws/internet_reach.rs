@@ -64,6 +64,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         f.related.extend(stops.map(|o| subject.related(*o, "the network ACL stops the rest")));
         f.related.push(subject.related(exposure.origin, exposure.name.clone()));
         f.details.extend(exposure.remarks());
+        f.extent = exposure.extent(&|r| vec![r.clone()]);
         findings.push(f);
     }
 }

@@ -20,7 +20,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::packet::{Family, proto};
+use crate::packet::{Family, Field, proto};
 use std::collections::BTreeMap;
 
 /// The check.
@@ -56,6 +56,12 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             exposure.name,
             only.words(Family::V6)
         );
-        findings.push(exposure.finding(&CHECK, subject, protocol, &ports, message));
+        let mut f = exposure.finding(&CHECK, subject, protocol, &ports, message);
+        f.extent = exposure.extent(&|r| {
+            let tcp = r.protocol(proto::TCP).cut(Field::Dport, &only.tcp);
+            let udp = r.protocol(proto::UDP).cut(Field::Dport, &only.udp);
+            vec![tcp, udp, r.cut(Field::Proto, &only.other)]
+        });
+        findings.push(f);
     }
 }

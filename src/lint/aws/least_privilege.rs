@@ -181,6 +181,7 @@ impl Opening<'_> {
             elsewhere: true,
             ..Fix::default()
         });
+        f.extent = shares.extent();
         f.details.extend(shares.details());
         Some(f)
     }

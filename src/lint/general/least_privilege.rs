@@ -122,6 +122,7 @@ fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, fi
         let location = firewall.locate(opening.decider.origin);
         let message = format!("lets in more to {} than is needed: {}", node.name, shares.beyond().join("; "));
         let mut f = CHECK.about(node.name.clone(), location, message, "wider than needed");
+        f.extent = shares.extent();
         f.details = shares.details();
         if all > 1 {
             f.details.push(("rank".to_owned(), format!("{} of {all}, by what is beyond", i + 1)));

@@ -176,7 +176,9 @@ pub fn services(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding
         );
         let mut f = cause.finding(check, subject, opening, message);
         f.level = *level;
-        f.within.extend(cause.check().filter(|id| *id != check.id));
+        f.extent = cause.extent_of(class);
+        f.within.push(ALL.to_owned());
+        f.within.extend(class.before().map(|c| format!("HL-EXPOSED-{}", c.id())));
         let why = services.iter().take(NAMED);
         f.details.extend(why.map(|(p, ports)| (ports.clone(), format!("{} {}", p.name, p.reason))));
         if group.reach.services().len() > services.len() {
@@ -200,6 +202,7 @@ pub fn everything(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
         let message = format!("{}{}{among}", group.words(), cause.over());
         let mut f = cause.finding(check, subject, group.opening, message);
         f.level = level;
+        f.extent = cause.extent();
         // What lets in even packets that no sensible rule names is told by these.
         f.within.extend(["HL-ANY-ANY".to_owned(), "HL-POLICY-ACCEPT".to_owned()]);
         if !services.is_empty() {
@@ -247,6 +250,7 @@ pub fn undecided(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findin
         );
         let location = subject.beside[because.firewall].locate(because.origin);
         let mut f = check.finding_at(subject, location, message, "not decided");
+        f.extent = causes.iter().flat_map(|c| c.extent()).collect();
         for c in causes.iter().take(8).filter(|c| c.decider.is_some_and(|d| d.origin != because.origin)) {
             f.related.push(Related { location: c.location(subject), message: "would let it in".to_owned() });
         }

@@ -6,6 +6,7 @@
 //!
 //! What an interface faces is written nowhere in most dialects. An opening by a named interface therefore says by which.
 
+pub mod extent;
 pub mod facing;
 pub mod finding;
 pub mod rows;
