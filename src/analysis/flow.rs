@@ -196,7 +196,7 @@ pub fn tcp_flags(set: &IntervalSet) -> Vec<String> {
             break;
         }
         for value in subsets(mask) {
-            let mut bytes = subsets(!mask).map(|rest| usize::from(value | rest));
+            let bytes = subsets(!mask).map(|rest| usize::from(value | rest));
             if bytes.clone().all(|f| inside[f]) && bytes.clone().any(|f| open[f]) {
                 bytes.for_each(|f| open[f] = false);
                 out.push(format!("{}/{}", flag_names(value), flag_names(mask)));

@@ -37,13 +37,16 @@
 mod build;
 mod crowd;
 pub mod display;
+mod graph;
 mod pool;
+mod run_time;
 mod runs;
 pub mod same;
 
 pub use build::{Builder, ChainRef};
 pub use crowd::Crowd;
 pub use pool::{SetId, SetPool};
+pub use run_time::RunTimeSet;
 pub use runs::Run;
 
 use crate::packet::{Family, Field, IntervalSet, Packet, Value};
@@ -245,24 +248,6 @@ pub struct Firewall {
     crowd: OnceLock<Crowd>,
     looping: OnceLock<Vec<bool>>,
     runs: OnceLock<Vec<Vec<Run>>>,
-}
-
-/// A named set that may change while the box runs, as a rule asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RunTimeSet {
-    /// A name that no other set of the firewall has: `inet filter @ban`.
-    pub name: String,
-    /// The fields that may be compared with it: bits by [`Field::index`].
-    pub fields: u16,
-    /// What the rule asks, in words, as far as terms do not tell it: with what a set holds today, different questions may have the same terms.
-    pub how: String,
-}
-
-impl RunTimeSet {
-    /// Bits of some fields.
-    pub fn bits(fields: &[Field]) -> u16 {
-        fields.iter().fold(0, |bits, f| bits | 1 << f.index())
-    }
 }
 
 /// Addresses of the points that carry a label, for packets at a point whose labels are not declared.
@@ -734,57 +719,6 @@ impl Firewall {
         runs.get(runs.partition_point(|r| r.end <= rule)).filter(|r| r.first <= rule)
     }
 
-    /// For each chain, whether any base chain leads to it by jumps and gotos, whatever their conditions. Found out at the first call.
-    pub fn reached(&self) -> &[bool] {
-        self.reached.get_or_init(|| self.reached_from(self.base_chains.iter().map(|b| b.chain)))
-    }
-
-    /// For each chain, whether one of some chains leads to it by jumps and gotos, or is it.
-    pub fn reached_from(&self, chains: impl IntoIterator<Item = ChainId>) -> Vec<bool> {
-        let mut seen = vec![false; self.chains.len()];
-        let mut work: Vec<ChainId> = chains.into_iter().collect();
-        while let Some(chain) = work.pop() {
-            if std::mem::replace(&mut seen[chain.index()], true) {
-                continue;
-            }
-            work.extend(self.chain(chain).rules.iter().filter_map(|r| match r.action {
-                Action::Jump(to) | Action::Goto(to) => Some(to),
-                _ => None,
-            }));
-        }
-        seen
-    }
-
-    /// For each chain, whether jumps and gotos, whatever their conditions, lead from it back to itself (or from one loop to another). No
-    /// kernel loads such rules (`ELOOP`), so nothing is known of packets that come there. Found out at the first call.
-    pub fn looping(&self) -> &[bool] {
-        self.looping.get_or_init(|| {
-            let mut onward = vec![Vec::new(); self.chains.len()];
-            let mut backward = onward.clone();
-            for (from, chain) in self.chains.iter().enumerate() {
-                for rule in &chain.rules {
-                    if let Action::Jump(to) | Action::Goto(to) = rule.action {
-                        onward[from].push(to.index());
-                        backward[to.index()].push(from);
-                    }
-                }
-            }
-            let (leads, led) = (endless(&onward, &backward), endless(&backward, &onward));
-            leads.into_iter().zip(led).map(|(leads, led)| leads && led).collect()
-        })
-    }
-
-    /// For each chain, the hooks from which jumps and gotos lead there, each once, in their order.
-    pub fn hooks(&self) -> Vec<Vec<Hook>> {
-        let mut out = vec![Vec::new(); self.chains.len()];
-        for hook in Hook::ALL {
-            let bases = self.base_chains.iter().filter(|b| b.hook == hook).map(|b| b.chain);
-            let reached = self.reached_from(bases);
-            out.iter_mut().zip(reached).filter(|(_, is)| *is).for_each(|(hooks, _)| hooks.push(hook));
-        }
-        out
-    }
-
     /// The field that a term asks about, and whether the packet's value is among those with which it holds; `None` for terms about
     /// anything but a field. Answers as [`Firewall::field_set`], without making a set.
     #[inline]
@@ -804,20 +738,6 @@ impl Firewall {
     /// Effects of a rule.
     pub fn effects(&self, rule: &Rule) -> &[Effect] {
         rule.effects.map_or(&[], |e| &self.effects[e.index()])
-    }
-
-    /// The sets that a rule asks for and that may change while the box runs. What is said of such a rule beyond verdicts must hold whatever
-    /// they contain.
-    pub fn run_time_sets(&self, rule: &Rule) -> &[RunTimeSet] {
-        self.run_time_sets.get(&rule.origin).map_or(&[], Vec::as_slice)
-    }
-
-    /// What a rule asks of fields whatever the sets hold that may change while the box runs: for each field term that is none of theirs, and
-    /// does not come of an empty one, the field and the values with which it holds.
-    pub fn lasting_terms(&self, rule: &Rule) -> impl Iterator<Item = (Field, IntervalSet)> {
-        let open = self.run_time_sets(rule).iter().fold(0, |all, s| all | s.fields);
-        let terms = self.terms(rule.terms).iter().filter(move |t| open == 0 || !t.is_never());
-        terms.filter_map(|t| self.field_set(t)).filter(move |(field, _)| open & 1 << field.index() == 0)
     }
 
     /// A condition.
@@ -874,36 +794,9 @@ impl Firewall {
     }
 }
 
-// Which nodes of a graph have an endless way before them: those that are left when each node is taken out whose successors are all out.
-fn endless(onward: &[Vec<usize>], backward: &[Vec<usize>]) -> Vec<bool> {
-    let mut open: Vec<usize> = onward.iter().map(Vec::len).collect();
-    let mut work: Vec<usize> = (0..open.len()).filter(|n| open[*n] == 0).collect();
-    while let Some(node) = work.pop() {
-        for before in &backward[node] {
-            open[*before] -= 1;
-            if open[*before] == 0 {
-                work.push(*before);
-            }
-        }
-    }
-    open.into_iter().map(|n| n > 0).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn loops_of_chains_are_found() {
-        // 0 -> 1 -> 2 -> 1, 2 -> 3, 4 -> 4.
-        let mut b = Builder::default();
-        let chains: Vec<ChainId> = (0..5).map(|n| b.chain("", &n.to_string(), Origin::default())).collect();
-        for (from, to) in [(0, 1), (1, 2), (2, 1), (2, 3), (4, 4), (0, 3), (0, 3)] {
-            let rule = b.rule(Origin::default(), &[], Action::Jump(chains[to]));
-            b.push(chains[from], rule);
-        }
-        assert_eq!(b.finish().looping(), [false, true, true, false, true]);
-    }
 
     #[test]
     fn rules_are_compact() {
