@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each benchmark takes a few of them")]
 
 mod aws;
+pub mod deployment;
 mod iptables;
 mod nftables;
 mod pfsense;

@@ -1,4 +1,5 @@
 //! CPU time of this process and of programs that it runs. Linux only.
+#![allow(dead_code, reason = "each benchmark takes a few of them")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,4 +25,26 @@ pub fn command(command: &[&str], file: &Path, on_stdin: bool) -> Option<f64> {
         c.arg(file).stdin(Stdio::null());
     }
     if c.status().ok()?.success() { Some(cpu(true)? - before) } else { None }
+}
+
+/// CPU seconds and the most megabytes of a command that gets a file's path as the last argument, as time(1) tells; `None` if it fails.
+pub fn with_memory(command: &[&str], file: &Path) -> Option<(f64, f64)> {
+    let told = Command::new("/usr/bin/time")
+        .args(["--format=%U %S %M"])
+        .args(command)
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .ok()?;
+    let figures: Vec<f64> = String::from_utf8_lossy(&told.stderr)
+        .lines()
+        .last()?
+        .split(' ')
+        .filter_map(|w| w.parse().ok())
+        .collect();
+    match figures.as_slice() {
+        [user, system, kilobytes] if told.status.success() => Some((user + system, kilobytes / 1e3)),
+        _ => None,
+    }
 }

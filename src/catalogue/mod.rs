@@ -7,6 +7,7 @@ pub mod format;
 pub mod load;
 mod lower;
 pub mod resolve;
+pub mod together;
 
 pub use doc::service_words;
 pub use load::{BUILT_IN, open, read, schema_text};

@@ -1,11 +1,13 @@
 //! What the catalogue asks of one deployment: each requirement as flows between known ends.
 
+use super::together::{Crowd, Crowds, Together};
 use super::{
     Breach, Catalogue, Declared, EVERYWHERE, End, INTERNET, Place, Requirement, Service, Services, Side,
 };
 use crate::deployment::{Deployment, Node};
 use crate::packet::{Field, IntervalSet, public};
-use std::collections::BTreeSet;
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One flow that a requirement speaks of: one source, one destination, one protocol.
 ///
@@ -48,9 +50,6 @@ pub enum AskedAt {
     BehindSource,
 }
 
-/// Pairs of machines of one requirement above which they are asked as sets.
-const MANY_PAIRS: usize = 2048;
-
 /// Whether a requirement applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applies {
@@ -75,6 +74,8 @@ pub struct Endpoint {
     pub addresses: Addresses,
     /// The node's interfaces that carry the network; empty = not known.
     pub interfaces: Vec<String>,
+    /// The site of the node, or of many nodes, as far as they have one.
+    pub site: Option<usize>,
 }
 
 /// What is known about the addresses of an end.
@@ -128,23 +129,50 @@ impl ResolvedFlow {
 /// Resolves every requirement of the catalogue, in its order; within one by source, then destination, as the deployment
 /// lists them. A requirement that does not apply, or between roles that nobody plays, gives flows that do not apply: one
 /// for each subject.
-///
-/// `apart` are nodes that change the addresses of what they send, or have routes of their own: their pairs are asked one by one, however many there are.
-pub fn resolve(catalogue: &Catalogue, deployment: &Deployment, apart: &BTreeSet<usize>) -> Vec<ResolvedFlow> {
-    let resolver = Resolver { catalogue, deployment, apart };
+pub fn resolve(catalogue: &Catalogue, deployment: &Deployment, together: &Together<'_>) -> Vec<ResolvedFlow> {
+    let resolver = Resolver { catalogue, deployment, together };
     let mut flows: Vec<Vec<ResolvedFlow>> = Vec::new();
     for (index, requirement) in catalogue.requirements.iter().enumerate() {
         flows.push(resolver.requirement(index, requirement));
     }
-    let wanted: Vec<Exempt> = flows.iter().flatten().filter_map(|f| resolver.exempt(f)).collect();
+    let wanted = Wanted::of(flows.iter().flatten().filter_map(|f| resolver.exempt(f)).collect());
     let mut out: Vec<ResolvedFlow> = flows.into_iter().flatten().collect();
     for flow in &mut out {
         let requirement = &catalogue.requirements[flow.requirement];
         if requirement.except_wanted && flow.applies == Applies::Yes {
-            flow.except = wanted.iter().filter(|w| concerns(w, flow)).cloned().collect();
+            flow.except = wanted.near(flow).filter(|w| concerns(w, flow)).cloned().collect();
         }
     }
     out
+}
+
+// What requirements ask for, and by number those that go to a node, and that come from one.
+struct Wanted {
+    all: Vec<Exempt>,
+    to: FxHashMap<usize, Vec<usize>>,
+    from: FxHashMap<usize, Vec<usize>>,
+}
+
+impl Wanted {
+    fn of(all: Vec<Exempt>) -> Self {
+        let (mut to, mut from): (FxHashMap<_, Vec<_>>, FxHashMap<_, Vec<_>>) = Default::default();
+        for (i, e) in all.iter().enumerate() {
+            let (source, destination) = e.nodes;
+            source.into_iter().for_each(|n| from.entry(n).or_default().push(i));
+            destination.into_iter().for_each(|n| to.entry(n).or_default().push(i));
+        }
+        Self { all, to, from }
+    }
+
+    // What has the same node at an end of a flow that is a node; of other flows everything.
+    fn near(&self, flow: &ResolvedFlow) -> Box<dyn Iterator<Item = &Exempt> + '_> {
+        let numbers = match (flow.destination.node, flow.source.node) {
+            (Some(n), _) => self.to.get(&n),
+            (None, Some(n)) => self.from.get(&n),
+            (None, None) => return Box::new(self.all.iter()),
+        };
+        Box::new(numbers.into_iter().flatten().filter_map(|i| self.all.get(*i)))
+    }
 }
 
 // Whether what is wanted may be a part of the flow: it must not, for certain, go to or come from elsewhere.
@@ -169,7 +197,7 @@ fn concerns(wanted: &Exempt, flow: &ResolvedFlow) -> bool {
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
     deployment: &'a Deployment,
-    apart: &'a BTreeSet<usize>,
+    together: &'a Together<'a>,
 }
 
 /// Two ends, and where the flow between them is asked.
@@ -177,9 +205,9 @@ type Pair = (Candidate, Candidate, AskedAt);
 
 /// Somebody who may stand at an end, with the site if it is known.
 #[derive(Clone)]
-struct Candidate {
-    endpoint: Endpoint,
-    site: Option<usize>,
+pub(super) struct Candidate {
+    pub endpoint: Endpoint,
+    pub site: Option<usize>,
 }
 
 impl Candidate {
@@ -196,6 +224,7 @@ impl Candidate {
             network: network.map(str::to_owned),
             addresses,
             interfaces: Vec::new(),
+            site: None,
         };
         Candidate { endpoint, site: None }
     }
@@ -257,8 +286,10 @@ impl Resolver<'_> {
         let sources = self.candidates(requirement, from);
         let destinations = self.candidates(requirement, to);
         let nodes = |list: &[Candidate]| list.iter().filter(|c| c.endpoint.node.is_some()).count();
-        if nodes(&sources).saturating_mul(nodes(&destinations)) > MANY_PAIRS
+        // What must be kept out may be stopped at either end: both are asked at once.
+        if nodes(&sources).saturating_mul(nodes(&destinations)) > self.together.above
             && requirement.when.site_types.is_empty()
+            && requirement.kind.wants_passage()
         {
             return self.sets(&sources, &destinations, from, to);
         }
@@ -295,36 +326,70 @@ impl Resolver<'_> {
 
     // Each node with all its peers at once, and pairs of all others.
     fn sets(&self, sources: &[Candidate], destinations: &[Candidate], from: &End, to: &End) -> Vec<Pair> {
-        let alone = |c: &Candidate| {
-            let known = matches!(c.endpoint.addresses, Addresses::Known(_));
-            !known || c.endpoint.node.is_none_or(|n| self.apart.contains(&n))
-        };
+        let [senders, receivers] = [sources, destinations].map(|all| Crowds::of(all, self.together));
         let mut out = Vec::new();
         for s in sources {
-            let peers = || destinations.iter().filter(|d| self.may_pair(s, d, from, to));
-            if s.endpoint.node.is_some() && peers().next().is_none() && self.may_be_undeclared(s, to) {
+            let by_itself = senders.is_alone(s);
+            let may = |d: &Candidate| self.may_pair(s, d, from, to);
+            let (one_by_one, crowds) = receivers.peers(s, &may);
+            if one_by_one.is_empty()
+                && crowds.is_empty()
+                && s.endpoint.node.is_some()
+                && self.may_be_undeclared(s, to)
+            {
                 out.push((s.clone(), undeclared(to), AskedAt::WholePath));
             }
-            if alone(s) {
-                out.extend(peers().map(|d| (s.clone(), d.clone(), AskedAt::WholePath)));
-                continue;
-            }
             // What is not asked as a set at the destination is asked there pair by pair.
-            out.extend(peers().filter(|d| alone(d)).map(|d| (s.clone(), d.clone(), AskedAt::WholePath)));
-            let many: Vec<&Candidate> = peers().filter(|d| !alone(d)).collect();
-            out.extend(together(&many).map(|d| (s.clone(), d, AskedAt::Source)));
+            out.extend(one_by_one.into_iter().map(|d| (s.clone(), d.clone(), AskedAt::WholePath)));
+            if by_itself {
+                let each = crowds.iter().flat_map(|c| &c.members);
+                out.extend(each.map(|d| (s.clone(), (*d).clone(), AskedAt::WholePath)));
+            } else {
+                // Its own firewall does not see where they are.
+                let all = Crowd::joined(crowds);
+                out.extend(all.map(|c| (s.clone(), self.candidate(&c, false), AskedAt::Source)));
+            }
         }
-        for d in destinations.iter().filter(|d| d.endpoint.node.is_some()) {
-            if !sources.iter().any(|s| self.may_pair(s, d, from, to)) && self.may_be_undeclared(d, from) {
+        for d in destinations {
+            let may = |s: &Candidate| self.may_pair(s, d, from, to);
+            let (one_by_one, crowds) = senders.peers(d, &may);
+            if one_by_one.is_empty()
+                && crowds.is_empty()
+                && d.endpoint.node.is_some()
+                && self.may_be_undeclared(d, from)
+            {
                 out.push((undeclared(from), d.clone(), AskedAt::WholePath));
             }
-        }
-        for d in destinations.iter().filter(|d| !alone(d)) {
-            let many: Vec<&Candidate> =
-                sources.iter().filter(|s| !alone(s) && self.may_pair(s, d, from, to)).collect();
-            out.extend(together(&many).map(|s| (s, d.clone(), AskedAt::BehindSource)));
+            if receivers.is_alone(d) {
+                continue;
+            }
+            let mut sides: BTreeMap<&[usize], Vec<Crowd<'_>>> = BTreeMap::new();
+            for c in crowds {
+                sides.entry(c.side).or_default().push(c);
+            }
+            let several = sides.len() > 1;
+            let each = sides.into_values().filter_map(Crowd::joined);
+            out.extend(each.map(|c| (self.candidate(&c, several), d.clone(), AskedAt::BehindSource)));
         }
         out
+    }
+
+    // A crowd as one end; by the name of its site, where that tells it from others.
+    fn candidate(&self, crowd: &Crowd<'_>, told: bool) -> Candidate {
+        let first = crowd.members.first().map(|c| c.endpoint.clone());
+        let mut endpoint =
+            first.unwrap_or_else(|| Candidate::plain("", None, None, Addresses::Undeclared).endpoint);
+        endpoint.node = None;
+        if crowd.members.len() > 1 {
+            let role = endpoint.role.clone().unwrap_or_default();
+            let site = crowd.site.filter(|_| told).and_then(|s| self.deployment.sites.get(s));
+            let of = site.map_or_else(String::new, |s| format!(" of {}", s.name));
+            endpoint.name = format!("{} {role} nodes{of}", crowd.members.len());
+            endpoint.addresses = Addresses::Known(crowd.addresses.clone());
+            endpoint.interfaces = Vec::new();
+        }
+        endpoint.site = crowd.site;
+        Candidate { endpoint, site: crowd.site }
     }
 
     fn may_pair(&self, s: &Candidate, d: &Candidate, from: &End, to: &End) -> bool {
@@ -440,6 +505,7 @@ impl Resolver<'_> {
             network: network.map(str::to_owned),
             addresses: addresses.map_or(Addresses::Undeclared, Addresses::Known),
             interfaces: interfaces.into_iter().map(str::to_owned).collect(),
+            site: node.site,
         };
         Candidate { endpoint, site: node.site }
     }
@@ -517,26 +583,6 @@ impl Resolver<'_> {
             )),
         }
     }
-}
-
-// Many nodes as one end; nothing of none.
-fn together(many: &[&Candidate]) -> Option<Candidate> {
-    let first = many.first()?;
-    if let [one] = many {
-        return Some(Candidate { endpoint: Endpoint { node: None, ..one.endpoint.clone() }, site: one.site });
-    }
-    let ranges =
-        many.iter().filter_map(|c| c.endpoint.addresses.known()).flat_map(|s| s.ranges().iter().copied());
-    let addresses = Addresses::Known(IntervalSet::from_ranges(ranges));
-    let role = first.endpoint.role.clone().unwrap_or_default();
-    let endpoint = Endpoint {
-        node: None,
-        name: format!("{} {role} nodes", many.len()),
-        addresses,
-        interfaces: Vec::new(),
-        ..first.endpoint.clone()
-    };
-    Some(Candidate { endpoint, site: None })
 }
 
 // "The Internet" of a flow that is to pass, as a flow that is to be kept out has it: with the blocks for documentation.

@@ -6,6 +6,7 @@ use super::{Inputs, say, status};
 use crate::finding::Severity;
 use crate::report::Style;
 use crate::session::{Options, Outcome, run};
+use crate::source::shard::Shard;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -85,6 +86,13 @@ pub struct Check {
     /// Report only what is about flows from or to these networks of the deployment file.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',', help_heading = "Rules")]
     network: Vec<String>,
+    /// Do one part of the work, such as 1/4 of four; `havenlint merge` joins the JSON reports of all parts.
+    #[arg(long, value_name = "K/N", help_heading = "Input")]
+    shard: Option<Shard>,
+    /// Ask about every pair of machines by itself. Without it, machines that talk to a great many others are asked about as sets; a pair is told where
+    /// its answer is another.
+    #[arg(long, help_heading = "Output")]
+    full: bool,
     /// Fail with status 2 if a file looks like a firewall configuration and was not read.
     #[arg(long, help_heading = "Input")]
     require_all: bool,
@@ -165,6 +173,8 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         sites: args.site.clone(),
         nodes: args.node.clone(),
         networks: args.network.clone(),
+        shard: args.shard,
+        pairs: args.full.then_some(usize::MAX),
         ..args.judged.options()?
     };
     Ok((options, targets(&args.format, "human")?))

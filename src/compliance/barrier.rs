@@ -8,7 +8,6 @@ use crate::catalogue::resolve::{Addresses, ResolvedFlow};
 use crate::catalogue::{Breach, Requirement as Wanted};
 use crate::finding::{Related, State};
 use crate::packet::{Family, Field, IntervalSet, Region, proto};
-use std::sync::OnceLock;
 
 // A box that lets something through, as the row about it has it.
 struct Open<'a> {
@@ -35,17 +34,11 @@ pub fn barrier<'a>(
 ) -> Vec<Row<'a>> {
     let base = Conversation::of(flow, None, family, false);
     let row = |state, hop: Option<Hop<'a>>, judged, remark: String| Row {
-        wanted,
-        flow,
-        family,
         state,
         hop,
         judged,
         remark,
-        conversation: base.clone(),
-        reasons: Vec::new(),
-        also: Vec::new(),
-        shown: OnceLock::new(),
+        ..Row::blank(wanted, flow, family, base.clone())
     };
     let path = points.path(flow, family);
     if !points.covers(flow, family) {

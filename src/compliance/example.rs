@@ -4,12 +4,12 @@ use super::path::{EnforcementPoint, EnforcementPoints, environment};
 use super::requirement::rows;
 use crate::analysis::Environment;
 use crate::catalogue::resolve::resolve;
+use crate::catalogue::together::Together;
 use crate::catalogue::{Catalogue, Example, Requirement};
 use crate::deployment::{Options, from_options};
 use crate::dialect::{ReadOptions, by_name};
 use crate::finding::State;
 use crate::source::{Severity, SourceFile};
-use std::collections::BTreeSet;
 
 /// The state of a requirement on an example's machine: the worst of its flows.
 ///
@@ -41,7 +41,7 @@ pub fn run(catalogue: &Catalogue, requirement: &Requirement, example: &Example) 
         )],
         gateways: Vec::new(),
     };
-    let flows: Vec<_> = resolve(catalogue, &deployment, &BTreeSet::new())
+    let flows: Vec<_> = resolve(catalogue, &deployment, &Together::default())
         .into_iter()
         .filter(|f| catalogue.requirements[f.requirement].id == requirement.id)
         .collect();

@@ -16,6 +16,7 @@ use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
 use crate::model::{Action, ConditionKind, Hook};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, addr, proto};
 use crate::source::{Location, Origin};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The findings of all rows.
@@ -30,9 +31,31 @@ pub fn findings(catalogue: &Catalogue, rows: &[Row<'_>]) -> Vec<Finding> {
         };
         groups.entry(Key::of(row, Some(case))).or_default().push(row);
     }
-    let mut out: Vec<Finding> = groups.values().map(|g| finding(catalogue, rows, g)).collect();
+    let met = Met::of(rows);
+    let mut out: Vec<Finding> = groups.values().map(|g| finding(catalogue, &met, g)).collect();
     out.extend(rows.iter().filter_map(|r| remark(catalogue, r)));
     out
+}
+
+// The rows of requirements that are met, by requirement, subject and file.
+struct Met<'r, 'a>(FxHashMap<(&'r str, &'r str, String), Vec<&'r Row<'a>>>);
+
+impl<'r, 'a> Met<'r, 'a> {
+    fn of(rows: &'r [Row<'a>]) -> Self {
+        let mut out: FxHashMap<_, Vec<_>> = FxHashMap::default();
+        for row in rows.iter().filter(|r| r.state == State::Met && r.wanted.kind.wants_passage()) {
+            out.entry(Self::key(row)).or_default().push(row);
+        }
+        Self(out)
+    }
+
+    fn key(row: &'r Row<'_>) -> (&'r str, &'r str, String) {
+        (&row.wanted.id, &row.flow.subject_end().name, row.at())
+    }
+
+    fn beside(&self, row: &'r Row<'_>) -> &[&'r Row<'a>] {
+        self.0.get(&Self::key(row)).map_or(&[], Vec::as_slice)
+    }
 }
 
 // Rows with one key are one finding.
@@ -59,7 +82,7 @@ impl Key {
     }
 }
 
-fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Finding {
+fn finding<'r>(catalogue: &Catalogue, met: &Met<'r, '_>, group: &[&'r Row<'_>]) -> Finding {
     let row = group[0];
     let case = row.cases().first();
     let decider = case.and_then(|c| c.decided_by.first());
@@ -105,7 +128,7 @@ fn finding(catalogue: &Catalogue, rows: &[Row<'_>], group: &[&Row<'_>]) -> Findi
             out.related.extend(near_misses(f, &shown.packet));
         }
     }
-    details(catalogue, rows, row, group, &mut out);
+    details(catalogue, met, row, group, &mut out);
     if row.wanted.kind.wants_passage() && row.state == State::Violated {
         out.fix = fix(group);
     }
@@ -269,15 +292,8 @@ fn asked(row: &Row<'_>) -> String {
 }
 
 fn unique<'r>(group: &[&'r Row<'_>], end: impl Fn(&'r Row<'_>) -> &'r Endpoint) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for r in group {
-        let e = end(r);
-        let name = called(e);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    group.iter().map(|r| called(end(r))).filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn called(e: &Endpoint) -> String {
@@ -382,7 +398,13 @@ fn peer<'r>(row: &'r Row<'_>) -> &'r Endpoint {
     }
 }
 
-fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row<'_>], out: &mut Finding) {
+fn details<'r>(
+    catalogue: &Catalogue,
+    met: &Met<'r, '_>,
+    row: &'r Row<'_>,
+    group: &[&Row<'_>],
+    out: &mut Finding,
+) {
     let mut add = |word: &str, mut texts: Vec<String>| {
         texts.sort();
         texts.dedup();
@@ -391,13 +413,7 @@ fn details(catalogue: &Catalogue, rows: &[Row<'_>], row: &Row<'_>, group: &[&Row
         }
     };
     if row.wanted.kind.wants_passage() {
-        let same = |r: &&Row<'_>| {
-            r.wanted.id == row.wanted.id
-                && r.at() == row.at()
-                && r.flow.subject_end().name == row.flow.subject_end().name
-        };
-        let met = rows.iter().filter(same).filter(|r| r.state == State::Met);
-        add("met for", met.map(|r| end_text(peer(r), r.family)).collect());
+        add("met for", met.beside(row).iter().map(|r| end_text(peer(r), r.family)).collect());
         let word = if row.state == State::Undecided { "in question" } else { "missing" };
         let parts = group.iter().flat_map(|r| match r.flow_part() {
             Some(part) if r.judged.passed.is_empty() || part.is_empty() => vec![end_text(peer(r), r.family)],

@@ -193,6 +193,13 @@ impl<'a> EnforcementPoint<'a> {
         self.host.iter().chain(&self.cloud).copied()
     }
 
+    // Whether some rule of it may change addresses or ports.
+    fn changes_ends(&self) -> bool {
+        let ends = [Field::Src, Field::Dst, Field::Sport, Field::Dport];
+        let rewrites = |e: &Effect| matches!(e, Effect::Rewrite { field, .. } if ends.contains(field));
+        self.firewalls().any(|f| !f.translations.is_empty() || f.effects.iter().flatten().any(rewrites))
+    }
+
     /// Whether some rule of it may send packets to another destination than the one they were sent to.
     pub fn redirects(&self) -> bool {
         let translates = |t: &Translation| t.end == TranslatedEnd::Destination && !t.identity;
@@ -358,16 +365,32 @@ impl<'a> EnforcementPoints<'a> {
     pub fn goal(&self, flow: &ResolvedFlow) -> Goal<'_> {
         let own = |b: &EnforcementPoint<'_>| b.environment.local.clone().unwrap_or_default();
         let node = flow.destination.node;
-        let others = self.nodes.iter().enumerate().filter(|(n, _)| Some(*n) != node);
         Goal {
             meant: match node.and_then(|n| self.nodes.get(n)) {
                 Some(b) => Some(own(b)),
                 None => flow.destination.addresses.known().cloned(),
             },
-            // Whoever is declared is nobody else; an address that nobody declares may be the destination's inner one.
-            stranger: node.is_some(),
-            others: others.map(|(_, b)| b).collect(),
+            node,
+            nodes: &self.nodes,
         }
+    }
+
+    /// On which side of each gateway an end is, by family and interface: of ends with the same the path to any other end is the same. `None` = a node of
+    /// which the rest of the path does not see what it sent, or not by the way that all others take.
+    pub fn side(&self, end: &Endpoint) -> Option<Vec<usize>> {
+        if end.node.and_then(|n| self.nodes.get(n)).is_some_and(|b| b.routes.is_some() || b.changes_ends()) {
+            return None;
+        }
+        // Of gateways of sites only those of an end's own site are on its way.
+        let sited = self.gateways.iter().any(|g| g.site.is_some());
+        let mut out = vec![end.site.filter(|_| sited).map_or(0, |s| s + 1)];
+        for family in Family::ALL {
+            let addresses = possible(end, family);
+            let behind = self.gateways.iter().flat_map(|g| &g.behind).enumerate();
+            out.extend(behind.filter(|(_, (_, s))| s.intersects(&addresses)).map(|(n, _)| n));
+            out.push(usize::MAX);
+        }
+        Some(out)
     }
 
     // A gateway of a site has nothing to do with flows between other sites, or between them and the Internet.
@@ -375,7 +398,10 @@ impl<'a> EnforcementPoints<'a> {
         let Some(site) = gateway.site else { return true };
         let foreign = |e: &Endpoint| match e.node.and_then(|n| self.nodes.get(n)) {
             Some(node) => node.site.is_some_and(|s| s != site),
-            None => e.name == INTERNET || matches!(e.addresses, Addresses::HostName(_)),
+            None => {
+                let elsewhere = e.node.is_none() && e.site.is_some_and(|s| s != site);
+                elsewhere || e.name == INTERNET || matches!(e.addresses, Addresses::HostName(_))
+            }
         };
         !(foreign(&flow.source) && foreign(&flow.destination))
     }
@@ -444,9 +470,9 @@ fn follow_routes<'a>(
 pub struct Goal<'a> {
     // Its addresses, as far as known.
     meant: Option<IntervalSet>,
-    // It may have addresses that nobody declared.
-    stranger: bool,
-    others: Vec<&'a EnforcementPoint<'a>>,
+    // Who it is: a node may have addresses that nobody declared.
+    node: Option<usize>,
+    nodes: &'a [EnforcementPoint<'a>],
 }
 
 /// What a new destination is to a flow.
@@ -469,11 +495,12 @@ impl Goal<'_> {
         if meant.intersects(addresses) {
             return Reached::Unclear;
         }
-        let owns = |b: &&&EnforcementPoint<'_>| {
-            b.environment.local.as_ref().is_some_and(|l| l.intersects(addresses))
-        };
-        match self.others.iter().find(owns) {
-            None if self.stranger => Reached::Goal,
+        let others = self.nodes.iter().enumerate().filter(|(n, _)| Some(*n) != self.node);
+        let owns =
+            |b: &&EnforcementPoint<'_>| b.environment.local.as_ref().is_some_and(|l| l.intersects(addresses));
+        match others.map(|(_, b)| b).find(owns) {
+            // Whoever is declared is nobody else; an address that nobody declares may be the destination's inner one.
+            None if self.node.is_some() => Reached::Goal,
             None => Reached::Elsewhere(addr::display(addresses).join(", ")),
             Some(b) if b.environment.local.as_ref().is_some_and(|l| l.covers(addresses)) => {
                 Reached::Elsewhere(b.name.clone())

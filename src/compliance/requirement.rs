@@ -9,7 +9,6 @@ use crate::catalogue::resolve::{Addresses, Applies, AskedAt, Endpoint, ResolvedF
 use crate::catalogue::{Catalogue, Declared, Requirement as Wanted};
 use crate::finding::{Reason, State};
 use crate::packet::{Family, Field, IntervalSet, addr};
-use std::sync::OnceLock;
 
 /// Asks every flow.
 pub fn rows<'a>(
@@ -68,19 +67,7 @@ fn passage<'a>(
 ) {
     let row = |state, hop: Option<Hop<'a>>, judged, remark: String, reasons| {
         let conversation = Conversation::of(flow, hop.as_ref(), family, true);
-        Row {
-            wanted,
-            flow,
-            family,
-            state,
-            hop,
-            judged,
-            remark,
-            conversation,
-            reasons,
-            also: Vec::new(),
-            shown: OnceLock::new(),
-        }
+        Row { state, hop, judged, remark, reasons, ..Row::blank(wanted, flow, family, conversation) }
     };
     let told = out.len();
     for end in [&flow.source, &flow.destination] {
@@ -117,12 +104,34 @@ fn passage<'a>(
             None if ends.iter().any(|e| e.addresses == Addresses::Undeclared) => undeclared(flow, &judged),
             None => (settled(&judged), String::new(), Vec::new()),
         };
+        if let Some(rest) = unsettled_peers(flow, &judged).filter(|_| state == State::Violated) {
+            out.push(row(State::Undecided, Some(hop.clone()), rest, String::new(), Vec::new()));
+        }
         out.push(row(state, Some(hop), judged, remark, reasons));
     }
     if out.len() == told && flow.asked_at == AskedAt::WholePath {
         let why = "no firewall is declared between them".to_owned();
         out.push(row(State::NotChecked, None, Judged::default(), why, Vec::new()));
     }
+}
+
+// Of many machines that are asked about together: what is undecided for those of which nothing is stopped.
+fn unsettled_peers(flow: &ResolvedFlow, judged: &Judged) -> Option<Judged> {
+    let peers = match flow.asked_at {
+        AskedAt::WholePath => return None,
+        AskedAt::Source => Field::Dst,
+        AskedAt::BehindSource => Field::Src,
+    };
+    let stopped = judged.stopped.iter().flat_map(|c| c.region.get(peers).ranges());
+    let others = peers.complement(&IntervalSet::from_ranges(stopped.copied()));
+    let of = |c: &Case| {
+        let region = c.region.cut(peers, &others);
+        let hidden = c.seen.get(peers) != c.region.get(peers);
+        let seen = if hidden { c.seen.clone() } else { c.seen.cut(peers, &others) };
+        (!region.is_empty()).then(|| Case { region, seen, ..c.clone() })
+    };
+    let undecided: Vec<Case> = judged.undecided.iter().filter_map(of).collect();
+    (!undecided.is_empty()).then(|| Judged { undecided, ..Judged::default() })
 }
 
 fn settled(judged: &Judged) -> State {

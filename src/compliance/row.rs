@@ -55,22 +55,33 @@ const LOOKED_AT: usize = 1000;
 const MAX_REASONS: usize = 64;
 
 impl<'a> Row<'a> {
-    pub(super) fn empty(wanted: &'a Wanted, flow: &'a ResolvedFlow, state: State, remark: String) -> Self {
-        let family =
-            flow.destination.addresses.known().and_then(IntervalSet::first).map_or(Family::V4, addr::family);
+    /// What is asked, without an answer.
+    pub(super) fn blank(
+        wanted: &'a Wanted,
+        flow: &'a ResolvedFlow,
+        family: Family,
+        conversation: Conversation,
+    ) -> Self {
         Row {
             wanted,
             flow,
             family,
-            state,
+            state: State::NotChecked,
             hop: None,
             judged: Judged::default(),
-            remark,
-            conversation: Conversation::of(flow, None, family, true),
+            remark: String::new(),
+            conversation,
             reasons: Vec::new(),
             also: Vec::new(),
             shown: OnceLock::new(),
         }
+    }
+
+    pub(super) fn empty(wanted: &'a Wanted, flow: &'a ResolvedFlow, state: State, remark: String) -> Self {
+        let family =
+            flow.destination.addresses.known().and_then(IntervalSet::first).map_or(Family::V4, addr::family);
+        let conversation = Conversation::of(flow, None, family, true);
+        Row { state, remark, ..Self::blank(wanted, flow, family, conversation) }
     }
 
     /// The cases that a finding is about, worst first.

@@ -1,9 +1,11 @@
 //! From paths to firewalls: reading, detection, grouping.
 
+use super::beside::Beside;
+use super::same_box::stem;
 use super::unread::suspicion;
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
 use crate::model::Firewall;
-use crate::source::discover::{Candidate, Edited, discover, head, read, shown, siblings};
+use crate::source::discover::{Candidate, Edited, discover, head, read, shown};
 use crate::source::encoding::to_utf8;
 use crate::source::{Diagnostic, MAX_BYTES, Origin, Severity, SourceFile};
 use memchr::memmem;
@@ -84,10 +86,11 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
     let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
     add_companions(&mut members, options);
     let unasked: BTreeSet<String> = members.iter().filter(|m| m.unasked()).map(|m| shown(&m.path)).collect();
-    let mut firewalls = build(members, options);
+    let groups = groups(members, options);
+    passed_over.extend(idle(&walked, &groups));
+    let mut firewalls = build(groups, options);
     firewalls.iter_mut().for_each(|f| tell(f, &unasked));
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
-    passed_over.extend(idle(&walked, &firewalls));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
     passed_over.sort_by(|a, b| a.path.cmp(&b.path));
     Loaded { firewalls, unreadable, passed_over }
@@ -133,8 +136,8 @@ fn link(path: &Path) -> Option<Unreadable> {
 }
 
 // Files that were recognised and are part of no firewall.
-fn idle(walked: &[PathBuf], firewalls: &[Firewall]) -> Vec<Unreadable> {
-    let used: BTreeSet<&str> = firewalls.iter().flat_map(|f| &f.files).map(|s| s.path.as_str()).collect();
+fn idle(walked: &[PathBuf], groups: &[Group]) -> Vec<Unreadable> {
+    let used: BTreeSet<&str> = groups.iter().flat_map(|(_, files)| files).map(|s| s.path.as_str()).collect();
     let paths = walked.iter().map(|p| shown(p)).filter(|p| !used.contains(p.as_str()));
     paths
         .map(|path| Unreadable {
@@ -192,7 +195,7 @@ fn cannot_read(path: &Path, e: &std::io::Error) -> Unreadable {
     Unreadable { path: shown(path), message: format!("cannot read the file: {e}"), help: String::new() }
 }
 
-fn position(dialect: &'static dyn Dialect) -> usize {
+pub(super) fn position(dialect: &'static dyn Dialect) -> usize {
     DIALECTS.iter().position(|d| d.names() == dialect.names()).unwrap_or(0)
 }
 
@@ -239,7 +242,7 @@ fn member(
     })
 }
 
-fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role)> {
+pub(super) fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role)> {
     let name = path.file_name()?.to_string_lossy();
     DIALECTS.iter().find_map(|d| d.claims(&name, named).map(|role| (*d, role)))
 }
@@ -289,26 +292,17 @@ fn add_companions(members: &mut Vec<Member>, options: &ReadOptions) {
         if !together && (!options.beside || given.contains(&beside)) {
             continue;
         }
-        for path in siblings(&named) {
-            if have.contains(&path) {
-                continue;
-            }
-            let Some((dialect, role, world)) = head(&path).ok().and_then(|h| {
-                let (dialect, role) = detect(&h).or_else(|| claimed(&path, false))?;
-                Some((dialect, role, dialect.world(&h)))
-            }) else {
-                continue;
-            };
+        for found in options.folders.of(&named).iter() {
             // The files of a module belong together whatever they hold.
-            let whole = world == World::Folder;
+            let whole = found.world == World::Folder;
             let same = !together || worlds.contains(&(folder.clone(), beside, whole));
-            if (role == Role::Companion || whole)
-                && position(dialect) == beside
+            if found.dialect == beside
                 && same
-                && let Ok(file) = options.edited.read(&path)
+                && !have.contains(&found.path)
+                && let Ok(file) = options.edited.read(&found.path)
             {
+                let Beside { path, dialect, role, world } = found.clone();
                 have.insert(path.clone());
-                let dialect = position(dialect);
                 members.push(Member { path, file, dialect, role, named: together, beside: true, world });
             }
         }
@@ -330,10 +324,13 @@ fn tell(firewall: &mut Firewall, unasked: &BTreeSet<String>) {
     firewall.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
 }
 
-fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
-    // Groups: one a file with its companions, or one a folder (all named files together), but each world for itself.
+// The files of one firewall, and the number of their dialect.
+type Group = (usize, Vec<Arc<SourceFile>>);
+
+fn groups(members: Vec<Member>, options: &ReadOptions) -> Vec<Group> {
+    // One a file with its companions, or one a folder (all named files together), but each world for itself.
     let mut together: BTreeMap<(usize, Option<PathBuf>, bool), Vec<Arc<SourceFile>>> = BTreeMap::new();
-    let mut groups: Vec<(usize, Vec<Arc<SourceFile>>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let folder = Member::folder;
     // Files with rules first: they name the firewall.
     let rules_first = [Role::Rules, Role::Companion].map(|r| members.iter().filter(move |m| m.role == r));
@@ -372,7 +369,14 @@ fn build(members: Vec<Member>, options: &ReadOptions) -> Vec<Firewall> {
     }
     groups.extend(together.into_iter().map(|((dialect, ..), files)| (dialect, files)));
     groups.extend(modules(&members));
-    drop(members);
+    groups
+}
+
+fn build(mut groups: Vec<Group>, options: &ReadOptions) -> Vec<Firewall> {
+    if let Some(shard) = options.shard {
+        // What may be of one box is of one part.
+        groups.retain(|(_, files)| files.first().is_some_and(|f| shard.takes(&stem(&f.path))));
+    }
     let done = Mutex::new(Vec::with_capacity(groups.len()));
     options.progress.files.expect(groups.iter().map(|g| g.1.len()).sum());
     groups.into_par_iter().for_each(|(dialect, files)| {

@@ -2,6 +2,7 @@
 //! line in [`DIALECTS`].
 
 pub mod aws;
+pub mod beside;
 pub mod iptables;
 pub mod load;
 pub mod nftables;
@@ -13,6 +14,7 @@ use crate::model::{ChainId, Firewall};
 use crate::packet::{IntervalSet, Region};
 use crate::source::discover::Edited;
 use crate::source::progress::Progress;
+use crate::source::shard::Shard;
 use crate::source::{Origin, SourceFile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -183,6 +185,10 @@ pub struct ReadOptions {
     pub edited: Arc<Edited>,
     /// What is known of files that rulesets include.
     pub includes: Includes,
+    /// Only the firewalls of this part are read; `None` = all.
+    pub shard: Option<Shard>,
+    /// What lies beside named files.
+    pub folders: Arc<beside::Folders>,
     /// Counts the files.
     pub progress: Arc<Progress>,
 }

@@ -2,7 +2,7 @@
 
 use crate::model::Firewall;
 use crate::packet::Family;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Firewalls of one box, by their numbers in a run's list, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,33 +24,31 @@ pub fn boxes(firewalls: &[&Firewall], one: bool) -> Vec<SameBox> {
     for (i, f) in firewalls.iter().enumerate() {
         pairs.entry(stem(f.path())).or_default().push(i);
     }
-    let pairs: Vec<&Vec<usize>> = pairs
-        .values()
-        .filter(|p| {
-            let speaks = |i: usize, f| firewalls[i].covers(f);
-            p.len() == 2
-                && p.iter().all(|i| firewalls[*i].dialect.ends_with("tables"))
-                && [(p[0], p[1]), (p[1], p[0])].iter().any(|(a, b)| {
-                    speaks(*a, Family::V4)
-                        && !speaks(*a, Family::V6)
-                        && speaks(*b, Family::V6)
-                        && !speaks(*b, Family::V4)
-                })
+    let speaks = |i: usize, f| firewalls[i].covers(f);
+    let only = |i: usize, own, other| speaks(i, own) && !speaks(i, other);
+    // The second of each pair by the first.
+    let joined: BTreeMap<usize, usize> = pairs
+        .into_values()
+        .filter_map(|p| <[usize; 2]>::try_from(p).ok())
+        .filter(|p| p.iter().all(|i| firewalls[*i].dialect.ends_with("tables")))
+        .filter(|[a, b]| {
+            let apart = |a, b| only(a, Family::V4, Family::V6) && only(b, Family::V6, Family::V4);
+            apart(*a, *b) || apart(*b, *a)
         })
+        .map(|[a, b]| (a, b))
         .collect();
-    let mut out: Vec<SameBox> = Vec::new();
-    for i in 0..firewalls.len() {
-        match pairs.iter().find(|p| p.contains(&i)) {
-            Some(p) if p[0] == i => out.push(SameBox { members: (*p).clone(), by_name: true }),
-            Some(_) => {}
-            None => out.push(SameBox { members: vec![i], by_name: false }),
-        }
-    }
-    out
+    let seconds: BTreeSet<usize> = joined.values().copied().collect();
+    let firsts = (0..firewalls.len()).filter(|i| !seconds.contains(i));
+    firsts
+        .map(|i| match joined.get(&i) {
+            Some(second) => SameBox { members: vec![i, *second], by_name: true },
+            None => SameBox { members: vec![i], by_name: false },
+        })
+        .collect()
 }
 
-// A path without what tells the family in the file's name.
-fn stem(path: &str) -> String {
+/// A path without what tells the family in the file's name: those of one box may have the same.
+pub fn stem(path: &str) -> String {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(f, n)| (f, n));
     let name = name.to_lowercase();
     // Longer words first: `ip6tables` holds `6`.

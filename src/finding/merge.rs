@@ -15,6 +15,7 @@ pub struct MergeError(String);
 /// # Errors
 /// If there are none, or they were made with different formats, catalogues, phases or assumptions, or from different content of one file.
 pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
+    let used = used_waivers(&reports);
     let mut reports = reports.into_iter();
     let Some(mut all) = reports.next() else {
         return Err(MergeError("there is no report to join".to_owned()));
@@ -25,7 +26,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         same("catalogues", &all.catalogue.id, &r.catalogue.id)?;
         same("contents of the catalogue", all.catalogue.sha256.as_str(), r.catalogue.sha256.as_str())?;
         same("phases", &all.phase, &r.phase)?;
-        same("assumptions", &all.assumptions.join(", "), &r.assumptions.join(", "))?;
+        assumed(&mut all.assumptions, r.assumptions)?;
         let scope = |r: &Option<super::Scope>| r.as_ref().map_or_else(String::new, |s| s.of.join(", "));
         same("parts of the deployment in view", &scope(&all.scope), &scope(&r.scope))?;
         if let (Some(a), Some(b)) = (&mut all.scope, &r.scope) {
@@ -54,6 +55,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     all.requirements.dedup_by(|a, b| {
         (&a.id, &a.subject, &a.at, &a.flow, a.state) == (&b.id, &b.subject, &b.at, &b.flow, b.state)
     });
+    all.findings.retain(|f| f.rule != UNUSED_WAIVER || !used.contains(&f.location));
     worst_first(&mut all.findings);
     all.findings.dedup_by(|a, b| same_finding(a, b));
     all.open.sort();
@@ -71,6 +73,47 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     all.members.retain(|m| known.insert(m.clone()));
     all.summary = Summary::of(&all.requirements, &all.findings);
     Ok(all)
+}
+
+/// Id of findings about waivers that match nothing.
+const UNUSED_WAIVER: &str = "HL-WAIVER-UNUSED";
+
+/// The places of waivers that match nothing in one report and something in another.
+fn used_waivers(reports: &[Report]) -> BTreeSet<super::Location> {
+    let of = |r: &Report| -> BTreeSet<super::Location> {
+        r.findings.iter().filter(|f| f.rule == UNUSED_WAIVER).map(|f| f.location.clone()).collect()
+    };
+    let each: Vec<BTreeSet<super::Location>> = reports.iter().map(of).collect();
+    each.iter().flatten().filter(|at| !each.iter().all(|own| own.contains(*at))).cloned().collect()
+}
+
+/// What is assumed in either report; what excludes each other cannot be.
+fn assumed(all: &mut Vec<String>, more: Vec<String>) -> Result<(), MergeError> {
+    const APART: [[&str; 2]; 2] = [["throttled", "not-throttled"], ["forged", "reverse-path"]];
+    for [a, b] in APART {
+        let has = |list: &[String], word: &str| list.iter().any(|w| w == word);
+        if has(all, a) && has(&more, b) || has(all, b) && has(&more, a) {
+            return same("assumptions", &all.join(", "), &more.join(", "));
+        }
+    }
+    let new: Vec<String> = more.into_iter().filter(|w| !all.contains(w)).collect();
+    all.extend(new);
+    // As a run lists them: the options' words, those of files, boxes.
+    const OPTIONS: [&str; 7] = [
+        "not-throttled",
+        "throttled",
+        "reverse-path",
+        "forged",
+        "sets-as-listed",
+        "complete",
+        "includes-empty",
+    ];
+    let rank = |w: &str| {
+        let option = OPTIONS.iter().position(|o| *o == w);
+        option.unwrap_or(OPTIONS.len() + usize::from(w.starts_with("same-box: ")))
+    };
+    all.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+    Ok(())
 }
 
 fn same(what: &str, a: &str, b: &str) -> Result<(), MergeError> {

@@ -6,6 +6,7 @@ use crate::catalogue::resolve::{Applies, ResolvedFlow};
 use crate::evidence::near::few;
 use crate::finding::Part;
 use crate::packet::{Family, Field, IntervalSet, Region, Value, addr, proto};
+use rustc_hash::FxHashMap;
 
 /// What a rule lets in, and what of it is needed.
 #[derive(Debug, Default)]
@@ -16,11 +17,12 @@ pub struct Use {
     pub needed: Vec<Region>,
 }
 
-/// The first packets of everything that the catalogue wants to get in to a node.
-pub fn needed(catalogue: &Catalogue, flows: &[ResolvedFlow], node: usize) -> Vec<Region> {
-    let wanted = flows.iter().filter(|f| f.destination.node == Some(node) && f.applies == Applies::Yes);
-    let mut out = Vec::new();
+/// The first packets of everything that the catalogue wants to get in to each node, by the node's number.
+pub fn needed(catalogue: &Catalogue, flows: &[ResolvedFlow]) -> FxHashMap<usize, Vec<Region>> {
+    let mut out: FxHashMap<usize, Vec<Region>> = FxHashMap::default();
+    let wanted = flows.iter().filter(|f| f.applies == Applies::Yes);
     for flow in wanted.filter(|f| catalogue.requirements[f.requirement].kind.wants_passage()) {
+        let Some(node) = flow.destination.node else { continue };
         for family in Family::ALL {
             let end = |known: Option<&IntervalSet>| match known {
                 Some(set) => set.intersect(&family.all()),
@@ -32,7 +34,9 @@ pub fn needed(catalogue: &Catalogue, flows: &[ResolvedFlow], node: usize) -> Vec
             if let Some(p) = flow.protocol {
                 region = region.protocol(p).cut(Field::Dport, &flow.ports);
             }
-            out.extend(Some(region).filter(|r| !r.is_empty()));
+            if !region.is_empty() {
+                out.entry(node).or_default().push(region);
+            }
         }
     }
     out
@@ -134,32 +138,32 @@ impl Use {
                     self.share(family, services, &at, &mut out);
                 }
             }
-            let has = |p: &u8| self.accepted.iter().any(|r| r.get(Field::Proto).contains((*p).into()));
-            let others = (0..=u8::MAX).filter(|p| ![proto::TCP, proto::UDP, own_icmp].contains(p));
-            for p in others.filter(has) {
-                let services = Reach { other: IntervalSet::single(p), ..Reach::default() };
-                self.share(family, services, &|r| r.get(Field::Proto).contains(p.into()), &mut out);
+            let apart: IntervalSet =
+                [proto::TCP, proto::UDP, own_icmp].into_iter().map(Value::from).collect();
+            for others in cut(self.all(), Field::Proto) {
+                let others = others.minus(&apart);
+                let Some(first) = others.first() else { continue };
+                let services = Reach { other: others, ..Reach::default() };
+                self.share(family, services, &|r| r.get(Field::Proto).contains(first), &mut out);
             }
         }
         Shares(out)
     }
 
-    // The values of a field, cut wherever something begins or ends.
+    fn all(&self) -> impl Iterator<Item = &Region> {
+        self.accepted.iter().chain(&self.needed)
+    }
+
+    // The values of a field of a protocol.
     fn segments(&self, protocol: u8, field: Field) -> Vec<IntervalSet> {
-        let regions = self.accepted.iter().chain(&self.needed);
-        let of = regions.filter(|r| r.get(Field::Proto).contains(protocol.into()));
-        let mut cuts: Vec<Value> =
-            of.flat_map(|r| r.get(field).ranges()).flat_map(|(a, b)| [*a, *b + 1]).collect();
-        cuts.sort_unstable();
-        cuts.dedup();
-        cuts.windows(2).map(|w| IntervalSet::range(w[0], w[1] - 1)).collect()
+        cut(self.all().filter(|r| r.get(Field::Proto).contains(protocol.into())), field)
     }
 
     // Adds services to the share that has the same sources.
     fn share(&self, family: Family, services: Reach, at: &dyn Fn(&Region) -> bool, out: &mut Vec<Share>) {
         let sources = |list: &[Region]| {
-            let sets = list.iter().filter(|r| at(r)).flat_map(|r| r.get(Field::Src).ranges().to_vec());
-            IntervalSet::from_ranges(sets).intersect(&family.all())
+            let sets = list.iter().filter(|r| at(r)).flat_map(|r| r.get(Field::Src).ranges());
+            IntervalSet::from_ranges(sets.copied()).intersect(&family.all())
         };
         let (sources, needed) = (sources(&self.accepted), sources(&self.needed));
         if sources.is_empty() {
@@ -170,6 +174,15 @@ impl Use {
             None => out.push(Share { family, services, sources, needed }),
         }
     }
+}
+
+// The values of a field, cut wherever something begins or ends.
+fn cut<'r>(regions: impl Iterator<Item = &'r Region>, field: Field) -> Vec<IntervalSet> {
+    let mut cuts: Vec<Value> =
+        regions.flat_map(|r| r.get(field).ranges()).flat_map(|(a, b)| [*a, *b + 1]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts.windows(2).map(|w| IntervalSet::range(w[0], w[1] - 1)).collect()
 }
 
 impl Share {

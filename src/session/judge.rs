@@ -4,7 +4,8 @@ use super::Options;
 use super::load::{Loaded, Part};
 use super::open::Opened;
 use crate::analysis::Environment;
-use crate::catalogue::resolve::{ResolvedFlow, resolve};
+use crate::catalogue::resolve::{Endpoint, ResolvedFlow, resolve};
+use crate::catalogue::together::{MANY_PAIRS, Together};
 use crate::compliance::explanation;
 use crate::compliance::path::{EnforcementPoint, EnforcementPoints, environment};
 use crate::compliance::requirement::rows;
@@ -12,11 +13,11 @@ use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Requirement};
 use crate::lint::registry;
-use crate::model::{Effect, Firewall};
-use crate::packet::Field;
+use crate::model::Firewall;
 use crate::triage::selection::Selection;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// A deployment to judge: its flows, and the enforcement points that they pass.
 type World<'a> = (Vec<ResolvedFlow>, EnforcementPoints<'a>);
@@ -37,11 +38,13 @@ impl<'a> Checked<'a> {
         let mut this = Self { worlds: Vec::new(), idle: EnforcementPoints::default(), not_checked: None };
         if opened.deployed {
             let points = points(options, opened, loaded);
-            match opened.sound {
-                true => this
-                    .worlds
-                    .push((resolve(&opened.catalogue, &opened.deployment, &apart(&points)), points)),
-                false => this.idle = points,
+            if opened.sound {
+                let side = |end: &Endpoint| points.side(end);
+                let together = Together { above: options.pairs.unwrap_or(MANY_PAIRS), side: &side };
+                let flows = resolve(&opened.catalogue, &opened.deployment, &together);
+                this.worlds.push((flows, points));
+            } else {
+                this.idle = points;
             }
         } else if options.role.is_none() {
             this.not_checked = Some("no deployment file and no --role: no requirements checked".to_owned());
@@ -86,19 +89,6 @@ pub fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enf
     points
 }
 
-// Nodes of which the rest of the path does not see what they sent, or not by the way that all others take.
-fn apart(points: &EnforcementPoints<'_>) -> BTreeSet<usize> {
-    let changes = |b: &EnforcementPoint<'_>| {
-        b.routes.is_some()
-            || b.firewalls().any(|f| !f.translations.is_empty() || f.effects.iter().flatten().any(rewrites))
-    };
-    points.nodes.iter().enumerate().filter(|(_, b)| changes(b)).map(|(n, _)| n).collect()
-}
-
-fn rewrites(effect: &Effect) -> bool {
-    matches!(effect, Effect::Rewrite { field: Field::Src | Field::Dst | Field::Sport | Field::Dport, .. })
-}
-
 // One box that nothing but the options describes.
 fn alone<'a>(options: &Options, opened: &Opened, own: &[&'a Firewall]) -> World<'a> {
     let name = same_box::name(own);
@@ -110,7 +100,7 @@ fn alone<'a>(options: &Options, opened: &Opened, own: &[&'a Firewall]) -> World<
     environment.local = options.local.clone().or(environment.local);
     let nodes = vec![EnforcementPoint::new(&name, own, environment)];
     (
-        resolve(&opened.catalogue, &deployment, &BTreeSet::new()),
+        resolve(&opened.catalogue, &deployment, &Together::default()),
         EnforcementPoints { nodes, gateways: Vec::new() },
     )
 }
@@ -135,20 +125,36 @@ impl Judged {
         selection: &Selection,
     ) -> Self {
         let catalogue = &opened.catalogue;
-        let asked = |f: &&ResolvedFlow| selection.takes(&catalogue.requirements[f.requirement].id);
+        // Without a deployment file the parts have files of their own.
+        let mine = |name: &str| !opened.deployed || options.shard.is_none_or(|s| s.takes(name));
+        let asked = |f: &&ResolvedFlow| {
+            selection.takes(&catalogue.requirements[f.requirement].id) && mine(&f.subject_end().name)
+        };
         let progress = &options.read.progress.requirements;
         progress.expect(checked.worlds.iter().map(|(flows, _)| flows.iter().filter(asked).count()).sum());
+        // What findings are made of is needed no longer than for those of one requirement and one subject.
+        let units: Vec<Unit<'_, '_>> = checked
+            .worlds
+            .iter()
+            .flat_map(|(flows, points)| units(flows.iter().filter(asked), points))
+            .collect();
         let judge = |f, points| {
             let rows = rows(catalogue, std::slice::from_ref(f), points);
             progress.tick();
             rows
         };
-        let rows: Vec<Row<'_>> = checked
-            .worlds
+        let told: Vec<(Vec<Finding>, Vec<Requirement>)> = units
             .par_iter()
-            .flat_map(|(flows, points)| flows.par_iter().filter(asked).flat_map(|f| judge(f, points)))
+            .map(|(flows, points)| {
+                let rows: Vec<Row<'_>> = flows.par_iter().flat_map(|f| judge(*f, points)).collect();
+                (explanation::findings(catalogue, &rows), rows.iter().map(Row::to_report).collect())
+            })
             .collect();
-        let mut findings = explanation::findings(catalogue, &rows);
+        let (mut findings, mut requirements) = (Vec::new(), Vec::new());
+        for (found, rows) in told {
+            findings.extend(found);
+            requirements.extend(rows);
+        }
         let mut open = Vec::new();
         for (found, rows) in hygiene(options, opened, loaded, checked.deployed(), selection) {
             findings.extend(found);
@@ -158,10 +164,36 @@ impl Judged {
         open.dedup();
         for (flows, points) in &checked.worlds {
             let deployed = registry::Deployed { catalogue, flows, points, seen: &opened.seen };
-            registry::run_deployed(&deployed, &|id| selection.takes(id), &mut findings);
+            registry::run_deployed(&deployed, &|id| selection.takes(id) && mine(id), &mut findings);
         }
-        Self { requirements: rows.iter().map(Row::to_report).collect(), findings, open }
+        Self { requirements, findings, open }
     }
+}
+
+// Flows of one requirement with one subject, and the points that they pass.
+type Unit<'f, 'a> = (Vec<&'f ResolvedFlow>, &'f EnforcementPoints<'a>);
+
+fn units<'f, 'a>(
+    flows: impl Iterator<Item = &'f ResolvedFlow>,
+    points: &'f EnforcementPoints<'a>,
+) -> Vec<Unit<'f, 'a>> {
+    let mut out: Vec<Unit<'f, 'a>> = Vec::new();
+    let mut known: FxHashMap<(usize, &str), usize> = FxHashMap::default();
+    for flow in flows {
+        let number = *known.entry((flow.requirement, flow.subject_end().name.as_str())).or_insert(out.len());
+        match out.get_mut(number) {
+            Some((unit, _)) => unit.push(flow),
+            None => out.push((vec![flow], points)),
+        }
+    }
+    out
+}
+
+// Whether some check is asked for that tells what anybody may open a connection to: only then that is listed.
+fn tells_open(selection: &Selection) -> bool {
+    const THEY: [&str; 2] = ["HL-EXPOSED-", "HL-AWS-INTERNET-"];
+    let told = registry::CHECKS.iter().filter(|c| THEY.iter().any(|begin| c.id.starts_with(begin)));
+    told.map(|c| c.id).any(|id| selection.takes(id))
 }
 
 fn hygiene(
@@ -197,13 +229,17 @@ fn hygiene(
             })
         })
         .collect();
+    // What is said of a file that several members have is said once.
+    let mine = |f: &Firewall| !opened.deployed || options.shard.is_none_or(|s| s.takes(f.path()));
     subjects
         .par_iter()
+        .filter(|(.., firewall)| mine(firewall))
         .map(|(name, environment, beside, firewall)| {
             let subject = registry::Subject::new(firewall, beside, environment, name);
             let mut found = Vec::new();
             registry::run_selected(&subject, &|id| selection.takes(id), &mut found);
-            (found, subject.open_rows())
+            let open = if tells_open(selection) { subject.open_rows() } else { Vec::new() };
+            (found, open)
         })
         .collect()
 }

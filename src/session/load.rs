@@ -13,13 +13,14 @@ use crate::model::Firewall;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::WalkDir;
 
 /// The member of the deployment that files belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
     /// A node, by its number.
     Node(usize),
@@ -31,12 +32,14 @@ pub enum Part {
 pub struct Loaded {
     /// The files of each member that has some; last those that belong to none.
     pub groups: Vec<(Option<Part>, load::Loaded)>,
+    // Which of them each member's are.
+    of_part: FxHashMap<Part, usize>,
     /// What could not be read, and what is wrong in what was.
     pub problems: Vec<Problem>,
     /// Files that look like firewall configurations and were not read.
     pub unread: Vec<UnreadFile>,
     /// Addresses and routes of each member of which they are declared.
-    pub routes: Vec<(Part, Routes)>,
+    pub routes: FxHashMap<Part, Routes>,
     /// Without a deployment file: which firewalls are of one box, by their numbers in [`Loaded::firewalls`].
     pub boxes: Vec<SameBox>,
 }
@@ -48,6 +51,8 @@ impl Loaded {
         let mut problems = Vec::new();
         let mut read = options.read.clone();
         read.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
+        // Of a deployment every part sees all files: paths lead from one to another.
+        read.shard = options.shard.filter(|_| !opened.deployed);
         let planned = match &deployment.file {
             Some(file) if opened.deployed => plan(deployment, file, &mut problems),
             _ => Vec::new(),
@@ -64,7 +69,16 @@ impl Loaded {
         if options.require_all {
             problems.extend(unread.iter().map(required));
         }
-        let mut this = Self { groups, problems, unread, routes: Vec::new(), boxes: Vec::new() };
+        let of_part =
+            groups.iter().enumerate().filter_map(|(n, (part, _))| Some((part.as_ref().copied()?, n)));
+        let mut this = Self {
+            of_part: of_part.collect(),
+            groups,
+            problems,
+            unread,
+            routes: FxHashMap::default(),
+            boxes: Vec::new(),
+        };
         if let Some(file) = &deployment.file {
             this.routes = routes(deployment, file, &mut this.problems);
         }
@@ -88,12 +102,13 @@ impl Loaded {
 
     /// The firewalls of a member of the deployment.
     pub fn of_part(&self, part: Part) -> Vec<&Firewall> {
-        self.groups.iter().filter(|(p, _)| *p == Some(part)).flat_map(|(_, l)| &l.firewalls).collect()
+        let own = self.of_part.get(&part).and_then(|n| self.groups.get(*n));
+        own.into_iter().flat_map(|(_, l)| &l.firewalls).collect()
     }
 
     /// The addresses and routes of a member of the deployment, as far as declared.
     pub fn routes_of(&self, part: Part) -> Option<&Routes> {
-        self.routes.iter().find(|(p, _)| *p == part).map(|(_, r)| r)
+        self.routes.get(&part)
     }
 
     /// The firewalls, for who wants to keep them.
@@ -181,10 +196,10 @@ fn routes(
     deployment: &Deployment,
     source: &Arc<SourceFile>,
     problems: &mut Vec<Problem>,
-) -> Vec<(Part, Routes)> {
+) -> FxHashMap<Part, Routes> {
     let nodes = deployment.nodes.iter().enumerate().map(|(i, n)| (Part::Node(i), &n.routes));
     let gateways = deployment.gateways.iter().enumerate().map(|(i, g)| (Part::Gateway(i), &g.routes));
-    let mut out = Vec::new();
+    let mut out = FxHashMap::default();
     for (part, patterns) in nodes.chain(gateways).filter(|(_, p)| !p.is_empty()) {
         let mut all = Routes::default();
         for p in patterns {
@@ -219,7 +234,7 @@ fn routes(
                 }
             }
         }
-        out.push((part, all));
+        out.insert(part, all);
     }
     out
 }

@@ -26,6 +26,7 @@ use crate::dialect::{Dialect, ReadOptions};
 use crate::finding::{Problem, Report, Severity};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
+use crate::source::shard::Shard;
 use crate::source::{Diagnostic, Location, SourceFile, locate};
 use crate::triage::baseline::Baseline;
 use crate::triage::selection::Selection;
@@ -89,6 +90,10 @@ pub struct Options {
     pub local: Option<IntervalSet>,
     /// Flows that were seen: a file of them.
     pub seen: Option<PathBuf>,
+    /// Only this part of the work is done: the firewalls of it, or of a deployment the requirements and checks of its nodes.
+    pub shard: Option<Shard>,
+    /// Pairs of machines of one requirement above which they are asked as sets; `None` = [`MANY_PAIRS`](crate::catalogue::together::MANY_PAIRS).
+    pub pairs: Option<usize>,
     /// Today, for waivers.
     pub today: Option<jiff::civil::Date>,
 }
@@ -148,7 +153,8 @@ pub fn run(options: &Options) -> Outcome {
         let report = assemble::report(options, &opened, &loaded, triaged, scope);
         (report, checked.not_checked, baseline, pruned, spelling)
     };
-    let found = loaded.firewalls().next().is_some();
+    // Another part may have some.
+    let found = options.shard.is_some() || loaded.firewalls().next().is_some();
     let firewalls = loaded.into_firewalls();
     Outcome { report, found, not_checked, baseline, pruned, spelling, selection, firewalls }
 }

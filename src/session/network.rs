@@ -119,6 +119,7 @@ impl Network {
             network: None,
             addresses: Addresses::Known(set),
             interfaces: Vec::new(),
+            site: None,
         };
         let nodes = || deployment.nodes.iter().enumerate();
         if let Some((n, node)) = nodes().find(|(_, n)| n.name == name) {
@@ -187,6 +188,7 @@ impl Network {
             network: network.map(str::to_owned),
             addresses: Addresses::Known(addresses),
             interfaces: interfaces.into_iter().map(str::to_owned).collect(),
+            site: node.site,
         })
     }
 }

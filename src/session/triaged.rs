@@ -61,7 +61,9 @@ pub fn triage(
     });
     let requirements = selected(selection, requirements);
     let flow_of = |f: &Finding| -> Vec<Flow> {
-        let about = requirements.iter().filter(|r| r.id == f.rule && r.subject == f.subject);
+        let key = |r: &Requirement| (r.id.as_str(), r.subject.as_str()).cmp(&(&f.rule, &f.subject));
+        let first = requirements.partition_point(|r| key(r).is_lt());
+        let about = requirements[first..].iter().take_while(|r| key(r).is_eq());
         about.flat_map(|r| r.remainder.clone()).collect()
     };
     let day = OnceCell::new();

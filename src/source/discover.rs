@@ -72,23 +72,16 @@ fn wanted(entry: &DirEntry) -> bool {
     !(name.starts_with('.') || name == "target" || name == "node_modules")
 }
 
-/// The files beside a file, sorted: its folder's own, not those of folders within.
-pub fn siblings(path: &Path) -> Vec<PathBuf> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut out: Vec<PathBuf> = fs::read_dir(folder)
+/// The files of a folder, sorted; not those of folders within. Of the folder with the empty name, which is this one, they have names without a folder.
+pub fn siblings(folder: &Path) -> Vec<PathBuf> {
+    let here = folder.as_os_str().is_empty();
+    let mut out: Vec<PathBuf> = fs::read_dir(if here { Path::new(".") } else { folder })
         .into_iter()
         .flatten()
         .flatten()
         .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
-        .map(|e| {
-            // Keep the way in which the file itself was named.
-            if path.parent().is_some_and(|p| !p.as_os_str().is_empty()) {
-                e.path()
-            } else {
-                e.file_name().into()
-            }
-        })
-        .filter(|p| p != path)
+        // Keep the way in which the folder itself was named.
+        .map(|e| if here { e.file_name().into() } else { e.path() })
         .collect();
     out.sort();
     out

@@ -7,6 +7,7 @@ pub mod json;
 pub mod document;
 pub mod encoding;
 pub mod progress;
+pub mod shard;
 pub mod yaml;
 
 use memchr::{memchr, memchr_iter, memrchr};

@@ -2,5 +2,6 @@
 
 mod commands;
 mod looked_at;
+mod shards;
 mod trace_query;
 mod unguarded;

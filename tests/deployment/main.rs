@@ -5,6 +5,7 @@ mod configuration;
 mod many;
 mod neighbours;
 mod real;
+mod together;
 mod translation;
 mod ways;
 

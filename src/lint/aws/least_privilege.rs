@@ -53,8 +53,9 @@ pub static CHECK: Check = Check {
 fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
     let Deployed { catalogue, flows, points, seen } = *deployed;
     let mut openings: BTreeMap<Location, Opening<'_>> = BTreeMap::new();
+    let mut all = needed(catalogue, flows);
     for (n, node) in points.nodes.iter().enumerate().filter(|(_, b)| !b.cloud.is_empty()) {
-        let mut needed = needed(catalogue, flows, n);
+        let mut needed = all.remove(&n).unwrap_or_default();
         let own = node.environment.local.clone();
         let to_it = |r: &&Region| own.as_ref().is_none_or(|own| r.get(Field::Dst).intersects(own));
         needed.extend(seen.iter().filter(to_it).cloned());

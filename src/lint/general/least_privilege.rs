@@ -33,6 +33,7 @@ use crate::lint::registry::{Check, Deployed, Run};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
 use crate::source::Origin;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The check.
@@ -61,17 +62,22 @@ struct Opening {
 
 fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
     let Deployed { catalogue, flows, points, seen } = *deployed;
-    for (n, node) in points.nodes.iter().enumerate().filter(|(_, b)| !b.host.is_empty()) {
-        let mut wanted = needed(catalogue, flows, n);
-        let own = node.environment.local.clone();
-        let to_it = |r: &&Region| own.as_ref().is_none_or(|own| r.get(Field::Dst).intersects(own));
+    let needed = needed(catalogue, flows);
+    let of = |(n, node): (usize, &EnforcementPoint<'_>)| {
+        let mut wanted = needed.get(&n).cloned().unwrap_or_default();
+        let own = node.environment.local.as_ref();
+        let to_it = |r: &&Region| own.is_none_or(|own| r.get(Field::Dst).intersects(own));
         wanted.extend(seen.iter().filter(to_it).cloned());
-        if wanted.is_empty() {
-            continue;
+        if node.host.is_empty() || wanted.is_empty() {
+            return Vec::new();
         }
         let (openings, exhausted) = collect(node, &wanted);
-        tell(node, openings, exhausted, findings);
-    }
+        let mut found = Vec::new();
+        tell(node, openings, exhausted, &mut found);
+        found
+    };
+    let each: Vec<Vec<Finding>> = points.nodes.par_iter().enumerate().map(of).collect();
+    findings.extend(each.into_iter().flatten());
 }
 
 // What each rule lets in, and what of it is needed; whether some of it could not be told.
