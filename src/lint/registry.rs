@@ -100,6 +100,7 @@ pub static CHECKS: &[&Check] = &[
     &aws::stale_reference::CHECK,
     &aws::unattached::CHECK,
     &aws::wide_cidr::CHECK,
+    &general::contradicted::CHECK,
     &general::duplicate::CHECK,
     &general::empty_chain::CHECK,
     &general::exception_lost::CHECK,

@@ -16,12 +16,6 @@ fn read(text: &str) -> Firewall {
 
 /// Findings about unused rules, as `ID line`, with `note` where they are notes.
 fn told(text: &str) -> Vec<String> {
-    let f = read(text);
-    assert!(f.diagnostics.iter().all(|d| d.severity == Severity::Note), "{:?}\n{text}", f.diagnostics);
-    let environment = Environment::default();
-    let beside = [&f];
-    let mut found = Vec::new();
-    run(&Subject::new(&f, &beside, &environment, "box"), &mut found);
     let ids = [
         "HL-UNREACHABLE",
         "HL-SHADOWED",
@@ -32,6 +26,16 @@ fn told(text: &str) -> Vec<String> {
         "HL-NEVER-MATCHES",
         "HL-UNUSED-CHAIN",
     ];
+    told_of(text, &ids)
+}
+
+fn told_of(text: &str, ids: &[&str]) -> Vec<String> {
+    let f = read(text);
+    assert!(f.diagnostics.iter().all(|d| d.severity == Severity::Note), "{:?}\n{text}", f.diagnostics);
+    let environment = Environment::default();
+    let beside = [&f];
+    let mut found = Vec::new();
+    run(&Subject::new(&f, &beside, &environment, "box"), &mut found);
     found.retain(|f| ids.contains(&f.rule.as_str()));
     found.sort_by_key(|f| (f.location.line, f.rule.clone()));
     let level = |l| if l == Severity::Note { " note" } else { "" };
@@ -143,6 +147,34 @@ fn later_rules_make_one_redundant() {
         "-A INPUT -p tcp -j OURS\n-A INPUT -s 10.0.0.1/32 -p tcp -j ACCEPT\n-A OURS -j ACCEPT",
         &["SHADOWED 7 note"],
     );
+}
+
+#[test]
+fn the_order_of_rules_that_overlap_decides() {
+    let told = |rules: &str| told_of(&dump("", rules), &["HL-CONTRADICTED", "HL-EXCEPTION-LOST"]);
+    let low = "-A INPUT -s 10.1.0.0/16 -p tcp -m tcp --dport 1:1023 -j DROP\n";
+    let ssh = "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT";
+    assert_eq!(told(&format!("{low}{ssh}")), ["CONTRADICTED 6 note"]);
+    // The nearest of several.
+    let more = "-A INPUT -s 10.1.2.0/24 -p tcp -m tcp --dport 20:25 -j DROP\n";
+    assert_eq!(told(&format!("{low}{more}{ssh}")), ["CONTRADICTED 7 note"]);
+    // An exception, before and behind; the same verdict; other packets.
+    assert_eq!(told("-A INPUT -s 10.1.0.0/16 -p tcp -j DROP\n-A INPUT -p tcp -j ACCEPT"), [""; 0]);
+    assert_eq!(
+        told("-A INPUT -p tcp -j DROP\n-A INPUT -s 10.1.0.0/16 -p tcp -j ACCEPT"),
+        ["EXCEPTION-LOST 6"]
+    );
+    assert_eq!(told(&format!("{low}{}", ssh.replace("ACCEPT", "REJECT"))), [""; 0]);
+    assert_eq!(told(&format!("{low}{}", ssh.replace("--dport 22", "--dport 2222"))), [""; 0]);
+    // Answers of connections, the loopback interface, and packets that an earlier rule decides about.
+    let answers = "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+    let blocked = "-A INPUT -s 203.0.113.0/24 -j DROP";
+    assert_eq!(told(&format!("{answers}-A INPUT -i lo -j ACCEPT\n{blocked}")), [""; 0]);
+    let both = "-A INPUT -s 10.1.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT\n";
+    assert_eq!(told(&format!("{both}{low}{ssh}")), [""; 0]);
+    // Nobody knows whether the first one ever applies.
+    let owner = low.replace("-j DROP", "-m string --string x --algo bm -j DROP");
+    assert_eq!(told(&format!("{owner}{ssh}")), [""; 0]);
 }
 
 #[test]

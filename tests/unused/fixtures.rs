@@ -1,9 +1,10 @@
 //! Every fixture: a rule to which no packet is left may do anything, and no packet meets it.
 
-use havenlint::analysis::coverage::{Reason, redundant, unused};
+use havenlint::analysis::coverage::{Reason, contradicted, redundant, unused};
+use havenlint::analysis::decide::{Question, compare};
 use havenlint::analysis::{Environment, Point, evaluate::evaluate};
 use havenlint::dialect::{ReadOptions, Role, detect};
-use havenlint::model::{Action, Firewall, Term};
+use havenlint::model::{Action, Firewall, Hook, Term};
 use havenlint::packet::{Family, Field, Packet, Path, Value, addr, interface_value};
 use havenlint::source::SourceFile;
 use std::collections::BTreeSet;
@@ -134,4 +135,45 @@ fn no_packet_meets_an_unused_rule() {
         firewalls >= 40 && rules >= 20 && alike >= 3,
         "{rules} and {alike} rules of {firewalls} firewalls"
     );
+}
+
+#[test]
+fn rules_that_contradict_each_other_change_verdicts_when_they_are_swapped() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    let mut swapped = 0;
+    for entry in WalkDir::new(root).sort_by_file_name().into_iter().flatten() {
+        let name = entry.path().display().to_string();
+        if !entry.file_type().is_file() || name.contains("refused") {
+            continue;
+        }
+        let file = SourceFile::new(name.clone(), std::fs::read(entry.path()).unwrap());
+        let Some((dialect, Role::Rules)) = detect(file.bytes()) else { continue };
+        let read = || dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
+        let f = read();
+        for ((chain, later), earlier) in contradicted(&f, &|_, _| false).into_iter().take(20) {
+            let Some(base) = f.base_chains.iter().find(|b| b.chain == chain) else { continue };
+            let mut other = read();
+            // The later rule before the earlier one.
+            let rule = other.chains[chain.index()].rules.remove(later);
+            other.chains[chain.index()].rules.insert(earlier as usize, rule);
+            let environment = Environment::default();
+            let path = *Path::ALL.iter().find(|p| Hook::on(**p).contains(&base.hook)).unwrap();
+            let (old, new) = ([&f], [&other]);
+            let question = |firewalls, family| Question {
+                point: Point { firewalls, environment: &environment },
+                path,
+                region: path.packets(family),
+                mark: 0,
+                delivered_to: None,
+            };
+            let differ = |family: &Family| {
+                let questions = [&question(&old, *family), &question(&new, *family)];
+                !compare(questions, &|[a, b]| a.0 == b.0).expect("few cases").is_empty()
+            };
+            let line = f.locate(f.chain(chain).rules[later].origin);
+            assert!(base.families.iter().any(differ), "{name}:{} and rule {earlier}", line.line);
+            swapped += 1;
+        }
+    }
+    assert!(swapped >= 3, "{swapped}");
 }

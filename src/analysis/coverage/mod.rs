@@ -11,6 +11,7 @@
 mod axes;
 mod boxes;
 mod chains;
+mod contradicted;
 mod graph;
 mod index;
 mod list;
@@ -27,6 +28,7 @@ use crate::model::{ChainId, Firewall};
 use crate::packet::Family;
 use crate::source::Origin;
 use chains::State;
+pub use contradicted::contradicted;
 pub use redundant::redundant;
 use rustc_hash::FxHashMap;
 

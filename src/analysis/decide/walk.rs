@@ -18,7 +18,10 @@ use crate::analysis::evaluate::{Because, Class, Decider, Routed, way};
 use crate::analysis::{Moved, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, Value};
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Where a walk is.
@@ -51,7 +54,8 @@ pub(super) struct Walk<'a> {
     pub ways: Vec<Vec<(usize, &'a BaseChain)>>,
     pub local: Option<IntervalSet>,
     states: Vec<State>,
-    state_index: FxHashMap<State, u32>,
+    // Numbers of states; each state stands in the list only.
+    state_index: HashTable<u32>,
     pub deciders: Vec<Decider>,
     pub decider_index: FxHashMap<Decider, u32>,
     pub reasons: Vec<Because>,
@@ -134,7 +138,7 @@ impl<'a> Walk<'a> {
             ways: Path::ALL.iter().map(|p| way(point, *p, family)).collect(),
             local,
             states: Vec::new(),
-            state_index: FxHashMap::default(),
+            state_index: HashTable::new(),
             deciders: Vec::new(),
             decider_index: FxHashMap::default(),
             reasons: Vec::new(),
@@ -257,13 +261,22 @@ impl<'a> Walk<'a> {
 
     /// Index of a state.
     pub(super) fn intern(&mut self, state: State) -> u32 {
-        if let Some(i) = self.state_index.get(&state) {
-            return *i;
+        let hash = |s: &State| FxBuildHasher.hash_one(s);
+        let states = &mut self.states;
+        let found = self.state_index.entry(
+            hash(&state),
+            |i| states[*i as usize] == state,
+            |i| hash(&states[*i as usize]),
+        );
+        match found {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let i = states.len() as u32;
+                new.insert(i);
+                states.push(state);
+                i
+            }
         }
-        let i = self.states.len() as u32;
-        self.states.push(state.clone());
-        self.state_index.insert(state, i);
-        i
     }
 
     fn base_chain(&mut self, path: Path, at: usize, cells: Vec<Cell>) {

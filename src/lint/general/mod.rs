@@ -1,6 +1,7 @@
 //! Checks for every dialect.
 
 pub mod any_any;
+pub mod contradicted;
 pub mod duplicate;
 pub mod empty_chain;
 pub mod exception_lost;

@@ -121,7 +121,7 @@ fn rules_below(f: &Firewall, touched: &[Rc<[u32]>]) -> Vec<Option<f64>> {
                 continue;
             }
             work.pop();
-            below[chain].get_or_insert_with(|| 0.0);
+            below[chain].get_or_insert(0.0);
             below[chain] = Some(rules().map(|r| weight(r, &below)).sum());
         }
     }
