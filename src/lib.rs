@@ -14,6 +14,7 @@
 //! * [`deployment`] and [`catalogue`] say who is where, and what must pass and what must not.
 //! * [`evidence`] is what findings show beside their message; [`finding`] is what reports are made of.
 //! * [`repair`] runs a session again on edited files, to prove an edit before it is offered.
+//! * [`editor`] answers an editor while files are written.
 //! * [`cli`] is the command line: one file a command, without logic of its own.
 //!
 //! The words that the code uses are those of `docs/src/design/glossary.md`. A test (`tests/project/layering.rs`) fails on an arrow
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod compliance;
 pub mod deployment;
 pub mod dialect;
+pub mod editor;
 pub mod evidence;
 pub mod finding;
 pub mod lint;

@@ -1,8 +1,8 @@
 //! `havenlint check`: the main job.
 
 use super::progress::shown;
-use super::target::{Target, targets};
-use super::{Inputs, say, status};
+use super::target::targets;
+use super::{Inputs, approximated, say, status};
 use crate::finding::Severity;
 use crate::report::Style;
 use crate::session::{Options, Outcome, run};
@@ -69,8 +69,12 @@ pub struct Check {
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "Output")]
     format: Vec<String>,
     /// The lowest level of findings that makes the exit status 1.
-    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = ["error", "warning", "note", "never"], help_heading = "Output")]
-    fail_on: String,
+    /// Left out: what havenlint.toml says, or error.
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warning", "note", "never"], help_heading = "Output")]
+    fail_on: Option<String>,
+    /// Report only findings of this level and above; the verdict says how many others there are.
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warning", "note"], help_heading = "Output")]
+    min_severity: Option<String>,
     /// Only these rules: ids or prefixes, such as HL-AWS or SH4-NET.
     #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Rules")]
     select: Vec<String>,
@@ -96,6 +100,9 @@ pub struct Check {
     /// Fail with status 2 if a file looks like a firewall configuration and was not read.
     #[arg(long, help_heading = "Input")]
     require_all: bool,
+    /// Instead of a report, list every rule that is not decided exactly, with the conditions that it depends on.
+    #[arg(long, value_name = "WHAT", value_parser = ["approximated"], conflicts_with = "format", help_heading = "Output")]
+    list: Option<String>,
     /// Print findings only, no tables.
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
@@ -109,14 +116,21 @@ pub struct Check {
 
 /// Runs the command.
 pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
-    let (options, targets) = match prepare(args) {
-        Ok(p) => p,
-        Err(message) => {
-            say(&format!("error: {message}"));
-            return status::TROUBLE;
-        }
+    let fail = |message: String| {
+        say(&format!("error: {message}"));
+        status::TROUBLE
+    };
+    let options = match prepare(args) {
+        Ok(options) => options,
+        Err(message) => return fail(message),
     };
     let outcome = args.judged.run(&options);
+    let fail_on = args.fail_on.as_ref().or(outcome.defaults.fail_on.as_ref()).map_or("error", |l| l);
+    let formats = if args.format.is_empty() { &outcome.defaults.format } else { &args.format };
+    let targets = match targets(formats, "human") {
+        Ok(targets) => targets,
+        Err(message) => return fail(message),
+    };
     let missing = !outcome.found && outcome.report.problems.is_empty();
     if missing {
         for u in &outcome.report.unread {
@@ -128,6 +142,10 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         say("error: no firewall file found: name a file, or a folder that contains some");
         return status::NOTHING;
     }
+    if args.list.is_some() {
+        let errors = outcome.report.problems.iter().any(|p| p.level == Severity::Error);
+        return approximated::status(errors, approximated::list(&outcome.firewalls));
+    }
     if let Some(why) = &outcome.not_checked
         && !args.quiet
     {
@@ -136,20 +154,20 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     let report = &outcome.report;
     for t in &targets {
         let read = report.sources.iter().map(|s| s.path.as_str());
-        if let Err(message) = t.write(report, &style_of(args, color, t.file.is_some()), read) {
+        if let Err(message) = t.write(report, &style_of(args, fail_on, color, t.file.is_some()), read) {
             say(&format!("error: {message}"));
             return status::TROUBLE;
         }
     }
-    verdict(args, &outcome)
+    verdict(fail_on, &outcome)
 }
 
-fn verdict(args: &Check, outcome: &Outcome) -> u8 {
+fn verdict(fail_on: &str, outcome: &Outcome) -> u8 {
     let report = &outcome.report;
     if report.problems.iter().any(|p| p.level == Severity::Error) {
         return status::TROUBLE;
     }
-    let Some(least) = least(&args.fail_on) else { return status::CLEAN };
+    let Some(least) = least(fail_on) else { return status::CLEAN };
     if report.findings.iter().any(|f| f.level >= least) { status::FINDINGS } else { status::CLEAN }
 }
 
@@ -163,8 +181,25 @@ fn least(fail_on: &str) -> Option<Severity> {
     }
 }
 
-fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
-    let options = Options {
+fn prepare(args: &Check) -> Result<Options, String> {
+    let least = args.min_severity.as_deref();
+    let level = |name: &str| {
+        [Severity::Error, Severity::Warning, Severity::Note].into_iter().find(|l| l.name() == name)
+    };
+    let (least, fails) = (least.and_then(level), args.fail_on.as_deref().and_then(level));
+    if let (Some(least), Some(fails)) = (least, fails)
+        && fails < least
+    {
+        return Err(format!(
+            "--fail-on {} is below --min-severity {}: what is not reported cannot fail the run",
+            fails.name(),
+            least.name()
+        ));
+    }
+    // Before the work is done.
+    targets(&args.format, "human")?;
+    Ok(Options {
+        min_severity: least,
         no_baseline: args.no_baseline,
         ratchet: args.ratchet,
         select: args.select.clone(),
@@ -176,8 +211,7 @@ fn prepare(args: &Check) -> Result<(Options, Vec<Target>), String> {
         shard: args.shard,
         pairs: args.full.then_some(usize::MAX),
         ..args.judged.options()?
-    };
-    Ok((options, targets(&args.format, "human")?))
+    })
 }
 
 impl Judged {
@@ -236,13 +270,13 @@ impl Judged {
     }
 }
 
-fn style_of(args: &Check, color: clap::ColorChoice, to_file: bool) -> Style {
+fn style_of(args: &Check, fail_on: &str, color: clap::ColorChoice, to_file: bool) -> Style {
     Style {
         quiet: args.quiet,
         statistics: args.statistics,
         date: args.judged.date.clone(),
         category: args.category.clone(),
-        fail_on: Some(least(&args.fail_on).unwrap_or(Severity::Error)),
+        fail_on: Some(least(fail_on).unwrap_or(Severity::Error)),
         root: repository_root(),
         command: Some(command_line()),
         ..super::style(color, to_file)

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, with no logic of its own.
 
+mod approximated;
 mod baseline;
 mod catalogue;
 mod check;
@@ -9,6 +10,7 @@ mod fix;
 mod help;
 mod init;
 mod journey;
+mod lsp;
 mod merge;
 mod output;
 mod progress;
@@ -22,6 +24,7 @@ use crate::analysis::Environment;
 use crate::dialect::load::{Loaded, load, load_stream, named};
 use crate::dialect::{Dialect, Includes, ReadOptions};
 use crate::packet::{IntervalSet, addr};
+use crate::source::walk::Walk;
 use clap::{Args, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,6 +92,8 @@ pub enum Command {
     Catalogue(catalogue::CatalogueArgs),
     /// Join the JSON reports of several runs.
     Merge(merge::Merge),
+    /// Serve an editor: diagnostics, explanations and proven repairs while files are written (language server, on standard input and output).
+    Lsp,
     /// Print the manual page.
     Man,
     /// Print a completion script for a shell.
@@ -116,6 +121,12 @@ pub struct Inputs {
 /// How files are read, and what is known beside them.
 #[derive(Debug, Clone, Args)]
 pub struct Reading {
+    /// Pass over files and folders with this name, or whose path matches this pattern; repeatable. Reports name those that look like firewalls.
+    #[arg(long, value_name = "PATTERN", help_heading = "Input")]
+    pub exclude: Vec<String>,
+    /// Read files in folders that the repository's .gitignore names, too.
+    #[arg(long, help_heading = "Input")]
+    pub no_ignore: bool,
     /// Read the named files as this dialect, instead of detecting it from their content.
     #[arg(long, value_name = "DIALECT", help_heading = "Input")]
     pub dialect: Option<String>,
@@ -162,7 +173,11 @@ impl Reading {
             };
             parameters.insert(name.to_owned(), value.to_owned());
         }
+        let mut walk = Walk::default();
+        walk.all = self.no_ignore;
+        walk.exclude(self.exclude.iter().cloned()).map_err(|e| format!("--exclude: {e}"))?;
         let options = ReadOptions {
+            walk,
             variant: forced.map(|f| f.1),
             at,
             parameters,
@@ -229,6 +244,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Baseline(args) => baseline::execute(args),
         Command::Catalogue(args) => catalogue::execute(args, cli.color),
         Command::Merge(args) => merge::execute(args, cli.color),
+        Command::Lsp => lsp::execute(),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());

@@ -4,10 +4,15 @@ use super::subject::{Subject, Subjects, place};
 use super::{Inputs, journey, print, say, status, style};
 use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
 use crate::analysis::{Environment, Point, Verdict};
-use crate::finding::Reason;
-use crate::packet::{Field, Packet, interface_name, interface_value};
+use crate::dialect::{Missing, by_name};
+use crate::evidence::near::near_misses;
+use crate::finding::{Fix, Reason, Related};
+use crate::model::Firewall;
+use crate::packet::{
+    ConnState, Field, IntervalSet, Packet, PacketError, Region, interface_name, interface_value,
+};
 use crate::report::json::write_line;
-use crate::report::text::{Ink, Paint, clean};
+use crate::report::text::{Ink, Paint, clean, width};
 use crate::source::{Location, RuleName};
 use clap::{Args, ColorChoice};
 use rayon::prelude::*;
@@ -71,6 +76,12 @@ struct Told {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     assumed: Vec<Reason>,
     steps: Vec<Step>,
+    // Rules that would let it in, had one thing been different.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nearly: Vec<Related>,
+    // What would let it in. It is not proven to let in nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<Fix>,
 }
 
 // Packets that are answered together before they are printed.
@@ -114,7 +125,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     let run = Run { subjects: &subjects, environment: &environment, json, paint };
     let mut refused = false;
     let printed = print(|out| {
-        let words: Vec<_> = args.packet.iter().map(|t| t.parse().map_err(shown)).collect();
+        let words: Vec<_> = args.packet.iter().map(|t| t.parse().map_err(|e| Refused::word(&e, t))).collect();
         refused |= run.answer(&words, out)?;
         loop {
             let batch = read_batch(source.as_mut())?;
@@ -131,11 +142,33 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     }
 }
 
-fn shown(e: impl std::fmt::Display) -> String {
-    e.to_string()
+type Asked = Result<Packet, Refused>;
+
+/// Why a packet has no answer.
+#[derive(Debug, Clone)]
+struct Refused {
+    message: String,
+    /// The packet's words with the wrong one underlined; empty where they are not at hand.
+    words: String,
 }
 
-type Asked = Result<Packet, String>;
+impl Refused {
+    fn new(e: impl std::fmt::Display) -> Self {
+        Self { message: e.to_string(), words: String::new() }
+    }
+
+    /// What is wrong with a packet in words: the word that the message quotes.
+    fn word(e: &PacketError, text: &str) -> Self {
+        let message = e.to_string();
+        let text = clean(text).into_owned();
+        let quoted = message.split('`').nth(1).filter(|w| !w.is_empty());
+        let at = quoted.and_then(|w| Some((text.find(w)?, w)));
+        let words = at.map_or_else(String::new, |(at, w)| {
+            format!("  {text}\n  {}{}\n", " ".repeat(width(&text[..at])), "^".repeat(width(w)))
+        });
+        Self { message, words }
+    }
+}
 
 // A line longer than this is no packet.
 const MAX_LINE: u64 = 1 << 16;
@@ -151,7 +184,7 @@ fn read_batch(source: &mut dyn BufRead) -> io::Result<Vec<Asked>> {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
         if !text.is_empty() {
-            out.push(serde_json::from_str(text).map_err(shown));
+            out.push(serde_json::from_str(text).map_err(Refused::new));
         }
     }
     Ok(out)
@@ -191,16 +224,19 @@ impl Run<'_> {
         out
     }
 
-    fn line(&self, told: Result<(Packet, Told), String>) -> (String, bool) {
+    fn line(&self, told: Result<(Packet, Told), Refused>) -> (String, bool) {
         match (told, self.json) {
             (Ok((_, told)), true) => (line(&told), false),
             (Ok((packet, told)), false) => (self.human(&packet, &told), false),
-            (Err(e), true) => (line(&serde_json::json!({ "error": e })), true),
-            (Err(e), false) => (format!("{}  {}\n", self.paint.ink(Ink::Red, "refused"), clean(&e)), true),
+            (Err(e), true) => (line(&serde_json::json!({ "error": e.message })), true),
+            (Err(e), false) => {
+                let head = self.paint.ink(Ink::Red, "refused");
+                (format!("{head}  {}\n{}", clean(&e.message), e.words), true)
+            }
         }
     }
 
-    fn told(&self, subject: &Subject, mut packet: Packet) -> Result<(Packet, Told), String> {
+    fn told(&self, subject: &Subject, mut packet: Packet) -> Result<(Packet, Told), Refused> {
         packet.path = subject.path(packet.path);
         for field in [Field::Iif, Field::Oif] {
             let written = packet.get(field).filter(|v| *v != 0).map(interface_name);
@@ -210,12 +246,12 @@ impl Run<'_> {
             }
         }
         if !subject.covers(packet.family()) {
-            return Err(format!("no file covers IPv{} packets", packet.family().number()));
+            return Err(Refused::new(format!("no file covers IPv{} packets", packet.family().number())));
         }
         let mut environment = self.environment.clone();
         if let Some(groups) = &packet.groups {
             if let Some(message) = subject.unknown_label(groups) {
-                return Err(message);
+                return Err(Refused::new(message));
             }
             environment.labels = Some(groups.clone());
         }
@@ -223,6 +259,13 @@ impl Run<'_> {
         let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
         let mut told = Self::tell(subject, &trace);
         told.name = (self.subjects.boxes.len() > 1).then(|| subject.name.clone());
+        if trace.verdict == Verdict::Drop
+            && let Some(d) = &trace.decided_by
+        {
+            let firewall = &subject.firewalls[d.firewall];
+            told.nearly = near_misses(firewall, &packet);
+            told.fix = opening(firewall, d, &packet);
+        }
         Ok((packet, told))
     }
 
@@ -253,6 +296,8 @@ impl Run<'_> {
             because: subject.reasons(&t.because),
             assumed: if t.verdict == Verdict::Accept { subject.reasons(&t.assumed) } else { Vec::new() },
             steps: steps.collect(),
+            nearly: Vec::new(),
+            fix: None,
         }
     }
 
@@ -278,6 +323,16 @@ impl Run<'_> {
                 out += &format!("  {title} {} at {}{}\n", clean(&r.text), place(&r.location), why(&r.why));
             }
         }
+        for r in &t.nearly {
+            out +=
+                &format!("  {} at {}: {}\n", clean(&r.message), place(&r.location), clean(&r.location.text));
+        }
+        if let Some(fix) = &t.fix {
+            out += &format!("  to let it in, {} of {}:\n", clean(&fix.description), clean(&fix.path));
+            for l in fix.text.lines() {
+                out += &format!("      {}\n", self.paint.ink(Ink::Green, &clean(l)));
+            }
+        }
         for s in &t.steps {
             let chain = if s.table.is_empty() { s.chain.clone() } else { format!("{}/{}", s.table, s.chain) };
             let line = format!("{:<11} {:<24} {:<20}", s.hook, clean(&chain), clean(&s.result));
@@ -288,6 +343,37 @@ impl Run<'_> {
         }
         out
     }
+}
+
+// What to add so that a packet that opens a connection gets in, as the check proposes it for a flow.
+fn opening(firewall: &Firewall, decider: &Decider, packet: &Packet) -> Option<Fix> {
+    if packet.state() != ConnState::New {
+        return None;
+    }
+    let mut region = Region::all(packet.family());
+    for field in [Field::Src, Field::Dst, Field::Proto, Field::Dport, Field::Iif, Field::Oif, Field::Icmp] {
+        if let Some(value) =
+            packet.get(field).filter(|v| *v != 0 || matches!(field, Field::Proto | Field::Dport))
+        {
+            region = region.with(field, IntervalSet::single(value));
+        }
+    }
+    let (dialect, _) = by_name(firewall.dialect)?;
+    let missing =
+        Missing { region: &region, answers: false, later: false, chain: decider.chain, rule: decider.rule };
+    let s = dialect.suggest(firewall, &missing)?;
+    let description = s.elsewhere.clone().unwrap_or_else(|| match s.after_line {
+        0 => "at the top".to_owned(),
+        n => format!("after line {n}"),
+    });
+    Some(Fix {
+        description,
+        path: firewall.files.get(s.file)?.path.clone(),
+        after_line: s.after_line,
+        text: s.text,
+        elsewhere: s.elsewhere.is_some(),
+        ..Fix::default()
+    })
 }
 
 // An answer as JSON on one line.

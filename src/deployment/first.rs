@@ -46,13 +46,16 @@ const SUFFIXES: &[&str] = &[
 const GENERIC: &[&str] =
     &["", "config", "rules", "iptables", "ip6tables", "nftables", "firewall", "ruleset", "security-groups"];
 
+/// Where editors find the format's schema.
+const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/rules/havenlint.schema.json");
+
 /// The file's text. Roles are told from names of files; what cannot be told stands in comments.
 pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write!(
         out,
-        "# The deployment that havenlint checks. Written by `havenlint init`: review it and fill in the blanks.\n\
+        "#:schema {SCHEMA}\n# The deployment that havenlint checks. Written by `havenlint init`: review it and fill in the blanks.\n\
          required-version = \">=0.1\"\ncatalogue = {}\nphase = {}              # or {}\n",
         quoted(catalogue),
         quoted(vocabulary.phases.first().map_or("", String::as_str)),

@@ -1,5 +1,6 @@
 //! The deployment file as it is written.
 
+use crate::source::document;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use std::borrow::Cow;
@@ -21,6 +22,9 @@ pub struct DeploymentFile {
     /// The phase that the cluster is in.
     #[schemars(with = "Option<String>")]
     pub phase: Option<Spanned<String>>,
+    /// What `check` does where its options do not say.
+    #[serde(default)]
+    pub check: CheckEntry,
     /// Address sets by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Words>")]
@@ -41,6 +45,47 @@ pub struct DeploymentFile {
     /// Findings that are accepted.
     #[serde(default, rename = "waiver")]
     pub waivers: Vec<WaiverEntry>,
+}
+
+/// Options of `check` that hold unless others are given.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CheckEntry {
+    /// Formats of the report: `human`, `sarif=havenlint.sarif`.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub format: Spanned<Words>,
+    /// The lowest level of findings that makes the exit status 1: `error`, `warning`, `note` or `never`.
+    #[schemars(with = "Option<String>")]
+    pub fail_on: Option<Spanned<String>>,
+    /// The lowest level of findings that is reported.
+    #[schemars(with = "Option<String>")]
+    pub min_severity: Option<Spanned<String>>,
+    /// Only these rules: ids or prefixes.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub select: Spanned<Words>,
+    /// All but these rules.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub ignore: Spanned<Words>,
+    /// Files and folders that are passed over, as names or patterns.
+    #[serde(default = "no_words")]
+    #[schemars(with = "Words")]
+    pub exclude: Spanned<Words>,
+}
+
+impl Default for CheckEntry {
+    fn default() -> Self {
+        Self {
+            format: no_words(),
+            fail_on: None,
+            min_severity: None,
+            select: no_words(),
+            ignore: no_words(),
+            exclude: no_words(),
+        }
+    }
 }
 
 /// A data center.
@@ -275,4 +320,19 @@ pub fn gather_addresses(table: &mut DeTable<'_>) {
             entry.insert(name, Spanned::new(span, DeValue::Table(addresses)));
         }
     }
+}
+
+/// The format's JSON schema, for editors. Addresses stand beside the other keys of sites and nodes, under names that the catalogue gives.
+pub fn schema_text() -> String {
+    let mut schema = document::schema::<DeploymentFile>();
+    schema["title"] = "havenlint.toml".into();
+    for entry in ["SiteEntry", "NodeEntry"] {
+        let own = &mut schema["$defs"][entry];
+        if let Some(properties) = own["properties"].as_object_mut() {
+            properties.shift_remove("addresses");
+        }
+        own["additionalProperties"] = serde_json::json!({ "$ref": "#/$defs/Words" });
+    }
+    // Printing a value that is in memory cannot fail.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }

@@ -1,16 +1,19 @@
 //! From `havenlint.toml` to a [`Deployment`]: names are looked up, addresses read, contradictions told.
 
 use super::format::{
-    DeploymentFile, GatewayEntry, NODE_KEYS, NodeEntry, SITE_KEYS, SiteEntry, WaiverEntry, Words,
+    CheckEntry, DeploymentFile, GatewayEntry, NODE_KEYS, NodeEntry, SITE_KEYS, SiteEntry, WaiverEntry, Words,
     gather_addresses,
 };
-use super::{Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version};
+use super::{
+    Defaults, Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version,
+};
 use crate::packet::{Field, IntervalSet, Value, addr, interface_value, proto, public};
 use crate::source::document::{self, advice, origin};
+use crate::source::walk::Walk;
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
 
@@ -140,6 +143,7 @@ impl Loader<'_> {
             self.known(phase, "unknown phase", vocabulary.phases.iter().map(String::as_str));
             deployment.phase.clone_from(phase.get_ref());
         }
+        deployment.defaults = self.defaults(&entry.check);
         self.read_networks(&entry.networks);
         deployment.networks = self.networks.clone();
         for (name, words) in &entry.names {
@@ -163,6 +167,44 @@ impl Loader<'_> {
         // Of a file with mistakes that would be told of what follows from them.
         if self.found.iter().all(|d| d.severity != Severity::Error) && deployment.diagnostics.is_empty() {
             self.without_effect(deployment);
+        }
+    }
+
+    fn defaults(&mut self, entry: &CheckEntry) -> Defaults {
+        let words = |w: &Spanned<Words>| w.get_ref().0.iter().map(|w| w.text.clone()).collect::<Vec<_>>();
+        let levels = [Severity::Error, Severity::Warning, Severity::Note];
+        let names = levels.map(Severity::name);
+        if let Some(level) = &entry.fail_on {
+            self.known(level, "unknown level", names.into_iter().chain(["never"]));
+        }
+        let least = entry.min_severity.as_ref().filter(|l| self.known(l, "unknown level", names));
+        for word in &entry.format.get_ref().0 {
+            // Whoever may change this file may not write anywhere on the machine that checks it.
+            let file = word.text.split_once('=').map_or("", |(_, file)| file);
+            if !Path::new(file).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+                let span = word.span.clone().unwrap_or_else(|| entry.format.span());
+                self.error(
+                    span,
+                    format!("`{file}` is outside of this folder"),
+                    "name a file below it, or say --format",
+                );
+            }
+        }
+        let exclude = words(&entry.exclude);
+        if let Err(message) = Walk::default().exclude(exclude.iter().cloned()) {
+            self.error(
+                entry.exclude.span(),
+                message,
+                "write it as in .gitignore: `old/`, `*.bak`, `site/east/*.rules`",
+            );
+        }
+        Defaults {
+            format: words(&entry.format),
+            fail_on: entry.fail_on.as_ref().map(|l| l.get_ref().clone()),
+            min_severity: least.and_then(|l| levels.into_iter().find(|s| s.name() == l.get_ref())),
+            select: words(&entry.select),
+            ignore: words(&entry.ignore),
+            exclude,
         }
     }
 

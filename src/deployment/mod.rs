@@ -11,11 +11,12 @@ pub mod routes;
 mod version;
 
 pub use first::{Found, FoundKind, first_file};
+pub use format::schema_text;
 pub use load::{Draft, FILE_NAME, open, read};
 pub use options::{Options, from_options};
 
 use crate::packet::IntervalSet;
-use crate::source::{Diagnostic, Origin, SourceFile};
+use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +38,23 @@ pub struct Vocabulary {
     pub rules: Vec<String>,
 }
 
+/// What `check` does where its options do not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Formats of the report, as `--format` has them.
+    pub format: Vec<String>,
+    /// The lowest level of findings that makes the exit status 1, or `never`.
+    pub fail_on: Option<String>,
+    /// The lowest level of findings that is reported.
+    pub min_severity: Option<Severity>,
+    /// Only these rules.
+    pub select: Vec<String>,
+    /// All but these rules.
+    pub ignore: Vec<String>,
+    /// Patterns of files to pass over.
+    pub exclude: Vec<String>,
+}
+
 /// A deployment.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
@@ -48,6 +66,8 @@ pub struct Deployment {
     pub catalogue: String,
     /// The phase that the cluster is in.
     pub phase: String,
+    /// What `check` does where its options do not say.
+    pub defaults: Defaults,
     /// Named address sets.
     pub networks: BTreeMap<String, NamedSet>,
     /// Addresses of host names; names in lower case.

@@ -7,6 +7,7 @@ use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, dete
 use crate::model::Firewall;
 use crate::source::discover::{Candidate, Edited, discover, head, read, shown};
 use crate::source::encoding::to_utf8;
+use crate::source::walk::Walk;
 use crate::source::{Diagnostic, MAX_BYTES, Origin, Severity, SourceFile};
 use memchr::memmem;
 use rayon::prelude::*;
@@ -71,7 +72,7 @@ impl Member {
 ///
 /// A named file that is of no dialect is reported; a walked one is passed over.
 pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Loaded {
-    let found = discover(paths);
+    let found = discover(paths, &options.walk);
     let mut unreadable: Vec<Unreadable> = found.failed.iter().map(|(p, e)| cannot_read(p, e)).collect();
     let mut passed_over: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
     let results: Vec<_> = found.files.par_iter().map(|c| member(c, forced, &options.edited)).collect();
@@ -91,15 +92,24 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
     let mut firewalls = build(groups, options);
     firewalls.iter_mut().for_each(|f| tell(f, &unasked));
     firewalls.sort_by(|a, b| a.path().cmp(b.path()));
+    passed_over.extend(left_out(&found.ignored, &found.excluded));
     unreadable.sort_by(|a, b| a.path.cmp(&b.path));
     passed_over.sort_by(|a, b| a.path.cmp(&b.path));
     Loaded { firewalls, unreadable, passed_over }
 }
 
 /// The files below a folder that look like firewall configurations, without those that `read` tells to be read.
-pub fn survey(folder: &Path, read: &dyn Fn(&Path) -> bool, why: &str, help: &str) -> Vec<Unreadable> {
-    let found = discover(&[folder.to_owned()]);
+pub fn survey(
+    folder: &Path,
+    walk: &Walk,
+    read: &dyn Fn(&Path) -> bool,
+    why: &str,
+    help: &str,
+) -> Vec<Unreadable> {
+    let found = discover(&[folder.to_owned()], walk);
     let mut out: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
+    let unread = |files: &[PathBuf]| files.iter().filter(|p| !read(p)).cloned().collect::<Vec<_>>();
+    out.extend(left_out(&unread(&found.ignored), &unread(&found.excluded)));
     for c in found.files.iter().filter(|c| !read(&c.path)) {
         match head(&c.path).ok().and_then(|h| detect(&h)) {
             Some((_, Role::Rules)) => {
@@ -123,6 +133,22 @@ fn suspect(path: &Path) -> Option<Unreadable> {
         Ok(h) => suspicion(path, &h).map(|(why, help)| said(why, help)),
         Err(e) => Some(said(&format!("it cannot be read: {e}"), "make it readable, or leave it out")),
     }
+}
+
+/// Why a file was not read that the caller excluded.
+pub const EXCLUDED: &str = "it is excluded";
+
+// Files that were left out on purpose, as far as they look like firewalls.
+fn left_out(ignored: &[PathBuf], excluded: &[PathBuf]) -> Vec<Unreadable> {
+    let of = |files: &[PathBuf], message: &str, help: &str| -> Vec<Unreadable> {
+        let looks = |p: &&PathBuf| head(p).is_ok_and(|h| detect(&h).is_some() || suspicion(p, &h).is_some());
+        let said =
+            |p: &PathBuf| Unreadable { path: shown(p), message: message.to_owned(), help: help.to_owned() };
+        files.iter().filter(looks).map(said).collect()
+    };
+    let mut out = of(ignored, "version control ignores it", "name the file itself, or say --no-ignore");
+    out.extend(of(excluded, EXCLUDED, "take it out of --exclude, or of `exclude` in havenlint.toml"));
+    out
 }
 
 // A symbolic link to something that is, or looks like, a firewall.

@@ -15,6 +15,7 @@ use crate::packet::{IntervalSet, Region};
 use crate::source::discover::Edited;
 use crate::source::progress::Progress;
 use crate::source::shard::Shard;
+use crate::source::walk::Walk;
 use crate::source::{Origin, SourceFile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -181,6 +182,8 @@ pub struct ReadOptions {
     /// Companions that lie beside a named file are read with it if none is named, and that is said: the files are those of one member of a
     /// deployment.
     pub beside: bool,
+    /// How folders are walked.
+    pub walk: Walk,
     /// Files that are read with other content than they have.
     pub edited: Arc<Edited>,
     /// What is known of files that rulesets include.

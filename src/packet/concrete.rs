@@ -364,10 +364,12 @@ impl FromStr for Packet {
     type Err = PacketError;
 
     /// Reads the words of `trace --packet`: `[DIRECTION] [INTERFACE[>INTERFACE]] PROTOCOL SRC[:SPORT] > DST[:DPORT] [WORD…]`,
-    /// where a trailing word is a connection state, TCP flags (`SYN,ACK`), `type N[/M]`, `mark N` or `mac M`.
+    /// where a trailing word is a connection state, TCP flags (`SYN,ACK`), `type N[/M]`, `mark N` or `mac M`; or a packet as it is printed,
+    /// with `arriving on INTERFACE`, `leaving by INTERFACE` and `(DIRECTION)` behind.
     fn from_str(text: &str) -> Result<Self, PacketError> {
         let spaced = text.replace(" > ", " \u{1} ").replace(" -> ", " \u{1} ");
-        let words: Vec<&str> = spaced.split_whitespace().collect();
+        let words: Vec<&str> =
+            spaced.split_whitespace().map(|w| w.trim_end_matches(',')).filter(|w| !w.is_empty()).collect();
         let Some(gt) = words.iter().position(|w| *w == "\u{1}") else {
             return Err(PacketError(
                 "write a packet as `input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:443`".to_owned(),
@@ -425,10 +427,29 @@ impl FromStr for Packet {
                     w.mark = Some(parsed.map_err(|_| PacketError(format!("`{n}` is not a mark")))?);
                 }
                 "mac" => w.mac = Some(number("mac")?.to_owned()),
+                "arriving" | "leaving" => {
+                    let joint = if *word == "arriving" { "on" } else { "by" };
+                    let name = match number(word)? {
+                        j if j == joint => number(word)?,
+                        other => {
+                            return Err(PacketError(format!("`{other}`: write `{word} {joint} INTERFACE`")));
+                        }
+                    };
+                    let place = if *word == "arriving" { &mut w.iif } else { &mut w.oif };
+                    *place = Some(name.to_owned());
+                }
+                d if d.starts_with('(') && d.ends_with(')') => {
+                    let name = &d[1..d.len() - 1];
+                    w.dir =
+                        Some(name.parse().map_err(|_| PacketError(format!("`{name}` is not a direction")))?);
+                }
                 s if ConnState::ALL.iter().any(|c| c.name() == s) => w.ct = Some(s.to_owned()),
                 f if parse_flags(f).is_ok() => w.tcp_flags = Some(f.to_owned()),
                 other => return Err(PacketError(format!("unexpected `{other}` after the destination"))),
             }
+        }
+        if w.dir.is_none() && w.oif.is_some() {
+            w.dir = Some(if w.iif.is_some() { Path::Forward } else { Path::Output });
         }
         w.try_into()
     }
@@ -467,6 +488,12 @@ impl fmt::Display for Packet {
         if let Some(t) = self.get(Field::TcpFlags).filter(|t| *t != Value::from(flags::SYN)) {
             write!(f, " {}", flag_text(t as u8))?;
         }
+        if self.mark != 0 {
+            write!(f, " mark {:#x}", self.mark)?;
+        }
+        if let Some(m) = self.get(Field::Mac).filter(|m| *m != 0) {
+            write!(f, " mac {}", mac_text(m))?;
+        }
         write!(f, ", {}", self.state().name())?;
         for (field, word) in [(Field::Iif, "arriving on"), (Field::Oif, "leaving by")] {
             if let Some(v) = self.get(field).filter(|v| *v != 0) {
@@ -495,6 +522,31 @@ mod tests {
         let v6: Packet = "forward eth0>eth1 icmpv6 2001:db8::1 > 2001:db8::2 type 1/4".parse().unwrap();
         assert_eq!(v6.state(), ConnState::Invalid);
         assert_eq!(v6.get(Field::Icmp), Some(0x104));
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        for text in [
+            "input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:20081",
+            "forward lan>wan udp [2001:db8::1]:5 > [2001:db8::2]:53 established mark 0x10",
+            "output eth1 tcp 10.0.0.1:80 > 10.0.0.2:40000 SYN,ACK established mac 02:00:00:00:00:01",
+            "ingress icmp 10.0.0.1 > 10.0.0.2 type 3/1 related",
+            "input 47 10.0.0.1 > 10.0.0.2",
+        ] {
+            let packet: Packet = text.parse().unwrap();
+            let printed = format!("{packet} ({})", packet.path);
+            assert_eq!(printed.parse::<Packet>().unwrap(), packet, "{printed}");
+        }
+        // As findings print it, without its direction.
+        let packet: Packet =
+            "tcp 10.0.8.15:40000 > 10.1.0.10:20081, new, arriving on lan, leaving by wan".parse().unwrap();
+        assert_eq!(packet, "forward lan>wan tcp 10.0.8.15:40000 > 10.1.0.10:20081".parse().unwrap());
+        for (bad, word) in [
+            ("tcp 10.0.0.1 > 10.0.0.2 arriving at eth0", "`at`"),
+            ("tcp 10.0.0.1 > 10.0.0.2 (inpt)", "`inpt`"),
+        ] {
+            assert!(bad.parse::<Packet>().unwrap_err().to_string().contains(word));
+        }
     }
 
     #[test]

@@ -108,8 +108,9 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     for f in &now.report.findings {
         places.entry(Likeness::of(f)).or_default().push(&f.location);
     }
+    places.values_mut().for_each(|list| list.sort_unstable());
     for p in &mut proven {
-        // Places are those of the files as they are; findings are in their order.
+        // Places are those of the files as they are.
         let alike = places.get(&Likeness::of(&p.finding)).map_or(&[][..], Vec::as_slice);
         let there = alike.binary_search(&&p.finding.location).ok();
         let here = alike.get(there.unwrap_or(0)).map(|l| (*l).clone());

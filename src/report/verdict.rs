@@ -107,9 +107,11 @@ pub fn pieces(report: &Report) -> Vec<(String, Ink)> {
     }
     if let Some(s) = &report.scope {
         pieces.insert(0, (format!("Only {}:", clean(&s.of.join(", "))), Ink::Bold));
-        end_with(&mut pieces, ';');
-        let outside = count(s.findings_outside, "finding");
-        pieces.push((format!("{outside} about others not shown."), Ink::Yellow));
+        if s.findings_outside > 0 {
+            end_with(&mut pieces, ';');
+            let outside = count(s.findings_outside, "other finding");
+            pieces.push((format!("{outside} not shown."), Ink::Yellow));
+        }
     }
     pieces
 }

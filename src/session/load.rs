@@ -12,6 +12,7 @@ use crate::finding::{Problem, Severity, UnreadFile};
 use crate::model::Firewall;
 use crate::source::SourceFile;
 use crate::source::discover::shown;
+use crate::source::walk::Walk;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -50,6 +51,8 @@ impl Loaded {
         let deployment = &opened.deployment;
         let mut problems = Vec::new();
         let mut read = options.read.clone();
+        // The deployment file's own patterns were tried when it was read.
+        let _ = read.walk.exclude(deployment.defaults.exclude.iter().cloned());
         read.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
         // Of a deployment every part sees all files: paths lead from one to another.
         read.shard = options.shard.filter(|_| !opened.deployed);
@@ -65,9 +68,9 @@ impl Loaded {
         for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
             problems.push(trouble(&u.path, u.message.clone(), &u.help));
         }
-        let unread = unread(opened, &groups);
+        let unread = unread(opened, &read.walk, &groups);
         if options.require_all {
-            problems.extend(unread.iter().map(required));
+            problems.extend(unread.iter().filter(|u| u.reason != load::EXCLUDED).map(required));
         }
         let of_part =
             groups.iter().enumerate().filter_map(|(n, (part, _))| Some((part.as_ref().copied()?, n)));
@@ -119,7 +122,7 @@ impl Loaded {
 
 // Files that look like firewalls and were not read: those passed over in folders that were walked; where only the deployment file
 // says what to read, those beside it that it does not name.
-fn unread(opened: &Opened, groups: &[(Option<Part>, load::Loaded)]) -> Vec<UnreadFile> {
+fn unread(opened: &Opened, walk: &Walk, groups: &[(Option<Part>, load::Loaded)]) -> Vec<UnreadFile> {
     let mut passed: Vec<load::Unreadable> =
         groups.iter().flat_map(|(_, l)| &l.passed_over).cloned().collect();
     if opened.deployed && groups.iter().all(|(part, l)| part.is_some() || l.is_empty()) {
@@ -132,6 +135,7 @@ fn unread(opened: &Opened, groups: &[(Option<Part>, load::Loaded)]) -> Vec<Unrea
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         passed.extend(load::survey(
             folder,
+            walk,
             &|p| p.canonicalize().is_ok_and(|p| read.contains(&p)),
             "no node or gateway of the deployment file names it",
             "add it to a node's `firewall`, or move it elsewhere",

@@ -22,6 +22,7 @@ mod triaged;
 pub use assemble::all_rules;
 
 use crate::analysis::Environment;
+use crate::deployment::Defaults;
 use crate::dialect::{Dialect, ReadOptions};
 use crate::finding::{Problem, Report, Severity};
 use crate::model::Firewall;
@@ -66,6 +67,8 @@ pub struct Options {
     pub select: Vec<String>,
     /// Not these rules.
     pub ignore: Vec<String>,
+    /// Only findings of this level and above.
+    pub min_severity: Option<Severity>,
     /// Only what is about these sites.
     pub sites: Vec<String>,
     /// Only what is about these nodes and gateways.
@@ -121,6 +124,8 @@ pub struct Outcome {
     pub spelling: Spelling,
     /// The rules that were selected.
     pub selection: Selection,
+    /// What the deployment file says about reports.
+    pub defaults: Defaults,
     /// The firewalls that were judged, in an order that depends on nothing but their files' names and the deployment.
     pub firewalls: Vec<Firewall>,
 }
@@ -155,8 +160,9 @@ pub fn run(options: &Options) -> Outcome {
     };
     // Another part may have some.
     let found = options.shard.is_some() || loaded.firewalls().next().is_some();
+    let defaults = opened.deployment.defaults.clone();
     let firewalls = loaded.into_firewalls();
-    Outcome { report, found, not_checked, baseline, pruned, spelling, selection, firewalls }
+    Outcome { report, found, not_checked, baseline, pruned, spelling, selection, defaults, firewalls }
 }
 
 // What a reader said, as the report has it.

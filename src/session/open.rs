@@ -72,13 +72,19 @@ impl Opened {
 
     /// The rules that the options select; what they name wrongly becomes a problem.
     pub fn selection(&mut self, options: &Options) -> Selection {
-        if options.select.is_empty() && options.ignore.is_empty() {
+        // Options weigh more than what the deployment file says.
+        let given = !options.select.is_empty() || !options.ignore.is_empty() || options.report_all;
+        let defaults = &self.deployment.defaults;
+        let (select, ignore) =
+            if given { (&options.select, &options.ignore) } else { (&defaults.select, &defaults.ignore) };
+        if select.is_empty() && ignore.is_empty() {
             return Selection::default();
         }
         let rules = all_rules(&self.catalogue);
-        let (selection, errors) =
-            Selection::new(&options.select, &options.ignore, &rules, &self.catalogue.aliases());
-        self.problems.extend(errors.into_iter().map(|(e, help)| trouble("(command line)", e, &help)));
+        let (selection, errors) = Selection::new(select, ignore, &rules, &self.catalogue.aliases());
+        let file = self.deployment.file.as_ref().map(|f| f.path.clone()).unwrap_or_default();
+        let place = if given { "(command line)" } else { &file };
+        self.problems.extend(errors.into_iter().map(|(e, help)| trouble(place, e, &help)));
         selection
     }
 
@@ -111,7 +117,12 @@ fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<dep
             given.or_else(above)?
         }
     };
-    match deployment::open(&path) {
+    // An editor's document counts as it stands there.
+    let edited = options.read.edited.get(&path).map(|bytes| {
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        deployment::read(SourceFile::new(shown(&path), bytes), &folder)
+    });
+    match edited.map_or_else(|| deployment::open(&path), Ok) {
         Ok(draft) => Some(draft),
         Err(e) => {
             problems.push(trouble(&shown(&path), e, ""));
@@ -121,12 +132,18 @@ fn deployment_file(options: &Options, problems: &mut Vec<Problem>) -> Option<dep
 }
 
 fn open_catalogue(options: &Options, draft: Option<&deployment::Draft>) -> Catalogue {
-    if let Some(c) = &options.catalogue {
-        return catalogue::open(c, Path::new(""));
-    }
-    match draft {
-        Some(d) => catalogue::open(d.catalogue().map_or(DEFAULT_CATALOGUE, |c| c.0), d.folder()),
-        None => catalogue::open(DEFAULT_CATALOGUE, Path::new("")),
+    let (spec, folder) = match (&options.catalogue, draft) {
+        (Some(c), _) => (c.as_str(), Path::new("")),
+        (None, Some(d)) => (d.catalogue().map_or(DEFAULT_CATALOGUE, |c| c.0), d.folder()),
+        (None, None) => (DEFAULT_CATALOGUE, Path::new("")),
+    };
+    let path = folder.join(spec);
+    match options.read.edited.get(&path) {
+        Some(bytes) => {
+            let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+            catalogue::read(SourceFile::new(shown(&path), bytes), &base)
+        }
+        None => catalogue::open(spec, folder),
     }
 }
 

@@ -8,6 +8,7 @@ use super::triaged::Triaged;
 use super::{Options, trouble};
 use crate::finding::{Finding, Flow, Requirement, Scope, State};
 use crate::packet::{IntervalSet, addr};
+use crate::source::Severity;
 use crate::source::document::advice;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -15,8 +16,16 @@ use std::collections::BTreeSet;
 /// Leaves out what is not of the part that the options name; `None` = they name none. What they name wrongly becomes a problem, and then
 /// nothing is left out.
 pub fn limit(options: &Options, opened: &Opened, loaded: &Loaded, triaged: &mut Triaged) -> Option<Scope> {
-    if [&options.sites, &options.nodes, &options.networks].iter().all(|list| list.is_empty()) {
-        return None;
+    let named = options.sites.len() + options.nodes.len() + options.networks.len();
+    let least = options.min_severity.or(opened.deployment.defaults.min_severity);
+    let least = least.filter(|l| *l > Severity::Note && !options.report_all);
+    let rules = rules_of_file(options, opened);
+    if named == 0 {
+        let mut scope = Scope { of: rules, ..Scope::default() };
+        if let Some(least) = least {
+            severe(least, triaged, &mut scope);
+        }
+        return Some(scope).filter(|s| !s.of.is_empty());
     }
     let mut part = Named::default();
     for (option, names) in
@@ -29,10 +38,35 @@ pub fn limit(options: &Options, opened: &Opened, loaded: &Loaded, triaged: &mut 
             }
         }
     }
-    if part.words.len() < options.sites.len() + options.nodes.len() + options.networks.len() {
+    if part.words.len() < named {
         return None;
     }
-    Some(part.keep(triaged))
+    let mut scope = part.keep(triaged);
+    scope.of.extend(rules);
+    if let Some(least) = least {
+        severe(least, triaged, &mut scope);
+    }
+    Some(scope)
+}
+
+/// The rules that the deployment file selects, in words: whoever reads a report did not see the command that says so.
+fn rules_of_file(options: &Options, opened: &Opened) -> Vec<String> {
+    let d = &opened.deployment.defaults;
+    if options.report_all || !options.select.is_empty() || !options.ignore.is_empty() {
+        return Vec::new();
+    }
+    let only = (!d.select.is_empty()).then(|| format!("rules {}", d.select.join(", ")));
+    let but = (!d.ignore.is_empty()).then(|| format!("rules other than {}", d.ignore.join(", ")));
+    only.into_iter().chain(but).collect()
+}
+
+/// Leaves out findings below a level.
+fn severe(least: Severity, triaged: &mut Triaged, scope: &mut Scope) {
+    let before = triaged.findings.len();
+    triaged.findings.retain(|f| f.level >= least);
+    scope.findings_outside += before - triaged.findings.len();
+    let word = if least == Severity::Error { "errors" } else { "errors and warnings" };
+    scope.of.push(word.to_owned());
 }
 
 /// Who and what is meant.

@@ -1,8 +1,9 @@
 //! Which files a run looks at.
 
 use super::encoding::to_utf8;
+use super::walk::Walk;
 use super::{MAX_BYTES, SourceFile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -30,10 +31,15 @@ pub struct Discovered {
     pub failed: Vec<(PathBuf, io::Error)>,
     /// Symbolic links to files, sorted: they are not followed.
     pub links: Vec<PathBuf>,
+    /// Files that the repository's `.gitignore` names, sorted.
+    pub ignored: Vec<PathBuf>,
+    /// Files that the caller excludes, sorted.
+    pub excluded: Vec<PathBuf>,
 }
 
 /// All files below the paths; a path that is a file is `named`. Version control, build output and hidden folders are left out.
-pub fn discover(paths: &[PathBuf]) -> Discovered {
+pub fn discover(paths: &[PathBuf], walk: &Walk) -> Discovered {
+    let (mut ignored, mut excluded) = (Vec::new(), Vec::new());
     let mut found = Vec::new();
     let mut failed = Vec::new();
     let mut links = Vec::new();
@@ -42,16 +48,23 @@ pub fn discover(paths: &[PathBuf]) -> Discovered {
             Err(e) => failed.push((path.clone(), e)),
             Ok(m) if !m.is_dir() => found.push(Candidate { path: path.clone(), named: true }),
             Ok(_) => {
+                let mut walked = Vec::new();
                 for entry in WalkDir::new(path).follow_links(false).into_iter().filter_entry(wanted) {
                     match entry {
-                        Ok(e) if e.file_type().is_file() => {
-                            found.push(Candidate { path: e.into_path(), named: false });
-                        }
+                        Ok(e) if e.file_type().is_file() => walked.push(e.into_path()),
                         Ok(e) => links.extend(Some(e.into_path()).filter(|p| p.is_symlink() && p.is_file())),
                         Err(e) => {
                             let at = e.path().unwrap_or(path).to_owned();
                             failed.push((at, e.into()));
                         }
+                    }
+                }
+                let unwanted = walk.ignored(path, &walked);
+                for file in walked {
+                    match () {
+                        () if walk.excludes(&file, path) => excluded.push(file),
+                        () if unwanted.contains(&file) => ignored.push(file),
+                        () => found.push(Candidate { path: file, named: false }),
                     }
                 }
             }
@@ -60,8 +73,14 @@ pub fn discover(paths: &[PathBuf]) -> Discovered {
     // A file both named and walked counts as named.
     found.sort_by(|a, b| a.path.cmp(&b.path).then(b.named.cmp(&a.named)));
     found.dedup_by(|a, b| a.path == b.path);
-    links.sort();
-    Discovered { files: found, failed, links }
+    // What is named is read, whatever else is said of it.
+    let named: BTreeSet<String> = found.iter().filter(|c| c.named).map(|c| shown(&c.path)).collect();
+    for list in [&mut links, &mut ignored, &mut excluded] {
+        list.sort();
+        list.dedup();
+        list.retain(|p| !named.contains(&shown(p)));
+    }
+    Discovered { files: found, failed, links, ignored, excluded }
 }
 
 fn wanted(entry: &DirEntry) -> bool {
@@ -169,8 +188,10 @@ mod tests {
             fs::create_dir_all(p.parent().unwrap()).unwrap();
             fs::write(p, "x").unwrap();
         }
-        let Discovered { files: found, failed, .. } =
-            discover(&[dir.path().to_owned(), dir.path().join("b.rules"), dir.path().join("none")]);
+        let Discovered { files: found, failed, .. } = discover(
+            &[dir.path().to_owned(), dir.path().join("b.rules"), dir.path().join("none")],
+            &Walk::default(),
+        );
         let names: Vec<_> =
             found.iter().map(|c| (shown(c.path.strip_prefix(dir.path()).unwrap()), c.named)).collect();
         assert_eq!(names, [("a/x.nft".to_owned(), false), ("b.rules".to_owned(), true)]);

@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod discover;
 pub mod json;
+pub mod walk;
 
 pub mod document;
 pub mod encoding;

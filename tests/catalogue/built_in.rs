@@ -59,6 +59,29 @@ fn schema_is_the_committed_one() {
 }
 
 #[test]
+fn the_schema_of_deployment_files_is_the_committed_one() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/havenlint.schema.json");
+    let fresh = havenlint::deployment::schema_text();
+    if std::env::var_os("HAVENLINT_BLESS").is_some() {
+        std::fs::write(&committed, &fresh).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(committed).unwrap_or_default(),
+        fresh,
+        "stale: HAVENLINT_BLESS=1 cargo test --test catalogue"
+    );
+    let schema: serde_json::Value = serde_json::from_str(&fresh).unwrap();
+    assert!(schema["$defs"]["NodeEntry"]["properties"]["addresses"].is_null());
+    assert_eq!(schema["$defs"]["NodeEntry"]["additionalProperties"]["$ref"], "#/$defs/Words");
+    assert_eq!(
+        schema["properties"]["check"]["$ref"].as_str().map(|r| r.contains("CheckEntry")),
+        Some(true),
+        "{}",
+        schema["properties"]["check"]
+    );
+}
+
+#[test]
 fn a_failing_example_fails_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("own.toml");

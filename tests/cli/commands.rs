@@ -531,7 +531,7 @@ fn a_report_can_be_limited_to_a_part_of_the_deployment() {
     let said = run_in(demo(), &["check", "--site", "west", "--fail-on", "never"]).out;
     assert!(
         said.contains("Only site west:")
-            && said.split_whitespace().collect::<Vec<_>>().join(" ").contains("about others not shown."),
+            && said.split_whitespace().collect::<Vec<_>>().join(" ").contains("other findings not shown."),
         "{said}"
     );
     for (args, advice) in
@@ -544,4 +544,126 @@ fn a_report_can_be_limited_to_a_part_of_the_deployment() {
     let r = run_in(demo(), &["check", "hosts/cms-1.v4.rules", "--no-config", "--site", "west"]);
     assert_eq!(r.status, 2);
     assert!(r.out.contains("there is no deployment file"), "{}", r.out);
+}
+
+const OPEN: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn what_version_control_ignores_is_not_read_and_that_is_said() {
+    let dir = folder(&[
+        ("a.rules", GOOD.as_bytes()),
+        ("dumps/b.rules", OPEN.as_bytes()),
+        (".gitignore", b"dumps/\n"),
+        ("dumps/notes.txt", b"hello\n"),
+    ]);
+    fs::create_dir(dir.path().join(".git")).unwrap();
+    let inputs = |args: &[&str]| {
+        let r = json(&run_in(
+            dir.path(),
+            &[&["check", "--no-config", "--fail-on", "never", "--format", "json"], args].concat(),
+        ));
+        let names = |key: &str| {
+            r[key]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|i| i["path"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        (names("inputs"), names("unread"))
+    };
+    assert_eq!(inputs(&["."]), (vec!["a.rules".to_owned()], vec!["dumps/b.rules".to_owned()]));
+    assert_eq!(inputs(&[".", "--no-ignore"]).0, ["a.rules", "dumps/b.rules"]);
+    assert_eq!(
+        inputs(&[".", "dumps/b.rules"]),
+        (vec!["a.rules".to_owned(), "dumps/b.rules".to_owned()], vec![])
+    );
+    assert_eq!(inputs(&["dumps"]).0, ["dumps/b.rules"], "a folder that is named is walked");
+    let r = run_in(dir.path(), &["check", ".", "--no-config", "--require-all", "--fail-on", "never"]);
+    assert_eq!(r.status, 2);
+    assert!(r.out.contains("1 file not read") && r.out.contains("version control ignores it"), "{}", r.out);
+    // Excluded on purpose: said too, and no trouble.
+    let r = run_in(
+        dir.path(),
+        &[
+            "check",
+            ".",
+            "--no-config",
+            "--no-ignore",
+            "--exclude",
+            "dumps",
+            "--require-all",
+            "--fail-on",
+            "never",
+        ],
+    );
+    assert_eq!(r.status, 0, "{}", r.out);
+    assert!(r.out.contains("1 file not read") && r.out.contains("it is excluded"), "{}", r.out);
+    let r = run_in(dir.path(), &["check", ".", "--exclude", "a["]);
+    assert!(r.status == 2 && r.err.contains("`a[` is no pattern of files"), "{}", r.err);
+}
+
+#[test]
+fn the_deployment_file_says_how_check_reports() {
+    let config = "[check]\nformat = \"concise\"\nfail-on = \"never\"\nmin-severity = \"warning\"\nignore = [\"HL-DUPLICATE\"]\nexclude = [\"old/\"]\n";
+    let node = "[[node]]\nname = \"web\"\nrole = \"cms\"\nservice = [\"10.1.0.10\"]\nclient = [\"10.1.0.10\"]\nfirewall = [\"web.rules\"]\n";
+    let dir = folder(&[
+        ("havenlint.toml", format!("{config}{node}").as_bytes()),
+        ("web.rules", OPEN.as_bytes()),
+        ("old/web.rules", OPEN.as_bytes()),
+    ]);
+    let r = run_in(dir.path(), &["check"]);
+    assert_eq!(r.status, 0, "{}\n{}", r.out, r.err);
+    assert!(
+        r.out.lines().all(|l| !l.contains(": note[")) && r.out.contains("web.rules:2:1: warning["),
+        "{}",
+        r.out
+    );
+    let full = json(&run_in(dir.path(), &["check", "--format", "json"]));
+    assert_eq!(
+        full["scope"]["of"],
+        serde_json::json!(["rules other than HL-DUPLICATE", "errors and warnings"])
+    );
+    assert_eq!(full["unread"][0]["reason"], "it is excluded");
+    // Options weigh more.
+    let r =
+        run_in(dir.path(), &["check", "--fail-on", "warning", "--min-severity", "note", "--format", "json"]);
+    assert_eq!(r.status, 1);
+    assert!(json(&r)["summary"]["note"].as_u64() > Some(0));
+    let r = run_in(dir.path(), &["check", "--fail-on", "note", "--min-severity", "warning"]);
+    assert!(r.status == 2 && r.err.contains("what is not reported cannot fail the run"), "{}", r.err);
+    for (wrong, said) in [
+        ("fail-on = \"eror\"", "did you mean `error`?"),
+        ("format = [\"json=../out.json\"]", "is outside of this folder"),
+        ("format = [\"json=/etc/out.json\"]", "is outside of this folder"),
+        ("exclude = [\"a[\"]", "is no pattern of files"),
+        ("ignore = [\"HL-DUPLICTE\"]", "did you mean `HL-DUPLICATE`?"),
+    ] {
+        fs::write(dir.path().join("havenlint.toml"), format!("[check]\n{wrong}\n{node}")).unwrap();
+        let r = run_in(dir.path(), &["check", "--format", "concise"]);
+        assert_eq!(r.status, 2, "{wrong}: {}", r.out);
+        let whole = run_in(dir.path(), &["check", "--format", "json"]);
+        assert!(whole.out.contains(said), "{wrong}: {}", whole.out);
+        assert!(r.out.contains("havenlint.toml:"), "{wrong}: {}", r.out);
+    }
+}
+
+#[test]
+fn rules_that_are_not_exact_are_named() {
+    let rules = GOOD.replace("COMMIT", "-A INPUT -m geoip --source-country DE -j ACCEPT\n-A INPUT -p tcp -m recent --name x --rcheck -j DROP\nCOMMIT");
+    let dir = folder(&[("a.rules", rules.as_bytes())]);
+    let r = run_in(dir.path(), &["check", "a.rules", "--no-config", "--list", "approximated"]);
+    assert_eq!(r.status, 0, "{}", r.err);
+    assert!(
+        r.out.contains("a.rules:11:1: -A INPUT -m geoip")
+            && r.out.contains("depends on -m geoip --source-country DE"),
+        "{}",
+        r.out
+    );
+    assert!(
+        r.out.contains("a.rules:12:1: -A INPUT -p tcp -m recent")
+            && r.out.contains("2 of 8 rules are not exact"),
+        "{}",
+        r.out
+    );
 }

@@ -1,6 +1,7 @@
 //! The commands as people call them.
 
 mod commands;
+mod editor;
 mod looked_at;
 mod shards;
 mod trace_query;

@@ -1,5 +1,6 @@
 //! `trace` and `query` as people and programs call them.
 
+use crate::commands::{GOOD, folder, run_in};
 use assert_cmd::Command;
 use serde_json::Value;
 use std::io::Write;
@@ -130,4 +131,40 @@ fn query_refuses_what_cannot_be() {
         let (_, code) = havenlint(&[&["query", path], bad].concat(), "");
         assert_eq!(code, 2, "{bad:?}");
     }
+}
+
+#[test]
+fn trace_says_which_word_is_wrong_and_reads_back_what_it_prints() {
+    let dir = folder(&[("a.rules", GOOD.as_bytes())]);
+    let trace = |packet: &str| run_in(dir.path(), &["trace", "a.rules", "--packet", packet]);
+    let r = trace("input eth0 tpc 10.0.8.15:40000 > 10.1.0.10:443");
+    assert_eq!(r.status, 2);
+    assert!(r.out.contains("`tpc` is not a protocol") && r.out.contains("\n             ^^^\n"), "{}", r.out);
+    let r = trace("input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:20081");
+    let printed = r.out.lines().next().unwrap().trim_start_matches("accept").trim().to_owned();
+    assert_eq!(trace(&printed).out, r.out, "{printed}");
+}
+
+#[test]
+fn trace_shows_what_would_have_let_a_packet_in() {
+    let dir = folder(&[("a.rules", GOOD.as_bytes())]);
+    let packet = "input eth0 tcp 10.0.8.16:40000 > 10.1.0.10:20081";
+    let r = run_in(dir.path(), &["trace", "a.rules", "--packet", packet]);
+    assert_eq!(r.status, 0);
+    assert!(
+        r.out.contains("nearly: admits 10.0.8.15") && r.out.contains("to let it in, after line"),
+        "{}",
+        r.out
+    );
+    let json = run_in(dir.path(), &["trace", "a.rules", "--packet", packet, "--format", "json"]).out;
+    let told: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // The edit does what it says.
+    let fix = &told["fix"];
+    let mut lines: Vec<&str> = GOOD.lines().collect();
+    let at = fix["after_line"].as_u64().unwrap() as usize;
+    let text = fix["text"].as_str().unwrap();
+    lines.splice(at..at, text.lines());
+    std::fs::write(dir.path().join("b.rules"), lines.join("\n") + "\n").unwrap();
+    let r = run_in(dir.path(), &["trace", "b.rules", "--packet", packet]);
+    assert!(r.out.starts_with("accept"), "{text}\n{}", r.out);
 }

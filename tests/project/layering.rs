@@ -17,6 +17,7 @@ const LEVELS: &[&[&str]] = &[
     &["session"],
     &["repair"],
     &["report"],
+    &["editor"],
     &["cli"],
 ];
 

@@ -335,3 +335,91 @@ fn the_sample_places_what_it_says() {
     let it = report();
     assert_eq!(at(&it.sources[0], "--dprot"), it.problems[0].location);
 }
+
+/// A fleet: many nodes at many sites, each with rows and findings.
+fn fleet(nodes: usize) -> Report {
+    let mut it = report();
+    let row = it.requirements[2].clone();
+    let site = |i: usize| format!("site-{:02}", i % 40);
+    it.members = (0..nodes)
+        .map(|i| havenlint::finding::Member {
+            name: format!("srn-{i:04}"),
+            role: "srn".into(),
+            site: site(i),
+            addresses: vec![format!("10.{}.{}.1", i / 250, i % 250)],
+            ..Default::default()
+        })
+        .collect();
+    it.requirements = it
+        .members
+        .iter()
+        .flat_map(|m| {
+            let row = &row;
+            (0..20).map(move |k| havenlint::finding::Requirement {
+                id: format!("SH4-R{k:02}"),
+                subject: m.name.clone(),
+                flow: havenlint::finding::Flow { to: m.addresses.clone(), ..row.flow.clone() },
+                ..row.clone()
+            })
+        })
+        .collect();
+    let f = it.findings.iter().find(|f| f.rule == "SH4-SRN-CLUSTER").unwrap().clone();
+    let member = |i: usize| it.members[i % nodes].name.clone();
+    it.findings = (0..nodes * 3)
+        .map(|i| {
+            let mut f = Finding {
+                subject: member(i),
+                message: format!("{i} cannot reach {}", member(i)),
+                ..f.clone()
+            };
+            f.location.path = format!("hosts/{}.rules", f.subject);
+            f.location.line = 3 + (i / nodes) as u32;
+            f
+        })
+        .collect();
+    it.summary = havenlint::finding::Summary::of(&it.requirements, &it.findings);
+    it
+}
+
+#[test]
+fn a_page_about_a_fleet_stays_small_and_a_folder_has_all() {
+    let it = fleet(1_000);
+    let page = render("html", &it, &plain(0));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!(page.contains("more cause") && page.contains("more row"));
+    let mut files = std::collections::BTreeMap::new();
+    havenlint::report::html::write_folder(&it, &plain(0), &mut |name, write| {
+        let mut out = Vec::new();
+        write(&mut out)?;
+        files.insert(name.to_owned(), String::from_utf8(out).unwrap());
+        Ok(())
+    })
+    .unwrap();
+    assert!(files.values().all(|f| f.len() < 2_000_000), "{:?}", files.values().map(String::len).max());
+    assert_eq!(files.keys().filter(|k| k.starts_with("node-")).count(), 1_000);
+    // Every finding is told on some page of causes, every row on its node's.
+    let causes: usize = files
+        .iter()
+        .filter(|(k, _)| !k.starts_with("node-"))
+        .map(|(_, t)| t.matches("<article class=\"cause").count())
+        .sum();
+    assert_eq!(causes, 3_000 + it.problems.len());
+    let rows: usize = files
+        .iter()
+        .filter(|(k, _)| k.starts_with("node-"))
+        .map(|(_, t)| t.matches("<tr><td>").count())
+        .sum();
+    assert_eq!(rows, 20_000);
+    // Links lead to pages and places that exist.
+    for (name, text) in &files {
+        for link in text.split("href=\"").skip(1).map(|t| t.split('"').next().unwrap()).take(300) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                text
+            } else {
+                files.get(file).unwrap_or_else(|| panic!("{name}: {link}"))
+            };
+            assert!(anchor.is_empty() || target.contains(&format!("id=\"{anchor}\"")), "{name}: {link}");
+        }
+    }
+}

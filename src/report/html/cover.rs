@@ -64,7 +64,7 @@ impl Page<'_> {
                         }
                     }
                 }
-                li.error { strong { (thousands(s.error as u64)) } " errors, " (count(causes(Severity::Error), "cause")) }
+                li.error { strong { (thousands(s.error as u64)) } " errors" @if causes(Severity::Error) < s.error { ", " (count(causes(Severity::Error), "cause")) } }
                 li.warning { strong { (thousands(s.warning as u64)) } " warnings" }
                 li.note { strong { (thousands(s.note as u64)) } " notes" }
             }

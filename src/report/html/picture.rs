@@ -1,11 +1,11 @@
 //! A picture of the deployment: nodes and gateways by site, and the flows between them, those that fail drawn through the gateway that
 //! decides. A larger deployment is drawn by sites.
 
-use super::super::matrix::{STATES, symbol, words, worse};
+use super::super::matrix::{STATES, is_advice, symbol, words, worse};
 use super::super::sites::{ELSEWHERE, Sites};
 use super::super::text::cut;
 use super::class;
-use crate::finding::{Member, Report, State};
+use crate::finding::{Member, Report, Requirement, State};
 use crate::packet::{IntervalSet, addr};
 use maud::{Markup, html};
 use rustc_hash::FxHashMap;
@@ -85,7 +85,7 @@ pub(super) fn picture(report: &Report) -> Markup {
             p.soft {
                 "Each line stands for all flows that the catalogue speaks of between two ends, in the colour of the worst: "
                 @for s in &STATES[..4] { (super::state(*s)) " " }
-                "It leads through the gateways that decide about it. Forbidden flows are drawn only where they may get through."
+                "It leads through the gateways that decide about it. Forbidden flows are drawn only where they may get through, recommendations not at all."
             }
         }
     }
@@ -190,7 +190,7 @@ fn between<'a>(report: &'a Report, boxes: &[Drawn<'_>]) -> BTreeMap<(usize, usiz
     let keeps_out: BTreeSet<&str> = report
         .rules
         .iter()
-        .filter(|r| r.tags.iter().any(|t| t == "forbidden" || t.starts_with("advised")))
+        .filter(|r| r.tags.iter().any(|t| t == "forbidden"))
         .map(|r| r.id.as_str())
         .collect();
     let files: FxHashMap<&str, &str> = report
@@ -200,7 +200,10 @@ fn between<'a>(report: &'a Report, boxes: &[Drawn<'_>]) -> BTreeMap<(usize, usiz
         .flat_map(|m| m.files.iter().map(|f| (f.as_str(), m.name.as_str())))
         .collect();
     let mut out: BTreeMap<(usize, usize), Flows<'a>> = BTreeMap::new();
-    for r in report.requirements.iter().filter(|r| r.state != State::NotApplicable) {
+    let advice: BTreeSet<&str> =
+        report.rules.iter().filter(|r| is_advice(report, &r.id)).map(|r| r.id.as_str()).collect();
+    let drawn = |r: &&Requirement| r.state != State::NotApplicable && !advice.contains(r.id.as_str());
+    for r in report.requirements.iter().filter(drawn) {
         if keeps_out.contains(r.id.as_str()) && matches!(r.state, State::Met | State::NotChecked) {
             continue;
         }

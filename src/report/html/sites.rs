@@ -26,10 +26,12 @@ impl Page<'_> {
                 (self.totals())
                 h3 { "From site to site, all required services" }
                 @if wide { (self.table(&sites, &sites.overall(), "all required services")) } @else { (self.pairs(&sites, &sites.overall())) }
-                @for (id, cells) in broken {
-                    h3 { (self.rule(id)) @if let Some(what) = service(cells) { " " span.soft { (what) } } }
-                    @if wide { (self.table(&sites, cells, id)) } @else { (self.pairs(&sites, cells)) }
-                }
+                div.services { @for (id, cells) in broken {
+                    div {
+                        h3 { (self.rule(id)) @if let Some(what) = service(cells) { " " span.soft { (what) } } }
+                        @if wide { (self.table(&sites, cells, id)) } @else { (self.pairs(&sites, cells)) }
+                    }
+                } }
                 p { @for s in &STATES[..4] { (super::state(*s)) " " } "A row is where the flow begins, a column where it ends." }
             }
         }

@@ -1,0 +1,251 @@
+//! A language server: what `check` says, while a ruleset, a catalogue or a deployment file is being written.
+//!
+//! Every change is followed by a run over the folder, with open documents as they stand in the editor. A repair is proven when it is asked
+//! for, as `fix` does it.
+
+mod answers;
+mod places;
+
+use crate::finding::Report;
+use crate::model::Firewall;
+use crate::session::{Options, run};
+use crate::source::discover::Edited;
+use answers::Answers;
+use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
+use lsp_types::notification::{
+    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Notification as _,
+    PublishDiagnostics,
+};
+use lsp_types::request::{CodeActionRequest, CodeActionResolveRequest, HoverRequest, Request as _};
+use lsp_types::{
+    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, HoverProviderCapability,
+    PublishDiagnosticsParams, ServerCapabilities, TextDocumentSyncCapability, TextDocumentSyncKind, Uri,
+};
+use places::path_of;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a change must rest before everything is judged again.
+const REST: Duration = Duration::from_millis(250);
+/// Stack of the threads that judge, in bytes.
+const STACK: usize = 16 << 20;
+
+/// Serves an editor until it says goodbye.
+///
+/// # Errors
+/// What breaks the conversation.
+pub fn serve(connection: &Connection) -> Result<(), String> {
+    let capabilities = ServerCapabilities {
+        text_document_sync: Some(TextDocumentSyncCapability::Kind(TextDocumentSyncKind::FULL)),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
+            code_action_kinds: Some(vec![CodeActionKind::QUICKFIX]),
+            resolve_provider: Some(true),
+            ..CodeActionOptions::default()
+        })),
+        ..ServerCapabilities::default()
+    };
+    let capabilities = serde_json::to_value(capabilities).map_err(text)?;
+    let asked = connection.initialize(capabilities).map_err(text)?;
+    let mut server = Server::new(connection, folder(&asked));
+    server.judge()?;
+    server.talk()
+}
+
+/// The folder that is open in the editor.
+fn folder(asked: &Value) -> PathBuf {
+    let first = asked["workspaceFolders"][0]["uri"].as_str().or(asked["rootUri"].as_str());
+    let named = first.and_then(|u| u.parse::<Uri>().ok()).and_then(|u| path_of(&u));
+    named.unwrap_or_else(|| PathBuf::from("."))
+}
+
+struct Server<'a> {
+    connection: &'a Connection,
+    folder: PathBuf,
+    /// Documents as they stand in the editor, by path.
+    open: BTreeMap<PathBuf, (Uri, String)>,
+    /// Files that have diagnostics in the editor.
+    marked: BTreeSet<PathBuf>,
+    report: Report,
+    firewalls: Vec<Firewall>,
+    /// Something changed since everything was judged.
+    stale: bool,
+}
+
+impl<'a> Server<'a> {
+    fn new(connection: &'a Connection, folder: PathBuf) -> Self {
+        Self {
+            connection,
+            folder,
+            open: BTreeMap::new(),
+            marked: BTreeSet::new(),
+            report: Report::default(),
+            firewalls: Vec::new(),
+            stale: false,
+        }
+    }
+
+    fn talk(&mut self) -> Result<(), String> {
+        loop {
+            let next = match self.stale {
+                false => self.connection.receiver.recv().ok(),
+                true => match self.connection.receiver.recv_timeout(REST) {
+                    Ok(message) => Some(message),
+                    Err(e) if e.is_timeout() => {
+                        self.judge()?;
+                        continue;
+                    }
+                    Err(_) => None,
+                },
+            };
+            match next {
+                None => return Ok(()),
+                Some(Message::Request(request)) => {
+                    if self.connection.handle_shutdown(&request).map_err(text)? {
+                        return Ok(());
+                    }
+                    // An answer is about what the editor shows.
+                    if self.stale {
+                        self.judge()?;
+                    }
+                    let response = self.answer(request);
+                    self.send(Message::Response(response))?;
+                }
+                Some(Message::Notification(note)) => self.note(note),
+                Some(Message::Response(_)) => {}
+            }
+        }
+    }
+
+    fn note(&mut self, note: Notification) {
+        match note.method.as_str() {
+            DidOpenTextDocument::METHOD => {
+                if let Some(p) = parameters::<lsp_types::DidOpenTextDocumentParams>(note.params) {
+                    self.put(p.text_document.uri, p.text_document.text);
+                }
+            }
+            DidChangeTextDocument::METHOD => {
+                if let Some(p) = parameters::<lsp_types::DidChangeTextDocumentParams>(note.params)
+                    && let Some(whole) = p.content_changes.into_iter().next_back()
+                {
+                    self.put(p.text_document.uri, whole.text);
+                }
+            }
+            DidCloseTextDocument::METHOD => {
+                if let Some(p) = parameters::<lsp_types::DidCloseTextDocumentParams>(note.params)
+                    && let Some(path) = path_of(&p.text_document.uri)
+                {
+                    self.open.remove(&path);
+                    self.stale = true;
+                }
+            }
+            DidSaveTextDocument::METHOD => self.stale = true,
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, uri: Uri, content: String) {
+        if let Some(path) = path_of(&uri) {
+            self.open.insert(path, (uri, content));
+            self.stale = true;
+        }
+    }
+
+    /// What is checked: the folder, with open documents as they stand.
+    fn options(&self) -> Options {
+        let mut edited = Edited::default();
+        for (path, (_, content)) in &self.open {
+            // A document that was never saved has no place in a deployment yet.
+            let _ = edited.set(path, content.clone().into_bytes());
+        }
+        let mut options = Options { paths: vec![self.folder.clone()], ..Options::default() };
+        options.read.edited = Arc::new(edited);
+        if self.folder.join(crate::session::DEPLOYMENT_FILE).is_file() {
+            options.config = Some(self.folder.join(crate::session::DEPLOYMENT_FILE));
+            options.paths.clear();
+        }
+        options
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        self.stale = false;
+        let options = self.options();
+        let outcome = pooled(|| run(&options))?;
+        (self.report, self.firewalls) = (outcome.report, outcome.firewalls);
+        let answers = self.answers();
+        let fresh = answers.diagnostics();
+        let gone = self.marked.iter().filter(|p| !fresh.contains_key(*p)).cloned();
+        let all: Vec<_> = gone.map(|p| (p, Vec::new())).chain(fresh.clone()).collect();
+        for (path, diagnostics) in all {
+            let Some(uri) = self.uri(&path) else { continue };
+            let params = PublishDiagnosticsParams { uri, diagnostics, version: None };
+            let note = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
+            self.send(Message::Notification(note))?;
+        }
+        self.marked = fresh.into_keys().collect();
+        Ok(())
+    }
+
+    fn answers(&self) -> Answers<'_> {
+        Answers::new(&self.report, &self.firewalls)
+    }
+
+    /// A file's name as the editor has it.
+    fn uri(&self, path: &Path) -> Option<Uri> {
+        self.open.get(path).map(|(uri, _)| uri.clone()).or_else(|| places::uri_of(path))
+    }
+
+    fn answer(&self, request: Request) -> Response {
+        let Request { id, method, params } = request;
+        match method.as_str() {
+            HoverRequest::METHOD => respond(id, params, |p: lsp_types::HoverParams| {
+                let at = p.text_document_position_params;
+                let path = path_of(&at.text_document.uri)?;
+                self.answers().hover(&path, at.position)
+            }),
+            CodeActionRequest::METHOD => respond(id, params, |p: lsp_types::CodeActionParams| {
+                let path = path_of(&p.text_document.uri)?;
+                Some(self.answers().actions(&path, p.range))
+            }),
+            CodeActionResolveRequest::METHOD => respond(id, params, |p: lsp_types::CodeAction| {
+                let options = self.options();
+                pooled(|| answers::resolve(p, &options)).ok()
+            }),
+            _ => Response::new_err(id, ErrorCode::MethodNotFound as i32, format!("no method `{method}`")),
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), String> {
+        self.connection.sender.send(message).map_err(text)
+    }
+}
+
+fn respond<P: DeserializeOwned, R: Serialize>(
+    id: lsp_server::RequestId,
+    params: Value,
+    answer: impl FnOnce(P) -> Option<R>,
+) -> Response {
+    match serde_json::from_value(params) {
+        Ok(p) => Response::new_ok(id, answer(p)),
+        Err(e) => Response::new_err(id, ErrorCode::InvalidParams as i32, e.to_string()),
+    }
+}
+
+fn parameters<P: DeserializeOwned>(params: Value) -> Option<P> {
+    serde_json::from_value(params).ok()
+}
+
+/// Judging needs a deep stack.
+fn pooled<T: Send>(job: impl FnOnce() -> T + Send) -> Result<T, String> {
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build().map_err(text)?;
+    Ok(pool.install(job))
+}
+
+fn text(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
