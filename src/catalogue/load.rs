@@ -17,7 +17,14 @@ use toml::Spanned;
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("safehaven-4", include_str!("../../rules/safehaven-4.toml")),
     ("safehaven-5", include_str!("../../rules/safehaven-5.toml")),
+    (NONE, include_str!("../../rules/none.toml")),
 ];
+
+/// The catalogue that requires nothing.
+pub const NONE: &str = "none";
+
+/// A catalogue to begin one's own with.
+pub const TEMPLATE: &str = include_str!("../../rules/template.toml");
 
 /// Whether a requirement is one of a built-in catalogue.
 pub fn is_built_in(id: &str) -> bool {

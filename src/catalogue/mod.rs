@@ -10,7 +10,7 @@ pub mod resolve;
 pub mod together;
 
 pub use doc::service_words;
-pub use load::{BUILT_IN, open, read, schema_text};
+pub use load::{BUILT_IN, NONE, TEMPLATE, open, read, schema_text};
 
 use crate::packet::IntervalSet;
 use crate::source::digest::Digest;

@@ -1,15 +1,17 @@
 //! `havenlint catalogue`: look after catalogues.
 
-use super::{print, status, style};
-use crate::catalogue::{self, BUILT_IN, Catalogue, Example, Expected, Requirement};
+use super::output::create_file;
+use super::{print, say, status, style};
+use crate::catalogue::{self, BUILT_IN, Catalogue, Example, Expected, Requirement, TEMPLATE};
 use crate::compliance::example;
 use crate::finding::{Problem, Report, State};
 use crate::report::FORMATS;
+use crate::source::discover::shown;
 use clap::{Args, ColorChoice, Subcommand};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Check a catalogue, run its examples, or print the format's JSON schema.
+/// Begin a catalogue, check it, run its examples, or print the format's JSON schema.
 #[derive(Debug, Args)]
 #[command(after_help = super::help::CATALOGUE)]
 pub struct CatalogueArgs {
@@ -25,6 +27,12 @@ enum Command {
         /// Catalogue files, or names of built-in catalogues.
         #[arg(required = true, value_name = "FILE|NAME")]
         catalogues: Vec<String>,
+    },
+    /// Write a catalogue to begin your own with.
+    New {
+        /// The file, which must not be there yet. Left out: it is printed.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Print the JSON schema of catalogue files.
     Schema,
@@ -43,6 +51,17 @@ enum Command {
 pub fn execute(args: &CatalogueArgs, color: ColorChoice) -> u8 {
     match &args.command {
         Command::Schema => print(|out| out.write_all(catalogue::schema_text().as_bytes())),
+        Command::New { file: None } => print(|out| out.write_all(TEMPLATE.as_bytes())),
+        Command::New { file: Some(file) } => match create_file(file, TEMPLATE) {
+            Ok(()) => {
+                say(&format!("wrote {0}: change it, then run `havenlint catalogue lint {0}`", shown(file)));
+                status::CLEAN
+            }
+            Err(e) => {
+                say(&format!("error: {e}"));
+                status::TROUBLE
+            }
+        },
         Command::Lint { catalogues } => worst(catalogues.iter().map(|spec| lint(spec, color))),
         Command::Test { catalogues, quiet } => {
             let all: Vec<String> = BUILT_IN.iter().map(|b| b.0.to_owned()).collect();

@@ -3,6 +3,7 @@
 use super::progress::shown;
 use super::target::targets;
 use super::{Inputs, approximated, say, status};
+use crate::analysis::Environment;
 use crate::finding::Severity;
 use crate::report::Style;
 use crate::session::{Options, Outcome, run};
@@ -149,7 +150,7 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     if let Some(why) = &outcome.not_checked
         && !args.quiet
     {
-        say(&format!("note: {why}; `havenlint init` writes a first deployment file"));
+        say(&format!("note: {why}"));
     }
     let report = &outcome.report;
     for t in &targets {
@@ -252,6 +253,14 @@ impl Judged {
             today,
             ..Options::default()
         })
+    }
+
+    /// What the command line tells about the machines.
+    ///
+    /// # Errors
+    /// A message on an address that cannot be read.
+    pub(super) fn environment(&self) -> Result<Environment, String> {
+        self.inputs.reading.environment()
     }
 
     /// Runs the check on as many processors as asked for.

@@ -75,6 +75,16 @@ Examples:
 
 Exit status: 0 = written; 2 = there is a havenlint.toml already, or it could not be written; 3 = no firewall file found.";
 
+/// Of `review`.
+pub(super) const REVIEW: &str = "\
+Examples:
+  havenlint review --base origin/main
+  havenlint review --base origin/main --fail-on never > comment.md
+  gh pr comment --body-file comment.md
+
+Exit status: 0 = nothing that --fail-on names; 1 = something is; 2 = git could not be asked, or files of the new version could not be read;
+3 = neither version has a firewall file; 70 = internal error.";
+
 /// Of `baseline`.
 pub(super) const BASELINE: &str = "\
 Examples:
@@ -86,6 +96,7 @@ Exit status: 0 = written; 2 = a file could not be read or written, the baseline 
 /// Of `catalogue`.
 pub(super) const CATALOGUE: &str = "\
 Examples:
+  havenlint catalogue new policy.toml
   havenlint catalogue lint policy.toml
   havenlint catalogue test policy.toml
   havenlint catalogue schema > catalogue.schema.json

@@ -1,17 +1,16 @@
 //! `havenlint init`: writes a first deployment file.
 
+use super::output::create_file;
 use super::{say, status};
-use crate::catalogue;
+use crate::catalogue::{self, NONE};
 use crate::compliance::path::is_cloud;
-use crate::deployment::{Found, FoundKind, first_file};
+use crate::deployment::{Found, FoundKind, first_file, tells_roles};
 use crate::dialect::ReadOptions;
 use crate::dialect::load::load;
 use crate::model::Firewall;
 use crate::session::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE};
 use crate::source::discover::shown;
 use clap::Args;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Write a first havenlint.toml from the firewall files in a folder.
@@ -21,20 +20,18 @@ pub struct Init {
     /// The folder to search and to write to.
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// The catalogue that the file names.
-    #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_CATALOGUE)]
-    catalogue: String,
+    /// The catalogue that the file names. Left out: safehaven-4 if a file's name tells one of its roles, else `none`, which requires nothing.
+    #[arg(long, value_name = "NAME|FILE")]
+    catalogue: Option<String>,
 }
 
 /// Runs the command.
 pub fn execute(args: &Init) -> u8 {
     let path = args.folder.join(DEPLOYMENT_FILE);
-    let catalogue = catalogue::open(&args.catalogue, &args.folder);
+    let mut name = args.catalogue.as_deref().unwrap_or(DEFAULT_CATALOGUE);
+    let mut catalogue = catalogue::open(name, &args.folder);
     if !catalogue.is_sound() {
-        say(&format!(
-            "error: the catalogue `{0}` has errors: run `havenlint catalogue lint {0}`",
-            args.catalogue
-        ));
+        say(&format!("error: the catalogue `{name}` has errors: run `havenlint catalogue lint {name}`"));
         return status::TROUBLE;
     }
     let loaded = load(std::slice::from_ref(&args.folder), &ReadOptions::default(), None);
@@ -46,13 +43,12 @@ pub fn execute(args: &Init) -> u8 {
         say(&format!("error: no firewall file found in {}", shown(&args.folder)));
         return status::NOTHING;
     }
-    let text = first_file(&found, &catalogue.vocabulary(), &args.catalogue);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .and_then(|mut f| f.write_all(text.as_bytes()));
-    match written {
+    if args.catalogue.is_none() && !tells_roles(&found, &catalogue.vocabulary()) {
+        name = NONE;
+        catalogue = catalogue::open(name, &args.folder);
+    }
+    let text = first_file(&found, &catalogue.vocabulary(), name);
+    match create_file(&path, &text) {
         Ok(()) => {
             say(&format!(
                 "wrote {}: review it and fill in the blanks, then run `havenlint check {}`",
@@ -61,12 +57,8 @@ pub fn execute(args: &Init) -> u8 {
             ));
             status::CLEAN
         }
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            say(&format!("error: {} already exists and is unchanged", shown(&path)));
-            status::TROUBLE
-        }
         Err(e) => {
-            say(&format!("error: cannot write {}: {e}", shown(&path)));
+            say(&format!("error: {e}"));
             status::TROUBLE
         }
     }

@@ -15,6 +15,7 @@ mod merge;
 mod output;
 mod progress;
 mod query;
+mod review;
 mod subject;
 mod target;
 mod terminal;
@@ -80,6 +81,8 @@ pub enum Command {
     Fix(Box<fix::Fix>),
     /// Show what a change newly lets through and newly stops.
     Diff(Box<diff::Diff>),
+    /// Show what a change in git newly lets in, newly breaks and fixes, as one comment.
+    Review(Box<review::ReviewArgs>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -88,7 +91,7 @@ pub enum Command {
     Init(init::Init),
     /// Accept today's findings, so that `check` fails on new ones only.
     Baseline(Box<baseline::BaselineArgs>),
-    /// Check a catalogue, run its examples, or print the format's JSON schema.
+    /// Begin a catalogue, check it, run its examples, or print the format's JSON schema.
     Catalogue(catalogue::CatalogueArgs),
     /// Join the JSON reports of several runs.
     Merge(merge::Merge),
@@ -238,6 +241,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Query(args) => query::execute(args, cli.color),
         Command::Fix(args) => fix::execute(args, cli.color),
         Command::Diff(args) => diff::execute(args, cli.color),
+        Command::Review(args) => review::execute(args),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),

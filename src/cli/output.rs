@@ -1,5 +1,6 @@
 //! Files that commands write: whole or not at all, and never over what they read.
 
+use crate::source::discover::shown;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -60,4 +61,22 @@ fn builder() -> Builder<'static, 'static> {
     let mut it = Builder::new();
     it.prefix(".havenlint-");
     it
+}
+
+/// Writes a file that is not there yet, whole or not at all.
+///
+/// # Errors
+/// A message: it is there, or cannot be written.
+pub(crate) fn create_file(path: &Path, text: &str) -> Result<(), String> {
+    let cannot = |e: io::Error| format!("cannot write {}: {e}", shown(path));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut new = builder().tempfile_in(folder).map_err(cannot)?;
+    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(cannot)?;
+    match new.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(format!("{} already exists and is unchanged", shown(path)))
+        }
+        Err(e) => Err(cannot(e.error)),
+    }
 }

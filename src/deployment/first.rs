@@ -49,6 +49,18 @@ const GENERIC: &[&str] =
 /// Where editors find the format's schema.
 const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/rules/havenlint.schema.json");
 
+/// Whether the name of some host's file tells its role.
+pub fn tells_roles(found: &[Found], vocabulary: &Vocabulary) -> bool {
+    let hosts = group(found).into_iter().filter(|(_, (kind, _))| *kind == FoundKind::Host);
+    hosts.into_iter().any(|(name, _)| guessed(&name, vocabulary).is_some())
+}
+
+// The longest role name in a machine's wins, so that `file-server` is not taken for `file`.
+fn guessed<'v>(name: &str, vocabulary: &'v Vocabulary) -> Option<&'v String> {
+    let lower = name.to_lowercase();
+    vocabulary.roles.keys().filter(|r| mentions(&lower, r)).max_by_key(|r| r.len())
+}
+
 /// The file's text. Roles are told from names of files; what cannot be told stands in comments.
 pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> String {
     let mut out = String::new();
@@ -56,18 +68,27 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
     let _ = write!(
         out,
         "#:schema {SCHEMA}\n# The deployment that havenlint checks. Written by `havenlint init`: review it and fill in the blanks.\n\
-         required-version = \">=0.1\"\ncatalogue = {}\nphase = {}              # or {}\n",
+         required-version = \">=0.1\"\ncatalogue = {}",
         quoted(catalogue),
-        quoted(vocabulary.phases.first().map_or("", String::as_str)),
-        vocabulary.phases.iter().skip(1).map(|p| quoted(p)).collect::<Vec<_>>().join(", "),
     );
-    let kinds = vocabulary.site_types.keys().map(|k| quoted(k)).collect::<Vec<_>>().join(", ");
-    let _ = write!(
-        out,
-        "\n# Address sets by name. A peer that is not declared may be any address.\n[networks]\n# admin = [\"10.0.9.0/24\"]\n\
-         \n# Data centers. A node names its own with `site = \"…\"`. Types: {kinds}.\n# [[site]]\n# name = \"east\"\n# type = {}\n",
-        vocabulary.site_types.keys().next().map(|k| quoted(k)).unwrap_or_default(),
-    );
+    out.push_str(match vocabulary.roles.is_empty() {
+        true => "   # requires nothing; `havenlint catalogue new policy.toml` begins a policy of your own\n",
+        false => "\n",
+    });
+    if let [first, others @ ..] = vocabulary.phases.as_slice() {
+        let others = others.iter().map(|p| quoted(p)).collect::<Vec<_>>().join(", ");
+        let or = if others.is_empty() { String::new() } else { format!("              # or {others}") };
+        let _ = writeln!(out, "phase = {}{or}", quoted(first));
+    }
+    out.push_str("\n# Address sets by name. A peer that is not declared may be any address.\n[networks]\n# admin = [\"10.0.9.0/24\"]\n");
+    if let Some(first) = vocabulary.site_types.keys().next() {
+        let kinds = vocabulary.site_types.keys().map(|k| quoted(k)).collect::<Vec<_>>().join(", ");
+        let _ = write!(
+            out,
+            "\n# Data centers. A node names its own with `site = \"…\"`. Types: {kinds}.\n# [[site]]\n# name = \"east\"\n# type = {}\n",
+            quoted(first),
+        );
+    }
     for (name, (kind, paths)) in group(found) {
         match kind {
             FoundKind::Host => node(&mut out, &name, &paths, vocabulary),
@@ -92,22 +113,21 @@ pub fn first_file(found: &[Found], vocabulary: &Vocabulary, catalogue: &str) -> 
 }
 
 fn node(out: &mut String, name: &str, paths: &[String], vocabulary: &Vocabulary) {
-    let lower = name.to_lowercase();
-    // The longest role name wins, so that `file-server` is not taken for `file`.
-    let role = vocabulary.roles.keys().filter(|r| mentions(&lower, r)).max_by_key(|r| r.len());
-    let (mark, shown, why) = match role {
-        Some(r) => ("", quoted(r), "   # guessed from the name"),
+    let role = guessed(name, vocabulary);
+    let shown = match role {
+        Some(r) => format!("role = {}   # guessed from the name", quoted(r)),
+        None if vocabulary.roles.is_empty() => "# role = \"…\"   # of a catalogue of your own".to_owned(),
         None => {
             let all = vocabulary.roles.keys().map(|r| quoted(r)).collect::<Vec<_>>().join(", ");
-            let _ = write!(out, "\n# The role cannot be guessed from the name. Roles: {all}.");
-            ("# ", "\"…\"".to_owned(), "")
+            format!(
+                "# role = \"…\"   # cannot be guessed from the name; without one no requirement is checked: {all}"
+            )
         }
     };
-    let _ = write!(
-        out,
-        "\n{mark}[[node]]\n{mark}name = {}\n{mark}role = {shown}{why}\n# site = \"east\"\n",
-        quoted(name)
-    );
+    let _ = write!(out, "\n[[node]]\nname = {}\n{shown}\n", quoted(name));
+    if !vocabulary.site_types.is_empty() {
+        let _ = writeln!(out, "# site = \"east\"");
+    }
     let networks = role.and_then(|r| vocabulary.roles.get(r)).map(Vec::as_slice).unwrap_or_default();
     if networks.is_empty() {
         let _ = writeln!(out, "# address = [\"10.1.0.10\"]");
@@ -115,7 +135,7 @@ fn node(out: &mut String, name: &str, paths: &[String], vocabulary: &Vocabulary)
     for network in networks {
         let _ = writeln!(out, "# {network} = [\"10.1.0.10\"]");
     }
-    let _ = writeln!(out, "{mark}firewall = [{}]", list(paths));
+    let _ = writeln!(out, "firewall = [{}]", list(paths));
     if let Some(network) = networks.first() {
         let _ = writeln!(out, "# interfaces = {{ eth0 = {} }}", quoted(network));
     }
@@ -228,15 +248,13 @@ mod tests {
             [
                 ("east.web-cache", "web-cache", vec!["hosts/east.web-cache.nft"]),
                 ("other-web-1", "web", vec!["other/web-1.v4.rules"]),
+                ("spider\"man", "", vec!["hosts/spider\"man.rules"]),
                 ("web-1", "web", vec!["hosts/web-1.v4.rules", "hosts/web-1.v6.rules"]),
             ]
         );
         assert_eq!((&*d.gateways[0].name, &*d.gateways[0].firewall[0].text), ("edge", "edge/config.xml"));
         assert!(text.contains("# firewall = [\"aws/security-groups.json\"]"), "{text}");
-        assert!(
-            text.contains("# The role cannot be guessed from the name. Roles: \"web\", \"web-cache\"."),
-            "{text}"
-        );
+        assert!(text.contains("no requirement is checked: \"web\", \"web-cache\""), "{text}");
         // With its comments taken off, a block of a node whose role is filled in is complete, too.
         assert!(text.contains("# front = [\"10.1.0.10\"]\n# back = [\"10.1.0.10\"]\nfirewall = "), "{text}");
     }

@@ -45,6 +45,21 @@ pub struct DeploymentFile {
     /// Findings that are accepted.
     #[serde(default, rename = "waiver")]
     pub waivers: Vec<WaiverEntry>,
+    /// Which waivers beside rules are in force: true (all), false (none), "with-owner", or those of a list of rules.
+    #[schemars(with = "Option<InlineEntry>")]
+    pub inline_waivers: Option<Spanned<InlineEntry>>,
+}
+
+/// Which waivers beside rules are in force.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum InlineEntry {
+    /// All, or none.
+    Switch(bool),
+    /// `with-owner`.
+    Word(String),
+    /// Those of these rules.
+    Rules(Vec<String>),
 }
 
 /// Options of `check` that hold unless others are given.
@@ -108,16 +123,16 @@ pub struct SiteEntry {
 /// Keys of `[[site]]` that are no addresses.
 pub const SITE_KEYS: &[&str] = &["name", "type"];
 
-/// A machine with a role.
+/// A machine.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NodeEntry {
     /// Its name.
     #[schemars(with = "String", length(min = 1))]
     pub name: Spanned<String>,
-    /// Its role, one of the catalogue's.
-    #[schemars(with = "String")]
-    pub role: Spanned<String>,
+    /// Its role, one of the catalogue's. Left out: the machine is checked by itself.
+    #[schemars(with = "Option<String>")]
+    pub role: Option<Spanned<String>>,
     /// Its site.
     #[schemars(with = "Option<String>")]
     pub site: Option<Spanned<String>>,

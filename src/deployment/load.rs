@@ -1,11 +1,12 @@
 //! From `havenlint.toml` to a [`Deployment`]: names are looked up, addresses read, contradictions told.
 
 use super::format::{
-    CheckEntry, DeploymentFile, GatewayEntry, NODE_KEYS, NodeEntry, SITE_KEYS, SiteEntry, WaiverEntry, Words,
-    gather_addresses,
+    CheckEntry, DeploymentFile, GatewayEntry, InlineEntry, NODE_KEYS, NodeEntry, SITE_KEYS, SiteEntry,
+    WaiverEntry, Words, gather_addresses,
 };
 use super::{
-    Defaults, Deployment, Gateway, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow, Waiver, version,
+    Defaults, Deployment, Gateway, InlineWaivers, NamedSet, Node, Pattern, Site, Vocabulary, WaivedFlow,
+    Waiver, version,
 };
 use crate::packet::{Field, IntervalSet, Value, addr, interface_value, proto, public};
 use crate::source::document::{self, advice, origin};
@@ -163,6 +164,9 @@ impl Loader<'_> {
         let enforcers = enforcers.chain(deployment.gateways.iter().map(|g| (&g.name, g.origin)));
         self.unique("node or gateway", names(enforcers.collect()));
         self.conflicts(&deployment.nodes);
+        if let Some(inline) = &entry.inline_waivers {
+            deployment.inline_waivers = self.inline(inline);
+        }
         deployment.waivers = entry.waivers.into_iter().map(|w| self.waiver(w, deployment)).collect();
         // Of a file with mistakes that would be told of what follows from them.
         if self.found.iter().all(|d| d.severity != Severity::Error) && deployment.diagnostics.is_empty() {
@@ -221,7 +225,7 @@ impl Loader<'_> {
                 warn(set.origin, message, "name it where its addresses are meant, or remove it");
             }
         }
-        for node in deployment.nodes.iter().filter(|n| n.all().is_none()) {
+        for node in deployment.nodes.iter().filter(|n| n.all().is_none() && !n.role.is_empty()) {
             let message = format!("`{}` has no address: its requirements are asked for any", node.name);
             warn(node.origin, message, "give its addresses, by network of its role or as `address`");
         }
@@ -405,18 +409,28 @@ impl Loader<'_> {
 
     fn node(&mut self, entry: NodeEntry, sites: &[Site]) -> Node {
         let vocabulary = self.vocabulary;
-        let role = entry.role.get_ref();
         let mut node = Node { origin: origin(entry.name.span()), ..Node::default() };
         if let Some(site) = &entry.site
             && self.known(site, "unknown site", sites.iter().map(|s| s.name.as_str()))
         {
             node.site = sites.iter().position(|s| s.name == *site.get_ref());
         }
-        if self.known(&entry.role, "unknown role", vocabulary.roles.keys().map(String::as_str)) {
-            let networks: Vec<&str> = vocabulary.roles[role].iter().map(String::as_str).collect();
+        let known = match &entry.role {
+            None => true,
+            Some(r) => self.known(r, "unknown role", vocabulary.roles.keys().map(String::as_str)),
+        };
+        let role = entry.role.map(Spanned::into_inner).unwrap_or_default();
+        let of = if role.is_empty() {
+            "a node without a role".to_owned()
+        } else {
+            format!("a node of role {role}")
+        };
+        if known {
+            let networks = vocabulary.roles.get(&role).map(Vec::as_slice).unwrap_or_default();
+            let networks: Vec<&str> = networks.iter().map(String::as_str).collect();
             let keys: Vec<&str> = networks.iter().copied().chain(["address"]).collect();
             for (key, words) in &entry.addresses {
-                if !self.address_key(key, &format!("a node of role {role}"), &keys, NODE_KEYS) {
+                if !self.address_key(key, &of, &keys, NODE_KEYS) {
                     continue;
                 }
                 let set = self.host_addresses(words);
@@ -428,7 +442,11 @@ impl Loader<'_> {
             }
             for (name, network) in &entry.interfaces {
                 self.interface_name(name);
-                if self.known(network, &format!("role {role} has no network"), networks.iter().copied()) {
+                if self.known(
+                    network,
+                    &format!("{} has no network", of.trim_start_matches("a node of ")),
+                    networks.iter().copied(),
+                ) {
                     node.interfaces.insert(name.get_ref().clone(), network.get_ref().clone());
                 }
             }
@@ -437,7 +455,7 @@ impl Loader<'_> {
         node.routes = patterns(&entry.routes);
         node.security_groups = entry.security_groups.get_ref().0.iter().map(|w| w.text.clone()).collect();
         node.name = entry.name.into_inner();
-        node.role = entry.role.into_inner();
+        node.role = role;
         node
     }
 
@@ -504,8 +522,11 @@ impl Loader<'_> {
 
     fn conflict(&mut self, a: &Node, b: &Node, shared: &IntervalSet) {
         let shown = addr::display(shared).join(", ");
-        let message =
-            format!("`{}` ({}) and `{}` ({}) both have the address {shown}", a.name, a.role, b.name, b.role);
+        let called = |n: &Node| match n.role.as_str() {
+            "" => format!("`{}`", n.name),
+            role => format!("`{}` ({role})", n.name),
+        };
+        let message = format!("{} and {} both have the address {shown}", called(a), called(b));
         let apart = a.site.is_some() && b.site.is_some() && a.site != b.site;
         self.found.push(if apart {
             Diagnostic::warning(a.origin, message).help("right only if the sites' networks are not joined")
@@ -513,6 +534,31 @@ impl Loader<'_> {
             Diagnostic::error(a.origin, message)
                 .help("give each machine its own addresses; a machine with two roles is not supported")
         });
+    }
+
+    fn inline(&mut self, entry: &Spanned<InlineEntry>) -> InlineWaivers {
+        match entry.get_ref() {
+            InlineEntry::Switch(true) => InlineWaivers::All,
+            InlineEntry::Switch(false) => InlineWaivers::None,
+            InlineEntry::Word(word) if word == "with-owner" => InlineWaivers::WithOwner,
+            InlineEntry::Word(word) => {
+                let help = "write true, false, \"with-owner\", or a list of rules";
+                self.error(entry.span(), format!("`{word}` does not say which waivers are in force"), help);
+                InlineWaivers::None
+            }
+            InlineEntry::Rules(list) => {
+                let rules = &self.vocabulary.rules;
+                for id in
+                    list.iter().filter(|id| !rules.is_empty() && !rules.iter().any(|r| r.starts_with(*id)))
+                {
+                    let help = advice(id, rules.iter().map(String::as_str));
+                    self.found.push(
+                        Diagnostic::error(origin(entry.span()), format!("unknown rule `{id}`")).help(help),
+                    );
+                }
+                InlineWaivers::Of(list.clone())
+            }
+        }
     }
 
     fn waiver(&mut self, entry: WaiverEntry, deployment: &Deployment) -> Waiver {

@@ -10,7 +10,7 @@ mod options;
 pub mod routes;
 mod version;
 
-pub use first::{Found, FoundKind, first_file};
+pub use first::{Found, FoundKind, first_file, tells_roles};
 pub use format::schema_text;
 pub use load::{Draft, FILE_NAME, open, read};
 pub use options::{Options, from_options};
@@ -80,6 +80,8 @@ pub struct Deployment {
     pub gateways: Vec<Gateway>,
     /// Waivers.
     pub waivers: Vec<Waiver>,
+    /// Which waivers beside rules are in force.
+    pub inline_waivers: InlineWaivers,
     /// Addresses by role and network that belong to no node: `--set srn.service=10.1.0.0/24`. Empty if read from a file.
     pub sets: BTreeMap<(String, Option<String>), IntervalSet>,
     /// What is wrong with it; origins are in [`Deployment::file`]. With an error in here the deployment must not be used.
@@ -113,7 +115,7 @@ pub struct Site {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Its role, one of the catalogue's.
+    /// Its role, one of the catalogue's; empty = none: no requirement speaks of it.
     pub role: String,
     /// Its site, an index into [`Deployment::sites`].
     pub site: Option<usize>,
@@ -161,6 +163,20 @@ pub struct Gateway {
     pub routes: Vec<Pattern>,
     /// Where it is declared.
     pub origin: Origin,
+}
+
+/// Which waivers beside rules, written by whoever changes the firewall, are in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum InlineWaivers {
+    /// All.
+    #[default]
+    All,
+    /// None.
+    None,
+    /// Those that name an owner.
+    WithOwner,
+    /// Those of these rules: ids, or beginnings of ids.
+    Of(Vec<String>),
 }
 
 /// A decision to live with a finding.

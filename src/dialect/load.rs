@@ -98,28 +98,21 @@ pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dy
     Loaded { firewalls, unreadable, passed_over }
 }
 
-/// The files below a folder that look like firewall configurations, without those that `read` tells to be read.
-pub fn survey(
-    folder: &Path,
-    walk: &Walk,
-    read: &dyn Fn(&Path) -> bool,
-    why: &str,
-    help: &str,
-) -> Vec<Unreadable> {
+/// The files below a folder that are not yet read: those that hold rulesets, and what else looks like a firewall configuration.
+pub fn survey(folder: &Path, walk: &Walk, read: &dyn Fn(&Path) -> bool) -> (Vec<PathBuf>, Vec<Unreadable>) {
     let found = discover(&[folder.to_owned()], walk);
-    let mut out: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
+    let mut rulesets = Vec::new();
+    let mut others: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
     let unread = |files: &[PathBuf]| files.iter().filter(|p| !read(p)).cloned().collect::<Vec<_>>();
-    out.extend(left_out(&unread(&found.ignored), &unread(&found.excluded)));
+    others.extend(left_out(&unread(&found.ignored), &unread(&found.excluded)));
     for c in found.files.iter().filter(|c| !read(&c.path)) {
         match head(&c.path).ok().and_then(|h| detect(&h)) {
-            Some((_, Role::Rules)) => {
-                out.push(Unreadable { path: shown(&c.path), message: why.to_owned(), help: help.to_owned() })
-            }
-            _ => out.extend(suspect(&c.path)),
+            Some((_, Role::Rules)) => rulesets.push(c.path.clone()),
+            _ => others.extend(suspect(&c.path)),
         }
     }
-    out.sort_by(|a, b| a.path.cmp(&b.path));
-    out
+    others.sort_by(|a, b| a.path.cmp(&b.path));
+    (rulesets, others)
 }
 
 // A file found by walking that no dialect takes, if it may be a firewall's.

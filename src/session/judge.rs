@@ -38,6 +38,10 @@ impl<'a> Checked<'a> {
         let mut this = Self { worlds: Vec::new(), idle: EnforcementPoints::default(), not_checked: None };
         if opened.deployed {
             let points = points(options, opened, loaded);
+            if opened.sound && opened.catalogue.requirements.is_empty() {
+                let id = &opened.catalogue.id;
+                this.not_checked = Some(format!("the catalogue `{id}` has no requirements: none checked"));
+            }
             if opened.sound {
                 let side = |end: &Endpoint| points.side(end);
                 let together = Together { above: options.pairs.unwrap_or(MANY_PAIRS), side: &side };
@@ -47,7 +51,7 @@ impl<'a> Checked<'a> {
                 this.idle = points;
             }
         } else if options.role.is_none() {
-            this.not_checked = Some("no deployment file and no --role: no requirements checked".to_owned());
+            this.not_checked = Some("no deployment file and no --role: no requirements checked; `havenlint init` writes a first deployment file".to_owned());
         } else if opened.sound && !opened.deployment.nodes.is_empty() {
             let all: Vec<&Firewall> = loaded.firewalls().collect();
             let own = |b: &SameBox| b.members.iter().map(|m| all[*m]).collect::<Vec<_>>();
@@ -211,7 +215,6 @@ fn hygiene(
         of.get(f.path()).map_or_else(Vec::new, |b| b.members.iter().map(|m| all[*m]).collect())
     };
     let same = &same;
-    let deployed = opened.deployed;
     let subjects: Vec<(String, &Environment, Vec<&Firewall>, &Firewall)> = loaded
         .groups
         .iter()
@@ -224,7 +227,7 @@ fn hygiene(
                     None => None,
                 };
                 let name = b.map_or_else(|| f.path().to_owned(), |b| b.name.clone());
-                let beside = if b.is_none() && !deployed { same(f) } else { own.clone() };
+                let beside = if b.is_none() { same(f) } else { own.clone() };
                 (name, b.map_or(known, |b| &b.environment), beside, f)
             })
         })

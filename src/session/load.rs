@@ -41,7 +41,7 @@ pub struct Loaded {
     pub unread: Vec<UnreadFile>,
     /// Addresses and routes of each member of which they are declared.
     pub routes: FxHashMap<Part, Routes>,
-    /// Without a deployment file: which firewalls are of one box, by their numbers in [`Loaded::firewalls`].
+    /// Of the firewalls that belong to no member: which are of one box, by their numbers in [`Loaded::firewalls`].
     pub boxes: Vec<SameBox>,
 }
 
@@ -64,11 +64,13 @@ impl Loaded {
             .par_iter()
             .map(|p| (Some(p.part), load(&p.files, &p.options(deployment, &read), None)))
             .collect();
-        groups.push((None, loose(options, opened.deployed, &planned, &read)));
+        let (beside, others) = beside(options, opened, &read.walk, &groups);
+        groups.push((None, loose(options, opened.deployed, &beside, &planned, &read)));
+        problems.extend(beside.iter().map(|p| unnamed(&shown(p))));
         for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
             problems.push(trouble(&u.path, u.message.clone(), &u.help));
         }
-        let unread = unread(opened, &read.walk, &groups);
+        let unread = unread(others, &groups);
         if options.require_all {
             problems.extend(unread.iter().filter(|u| u.reason != load::EXCLUDED).map(required));
         }
@@ -92,9 +94,12 @@ impl Loaded {
         let said: Vec<Problem> =
             this.firewalls().flat_map(|f| problems_of(&f.diagnostics, &f.files)).collect();
         this.problems.extend(said);
-        if !opened.deployed {
-            this.boxes = boxes(&this.firewalls().collect::<Vec<_>>(), options.same_box);
-        }
+        // What belongs to no member stands last.
+        let members = this.groups.iter().filter(|(p, _)| p.is_some()).map(|(_, l)| l.firewalls.len()).sum();
+        let others: Vec<&Firewall> = this.firewalls().skip(members).collect();
+        let mut found = boxes(&others, options.same_box);
+        found.iter_mut().flat_map(|b| &mut b.members).for_each(|m| *m += members);
+        this.boxes = found;
         this
     }
 
@@ -120,27 +125,44 @@ impl Loaded {
     }
 }
 
-// Files that look like firewalls and were not read: those passed over in folders that were walked; where only the deployment file
-// says what to read, those beside it that it does not name.
-fn unread(opened: &Opened, walk: &Walk, groups: &[(Option<Part>, load::Loaded)]) -> Vec<UnreadFile> {
+// Where only the deployment file says what to read: the rulesets beside it that it does not name, which are checked as they would be
+// without it, and what else looks like a firewall.
+fn beside(
+    options: &Options,
+    opened: &Opened,
+    walk: &Walk,
+    groups: &[(Option<Part>, load::Loaded)],
+) -> (Vec<PathBuf>, Vec<load::Unreadable>) {
+    if !opened.deployed || !options.paths.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let read = read_by(groups);
+    let folder = &opened.deployment.folder;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    load::survey(folder, walk, &|p| p.canonicalize().is_ok_and(|p| read.contains(&p)))
+}
+
+fn unnamed(path: &str) -> Problem {
+    let help = "add it to a node's `firewall`, or move it elsewhere";
+    let message =
+        "no node or gateway of the deployment file names it: it is checked by itself, for no requirement"
+            .to_owned();
+    Problem { level: Severity::Warning, ..trouble(path, message, help) }
+}
+
+// The real paths of all files that firewalls were read from.
+fn read_by(groups: &[(Option<Part>, load::Loaded)]) -> BTreeSet<PathBuf> {
+    let files = groups.iter().flat_map(|(_, l)| l.firewalls.iter().flat_map(|f| &f.files));
+    files.filter_map(|s| Path::new(&s.path).canonicalize().ok()).collect()
+}
+
+// Files that look like firewalls and were not read: those passed over in folders that were walked, and beside the deployment file.
+fn unread(others: Vec<load::Unreadable>, groups: &[(Option<Part>, load::Loaded)]) -> Vec<UnreadFile> {
     let mut passed: Vec<load::Unreadable> =
         groups.iter().flat_map(|(_, l)| &l.passed_over).cloned().collect();
-    if opened.deployed && groups.iter().all(|(part, l)| part.is_some() || l.is_empty()) {
-        let read: BTreeSet<PathBuf> = groups
-            .iter()
-            .flat_map(|(_, l)| l.firewalls.iter().flat_map(|f| &f.files))
-            .filter_map(|s| Path::new(&s.path).canonicalize().ok())
-            .collect();
-        let folder = &opened.deployment.folder;
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        passed.extend(load::survey(
-            folder,
-            walk,
-            &|p| p.canonicalize().is_ok_and(|p| read.contains(&p)),
-            "no node or gateway of the deployment file names it",
-            "add it to a node's `firewall`, or move it elsewhere",
-        ));
-    }
+    let read = if others.is_empty() { BTreeSet::new() } else { read_by(groups) };
+    let is_read = |u: &load::Unreadable| Path::new(&u.path).canonicalize().is_ok_and(|p| read.contains(&p));
+    passed.extend(others.into_iter().filter(|u| !is_read(u)));
     let mut out: Vec<UnreadFile> =
         passed.into_iter().map(|u| UnreadFile { path: u.path, reason: u.message, help: u.help }).collect();
     out.sort();
@@ -268,14 +290,21 @@ fn expand(folder: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 // Files that are given or walked and belong to no node.
-fn loose(options: &Options, deployed: bool, planned: &[Planned], read_options: &ReadOptions) -> load::Loaded {
+fn loose(
+    options: &Options,
+    deployed: bool,
+    beside: &[PathBuf],
+    planned: &[Planned],
+    read_options: &ReadOptions,
+) -> load::Loaded {
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
         return load_stream(&mut std::io::stdin().lock(), read_options, options.forced);
     }
     let here = [PathBuf::from(".")];
     let paths: &[PathBuf] = match (options.paths.is_empty(), deployed) {
         (false, _) => &options.paths,
-        (true, true) => return load::Loaded::default(),
+        (true, true) if beside.is_empty() => return load::Loaded::default(),
+        (true, true) => beside,
         (true, false) => &here,
     };
     let mut loaded = load(paths, read_options, options.forced);

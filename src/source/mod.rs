@@ -7,6 +7,7 @@ pub mod walk;
 
 pub mod document;
 pub mod encoding;
+pub mod git;
 pub mod progress;
 pub mod shard;
 pub mod yaml;

@@ -1,6 +1,6 @@
 //! Waivers: findings that somebody has decided to live with, in the deployment file or beside the rule.
 
-use crate::deployment::{Deployment, WaivedFlow, Waiver};
+use crate::deployment::{Deployment, InlineWaivers, WaivedFlow, Waiver};
 use crate::finding::{Finding, Flow, RuleDoc, Severity, Waived};
 use crate::lint::registry::builtin_doc;
 use crate::packet::{IntervalSet, addr, proto};
@@ -54,11 +54,19 @@ pub fn apply(
     let waivers: &[Waiver] = deployment.map_or(&[], |d| &d.waivers);
     let mut used = vec![false; waivers.len()];
     let files = Files::of(sources);
+    let in_force = deployment.map_or(&InlineWaivers::All, |d| &d.inline_waivers);
     let all = std::mem::take(findings);
-    for f in all {
-        if let Some(reason) = inline(&f, &files) {
-            waived.push(Waived { finding: f, reason, owner: String::new(), expires: String::new() });
-            continue;
+    for mut f in all {
+        if let Some(Inline { reason, owner }) = inline(&f, &files) {
+            match refused(in_force, &f, &owner) {
+                None => {
+                    waived.push(Waived { finding: f, reason, owner, expires: String::new() });
+                    continue;
+                }
+                Some(why) => f
+                    .details
+                    .push(("waiver".to_owned(), format!("the one beside the rule is not in force: {why}"))),
+            }
         }
         let matching = waivers.iter().enumerate().find(|(_, w)| matches(w, &f, flow_of));
         match matching {
@@ -103,6 +111,20 @@ pub fn apply(
         }
     }
     waived
+}
+
+// Why a waiver beside a rule is not in force.
+fn refused(in_force: &InlineWaivers, f: &Finding, owner: &str) -> Option<&'static str> {
+    match in_force {
+        InlineWaivers::All => None,
+        InlineWaivers::None => Some("the deployment file allows none"),
+        InlineWaivers::WithOwner if owner.is_empty() => {
+            Some("the deployment file wants to know who answers for it: write owner=NAME")
+        }
+        InlineWaivers::WithOwner => None,
+        InlineWaivers::Of(rules) if rules.iter().any(|r| f.rule.starts_with(r.as_str())) => None,
+        InlineWaivers::Of(_) => Some("the deployment file allows none of this rule"),
+    }
 }
 
 fn about(rule: &str, level: Severity, message: String, location: Location) -> Finding {
@@ -154,21 +176,30 @@ impl<'a> Files<'a> {
     }
 }
 
+// A waiver beside a rule.
+struct Inline {
+    reason: String,
+    owner: String,
+}
+
+const OWNER: &str = "owner=";
+
 // A rule that goes over more lines than this is not looked through for its comment.
 const MAX_LINES: usize = 64;
 
 // `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the comment or description of the very rule that the finding is
-// about. What stands elsewhere on its line belongs to a neighbour. Gives the reason.
-fn inline(f: &Finding, files: &Files<'_>) -> Option<String> {
+// about. What stands elsewhere on its line belongs to a neighbour. `owner=NAME` behind the ID says who answers for it.
+fn inline(f: &Finding, files: &Files<'_>) -> Option<Inline> {
     const BESIDE: &str = "allowed beside the rule";
-    if f.location.rule.as_ref().is_some_and(|r| allows(&r.description, &f.rule)) {
-        return Some(BESIDE.to_owned());
+    let beside = |owner| Inline { reason: BESIDE.to_owned(), owner };
+    if let Some(owner) = f.location.rule.as_ref().and_then(|r| allows(&r.description, &f.rule)) {
+        return Some(beside(owner));
     }
     let file = files.0.get(f.location.path.as_str())?;
     let (own, behind) = own_text(f, file)?;
     let after = behind.split_once('#').map(|(_, comment)| comment);
-    if comments(&own).into_iter().chain(after).any(|c| allows(c, &f.rule)) {
-        return Some(BESIDE.to_owned());
+    if let Some(owner) = comments(&own).into_iter().chain(after).find_map(|c| allows(c, &f.rule)) {
+        return Some(beside(owner));
     }
     let above = file.text(file.line_range((f.location.line as usize).checked_sub(2)?)).into_owned();
     let above = above.trim_start();
@@ -180,8 +211,9 @@ fn inline(f: &Finding, files: &Files<'_>) -> Option<String> {
         .strip_prefix("allow")?
         .split_whitespace();
     (words.next()? == f.rule).then(|| {
-        let reason = words.collect::<Vec<_>>().join(" ");
-        if reason.is_empty() { BESIDE.to_owned() } else { reason }
+        let (owner, reason): (Vec<&str>, Vec<&str>) = words.partition(|w| w.starts_with(OWNER));
+        let reason = if reason.is_empty() { BESIDE.to_owned() } else { reason.join(" ") };
+        Inline { reason, owner: owner.first().map_or_else(String::new, |w| w[OWNER.len()..].to_owned()) }
     })
 }
 
@@ -191,11 +223,14 @@ fn is_document(bytes: &[u8]) -> bool {
     matches!(first, Some(b'{' | b'[' | b'<'))
 }
 
-// Whether a comment allows a rule.
-fn allows(comment: &str, rule: &str) -> bool {
-    let ids = comment.split("havenlint:allow=").skip(1);
-    ids.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next())
-        .any(|id| id == Some(rule))
+// Whether a comment allows a rule; who answers for it.
+fn allows(comment: &str, rule: &str) -> Option<String> {
+    let mut ids = comment.split("havenlint:allow=").skip(1);
+    ids.find_map(|rest| {
+        let id = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next();
+        let owner = rest.split_whitespace().find_map(|w| w.strip_prefix(OWNER)).unwrap_or_default();
+        (id == Some(rule)).then(|| owner.to_owned())
+    })
 }
 
 // The text of the place itself, and what stands behind it on its last line.

@@ -667,3 +667,74 @@ fn rules_that_are_not_exact_are_named() {
         r.out
     );
 }
+
+/// Runs a check of a machine whose rule has a waiver beside it, with a line in the deployment file; the waivers in force, and the findings.
+fn with_inline_waivers(policy: &str, comment: &str) -> (usize, Vec<String>, i32) {
+    let dump = GOOD.replace("COMMIT\n", &format!("# havenlint: allow HL-EXPOSED-SSH {comment}\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"));
+    let deployment =
+        format!("catalogue = \"none\"\n{policy}\n[[node]]\nname = \"lab\"\nfirewall = [\"lab.rules\"]\n");
+    let dir = folder(&[("lab.rules", dump.as_bytes()), ("havenlint.toml", deployment.as_bytes())]);
+    let r = run_in(dir.path(), &["check", "--format", "json"]);
+    let report = json(&r);
+    let about = |f: &&Value| f["rule"] == "HL-EXPOSED-SSH";
+    let details =
+        report["findings"].as_array().unwrap().iter().filter(about).map(|f| f["details"].to_string());
+    (report["waived"].as_array().unwrap().len(), details.collect(), r.status)
+}
+
+#[test]
+fn the_deployment_file_says_which_inline_waivers_are_in_force() {
+    for (policy, comment, in_force) in [
+        ("", "lab", true),
+        ("inline-waivers = true", "lab", true),
+        ("inline-waivers = false", "lab", false),
+        ("inline-waivers = \"with-owner\"", "lab", false),
+        ("inline-waivers = \"with-owner\"", "owner=net-ops lab", true),
+        ("inline-waivers = [\"HL-EXPOSED\"]", "lab", true),
+        ("inline-waivers = [\"HL-ANY-ANY\"]", "lab", false),
+    ] {
+        let (waived, findings, _) = with_inline_waivers(policy, comment);
+        assert_eq!(waived == 1, in_force, "{policy} {comment}: {findings:?}");
+        assert_eq!(findings.len(), usize::from(!in_force), "{policy} {comment}");
+        assert!(findings.iter().all(|d| d.contains("is not in force")), "{policy}: {findings:?}");
+    }
+    for wrong in ["inline-waivers = \"sometimes\"", "inline-waivers = [\"HL-TYPO\"]", "inline-waivers = 7"] {
+        assert_eq!(with_inline_waivers(wrong, "lab").2, 2, "{wrong}");
+    }
+}
+
+#[test]
+fn a_first_contact_needs_no_roles() {
+    let dir = folder(&[("web.rules", GOOD.as_bytes()), ("db/db-1.rules", GOOD.as_bytes())]);
+    let before = json(&run_in(dir.path(), &["check", ".", "--format", "json"]));
+    assert_eq!(run_in(dir.path(), &["init"]).status, 0);
+    let text = fs::read_to_string(dir.path().join("havenlint.toml")).unwrap();
+    assert!(text.contains("catalogue = \"none\""), "{text}");
+    let r = run_in(dir.path(), &["check", "--format", "json"]);
+    let after = json(&r);
+    assert_eq!(r.status, 0, "{}{}", r.out, r.err);
+    assert!(r.err.contains("has no requirements"), "{}", r.err);
+    assert_eq!(after["problems"], Value::Array(vec![]), "the file works as it is");
+    let count = |report: &Value| report["inputs"].as_array().unwrap().len();
+    assert_eq!((count(&before), count(&after)), (2, 2));
+    let rules = |report: &Value| {
+        let mut all: Vec<String> =
+            report["findings"].as_array().unwrap().iter().map(|f| f["rule"].to_string()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(rules(&before), rules(&after));
+
+    // The next step: a policy of one's own.
+    assert_eq!(run_in(dir.path(), &["catalogue", "new", "policy.toml"]).status, 0);
+    assert_eq!(run_in(dir.path(), &["catalogue", "new", "policy.toml"]).status, 2, "nothing is overwritten");
+    assert_eq!(run_in(dir.path(), &["catalogue", "lint", "policy.toml"]).status, 0);
+    let own = text
+        .replace("catalogue = \"none\"", "catalogue = \"policy.toml\"")
+        .replace("name = \"web\"\n", "name = \"web\"\nrole = \"web\"\naddress = [\"10.0.20.11\"]\n");
+    fs::write(dir.path().join("havenlint.toml"), own).unwrap();
+    let r = run_in(dir.path(), &["check", "--format", "json"]);
+    assert_eq!(r.status, 1, "{}{}", r.out, r.err);
+    let report = json(&r);
+    assert_eq!(state(&report, "WEB-HTTPS"), ["violated", "not-checked"][..1], "{}", r.out);
+}

@@ -55,10 +55,24 @@ fn a_deployment_names_the_files_beside_it_that_nobody_named() {
         ("forgotten/srn.rules", GOOD.as_bytes()),
     ]);
     let r = run_in(dir.path(), &["check", "--format", "json", "--fail-on", "never"]);
-    let unread = json(&r)["unread"].clone();
-    assert_eq!(unread.as_array().unwrap().len(), 1, "{unread}");
-    assert_eq!(unread[0]["path"], "forgotten/srn.rules");
-    assert_eq!(unread[0]["reason"], "no node or gateway of the deployment file names it");
+    let report = json(&r);
+    let inputs: Vec<&str> =
+        report["inputs"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
+    assert_eq!(
+        inputs,
+        ["cms.rules", "forgotten/srn.rules"],
+        "what would be checked without it is checked with it"
+    );
+    let problem = &report["problems"][0];
+    assert_eq!(
+        (&problem["level"], &problem["location"]["path"]),
+        (&"warning".into(), &"forgotten/srn.rules".into())
+    );
+    assert!(
+        problem["message"].as_str().unwrap().contains("no node or gateway of the deployment file names it")
+    );
+    let about = |f: &&serde_json::Value| f["subject"] == "forgotten/srn.rules";
+    assert!(report["findings"].as_array().unwrap().iter().any(|f| about(&f)), "{}", r.out);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod commands;
 mod editor;
 mod looked_at;
+mod review;
 mod shards;
 mod trace_query;
 mod unguarded;

@@ -227,7 +227,7 @@ impl<'a> Page<'a> {
     }
 }
 
-fn title(c: &ChangeTold) -> &'static str {
+pub(in crate::cli) fn title(c: &ChangeTold) -> &'static str {
     match (c.kind, c.may) {
         ("accepted", _) => "newly accepted",
         ("stopped", _) => "newly stopped",

@@ -17,10 +17,11 @@ use crate::report::json::write_document;
 use crate::report::text::Paint;
 use crate::source::Location;
 use clap::{Args, ColorChoice};
+pub(super) use human::title;
 use pairs::Pair;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path as FsPath, PathBuf};
 
 /// Show what a change newly lets through and newly stops, with a packet for each flow.
 ///
@@ -78,62 +79,62 @@ struct Summary {
 
 /// Two firewalls, or one that has no partner.
 #[derive(Debug, Serialize)]
-struct PairTold {
-    old: Option<String>,
-    new: Option<String>,
-    dialect: &'static str,
-    state: &'static str,
-    changes: Vec<ChangeTold>,
+pub(super) struct PairTold {
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
+    pub(super) dialect: &'static str,
+    pub(super) state: &'static str,
+    pub(super) changes: Vec<ChangeTold>,
     /// What was not compared, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_compared: Vec<String>,
+    pub(super) not_compared: Vec<String>,
     #[serde(skip)]
-    limits: bool,
+    pub(super) limits: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct ChangeTold {
-    kind: &'static str,
+pub(super) struct ChangeTold {
+    pub(super) kind: &'static str,
     /// Of what is undecided: what may newly become of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    may: Option<&'static str>,
-    path: Path,
+    pub(super) may: Option<&'static str>,
+    pub(super) path: Path,
     #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<String>,
+    pub(super) group: Option<String>,
     #[serde(flatten)]
-    flow: Flow,
-    witness: Option<Packet>,
+    pub(super) flow: Flow,
+    pub(super) witness: Option<Packet>,
     /// Of what is undecided: what happens to the witness, before and after.
     #[serde(skip_serializing_if = "Option::is_none")]
-    witness_verdicts: Option<[Verdict; 2]>,
-    old: SideTold,
-    new: SideTold,
-    exposure: bool,
-    because: Vec<ReasonTold>,
+    pub(super) witness_verdicts: Option<[Verdict; 2]>,
+    pub(super) old: SideTold,
+    pub(super) new: SideTold,
+    pub(super) exposure: bool,
+    pub(super) because: Vec<ReasonTold>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct SideTold {
-    verdict: Verdict,
-    decided_by: Option<By>,
+pub(super) struct SideTold {
+    pub(super) verdict: Verdict,
+    pub(super) decided_by: Option<By>,
     /// Where the packets are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    translated: Option<Flow>,
+    pub(super) translated: Option<Flow>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct By {
+pub(super) struct By {
     #[serde(flatten)]
-    location: Location,
+    pub(super) location: Location,
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct ReasonTold {
-    side: &'static str,
+pub(super) struct ReasonTold {
+    pub(super) side: &'static str,
     #[serde(flatten)]
-    reason: Reason,
+    pub(super) reason: Reason,
 }
 
 /// Runs the command.
@@ -162,10 +163,8 @@ pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
         return status::TROUBLE;
     }
     let pairs = pairs::pair(&args.old, &old.firewalls, &args.new, &new.firewalls);
-    let compared: Vec<(PairTold, bool)> = pairs.par_iter().map(|p| compare(p, &environment)).collect();
-    let agreed = compared.iter().all(|(_, a)| *a);
-    let told =
-        Told::of(compared.into_iter().map(|(p, _)| p).collect(), &environment, asks_reverse_path(&old, &new));
+    let (compared, agreed) = compare_pairs(&pairs, &environment);
+    let told = Told::of(compared, &environment, asks_reverse_path(&old, &new));
     let printed = print(|out| {
         if args.format == "json" {
             return write_document(&told, out);
@@ -200,6 +199,21 @@ fn unknown_group(args: &Diff, old: &[Firewall], new: &[Firewall]) -> Option<Stri
     let known = |g: &&String| old.iter().chain(new).any(|f| f.labels.contains(g));
     let wrong = args.group.iter().find(|g| !known(g))?;
     Some(format!("unknown group `{wrong}`: no file contains it"))
+}
+
+/// What became of the firewalls of one folder in another; whether all packets that are shown were replayed.
+pub(super) fn compare_all(
+    (old_root, old): (&FsPath, &[Firewall]),
+    (new_root, new): (&FsPath, &[Firewall]),
+    environment: &Environment,
+) -> (Vec<PairTold>, bool) {
+    compare_pairs(&pairs::pair(old_root, old, new_root, new), environment)
+}
+
+fn compare_pairs(pairs: &[Pair<'_>], environment: &Environment) -> (Vec<PairTold>, bool) {
+    let compared: Vec<(PairTold, bool)> = pairs.par_iter().map(|p| compare(p, environment)).collect();
+    let agreed = compared.iter().all(|(_, a)| *a);
+    (compared.into_iter().map(|(p, _)| p).collect(), agreed)
 }
 
 fn compare(pair: &Pair<'_>, environment: &Environment) -> (PairTold, bool) {

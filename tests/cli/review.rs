@@ -1,0 +1,171 @@
+//! `havenlint review`, in repositories of its own.
+
+use crate::commands::{GOOD, Run, folder, json, run_in};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn git(dir: &Path, args: &[&str]) {
+    let identity =
+        ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
+    let out = Command::new("git").arg("-C").arg(dir).args(identity).args(args).output().unwrap();
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+const DEPLOYMENT: &str = "catalogue = \"safehaven-4\"\n[networks]\nadmin = [\"10.0.9.0/24\"]\ngui = [\"10.0.8.15\"]\n\
+    [[site]]\nname = \"east\"\ntype = \"manual\"\n\
+    [[node]]\nname = \"cms-1\"\nrole = \"cms\"\nsite = \"east\"\naddress = [\"10.1.0.10\"]\nfirewall = [\"hosts/cms-1.rules\"]\n";
+
+/// A repository with a sound version on `main`, and a branch `change` that is checked out.
+fn repository() -> tempfile::TempDir {
+    let dir = folder(&[
+        ("fw/havenlint.toml", DEPLOYMENT.as_bytes()),
+        ("fw/hosts/cms-1.rules", GOOD.as_bytes()),
+        ("README.md", b"firewalls\n"),
+    ]);
+    git(dir.path(), &["init", "-q", "-b", "main"]);
+    commit(dir.path());
+    git(dir.path(), &["checkout", "-q", "-b", "change"]);
+    dir
+}
+
+fn commit(dir: &Path) {
+    git(dir, &["add", "-A"]);
+    git(dir, &["commit", "-q", "-m", "a version"]);
+}
+
+fn change(dir: &Path, old: &str, new: &str) {
+    let file = dir.join("fw/hosts/cms-1.rules");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(old), "{text}");
+    fs::write(&file, text.replacen(old, new, 1)).unwrap();
+    commit(dir);
+}
+
+fn review(dir: &Path, args: &[&str]) -> Run {
+    run_in(&dir.join("fw"), &[&["review", "--base", "main"], args].concat())
+}
+
+const SSH: &str = "-A INPUT -s 10.0.9.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n";
+
+#[test]
+fn what_gets_in_breaks_and_is_fixed() {
+    let dir = repository();
+    let root = dir.path();
+    let nothing = review(root, &[]);
+    assert_eq!(nothing.status, 0, "{}{}", nothing.out, nothing.err);
+    assert!(nothing.out.contains("nothing newly broken"), "{}", nothing.out);
+
+    change(root, SSH, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n");
+    let opened = review(root, &[]);
+    assert_eq!(opened.status, 1, "{}{}", opened.out, opened.err);
+    assert!(opened.out.contains("Newly gets in from the Internet"), "{}", opened.out);
+    assert!(opened.out.contains("fw/hosts/cms-1.rules:7"), "{}", opened.out);
+    assert!(
+        opened.out.contains("HL\\-EXPOSED\\-SSH") || opened.out.contains("HL-EXPOSED-SSH"),
+        "{}",
+        opened.out
+    );
+    assert!(!opened.out.contains("havenlint-"), "no name of a temporary folder: {}", opened.out);
+    assert_eq!(review(root, &["--fail-on", "never"]).status, 0);
+
+    // The next change is for that one: what it takes away is fixed.
+    git(root, &["checkout", "-q", "-b", "next"]);
+    change(root, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n", "");
+    let next = |args: &[&str]| run_in(&root.join("fw"), &[&["review", "--base", "change"], args].concat());
+    let fixed = next(&["--format", "json"]);
+    let told = json(&fixed);
+    let has =
+        |list: &str, text: &str| told[list].as_array().unwrap().iter().any(|t| t.to_string().contains(text));
+    assert!(has("fixed", "HL-EXPOSED-SSH"), "{}", fixed.out);
+    assert!(has("new", "SH4-CMS-SSH"), "{}", fixed.out);
+    assert_eq!(fixed.status, 1);
+    let comment = next(&[]);
+    assert!(
+        comment.out.contains("### ✅ Fixed") && comment.out.contains("### ❌ Newly breaks"),
+        "{}",
+        comment.out
+    );
+}
+
+#[test]
+fn what_was_there_before_does_not_count() {
+    let dir = repository();
+    let root = dir.path();
+    // Another branch breaks something on main after the change parted from it.
+    git(root, &["checkout", "-q", "main"]);
+    change(root, SSH, "");
+    git(root, &["checkout", "-q", "change"]);
+    fs::write(root.join("README.md"), "new\n").unwrap();
+    commit(root);
+    let r = review(root, &["--fail-on", "note"]);
+    assert_eq!(r.status, 0, "{}", r.out);
+    // What is not committed is not looked at.
+    fs::write(root.join("fw/hosts/cms-1.rules"), GOOD.replace(SSH, "")).unwrap();
+    assert_eq!(review(root, &["--fail-on", "note"]).status, 0);
+}
+
+#[test]
+fn a_waiver_or_a_baseline_of_the_change_is_seen() {
+    let dir = repository();
+    let root = dir.path();
+    change(
+        root,
+        SSH,
+        "# havenlint: allow HL-EXPOSED-SSH for the move\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n",
+    );
+    run_in(&root.join("fw"), &["baseline", "write"]);
+    commit(root);
+    let r = review(root, &[]);
+    assert_eq!(r.status, 1, "{}", r.out);
+    assert!(r.out.contains("### ⚠️ Newly waived") && r.out.contains("for the move"), "{}", r.out);
+    assert!(r.out.contains("SH4\\-NET\\-EXPOSED") || r.out.contains("SH4-NET-EXPOSED"), "{}", r.out);
+    assert!(!r.out.contains("Fixed"), "{}", r.out);
+}
+
+#[test]
+fn what_is_gone_is_not_fixed() {
+    let dir = repository();
+    let root = dir.path();
+    change(root, SSH, "");
+    git(root, &["checkout", "-q", "-b", "gone"]);
+    fs::remove_file(root.join("fw/hosts/cms-1.rules")).unwrap();
+    fs::write(root.join("fw/havenlint.toml"), DEPLOYMENT.replace("firewall = [\"hosts/cms-1.rules\"]\n", ""))
+        .unwrap();
+    commit(root);
+    let r = run_in(&root.join("fw"), &["review", "--base", "change", "--format", "json"]);
+    let told = json(&r);
+    assert_eq!(told["fixed"], Value::Array(vec![]), "{}", r.out);
+    assert!(told["pairs"].to_string().contains("removed file"), "{}", r.out);
+}
+
+#[test]
+fn what_git_does_not_know_is_said() {
+    let dir = repository();
+    let root = dir.path();
+    for base in ["origin/main", "--upload-pack=touch x", "no such thing"] {
+        let r = run_in(root, &["review", &format!("--base={base}")]);
+        assert_eq!(r.status, 2, "{base}: {}", r.err);
+        assert!(r.err.contains("git knows no commit"), "{base}: {}", r.err);
+    }
+    git(root, &["checkout", "-q", "--orphan", "alone"]);
+    fs::write(root.join("README.md"), "another beginning\n").unwrap();
+    commit(root);
+    let r = run_in(root, &["review", "--base", "main"]);
+    assert_eq!(r.status, 2, "{}{}", r.out, r.err);
+    assert!(r.err.contains("no common ancestor"), "{}", r.err);
+    let nowhere = folder(&[]);
+    let r = run_in(nowhere.path(), &["review", "--base", "main"]);
+    assert_eq!(r.status, 2, "{}", r.err);
+    assert!(r.err.contains("no git repository"), "{}", r.err);
+    change_to_garbage(root);
+    let r = run_in(root, &["review", "--base", "alone~1"]);
+    assert_eq!(r.status, 2, "{}", r.out);
+    assert!(r.out.contains("CAUTION"), "{}", r.out);
+}
+
+fn change_to_garbage(root: &Path) {
+    fs::write(root.join("fw/hosts/cms-1.rules"), "*filter\n-A INPUT --nonsense\n").unwrap();
+    commit(root);
+}
