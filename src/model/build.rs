@@ -220,6 +220,11 @@ impl Builder {
         Effect::Rewrite { field, to }
     }
 
+    /// What a part of a ruleset that is not understood may write to a packet.
+    pub fn anything(&mut self) -> Vec<Effect> {
+        [Field::Src, Field::Dst, Field::Sport, Field::Dport].map(|field| self.rewrite(field, None)).to_vec()
+    }
+
     /// A translation, for [`Action::Translate`].
     pub fn translation(&mut self, translation: Translation) -> TranslationId {
         self.firewall.translations.push(translation);
@@ -319,8 +324,24 @@ impl Builder {
         }
         f.sets.freeze();
         f.terms.shrink_to_fit();
+        let possible = unknown_translations(&f);
+        f.translations.extend(possible);
         f
     }
+}
+
+// What rules that are not understood may do in nat chains; no rule names these.
+fn unknown_translations(f: &Firewall) -> Vec<Translation> {
+    let unknown = |r: &Rule| matches!(r.action, Action::Unknown(_));
+    if f.conditions.is_empty() || !f.chains.iter().flat_map(|c| &c.rules).any(unknown) {
+        return Vec::new();
+    }
+    let nat = f.base_chains.iter().filter(|b| b.kind == ChainKind::Nat);
+    let reaches = |b: &&BaseChain| {
+        let reached = f.reached_from([b.chain]);
+        f.chains.iter().zip(reached).any(|(c, is)| is && c.rules.iter().any(unknown))
+    };
+    nat.filter(reaches).map(|b| Translation::anything(b.hook)).collect()
 }
 
 fn count_uses(f: &Firewall, range: TermRange, uses: &mut [u32]) {

@@ -16,7 +16,8 @@
 //!   only until one of them translates.
 //! * [`Effect::Untrack`] changes the packet's state to untracked from there on. If a packet is accepted untracked, no
 //!   state is made: its answers are judged as packets without a connection.
-//! * Anything not understood is a [`Condition`]: an unknown truth value ([`Term::Opaque`]) or an unknown verdict ([`Action::Unknown`]).
+//! * Anything not understood is a [`Condition`]: an unknown truth value ([`Term::Opaque`]) or an unknown verdict ([`Action::Unknown`]). After the
+//!   latter nobody knows what the registers hold, and in a nat chain it may have translated.
 //!
 //! # How each dialect lowers to it
 //!
@@ -213,7 +214,7 @@ pub struct Firewall {
     pub alternatives: Vec<Vec<TermRange>>,
     /// What is not known, each once.
     pub conditions: Vec<Condition>,
-    /// Address and port translations.
+    /// Address and port translations: those that rules make, and those that rules which are not understood may make.
     pub translations: Vec<Translation>,
     /// Lists of effects.
     pub effects: Vec<Vec<Effect>>,
@@ -586,6 +587,15 @@ impl Translation {
             identity: false,
             netmap: false,
         }
+    }
+
+    /// Whatever a rule that is not understood may do in a nat chain of a hook.
+    pub const fn anything(hook: Hook) -> Self {
+        let end = match hook {
+            Hook::Prerouting | Hook::Output => TranslatedEnd::Destination,
+            _ => TranslatedEnd::Source,
+        };
+        Self { unknown: true, ..Self::of(end) }
     }
 
     /// The host bits that a prefix translation keeps; `None` if it is none, or its addresses are no prefix.

@@ -91,6 +91,9 @@ impl Changes {
         if matches!(rule.action, Action::Accept | Action::Drop | Action::Reject | Action::Translate(_)) {
             return;
         }
+        if let Action::Unknown(_) = rule.action {
+            self.registers = u8::MAX;
+        }
         for effect in f.effects(rule) {
             match *effect {
                 Effect::Write { register, .. } | Effect::Forget(register, _) => {

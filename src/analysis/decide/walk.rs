@@ -588,7 +588,13 @@ impl<'a> Walk<'a> {
                 let accept = self.rule_decider(&here, chain, index, Verdict::Accept);
                 let drop = self.rule_decider(&here, chain, index, Verdict::Drop);
                 for c in taken {
+                    let c = self.restated(&c, |s| s.registers = Default::default());
                     let way = Cell { extra: true, because: add(&c.because, why), ..c.clone() };
+                    if here.base.kind == ChainKind::Nat {
+                        for t in self.translate(&here, way.clone(), &Translation::anything(here.base.hook)) {
+                            self.accept(&here, t, add(&None, accept));
+                        }
+                    }
                     self.accept(&here, way.clone(), add(&None, accept));
                     self.drop(way, drop);
                     live.push(c);

@@ -73,7 +73,10 @@ fn is_forgotten(f: &Firewall, register: Register) -> bool {
         Effect::Copy { to, .. } => to == register,
         _ => false,
     };
-    register == Register::ConnMark || f.effects.iter().flatten().any(forgets)
+    let unknown = |r: &Rule| matches!(r.action, Action::Unknown(_));
+    register == Register::ConnMark
+        || f.effects.iter().flatten().any(forgets)
+        || f.chains.iter().flat_map(|c| &c.rules).any(unknown)
 }
 
 fn unknowns(

@@ -554,9 +554,19 @@ impl<'a> Evaluator<'a> {
             Action::Unknown(c) => {
                 step("unknown".to_owned());
                 push(&mut story.because, self.because(firewall, &Fact::Condition(firewall, c), rule.origin));
-                let (mut taken, mut taken_story) = (s.clone(), story.clone());
-                self.accepted(&mut taken, &mut taken_story, work, (firewall, base), decider(Verdict::Accept));
-                work.push((taken, taken_story));
+                s.registers = Default::default();
+                story.changed();
+                let mut ways = vec![s.clone()];
+                if base.kind == ChainKind::Nat {
+                    let mut translated = s.clone();
+                    self.translate(&mut translated, f, base.hook, &Translation::anything(base.hook));
+                    ways.push(translated);
+                }
+                for mut taken in ways {
+                    let mut told = story.clone();
+                    self.accepted(&mut taken, &mut told, work, (firewall, base), decider(Verdict::Accept));
+                    work.push((taken, told));
+                }
                 let mut on = s.clone();
                 self.advance(&mut on);
                 work.push((on, story.clone()));

@@ -366,7 +366,17 @@ impl<'a> Wide<'_, 'a> {
                 let reason = self.walk.reason(here.firewall, Why::Condition(c), rule.origin);
                 self.doubts.push(Doubt { fields: Default::default(), reason });
                 let drop = self.dropped(state);
-                self.terminal(&[Out::Accept(state), drop, Out::Fall(state)])
+                let mut s = self.walk.state(state).clone();
+                s.registers = Default::default();
+                let on = self.walk.intern(s);
+                let node = self.terminal(&[Out::Accept(on), drop, Out::Fall(on)]);
+                if here.base.kind != ChainKind::Nat {
+                    return node;
+                }
+                let cell = Cell::arriving(Region::all(self.walk.family), on);
+                let cells = self.walk.translate(here, cell, &Translation::anything(here.base.hook));
+                let translated = self.ways(cells, |wide, s| wide.terminal(&[Out::Accept(s)]));
+                self.arena.union(node, translated)
             }
         }
     }

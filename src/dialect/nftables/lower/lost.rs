@@ -12,7 +12,9 @@ pub(super) fn anything(b: &mut Builder, at: Origin) {
     let why = "what could not be read here may let packets pass, or stop them";
     let condition =
         b.condition("what stands in the part that could not be read", why, ConditionKind::Volatile, at);
-    let rule = b.implicit(at, &[], Action::Unknown(condition), NOTE);
+    let mut rule = b.implicit(at, &[], Action::Unknown(condition), NOTE);
+    let written = b.anything();
+    rule.effects = b.effects(&written);
     let known: Vec<_> = b.firewall().base_chains.iter().map(|base| base.chain).collect();
     for chain in known {
         b.firewall_mut().chains[chain.index()].rules.insert(0, rule);

@@ -77,7 +77,6 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
         chains: FxHashMap::default(),
         waiting: Vec::new(),
         untracks: OnceCell::new(),
-        tells_status: OnceCell::new(),
         unclear: false,
         asked: Vec::new(),
         ledger: crate::model::Ledger::default(),
@@ -108,7 +107,6 @@ struct Lower<'a> {
     chains: FxHashMap<(usize, usize, When), ChainId>,
     waiting: Vec<(usize, usize, When, ChainId)>,
     untracks: OnceCell<bool>,
-    tells_status: OnceCell<bool>,
     // The current rule has a part that is not exact.
     unclear: bool,
     // Sets that it asks for and that change at run time.
@@ -125,11 +123,6 @@ impl Lower<'_> {
     // Whether some rule may switch tracking off. Looked for when it is first asked: files with long lists are large.
     fn untracks(&self) -> bool {
         *self.untracks.get_or_init(|| self.mentions(b"notrack"))
-    }
-
-    // Whether some rule may ask if a packet was translated.
-    fn tells_status(&self) -> bool {
-        *self.tells_status.get_or_init(|| self.mentions(b"status"))
     }
 
     fn mentions(&self, word: &[u8]) -> bool {

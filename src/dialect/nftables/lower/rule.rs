@@ -204,10 +204,8 @@ impl<'a> Lower<'a> {
     pub(super) fn unknown(&mut self, state: &mut RuleState, text: &str, why: &str) -> Flow {
         self.unclear = true;
         let c = self.b.condition(text, why, ConditionKind::Volatile, state.at);
-        if self.tells_status() {
-            // It may translate as well.
-            state.effects.extend([Register::DstNat, Register::SrcNat].map(|r| Effect::Forget(r, c)));
-        }
+        // It may write to the packet too.
+        state.effects.extend(self.b.anything());
         self.emit(state, Action::Unknown(c));
         Flow::Ends
     }
