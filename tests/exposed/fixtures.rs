@@ -149,8 +149,11 @@ fn the_first_page_without_a_deployment() {
         String::from_utf8(out.stdout).unwrap()
     };
     let human = page(&[]);
-    assert!(human.starts_with("Open to any source\n"), "{human}");
-    let line = human.lines().find(|l| l.contains("tcp/5432")).unwrap();
+    let at = |text: &str| human.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{human}"));
+    assert!(at("no requirements checked") < at("\nOpen to any source\n"), "{human}");
+    assert!(at("\nOpen to any source\n") < at("\nwarning["), "{human}");
+    let table = &human[at("\nOpen to any source\n")..];
+    let line = table.lines().find(|l| l.contains("tcp/5432")).unwrap();
     assert!(
         line.contains("at 172.17.0.2") && line.contains("any but docker0") && line.contains("rules.v4:"),
         "{line}"
