@@ -15,6 +15,21 @@ fn shown(c: &Catalogue) -> Vec<String> {
 }
 
 #[test]
+fn every_requirement_is_shown_to_hold_and_to_fail() {
+    for (name, _) in BUILT_IN {
+        for r in &open(name, Path::new(".")).requirements {
+            for state in [Expected::Met, Expected::Violated] {
+                assert!(
+                    r.examples.iter().any(|e| e.expect == state),
+                    "{} has no example that is {state:?}",
+                    r.id
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn built_in_catalogues_are_sound() {
     for (name, _) in BUILT_IN {
         let c = open(name, Path::new("."));

@@ -81,6 +81,11 @@ fn lint(spec: &str, color: ColorChoice) -> u8 {
     if !catalogue.is_sound() || told != status::CLEAN {
         return status::TROUBLE;
     }
+    for (id, missing) in without_example(&catalogue) {
+        say(&format!(
+            "note: {id} has no example that is {missing}: nothing shows that the requirement can come out so"
+        ));
+    }
     let examples: usize = catalogue.requirements.iter().map(|r| r.examples.len()).sum();
     print(|out| {
         writeln!(
@@ -92,6 +97,14 @@ fn lint(spec: &str, color: ColorChoice) -> u8 {
             catalogue.sha256
         )
     })
+}
+
+// Requirements without an example that holds, or without one that fails.
+fn without_example(catalogue: &Catalogue) -> Vec<(&str, &'static str)> {
+    let states = [(Expected::Met, "met"), (Expected::Violated, "violated")];
+    let lacks = |r: &Requirement, e: Expected| r.examples.iter().all(|x| x.expect != e);
+    let of = |r| states.into_iter().filter(move |(e, _)| lacks(r, *e));
+    catalogue.requirements.iter().flat_map(|r| of(r).map(|(_, word)| (r.id.as_str(), word))).collect()
 }
 
 // Shows what is wrong with a catalogue.

@@ -13,7 +13,7 @@ use crate::evidence::near::{few, near_misses, ports};
 use crate::evidence::removal::removal;
 use crate::evidence::scope::{View, boxes};
 use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
-use crate::model::{Action, ConditionKind, Hook};
+use crate::model::{Action, ConditionKind, Firewall, Hook};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, addr, proto};
 use crate::source::{Location, Origin};
 use rustc_hash::FxHashMap;
@@ -160,15 +160,22 @@ fn closing(group: &[&Row<'_>]) -> Option<Fix> {
     removal(firewall, chain, rule, Purpose { closes, repairs, ..Purpose::default() })
 }
 
-// What to add, in the file's own syntax: a line or a few for each flow of the group, where all belong to one place.
-fn fix(group: &[&Row<'_>]) -> Option<Fix> {
-    let mut found: Option<Fix> = None;
-    let mut purpose = Purpose::default();
-    for row in group.iter().take(8) {
+// So many rows of a group are repaired by one edit.
+const MAX_REPAIRED: usize = 256;
+
+// What is missing at one place of a firewall.
+struct Gap<'a> {
+    firewall: &'a Firewall,
+    decider: Decider,
+    answers: bool,
+    later: bool,
+    region: Region,
+}
+
+impl<'a> Gap<'a> {
+    fn of(row: &Row<'a>) -> Option<Self> {
         let case = row.cases().first()?;
         let decider = case.decided_by.first()?;
-        let firewall = row.firewall(decider.firewall)?;
-        let (dialect, _) = by_name(firewall.dialect)?;
         if case.stage == Stage::Neighbours || case.elsewhere.is_some() {
             return None;
         }
@@ -181,16 +188,56 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
                 region = region.with(field, interface_set(field, names));
             }
         }
-        let later = case.stage == Stage::Later;
-        let missing = Missing { region: &region, answers, later, chain: decider.chain, rule: decider.rule };
-        let s = dialect.suggest(firewall, &missing)?;
-        let path = firewall.files.get(s.file)?.path.clone();
-        let mut opens = service_of(&region, answers);
+        let firewall = row.firewall(decider.firewall)?;
+        Some(Self { firewall, decider: *decider, answers, later: case.stage == Stage::Later, region })
+    }
+
+    // Takes in what is missing at the same place for other peers only: one rule is enough for both.
+    fn join(&mut self, other: &Self) -> bool {
+        let place = |g: &Self| (g.decider.chain, g.decider.rule, g.answers, g.later);
+        if !std::ptr::eq(self.firewall, other.firewall) || place(self) != place(other) {
+            return false;
+        }
+        let alike =
+            |f: &Field| Field::ALL.iter().all(|g| g == f || self.region.get(*g) == other.region.get(*g));
+        let Some(field) = [Field::Src, Field::Dst].into_iter().find(alike) else { return false };
+        self.region = self.region.with(field, self.region.get(field).union(other.region.get(field)));
+        true
+    }
+
+    fn suggestion(&self) -> Option<(Fix, String)> {
+        let (dialect, _) = by_name(self.firewall.dialect)?;
+        let missing = Missing {
+            region: &self.region,
+            answers: self.answers,
+            later: self.later,
+            chain: self.decider.chain,
+            rule: self.decider.rule,
+        };
+        let s = dialect.suggest(self.firewall, &missing)?;
+        let elsewhere = s.elsewhere.is_some();
+        let description = s.elsewhere.unwrap_or_else(|| match s.after_line {
+            0 => "at the top".to_owned(),
+            n => format!("after line {n}"),
+        });
+        let path = self.firewall.files.get(s.file)?.path.clone();
+        Some((Fix { description, path, after_line: s.after_line, elsewhere, ..Fix::default() }, s.text))
+    }
+}
+
+// What to add, in the file's own syntax, where all flows of the group belong to one place: one rule for all peers of a service.
+fn fix(group: &[&Row<'_>]) -> Option<Fix> {
+    let mut purpose = Purpose::default();
+    let mut gaps: Vec<Gap<'_>> = Vec::new();
+    for row in group.iter().take(MAX_REPAIRED) {
+        let gap = Gap::of(row)?;
+        let hop = row.hop.as_ref()?;
+        let mut opens = service_of(&gap.region, gap.answers);
         for (end, field) in [(&row.flow.source, Field::Src), (&row.flow.destination, Field::Dst)] {
             let unknown = end.addresses.known().is_none();
             if unknown && end.name == hop.name && !hop.gateway {
                 // The box itself: what is for it is told by the chain, never by its address.
-                let field = if answers { opposite(field) } else { field };
+                let field = if gap.answers { opposite(field) } else { field };
                 opens = opens.with(field, IntervalSet::EMPTY);
             } else if unknown && !purpose.undeclared.contains(&end.name) {
                 purpose.undeclared.push(end.name.clone());
@@ -198,30 +245,23 @@ fn fix(group: &[&Row<'_>]) -> Option<Fix> {
         }
         purpose.opens.push(opens);
         purpose.repairs.push(row.asked());
+        if !gaps.iter_mut().any(|g| g.join(&gap)) {
+            gaps.push(gap);
+        }
+    }
+    let mut found: Option<Fix> = None;
+    for gap in &gaps {
+        let (fix, text) = gap.suggestion()?;
         match &mut found {
-            None => {
-                let elsewhere = s.elsewhere.is_some();
-                let description = s.elsewhere.unwrap_or_else(|| match s.after_line {
-                    0 => "at the top".to_owned(),
-                    n => format!("after line {n}"),
-                });
-                found = Some(Fix {
-                    description,
-                    path,
-                    after_line: s.after_line,
-                    text: s.text,
-                    elsewhere,
-                    ..Fix::default()
-                });
-            }
+            None => found = Some(Fix { text, ..fix }),
             Some(f)
-                if f.path == path
-                    && f.after_line == s.after_line
-                    && s.elsewhere.as_ref().is_none_or(|e| *e == f.description) =>
+                if f.path == fix.path
+                    && f.after_line == fix.after_line
+                    && f.description == fix.description =>
             {
-                if !f.text.contains(&s.text) {
+                if !f.text.contains(&text) {
                     f.text.push('\n');
-                    f.text.push_str(&s.text);
+                    f.text.push_str(&text);
                 }
             }
             Some(_) => return None,

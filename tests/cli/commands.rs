@@ -738,3 +738,34 @@ fn a_first_contact_needs_no_roles() {
     let report = json(&r);
     assert_eq!(state(&report, "WEB-HTTPS"), ["violated", "not-checked"][..1], "{}", r.out);
 }
+
+#[test]
+fn twenty_missing_peers_are_one_edit() {
+    let mut config = "[[node]]\nname = \"cms-1\"\nrole = \"cms\"\nservice = [\"10.1.0.10\"]\nclient = [\"10.1.0.10\"]\nfirewall = [\"cms.v4.rules\"]\n".to_owned();
+    for i in 0..20 {
+        config += &format!("[[node]]\nname = \"srn-{i}\"\nrole = \"srn\"\nservice = [\"10.2.{i}.11\"]\n");
+    }
+    let rules = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n";
+    let dir = folder(&[("havenlint.toml", config.as_bytes()), ("cms.v4.rules", rules.as_bytes())]);
+    let report = json(&run_in(dir.path(), &["check", "--format", "json"]));
+    let own: Vec<&Value> =
+        report["findings"].as_array().unwrap().iter().filter(|f| f["rule"] == "SH4-CMS-CLUSTER").collect();
+    assert_eq!(own.len(), 1);
+    let text = own[0]["fix"]["text"].as_str().unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!((0..20).all(|i| text.contains(&format!("10.2.{i}.11/32"))), "{text}");
+    let r = run_in(dir.path(), &["fix", "--select", "SH4-CMS-CLUSTER", "--apply"]);
+    assert!(r.err.contains("1 repair made"), "{}\n{}", r.out, r.err);
+    let report = json(&run_in(dir.path(), &["check", "--format", "json"]));
+    assert!(state(&report, "SH4-CMS-CLUSTER").iter().all(|s| s != "violated"), "{}", report["requirements"]);
+}
+
+#[test]
+fn a_catalogue_is_told_what_its_examples_do_not_show() {
+    let web = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/web-servers/policy.toml");
+    let r = run_in(demo(), &["catalogue", "lint", web]);
+    assert_eq!(r.status, 0);
+    assert!(r.err.contains("note: WEB-SSH has no example that is violated"), "{}", r.err);
+    let r = run_in(demo(), &["catalogue", "lint", "safehaven-4", "safehaven-5"]);
+    assert!(r.status == 0 && r.err.is_empty(), "{}", r.err);
+}

@@ -64,6 +64,9 @@ fn single(set: &IntervalSet) -> Option<u128> {
     (set.count() == 1).then(|| set.first()).flatten()
 }
 
+// So many addresses stand in one rule: iptables takes a list and makes a rule of each.
+const MAX_PREFIXES: usize = 64;
+
 // One text for each way of writing a part of the set; a few at most.
 fn addresses(flag: &str, set: &IntervalSet) -> Option<Vec<String>> {
     if Family::ALL.iter().any(|f| *set == f.all()) {
@@ -71,7 +74,7 @@ fn addresses(flag: &str, set: &IntervalSet) -> Option<Vec<String>> {
     }
     let shown = addr::display(set);
     let (ranges, prefixes): (Vec<_>, Vec<_>) = shown.into_iter().partition(|t| t.contains('-'));
-    if ranges.len() + prefixes.len() > 16 {
+    if ranges.len() > 16 || prefixes.len() > MAX_PREFIXES {
         return None;
     }
     let side = if flag == "-s" { "--src-range" } else { "--dst-range" };
