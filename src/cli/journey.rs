@@ -14,6 +14,7 @@ use crate::source::Location;
 use clap::{Args, ColorChoice};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 /// The ends of a flow through a deployment.
 #[derive(Debug, Clone, Args)]
@@ -33,7 +34,7 @@ pub struct Ends {
     port: Option<String>,
     /// The deployment file.
     #[arg(long, value_name = "FILE", help_heading = "Flow through a deployment")]
-    config: Option<std::path::PathBuf>,
+    config: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +44,12 @@ struct Way<'a> {
     flow: Flow,
     family: u8,
     verdict: &'static str,
+    /// What of the flow every box lets through, what some box stops, and what is not decided.
+    accepted: &'a [Flow],
+    denied: &'a [Flow],
+    undecided: &'a [Flow],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_checked: &'a [String],
     boxes: Vec<Box_<'a>>,
 }
 
@@ -74,6 +81,11 @@ struct Decided<'a> {
 }
 
 impl Ends {
+    /// The ends of a flow that is told in other words.
+    pub fn of(from: &str, to: &str, proto: &str, port: Option<String>, config: Option<PathBuf>) -> Self {
+        Self { from: Some(from.to_owned()), to: Some(to.to_owned()), proto: proto.to_owned(), port, config }
+    }
+
     /// Whether a flow through a deployment is asked for.
     pub fn asked(&self) -> bool {
         self.from.is_some()
@@ -103,8 +115,17 @@ impl Ends {
     }
 }
 
+/// How people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Box by box, with every decision.
+    Way,
+    /// What gets through, and what each box stops.
+    Parts,
+}
+
 /// Runs it.
-pub fn execute(ends: &Ends, inputs: &Inputs, json: bool, color: ColorChoice) -> u8 {
+pub fn execute(ends: &Ends, inputs: &Inputs, shape: Shape, json: bool, color: ColorChoice) -> u8 {
     let found = (|| {
         let asked = ends.question()?;
         let (read, forced) = inputs.reading.options()?;
@@ -143,8 +164,11 @@ pub fn execute(ends: &Ends, inputs: &Inputs, json: bool, color: ColorChoice) -> 
     };
     let paint = Paint { color: !json && style(color, false).color };
     let printed = print(|out| {
-        told.iter()
-            .try_for_each(|t| if json { machine(t, &asked, out) } else { human(t, &asked, paint, out) })
+        told.iter().try_for_each(|t| match (json, shape) {
+            (true, _) => machine(t, &asked, out),
+            (false, Shape::Way) => human(t, &asked, paint, out),
+            (false, Shape::Parts) => parts(t, &asked, paint, out),
+        })
     });
     let trouble = network.problems().next().is_some();
     if printed == status::CLEAN && trouble { status::TROUBLE } else { printed }
@@ -209,53 +233,113 @@ fn machine(t: &Told, asked: &Asked, out: &mut dyn Write) -> io::Result<()> {
         },
         family: t.journey.family.number(),
         verdict: word(t.journey.verdict()),
+        accepted: &t.journey.through[0],
+        denied: &t.journey.through[1],
+        undecided: &t.journey.through[2],
+        not_checked: &t.journey.silent,
         boxes: boxes.collect(),
     };
     write_line(&way, out)
 }
 
-fn human(t: &Told, asked: &Asked, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
-    let painted = |v: Option<Verdict>| {
-        let ink = match v {
-            Some(Verdict::Accept) => Ink::Green,
-            Some(Verdict::Drop) => Ink::Red,
-            Some(Verdict::Undecided) | None => Ink::Yellow,
-        };
-        paint.ink(ink, word(v))
+fn painted(paint: Paint, v: Option<Verdict>) -> String {
+    let ink = match v {
+        Some(Verdict::Accept) => Ink::Green,
+        Some(Verdict::Drop) => Ink::Red,
+        Some(Verdict::Undecided) | None => Ink::Yellow,
     };
+    paint.ink(ink, word(v))
+}
+
+// Who sends what to whom, behind the verdict.
+fn title(t: &Told, asked: &Asked, verdict: &str, out: &mut dyn Write) -> io::Result<()> {
     let end = |name: &str, set: &IntervalSet| {
         let text = few(&addr::display(set));
         if text == name { text } else { format!("{name} ({text})") }
     };
     let [from, to] = &t.addresses;
-    writeln!(
-        out,
-        "{}  {} > {}, {} over IPv{}",
-        painted(t.journey.verdict()),
-        clean(&end(&t.from, from)),
-        clean(&end(&t.to, to)),
-        service(asked),
-        t.journey.family.number()
-    )?;
+    let (from, to) = (clean(&end(&t.from, from)).into_owned(), clean(&end(&t.to, to)).into_owned());
+    let family = t.journey.family.number();
+    writeln!(out, "{verdict}  {from} > {to}, {} over IPv{family}", service(asked))
+}
+
+// What gets through, and what each box stops.
+fn parts(t: &Told, asked: &Asked, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    const SHOWN: usize = 20;
+    let state = match t.journey.through.each_ref().map(Vec::is_empty) {
+        [false, true, true] => paint.ink(Ink::Green, "accepted"),
+        [true, false, true] => paint.ink(Ink::Red, "denied"),
+        [true, true, false] => paint.ink(Ink::Yellow, "undecided"),
+        _ => paint.ink(Ink::Yellow, "mixed"),
+    };
+    title(t, asked, &state, out)?;
+    if t.journey.boxes.is_empty() {
+        writeln!(out, "  no firewall that the deployment names lies on the way")?;
+    }
+    let list = |indent: &str, title: &str, flows: &[Flow], out: &mut dyn Write| -> io::Result<()> {
+        if flows.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "{indent}{title}")?;
+        for f in flows.iter().take(SHOWN) {
+            writeln!(out, "{indent}  {}", clean(&flow_text(f)))?;
+        }
+        match flows.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => writeln!(out, "{indent}  … {more} more; --format json shows all"),
+        }
+    };
+    let [passed, stopped, unsure] = &t.journey.through;
+    list("  ", "every box on the way lets through", passed, out)?;
+    list("  ", "stopped on the way", stopped, out)?;
+    list("  ", "not decided", unsure, out)?;
+    for name in &t.journey.silent {
+        let family = t.journey.family.number();
+        writeln!(out, "  not checked: no file of {} speaks for IPv{family}", clean(name))?;
+    }
+    for (n, b) in t.journey.boxes.iter().enumerate().filter(|(_, b)| b.not_checked.is_empty()) {
+        let verdict = painted(paint, Some(b.verdict));
+        writeln!(out, "{:>3}  {}  {}  {verdict}", n + 1, clean(&b.name), way(b))?;
+        list("       ", "stops", &b.flows[1], out)?;
+        list("       ", "may stop", &b.flows[2], out)?;
+        for d in b.decisions.iter().filter(|d| d.verdict != Verdict::Accept) {
+            decision(d, &painted(paint, Some(d.verdict)), out)?;
+        }
+        depends(b, out)?;
+    }
+    Ok(())
+}
+
+// `tcp/22,80-443  10.1.0.0/24 > 10.2.0.9`.
+fn flow_text(f: &Flow) -> String {
+    let port = if f.port.is_empty() { String::new() } else { format!("/{}", f.port) };
+    let sport = if f.sport.is_empty() { String::new() } else { format!(" source port {}", f.sport) };
+    format!("{}{port}{sport}  {} > {}", f.proto, few(&f.from), few(&f.to))
+}
+
+fn depends(b: &Visit, out: &mut dyn Write) -> io::Result<()> {
+    for r in &b.depends {
+        let why = if r.why.is_empty() { String::new() } else { format!(" ({})", clean(&r.why)) };
+        writeln!(out, "       depends on {}{why}", clean(&r.text))?;
+    }
+    b.leaves_as.iter().try_for_each(|text| writeln!(out, "       leaves as {text}"))
+}
+
+fn human(t: &Told, asked: &Asked, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    title(t, asked, &painted(paint, t.journey.verdict()), out)?;
     if t.journey.boxes.is_empty() {
         writeln!(out, "  no firewall that the deployment names lies on the way")?;
     }
     for (n, b) in t.journey.boxes.iter().enumerate() {
-        let verdict = painted(b.not_checked.is_empty().then_some(b.verdict));
+        let verdict = painted(paint, b.not_checked.is_empty().then_some(b.verdict));
         writeln!(out, "{:>3}  {}  {}  {verdict}", n + 1, clean(&b.name), way(b))?;
         if !b.not_checked.is_empty() {
             writeln!(out, "       {}", clean(&b.not_checked))?;
         }
         for d in &b.decisions {
-            decision(d, &painted(Some(d.verdict)), out)?;
+            decision(d, &painted(paint, Some(d.verdict)), out)?;
         }
-        for r in &b.depends {
-            let why = if r.why.is_empty() { String::new() } else { format!(" ({})", clean(&r.why)) };
-            writeln!(out, "       depends on {}{why}", clean(&r.text))?;
-        }
-        for text in &b.leaves_as {
-            writeln!(out, "       leaves as {text}")?;
-        }
+        depends(b, out)?;
     }
     Ok(())
 }

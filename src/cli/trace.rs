@@ -1,5 +1,6 @@
 //! `havenlint trace`: what happens to single packets.
 
+use super::journey::Shape;
 use super::subject::{Subject, Subjects, place};
 use super::{Inputs, journey, print, say, status, style};
 use crate::analysis::evaluate::{Decider, Trace as Traced, evaluate};
@@ -90,7 +91,7 @@ const BATCH: usize = 4096;
 /// Runs the command.
 pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     if args.journey.asked() {
-        return journey::execute(&args.journey, &args.inputs, args.format == "json", color);
+        return journey::execute(&args.journey, &args.inputs, Shape::Way, args.format == "json", color);
     }
     let stdin_twice = args.packets.as_deref() == Some(Path::new("-"))
         && args.inputs.paths.iter().any(|p| p.as_os_str() == "-");

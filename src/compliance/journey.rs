@@ -1,16 +1,16 @@
 //! One flow on its way through a deployment: every box that it passes, there and back, and what each decides.
 
-use super::conversation::{Stage, stages};
+use super::conversation::{Case, Conversation, Judged, Stage, stages};
 use super::path::{EnforcementPoints, Hop};
-use super::walk::{Walked, walk};
+use super::walk::{Stretch, Walked, walk};
 use crate::analysis::Verdict;
 use crate::analysis::decide::Part;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::finding::{Flow, Reason};
-use crate::packet::{Family, Field, addr};
+use crate::packet::{Family, Field, Region, addr};
 use crate::source::Location;
 
-use super::row::case_flows;
+use super::row::{case_flows, flows};
 
 /// A flow in one family, on its way.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ pub struct Journey {
     pub family: Family,
     /// The boxes in order; of a gateway each pair of interfaces that the flow may take.
     pub boxes: Vec<Visit>,
+    /// The flows that every box lets through, those that some box stops, and those of which that is not certain, as they are sent.
+    pub through: [Vec<Flow>; 3],
+    /// Who is on the way, or at an end of it, and has no file that speaks for the family: what they let through is not known.
+    pub silent: Vec<String>,
 }
 
 /// What one box makes of it.
@@ -62,7 +66,26 @@ pub struct Decision {
 impl Journey {
     /// Follows a flow.
     pub fn of(points: &EnforcementPoints<'_>, flow: &ResolvedFlow, family: Family) -> Self {
-        Self { family, boxes: walk(points, flow, family).iter().map(|w| visit(w, family)).collect() }
+        let walked = walk(points, flow, family);
+        let cases = |pick: &dyn Fn(&Judged) -> Vec<Case>| -> Vec<Region> {
+            let all = walked.iter().flat_map(|w| &w.parts).flat_map(|p| pick(&p.judged));
+            all.map(|c| c.region).collect()
+        };
+        let (stopped, undecided) = (cases(&|j| j.stopped.clone()), cases(&|j| j.undecided.clone()));
+        let sent = Stretch::begin(&Conversation::of(flow, None, family, true));
+        let bad: Vec<Region> = stopped.iter().chain(&undecided).cloned().collect();
+        let passed = Region::minus_all(sent.into_iter().map(|s| s.sent).collect(), &bad);
+        let unsure = Region::minus_all(undecided, &stopped);
+        let unguarded = [&flow.source, &flow.destination].into_iter().filter_map(|e| points.unguarded(e));
+        let uncovered = walked.iter().filter(|w| !w.hop.covers(family)).map(|w| w.hop.name);
+        let mut silent: Vec<String> = Vec::new();
+        uncovered.chain(unguarded.map(|b| b.name.as_str())).for_each(|n| push(&mut silent, n.to_owned()));
+        Self {
+            family,
+            boxes: walked.iter().map(|w| visit(w, family)).collect(),
+            through: [passed, stopped, unsure].map(|regions| flows(regions.iter())),
+            silent,
+        }
     }
 
     /// What becomes of it in the end; `None` = no box was asked.

@@ -159,6 +159,15 @@ impl Search<'_> {
             let known = Likeness::counts(self.refused.iter().map(|r| &r.finding));
             let wanted = |f: &&Finding| self.wanted(f) && !known.contains_key(&Likeness::of(f));
             let open: Vec<Finding> = report.findings.iter().filter(wanted).cloned().collect();
+            // They would only stand in the way of others.
+            let (hopeless, open): (Vec<Finding>, Vec<Finding>) =
+                open.into_iter().partition(|f| self.forbidden(f).is_some());
+            if !hopeless.is_empty() {
+                let why = hopeless.into_iter().filter_map(|f| Some((self.forbidden(&f)?, f)));
+                let refused: Vec<Refused> = why.map(|(why, finding)| Refused { finding, why }).collect();
+                self.refused.extend(refused);
+                continue;
+            }
             if open.is_empty() {
                 break;
             }
@@ -233,6 +242,19 @@ impl Search<'_> {
         Err("too many edits would be needed".to_owned())
     }
 
+    // Why the repair of a finding is not even tried.
+    fn forbidden(&self, f: &Finding) -> Option<String> {
+        let fix = f.fix.as_ref()?;
+        if let Some(peer) = fix.purpose.undeclared.first() {
+            return Some(format!(
+                "the addresses of {peer} are not declared, so the repair would open it to anybody"
+            ));
+        }
+        // Who is locked out by a repair should have asked for it.
+        let locks_out = !fix.purpose.closes.is_empty() && !self.selection.is_explicit();
+        locks_out.then(|| format!("it stops packets that pass today: select it with `--select {}`", f.rule))
+    }
+
     // Edits the files and judges them anew.
     fn edited(
         &self,
@@ -241,18 +263,8 @@ impl Search<'_> {
         contents: &mut BTreeMap<String, Vec<u8>>,
         findings: &[Finding],
     ) -> Result<(Edits, Outcome), String> {
-        let undeclared = |f: &Finding| f.fix.as_ref()?.purpose.undeclared.first().cloned();
-        if let Some(peer) = findings.iter().find_map(undeclared) {
-            return Err(format!(
-                "the addresses of {peer} are not declared, so the repair would open it to anybody"
-            ));
-        }
-        // Who is locked out by a repair should have asked for it.
-        let closes = |f: &&Finding| f.fix.as_ref().is_some_and(|x| !x.purpose.closes.is_empty());
-        if !self.selection.is_explicit()
-            && let Some(f) = findings.iter().find(closes)
-        {
-            return Err(format!("it stops packets that pass today: select it with `--select {}`", f.rule));
+        if let Some(why) = findings.iter().find_map(|f| self.forbidden(f)) {
+            return Err(why);
         }
         let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_ref()?)));
         let mut edits = Edits::new();

@@ -4,6 +4,7 @@ use super::markdown::escape;
 use super::tables::lay_out;
 use super::text::{Ink, Paint, clean, count, cut, cut_left};
 use crate::finding::{Open, Report};
+use rustc_hash::FxHashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use tabled::builder::Builder;
@@ -30,10 +31,11 @@ struct Row<'a> {
 // is one row.
 fn rows(report: &Report) -> Vec<Row<'_>> {
     let mut out: Vec<Row<'_>> = Vec::new();
+    let mut known: FxHashMap<_, usize> = FxHashMap::default();
     for open in &report.open {
-        let place = |o: &Open| (o.state.clone(), o.subject.clone(), o.place.clone(), o.interfaces.clone());
-        let same = |r: &&mut Row<'_>| r.open.decided_by == open.decided_by && place(r.open) == place(open);
-        match out.iter_mut().find(same) {
+        let place = (&open.decided_by, &open.state, &open.subject, &open.place, &open.interfaces);
+        let number = *known.entry(place).or_insert(out.len());
+        match out.get_mut(number) {
             Some(row) => {
                 row.families.push(open.family);
                 row.reaches.push(&open.reaches);

@@ -11,7 +11,7 @@ use crate::compliance::path::{EnforcementPoint, EnforcementPoints, environment};
 use crate::compliance::requirement::rows;
 use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
-use crate::finding::{Finding, Open, Requirement};
+use crate::finding::{Finding, Open, Purpose, Requirement};
 use crate::lint::registry;
 use crate::model::Firewall;
 use crate::triage::selection::Selection;
@@ -24,8 +24,10 @@ type World<'a> = (Vec<ResolvedFlow>, EnforcementPoints<'a>);
 
 /// What is checked.
 pub struct Checked<'a> {
-    /// Each deployment with its enforcement points. Without a deployment file each firewall is a deployment of its own, alone.
-    pub worlds: Vec<World<'a>>,
+    /// The deployment of the deployment file, with its enforcement points.
+    deployed: Option<World<'a>>,
+    /// Without a deployment file, the firewalls of each box: it is a deployment of its own, alone.
+    boxes: Vec<Vec<&'a Firewall>>,
     /// The points of the deployment file, where its requirements are not checked.
     idle: EnforcementPoints<'a>,
     /// Why no requirement is checked; `None` = they are, or an error says why not.
@@ -35,7 +37,8 @@ pub struct Checked<'a> {
 impl<'a> Checked<'a> {
     /// What the catalogue requires of the firewalls that were read.
     pub fn of(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Self {
-        let mut this = Self { worlds: Vec::new(), idle: EnforcementPoints::default(), not_checked: None };
+        let idle = EnforcementPoints::default();
+        let mut this = Self { deployed: None, boxes: Vec::new(), idle, not_checked: None };
         if opened.deployed {
             let points = points(options, opened, loaded);
             if opened.sound && opened.catalogue.requirements.is_empty() {
@@ -46,7 +49,7 @@ impl<'a> Checked<'a> {
                 let side = |end: &Endpoint| points.side(end);
                 let together = Together { above: options.pairs.unwrap_or(MANY_PAIRS), side: &side };
                 let flows = resolve(&opened.catalogue, &opened.deployment, &together);
-                this.worlds.push((flows, points));
+                this.deployed = Some((flows, points));
             } else {
                 this.idle = points;
             }
@@ -55,14 +58,14 @@ impl<'a> Checked<'a> {
         } else if opened.sound && !opened.deployment.nodes.is_empty() {
             let all: Vec<&Firewall> = loaded.firewalls().collect();
             let own = |b: &SameBox| b.members.iter().map(|m| all[*m]).collect::<Vec<_>>();
-            this.worlds.extend(loaded.boxes.iter().map(|b| alone(options, opened, &own(b))));
+            this.boxes = loaded.boxes.iter().map(own).collect();
         }
         this
     }
 
     // The points of the deployment file.
-    fn deployed(&self) -> &EnforcementPoints<'a> {
-        self.worlds.first().map_or(&self.idle, |w| &w.1)
+    fn points(&self) -> &EnforcementPoints<'a> {
+        self.deployed.as_ref().map_or(&self.idle, |w| &w.1)
     }
 }
 
@@ -135,59 +138,70 @@ impl Judged {
             selection.takes(&catalogue.requirements[f.requirement].id) && mine(&f.subject_end().name)
         };
         let progress = &options.read.progress.requirements;
-        progress.expect(checked.worlds.iter().map(|(flows, _)| flows.iter().filter(asked).count()).sum());
-        // What findings are made of is needed no longer than for those of one requirement and one subject.
-        let units: Vec<Unit<'_, '_>> = checked
-            .worlds
-            .iter()
-            .flat_map(|(flows, points)| units(flows.iter().filter(asked), points))
-            .collect();
-        let judge = |f, points| {
-            let rows = rows(catalogue, std::slice::from_ref(f), points);
-            progress.tick();
-            rows
+        // What an edit is for is asked only by who proves it.
+        let kept = |mut f: Finding| {
+            if let Some(fix) = f.fix.as_mut().filter(|_| !options.report_all) {
+                fix.purpose = Purpose::default();
+            }
+            f
         };
-        let told: Vec<(Vec<Finding>, Vec<Requirement>)> = units
-            .par_iter()
-            .map(|(flows, points)| {
-                let rows: Vec<Row<'_>> = flows.par_iter().flat_map(|f| judge(*f, points)).collect();
-                (explanation::findings(catalogue, &rows), rows.iter().map(Row::to_report).collect())
-            })
-            .collect();
+        // What findings are made of is needed no longer than for those of one requirement and one subject.
+        let unit = |flows: &Vec<&ResolvedFlow>, points: &EnforcementPoints<'_>| -> Told {
+            let rows: Vec<Row<'_>> = flows
+                .par_iter()
+                .flat_map(|f| {
+                    let of_one = rows(catalogue, std::slice::from_ref(*f), points);
+                    progress.tick();
+                    of_one
+                })
+                .collect();
+            let findings = explanation::findings(catalogue, &rows).into_iter().map(kept).collect();
+            (findings, rows.iter().map(Row::to_report).collect())
+        };
+        let world = |(flows, points): &World<'_>| -> Told {
+            let units = units(flows.iter().filter(asked));
+            progress.expect(units.iter().map(Vec::len).sum());
+            let each: Vec<Told> = units.par_iter().map(|flows| unit(flows, points)).collect();
+            let (mut findings, mut requirements) = (Vec::new(), Vec::new());
+            for (found, rows) in each {
+                findings.extend(found);
+                requirements.extend(rows);
+            }
+            let deployed = registry::Deployed { catalogue, flows, points, seen: &opened.seen };
+            registry::run_deployed(&deployed, &|id| selection.takes(id) && mine(id), &mut findings);
+            (findings, requirements)
+        };
+        let boxes = checked.boxes.par_iter().map(|own| world(&alone(options, opened, own)));
+        let mut told: Vec<Told> = boxes.collect();
+        told.extend(checked.deployed.as_ref().map(world));
         let (mut findings, mut requirements) = (Vec::new(), Vec::new());
         for (found, rows) in told {
             findings.extend(found);
             requirements.extend(rows);
         }
         let mut open = Vec::new();
-        for (found, rows) in hygiene(options, opened, loaded, checked.deployed(), selection) {
+        for (found, rows) in hygiene(options, opened, loaded, checked.points(), selection) {
             findings.extend(found);
             open.extend(rows);
         }
         open.sort();
         open.dedup();
-        for (flows, points) in &checked.worlds {
-            let deployed = registry::Deployed { catalogue, flows, points, seen: &opened.seen };
-            registry::run_deployed(&deployed, &|id| selection.takes(id) && mine(id), &mut findings);
-        }
         Self { requirements, findings, open }
     }
 }
 
-// Flows of one requirement with one subject, and the points that they pass.
-type Unit<'f, 'a> = (Vec<&'f ResolvedFlow>, &'f EnforcementPoints<'a>);
+// The findings and the requirements of a part of a run.
+type Told = (Vec<Finding>, Vec<Requirement>);
 
-fn units<'f, 'a>(
-    flows: impl Iterator<Item = &'f ResolvedFlow>,
-    points: &'f EnforcementPoints<'a>,
-) -> Vec<Unit<'f, 'a>> {
-    let mut out: Vec<Unit<'f, 'a>> = Vec::new();
+// The flows of each requirement with each subject.
+fn units<'f>(flows: impl Iterator<Item = &'f ResolvedFlow>) -> Vec<Vec<&'f ResolvedFlow>> {
+    let mut out: Vec<Vec<&ResolvedFlow>> = Vec::new();
     let mut known: FxHashMap<(usize, &str), usize> = FxHashMap::default();
     for flow in flows {
         let number = *known.entry((flow.requirement, flow.subject_end().name.as_str())).or_insert(out.len());
         match out.get_mut(number) {
-            Some((unit, _)) => unit.push(flow),
-            None => out.push((vec![flow], points)),
+            Some(unit) => unit.push(flow),
+            None => out.push(vec![flow]),
         }
     }
     out

@@ -5,5 +5,6 @@ mod editor;
 mod looked_at;
 mod review;
 mod shards;
+mod through;
 mod trace_query;
 mod unguarded;

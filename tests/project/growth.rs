@@ -7,6 +7,7 @@
 #[path = "../../benches/generate/mod.rs"]
 mod generate;
 
+use generate::deployment::{self, Size};
 use generate::{KINDS, Kind};
 use havenlint::analysis::decide::{Question, decide};
 use havenlint::analysis::diff::diff;
@@ -173,4 +174,32 @@ fn cost_grows_in_proportion() {
         }
     }
     assert!(steep.is_empty(), "these grow faster than their input:\n{}", steep.join("\n"));
+}
+
+/// Machines of a deployment that all talk to each other.
+const MACHINES: [usize; 3] = [64, 128, 256];
+
+#[test]
+fn a_deployment_costs_what_its_machines_cost() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(64 << 20).build().expect("a thread");
+    let costs = MACHINES.map(|srns| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("hosts")).expect("a folder");
+        let size = Size { sites: 16, srns, servers: 0, by_address: false, faulty: 20 };
+        for (name, text) in deployment::files(&size) {
+            std::fs::write(folder.path().join(name), text).expect("a file");
+        }
+        let config = Some(folder.path().join("havenlint.toml"));
+        let options = Options { config, no_baseline: true, ..Options::default() };
+        pool.install(|| {
+            let before = spent();
+            let outcome = run(&options);
+            assert!(outcome.report.requirements.len() > srns, "too little is judged");
+            assert!(outcome.report.problems.is_empty(), "{:?}", outcome.report.problems);
+            spent() - before
+        })
+    });
+    // 2 in proportion, 4 with the square.
+    let growth = (costs[2] - costs[1]) / (costs[1] - costs[0]).max(1.0);
+    assert!(growth < BOUND, "{MACHINES:?} machines cost {costs:.0?} ms: growth {growth:.1}");
 }

@@ -4,6 +4,7 @@ mod exact;
 mod matrix;
 mod names;
 mod people;
+mod through;
 
 use super::subject::{Subject, Subjects};
 use super::{Inputs, print, say, status, style};
@@ -27,7 +28,8 @@ use std::path::PathBuf;
 
 /// Show who can open a connection to what, or, with --exact, which part of a flow is accepted, denied or undecided.
 ///
-/// What you leave out means any. Each file is a machine of its own and gets its own answer, unless you say --same-box.
+/// What you leave out means any. Each file is a machine of its own and gets its own answer, unless you say --same-box. Without FILE: what of a flow
+/// from one end to another gets through every firewall of the deployment of havenlint.toml on its way, there and back.
 #[derive(Debug, Args)]
 #[command(after_help = super::help::QUERY)]
 pub struct Query {
@@ -134,6 +136,9 @@ struct New {
 
 /// Runs the command.
 pub fn execute(args: &Query, color: ColorChoice) -> u8 {
+    if let Some(code) = through::execute(args, color) {
+        return code;
+    }
     let subjects = match Subjects::open(&args.inputs) {
         Ok(s) => s,
         Err(code) => return code,
