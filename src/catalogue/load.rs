@@ -6,6 +6,7 @@ use super::{Catalogue, Declared, EVERYWHERE, End, INTERNET, Named, Parameter, Ro
 use crate::deployment::Vocabulary;
 use crate::packet::{IntervalSet, Value, addr};
 use crate::source::digest::Digest;
+use crate::source::discover::bytes;
 use crate::source::document::{self, advice, origin};
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,9 +61,8 @@ fn fetch(spec: &str, folder: &Path) -> (Result<Arc<SourceFile>, String>, PathBuf
     let path = folder.join(spec);
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let shown = path.to_string_lossy().replace('\\', "/");
-    let file = match std::fs::read(&path) {
-        Ok(bytes) if bytes.len() <= crate::source::MAX_BYTES => Ok(SourceFile::new(shown, bytes)),
-        Ok(_) => Err(format!("{shown} is too large")),
+    let file = match bytes(&path) {
+        Ok(bytes) => Ok(SourceFile::new(shown, bytes)),
         Err(e) => {
             let names = BUILT_IN.iter().map(|b| b.0);
             let hint = advice(spec, names);

@@ -118,7 +118,10 @@ pub struct Check {
 /// Runs the command.
 pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     let fail = |message: String| {
-        say(&format!("error: {message}"));
+        // Empty: nobody listens any more.
+        if !message.is_empty() {
+            say(&format!("error: {message}"));
+        }
         status::TROUBLE
     };
     let options = match prepare(args) {
@@ -156,8 +159,7 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
     for t in &targets {
         let read = report.sources.iter().map(|s| s.path.as_str());
         if let Err(message) = t.write(report, &style_of(args, fail_on, color, t.file.is_some()), read) {
-            say(&format!("error: {message}"));
-            return status::TROUBLE;
+            return fail(message);
         }
     }
     verdict(fail_on, &outcome)

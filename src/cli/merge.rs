@@ -8,8 +8,8 @@ use crate::finding::{Report, Severity};
 use crate::session::all_rules;
 use crate::source::SourceFile;
 use crate::source::digest::sha256;
+use crate::source::discover::bytes;
 use clap::{Args, ColorChoice};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Join the JSON reports of several runs.
@@ -31,6 +31,8 @@ pub struct Merge {
 pub fn execute(args: &Merge, color: ColorChoice) -> u8 {
     match join(args, color) {
         Ok(report) => verdict(&report, &args.fail_on),
+        // Nobody listens any more.
+        Err(message) if message.is_empty() => status::TROUBLE,
         Err(message) => {
             say(&format!("error: {message}"));
             status::TROUBLE
@@ -57,7 +59,7 @@ fn join(args: &Merge, color: ColorChoice) -> Result<Report, String> {
 }
 
 fn read(path: &Path) -> Result<Report, String> {
-    let text = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = bytes(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let report: Report = serde_json::from_slice(&text)
         .map_err(|e| format!("{}: this is not a report of `check --format json`: {e}", path.display()))?;
     if report.schema != 1 {
@@ -72,8 +74,8 @@ fn read(path: &Path) -> Result<Report, String> {
 
 /// A file as the shard read it, if it is still here and the same: only then its lines can be shown.
 fn unchanged(path: &str, digest: &str) -> Option<std::sync::Arc<SourceFile>> {
-    let bytes = fs::read(path).ok()?;
-    (sha256([bytes.as_slice()]) == digest).then(|| SourceFile::new(path, bytes))
+    let content = bytes(Path::new(path)).ok()?;
+    (sha256([content.as_slice()]) == digest).then(|| SourceFile::new(path, content))
 }
 
 fn verdict(report: &Report, fail_on: &str) -> u8 {

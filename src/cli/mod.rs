@@ -251,15 +251,14 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Lsp => lsp::execute(),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(*shell, &mut command, "havenlint", &mut std::io::stdout());
-            status::CLEAN
+            // Written at once: the generator takes a full disk for a mistake of its own.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, "havenlint", &mut script);
+            print_exact(|out| out.write_all(&script))
         }
         Command::Man => {
             let page = clap_mangen::Man::new(<Cli as clap::CommandFactory>::command());
-            match page.render(&mut std::io::stdout()) {
-                Ok(()) => status::CLEAN,
-                Err(_) => status::TROUBLE,
-            }
+            print_exact(|mut out| page.render(&mut out))
         }
     })
 }

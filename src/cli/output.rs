@@ -1,6 +1,7 @@
 //! Files that commands write: whole or not at all, and never over what they read.
 
-use crate::source::discover::shown;
+use crate::source::discover::{UNFINISHED, shown};
+use crate::source::own::keep_owner;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -35,6 +36,7 @@ pub(crate) fn write_file<'a>(
     out.flush()?;
     drop(out);
     if let Some(old) = old {
+        keep_owner(new.path(), &old);
         new.as_file().set_permissions(old.permissions())?;
     }
     new.as_file().sync_all()?;
@@ -52,14 +54,14 @@ fn is_device(path: &Path) -> bool {
 fn builder() -> Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt;
     let mut it = Builder::new();
-    it.prefix(".havenlint-").permissions(fs::Permissions::from_mode(0o666));
+    it.prefix(UNFINISHED).permissions(fs::Permissions::from_mode(0o666));
     it
 }
 
 #[cfg(not(unix))]
 fn builder() -> Builder<'static, 'static> {
     let mut it = Builder::new();
-    it.prefix(".havenlint-");
+    it.prefix(UNFINISHED);
     it
 }
 

@@ -58,7 +58,7 @@ impl Target {
     /// Writes the report; `read` are the files that must not be written over.
     ///
     /// # Errors
-    /// A message; a closed pipe on standard output is no error.
+    /// A message; an empty one if standard output is a pipe that was closed.
     pub fn write<'a>(
         &self,
         report: &Report,
@@ -78,11 +78,13 @@ impl Target {
             }
         };
         match written {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            // Who closed the pipe knows it.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(String::new()),
+            Err(e) => {
                 let to = self.file.as_ref().map_or("standard output".to_owned(), |f| f.display().to_string());
                 Err(format!("cannot write the report to {to}: {e}"))
             }
-            _ => Ok(()),
+            Ok(()) => Ok(()),
         }
     }
 }

@@ -61,7 +61,13 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> u8 
 pub(crate) fn print_exact(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> u8 {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => status::TROUBLE,
-        _ => status::CLEAN,
+        Ok(()) => status::CLEAN,
+        Err(e) => {
+            // Who closed the pipe knows it.
+            if e.kind() != io::ErrorKind::BrokenPipe {
+                say(&format!("error: cannot write to standard output: {e}"));
+            }
+            status::TROUBLE
+        }
     }
 }

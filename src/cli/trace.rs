@@ -113,7 +113,7 @@ pub fn execute(args: &Trace, color: ColorChoice) -> u8 {
     let mut source: Box<dyn BufRead> = match &args.packets {
         None => Box::new(io::empty()),
         Some(p) if p.as_os_str() == "-" => Box::new(BufReader::new(io::stdin())),
-        Some(p) => match std::fs::File::open(p) {
+        Some(p) => match crate::source::discover::open(p) {
             Ok(f) => Box::new(BufReader::new(f)),
             Err(e) => {
                 say(&format!("error: cannot read {}: {e}", p.display()));

@@ -9,6 +9,7 @@ use super::{
     Waiver, version,
 };
 use crate::packet::{Field, IntervalSet, Value, addr, interface_value, proto, public};
+use crate::source::discover::bytes;
 use crate::source::document::{self, advice, origin};
 use crate::source::walk::Walk;
 use crate::source::{Diagnostic, Origin, Severity, SourceFile};
@@ -41,10 +42,7 @@ pub struct Draft {
 /// A message if the file cannot be read at all; what is wrong inside comes with [`Draft::deployment`].
 pub fn open(path: &Path) -> Result<Draft, String> {
     let shown = path.to_string_lossy().replace('\\', "/");
-    let bytes = std::fs::read(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
-    if bytes.len() > crate::source::MAX_BYTES {
-        return Err(format!("{shown} is too large"));
-    }
+    let bytes = bytes(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     Ok(read(SourceFile::new(shown, bytes), &folder))
 }

@@ -5,10 +5,10 @@ use super::same_box::stem;
 use super::unread::suspicion;
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
 use crate::model::Firewall;
-use crate::source::discover::{Candidate, Edited, discover, head, read, shown};
+use crate::source::discover::{Candidate, Edited, HEAD, all_of, discover, head, read, shown};
 use crate::source::encoding::to_utf8;
 use crate::source::walk::Walk;
-use crate::source::{Diagnostic, MAX_BYTES, Origin, Severity, SourceFile};
+use crate::source::{Diagnostic, Origin, Severity, SourceFile};
 use memchr::memmem;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -173,7 +173,6 @@ pub fn load_stream(
     options: &ReadOptions,
     forced: Option<&'static dyn Dialect>,
 ) -> Loaded {
-    let mut bytes = Vec::new();
     let wrong = |message: &str, help: &str| Loaded {
         firewalls: Vec::new(),
         passed_over: Vec::new(),
@@ -183,10 +182,10 @@ pub fn load_stream(
             help: help.to_owned(),
         }],
     };
-    if let Err(e) = stream.take(MAX_BYTES as u64).read_to_end(&mut bytes) {
-        return wrong(&format!("cannot read standard input: {e}"), "");
-    }
-    let bytes = to_utf8(bytes);
+    let bytes = match all_of(stream) {
+        Ok(bytes) => to_utf8(bytes),
+        Err(e) => return wrong(&format!("cannot read standard input: {e}"), ""),
+    };
     let Some(dialect) = forced.or_else(|| detect(&bytes).map(|(d, _)| d)) else {
         return wrong("standard input: unrecognised file format", &known());
     };
@@ -223,14 +222,21 @@ fn member(
     forced: Option<&'static dyn Dialect>,
     edited: &Edited,
 ) -> Option<Result<Member, Unreadable>> {
-    let start = match head(&c.path) {
+    // A pipe gives what it holds once.
+    let piped = c.named && !c.path.is_file();
+    let whole = match piped.then(|| read(&c.path)).transpose() {
+        Ok(whole) => whole,
+        Err(e) => return Some(Err(cannot_read(&c.path, &e))),
+    };
+    let begin = |f: &Arc<SourceFile>| Ok(f.bytes()[..f.bytes().len().min(HEAD)].to_vec());
+    let start = match whole.as_ref().map_or_else(|| head(&c.path), begin) {
         Ok(h) => h,
         Err(e) => return c.named.then(|| Err(cannot_read(&c.path, &e))),
     };
     let mut found = detect(&start);
     if found.is_none() && (c.named || is_padding(&start)) {
-        found =
-            read(&c.path).ok().and_then(|f| detect(f.bytes()).or_else(|| detect(behind_padding(f.bytes()))));
+        let file = whole.clone().or_else(|| read(&c.path).ok());
+        found = file.and_then(|f| detect(f.bytes()).or_else(|| detect(behind_padding(f.bytes()))));
     }
     found = found.or_else(|| claimed(&c.path, c.named));
     if c.named && found.is_none() {
@@ -251,7 +257,7 @@ fn member(
             Err(Unreadable { path: shown(&c.path), message: message.to_owned(), help: known() })
         });
     };
-    Some(match edited.read(&c.path) {
+    Some(match whole.map_or_else(|| edited.read(&c.path), Ok) {
         Ok(file) => {
             let world = dialect.world(&start);
             let dialect = position(dialect);

@@ -1,7 +1,9 @@
 //! Writing a repaired file.
 
 use super::EditedFile;
+use crate::source::discover::UNFINISHED;
 use crate::source::encoding::is_utf16;
+use crate::source::own::keep_owner;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,21 +24,11 @@ pub fn store(file: &EditedFile) -> io::Result<()> {
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let now = fs::metadata(&path)?;
-    let mut new = tempfile::Builder::new().prefix(".havenlint-").tempfile_in(folder)?;
+    let mut new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     new.write_all(&file.new)?;
-    own(new.path(), &now);
+    keep_owner(new.path(), &now);
     new.as_file().set_permissions(now.permissions())?;
     new.as_file().sync_all()?;
     new.persist(&path).map_err(|e| e.error)?;
     Ok(())
 }
-
-// The new file's owner is that of the old one, if whoever repairs it may say so.
-#[cfg(unix)]
-fn own(path: &Path, now: &fs::Metadata) {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let _ = chown(path, Some(now.uid()), Some(now.gid()));
-}
-
-#[cfg(not(unix))]
-fn own(_: &Path, _: &fs::Metadata) {}

@@ -11,7 +11,7 @@ use crate::dialect::same_box::{SameBox, boxes};
 use crate::finding::{Problem, Severity, UnreadFile};
 use crate::model::Firewall;
 use crate::source::SourceFile;
-use crate::source::discover::shown;
+use crate::source::discover::{bytes, shown};
 use crate::source::walk::Walk;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -247,7 +247,9 @@ fn routes(
             }
             for path in found {
                 let name = shown(&path);
-                match std::fs::read_to_string(&path) {
+                let text = bytes(&path)
+                    .and_then(|b| String::from_utf8(b).map_err(|_| std::io::Error::other("it is not UTF-8")));
+                match text {
                     Err(e) => wrong(format!("cannot read {name}: {e}"), ""),
                     Ok(text) => {
                         if let Err((line, e)) = all.read(&text) {

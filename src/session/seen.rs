@@ -6,7 +6,7 @@
 use super::trouble;
 use crate::finding::Problem;
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
-use crate::source::discover::shown;
+use crate::source::discover::{bytes, shown};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -48,7 +48,8 @@ pub fn read(path: &Path) -> Result<Vec<Region>, Box<Problem>> {
         (p.location.line, p.location.end_line) = (line as u32, line as u32);
         Box::new(p)
     };
-    let text = std::fs::read_to_string(path).map_err(|e| at(1, e.to_string()))?;
+    let text = bytes(path).map_err(|e| at(1, e.to_string()))?;
+    let text = String::from_utf8(text).map_err(|_| at(1, "it is not UTF-8".to_owned()))?;
     if text.trim_start().starts_with('[') {
         let flows: Vec<Seen> = serde_json::from_str(&text).map_err(|e| at(e.line(), e.to_string()))?;
         let number = |(i, s): (usize, &Seen)| {

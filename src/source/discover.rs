@@ -20,7 +20,7 @@ pub struct Candidate {
 }
 
 /// How much of a walked file is looked at before it is read whole, in bytes.
-const HEAD: usize = 64 * 1024;
+pub const HEAD: usize = 64 * 1024;
 
 /// What walking found.
 #[derive(Debug, Default)]
@@ -62,6 +62,7 @@ pub fn discover(paths: &[PathBuf], walk: &Walk) -> Discovered {
                 let unwanted = walk.ignored(path, &walked);
                 for file in walked {
                     match () {
+                        () if is_unfinished(&file) => {}
                         () if walk.excludes(&file, path) => excluded.push(file),
                         () if unwanted.contains(&file) => ignored.push(file),
                         () => found.push(Candidate { path: file, named: false }),
@@ -98,7 +99,7 @@ pub fn siblings(folder: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_file()) && !is_unfinished(Path::new(&e.file_name())))
         // Keep the way in which the folder itself was named.
         .map(|e| if here { e.file_name().into() } else { e.path() })
         .collect();
@@ -109,7 +110,7 @@ pub fn siblings(folder: &Path) -> Vec<PathBuf> {
 /// The first 64 KiB of a file, as UTF-8.
 pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(4096);
-    File::open(path)?.take(HEAD as u64).read_to_end(&mut out)?;
+    open(path)?.take(HEAD as u64).read_to_end(&mut out)?;
     Ok(to_utf8(out))
 }
 
@@ -153,15 +154,51 @@ impl Edited {
 /// Reads a file whole.
 ///
 /// # Errors
-/// Whatever reading gives; a file larger than [`MAX_BYTES`] is an error too.
+/// As [`bytes`].
 pub fn read(path: &Path) -> io::Result<Arc<SourceFile>> {
-    if fs::metadata(path)?.len() > MAX_BYTES as u64 {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "files above 4 GiB are not read: split the dump",
-        ));
+    Ok(SourceFile::new(shown(path), bytes(path)?))
+}
+
+/// Everything in a file.
+///
+/// # Errors
+/// Whatever reading gives; a file larger than [`MAX_BYTES`] is an error, and so is what [`open`] refuses.
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    all_of(&mut open(path)?)
+}
+
+/// Everything that a stream gives.
+///
+/// # Errors
+/// Whatever reading gives, or more than [`MAX_BYTES`].
+pub fn all_of(stream: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    if stream.take(MAX_BYTES as u64 + 1).read_to_end(&mut out)? > MAX_BYTES {
+        let message = "files above 4 GiB are not read: split the dump";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(SourceFile::new(shown(path), fs::read(path)?))
+    Ok(out)
+}
+
+/// Opens a file to be read.
+///
+/// # Errors
+/// Whatever opening gives. What is no regular file is refused: a device may never end, and a pipe that nobody writes to never begins. A pipe that
+/// the shell has opened (`<(…)`, `/dev/stdin`) is one that somebody writes to.
+pub fn open(path: &Path) -> io::Result<File> {
+    let by_shell = ["/dev/fd", "/proc/self/fd", "/dev/stdin"].iter().any(|p| path.starts_with(p));
+    if !by_shell && !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    File::open(path)
+}
+
+/// How names of files begin that a run puts beside those that it writes, until they are whole.
+pub const UNFINISHED: &str = ".havenlint-";
+
+/// Whether a file is what a run that was ended has left behind.
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(UNFINISHED))
 }
 
 /// A path as reports show it: `/` between parts, no leading `./`.

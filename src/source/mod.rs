@@ -8,6 +8,7 @@ pub mod walk;
 pub mod document;
 pub mod encoding;
 pub mod git;
+pub mod own;
 pub mod progress;
 pub mod shard;
 pub mod yaml;

@@ -1,10 +1,9 @@
 //! All formats say the same of what is accepted as the exit status does.
 
 use crate::{copy, edit, havenlint};
+use havenlint::report::FORMATS;
 use serde_json::Value;
 use std::path::Path;
-
-const FORMATS: [&str; 8] = ["human", "concise", "json", "sarif", "github", "junit", "markdown", "html"];
 
 /// Whether a report in a format says that something counts against the run.
 fn fails(format: &str, text: &str) -> bool {
@@ -21,6 +20,10 @@ fn fails(format: &str, text: &str) -> bool {
         "github" => text.lines().any(|l| l.starts_with("::error")),
         "junit" => text.contains("<failure") || text.contains("<error"),
         "markdown" => text.contains("### ❌"),
+        "gitlab" => json().as_array().unwrap().iter().any(|f| f["severity"] == "critical"),
+        "rdjson" => json()["diagnostics"].as_array().unwrap().iter().any(|d| d["severity"] == "ERROR"),
+        "checkstyle" => text.contains("severity=\"error\""),
+        "csv" => text.lines().any(|l| l.starts_with("error,") && !l.starts_with("error,waived,")),
         _ => text.contains("class=\"level error\"") || text.contains(">error</"),
     }
 }
@@ -39,13 +42,14 @@ fn shows_accepted(format: &str, text: &str) -> bool {
 }
 
 fn reports(dir: &Path, args: &[&str]) -> Vec<(&'static str, i32, String)> {
-    FORMATS
+    let names = FORMATS.iter().map(|f| f.0);
+    names
         .map(|f| {
             let (status, out, err) = havenlint(dir, &[&["check", "--format", f], args].concat());
             assert!(!out.is_empty(), "{f}: {err}");
             (f, status, out)
         })
-        .to_vec()
+        .collect()
 }
 
 #[test]

@@ -94,3 +94,79 @@ fn what_cannot_be_written_whole_leaves_the_old_file() {
     assert_eq!(fs::read_to_string(dir.path().join("report.html")).unwrap(), "old");
     assert_eq!(names(dir.path()), ["host.rules", "report.html"]);
 }
+
+/// What never ends, or never begins, is refused wherever a file is named.
+#[cfg(target_os = "linux")]
+#[test]
+fn only_regular_files_are_read() {
+    let dir = folder();
+    assert!(Command::new("mkfifo").arg(dir.path().join("pipe")).status().unwrap().success());
+    for odd in ["pipe", "/dev/zero"] {
+        for args in [
+            &["check", odd, "--no-config"][..],
+            &["check", "host.rules", "--config", odd],
+            &["check", "host.rules", "--no-config", "--catalogue", odd],
+            &["check", "host.rules", "--no-config", "--baseline", odd],
+            &["check", "host.rules", "--no-config", "--seen", odd],
+            &["trace", "host.rules", "--packets", odd],
+            &["query", odd],
+            &["diff", "host.rules", odd],
+            &["merge", odd],
+            &["catalogue", "lint", odd],
+        ] {
+            let out = run(dir.path(), args);
+            let said = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
+            assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+            // Lines are broken at the width of a page.
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("not a regular file"), "{args:?}: {said}");
+        }
+    }
+    // A pipe of the shell's is one that somebody writes to.
+    let script = "exec \"$0\" check <(cat host.rules) --no-config --fail-on never --format concise";
+    let out = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_havenlint")])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("HL-ANY-ANY"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    let dir = folder();
+    for command in [
+        "completions bash",
+        "man",
+        "rules",
+        "explain HL-ANY-ANY",
+        "catalogue new",
+        "check host.rules --no-config",
+        "query host.rules",
+    ] {
+        for (script, full) in
+            [("exec \"$0\" $1 > /dev/full", true), ("\"$0\" $1 | true; exit ${PIPESTATUS[0]}", false)]
+        {
+            let out = Command::new("bash")
+                .args(["-c", script, env!("CARGO_BIN_EXE_havenlint"), command])
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert!(!said.contains("panicked"), "{command}: {said}");
+            // A reader that went away in time may have got all of it.
+            assert!(out.status.code() == Some(2) || !full, "{command}: {:?} {said}", out.status);
+            assert_eq!(said.contains("No space left"), full, "{command}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_an_ended_run_left_behind_is_not_read() {
+    let dir = folder();
+    fs::rename(dir.path().join("host.rules"), dir.path().join(".havenlint-aB3xY9")).unwrap();
+    let out = run(dir.path(), &["check", ".", "--no-config"]);
+    assert_eq!(out.status.code(), Some(3), "{}", String::from_utf8_lossy(&out.stdout));
+}

@@ -179,7 +179,11 @@ impl Loader {
                 self.folder.files = usize::MAX;
                 return;
             }
-            let read = || self.edited.get(&real).map_or_else(|| std::fs::read(&real), |b| Ok(b.to_vec()));
+            let read = || {
+                self.edited
+                    .get(&real)
+                    .map_or_else(|| crate::source::discover::bytes(&real), |b| Ok(b.to_vec()))
+            };
             let bytes = match read() {
                 Ok(b) if b.len() <= crate::source::MAX_BYTES => b,
                 Ok(_) => {
