@@ -64,7 +64,7 @@ pub struct Check {
     #[arg(long, conflicts_with = "baseline", help_heading = "Rules")]
     no_baseline: bool,
     /// Fail if the baseline accepts what is gone: nothing that was fixed may come back.
-    #[arg(long, conflicts_with = "no_baseline", help_heading = "Rules")]
+    #[arg(long, conflicts_with_all = ["no_baseline", "shard"], help_heading = "Rules")]
     ratchet: bool,
     /// Format of the report, and the file for it; repeatable: human, concise, json, sarif, github, junit, markdown, html, gitlab, rdjson, checkstyle, csv.
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "Output")]

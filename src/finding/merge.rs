@@ -1,6 +1,7 @@
 //! Joining the reports of shards into one.
 
 use super::{Finding, Report, Summary, worst_first};
+use crate::source::shard::Shard;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
@@ -71,6 +72,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     // Shards of one deployment each name all of it.
     let mut known = BTreeSet::new();
     all.members.retain(|m| known.insert(m.clone()));
+    Shard::drop_marks_of_whole(&mut all.assumptions);
     all.summary = Summary::of(&all.requirements, &all.findings);
     Ok(all)
 }

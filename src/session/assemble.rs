@@ -12,6 +12,7 @@ use crate::finding::{CatalogueId, Input, Report, RuleDoc, Scope, Summary, Tool, 
 use crate::lint::registry;
 use crate::model::Firewall;
 use crate::source::digest::Digest;
+use crate::source::shard::Shard;
 use crate::triage;
 use std::collections::BTreeSet;
 
@@ -63,6 +64,7 @@ fn assumptions(options: &Options, loaded: &Loaded) -> Vec<String> {
     if loaded.firewalls().any(|f| !f.run_time_sets.is_empty()) {
         out.push("sets-as-listed".to_owned());
     }
+    out.extend(options.shard.map(Shard::mark));
     if options.read.complete {
         out.push("complete".to_owned());
     }

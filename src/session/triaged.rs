@@ -81,8 +81,8 @@ pub fn triage(
         match Baseline::read(&baseline) {
             Ok(accepted) => {
                 // Who sees only a part of it cannot say what is gone.
-                let whole =
-                    !opened.problems.iter().chain(&loaded.problems).any(|p| p.level == Severity::Error);
+                let whole = options.shard.is_none()
+                    && !opened.problems.iter().chain(&loaded.problems).any(|p| p.level == Severity::Error);
                 let judged =
                     |e: &Accepted| whole && selection.takes(&e.rule) && looked_at(opened, &spelling, e);
                 let settled = accepted.settle(std::mem::take(&mut findings), &spelling, &judged);

@@ -1,6 +1,7 @@
 //! A part of a run's work: so that several machines can share it.
 
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// One of several parts of equal size. What belongs to which part depends on nothing but its name, so that all parts together are the whole.
@@ -17,6 +18,24 @@ impl Shard {
         let hash = Sha256::digest(name.as_bytes());
         let number = hash.iter().take(8).fold(0u64, |n, b| n << 8 | u64::from(*b));
         number % self.of == self.number
+    }
+}
+
+impl Shard {
+    /// How reports say that they are about this part only: `part 1 of 4 only`.
+    pub fn mark(self) -> String {
+        format!("part {} of {} only", self.number + 1, self.of)
+    }
+
+    /// Takes the marks of all parts of one whole out of a list of words: together they are no part any more.
+    pub fn drop_marks_of_whole(words: &mut Vec<String>) {
+        let of = |word: &str| -> Option<(u64, u64)> {
+            let (number, of) = word.strip_prefix("part ")?.strip_suffix(" only")?.split_once(" of ")?;
+            Some((number.parse().ok()?, of.parse().ok()?))
+        };
+        let marks: BTreeSet<(u64, u64)> = words.iter().filter_map(|w| of(w)).collect();
+        let whole = |all: u64| all == marks.iter().filter(|(_, of)| *of == all).count() as u64;
+        words.retain(|w| of(w).is_none_or(|(_, all)| !whole(all)));
     }
 }
 
@@ -50,6 +69,20 @@ mod tests {
             sizes[mine[0]] += 1;
         }
         assert!(sizes.iter().all(|n| (800..1200).contains(n)), "{sizes:?}");
+    }
+
+    #[test]
+    fn only_all_parts_are_the_whole() {
+        let after = |texts: &[&str]| {
+            let mut words = vec!["forged".to_owned()];
+            words.extend(texts.iter().map(|t| t.parse::<Shard>().unwrap().mark()));
+            Shard::drop_marks_of_whole(&mut words);
+            words.len() - 1
+        };
+        assert_eq!(after(&["1/3", "2/3", "3/3"]), 0);
+        assert_eq!(after(&["1/3", "3/3"]), 2);
+        assert_eq!(after(&["1/1"]), 0);
+        assert_eq!(after(&["1/2", "2/2", "1/3"]), 1);
     }
 
     #[test]

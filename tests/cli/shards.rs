@@ -75,6 +75,19 @@ fn parts_of_a_fleet_joined_are_the_whole() {
 }
 
 #[test]
+fn a_part_says_that_it_is_one() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
+    let part = run_in(&demo, &["check", "--shard", "1/2", "--fail-on", "never", "--no-baseline"]);
+    assert!(part.out.contains("part 1 of 2 only"), "{}", part.out);
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("1.json").display().to_string();
+    let format = format!("json={file}");
+    run_in(&demo, &["check", "--shard", "1/2", "--fail-on", "never", "--no-baseline", "--format", &format]);
+    let joined = run_in(&demo, &["merge", &file, "--format", "human", "--fail-on", "never"]);
+    assert!(joined.out.contains("part 1 of 2 only"), "{}", joined.out);
+}
+
+#[test]
 fn what_is_no_part_is_an_error_of_usage() {
     let dir = folder(&[]);
     let run = run_in(dir.path(), &["check", "--shard", "3/2"]);
