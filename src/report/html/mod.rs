@@ -28,9 +28,7 @@ use rustc_hash::FxHashMap;
 use std::io::{self, Write};
 
 /// Causes that one page shows in full.
-const MAX_CAUSES: usize = 120;
-/// Requirements at points that one page lists for all nodes together.
-const MAX_ROWS: usize = 3_000;
+const MAX_CAUSES: usize = 100;
 /// Entries of other lists.
 const MAX_LISTED: usize = 400;
 

@@ -2,13 +2,17 @@
 
 use super::super::matrix::{STATES, worse};
 use super::super::text::count;
-use super::{MAX_ROWS, Page, list, place, scroll, state};
+use super::{Page, list, place, scroll, state};
 use crate::finding::{Finding, Rank, Requirement};
 use maud::{Markup, html};
 use rustc_hash::FxHashMap;
 
 /// Findings of one node that its section lists.
 const MAX_FINDINGS: usize = 60;
+/// Requirements at points that one page lists for a node.
+const MAX_ROWS: usize = 400;
+/// Bytes that all nodes together take of one page.
+const MAX_BYTES: usize = 900_000;
 /// Nodes that one page lists.
 const MAX_NODES: usize = 1_000;
 
@@ -22,18 +26,23 @@ pub(super) struct About<'a> {
 impl<'a> Page<'a> {
     pub(super) fn nodes(&self) -> Markup {
         let about = self.about();
-        let mut room = MAX_ROWS;
+        let mut room = MAX_BYTES;
+        let mut body = |own: &About<'_>| {
+            // As much as there is room for: all, or what was found, or how much that is.
+            let tries = [own.rows.len().min(MAX_ROWS), 0].into_iter().map(|rows| self.node(own, rows));
+            let fits = tries.into_iter().find(|m| m.0.len() <= room);
+            room -= fits.as_ref().map_or(0, |m| m.0.len());
+            fits.unwrap_or_else(|| html! { p { (count(own.findings.len(), "finding")) ", " (count(own.rows.len(), "row")) ": see --format html=FOLDER/." } })
+        };
         html! {
             section {
                 h2 #nodes { "Nodes" }
                 @for (i, subject) in self.subjects.iter().take(MAX_NODES).enumerate() {
                     @let own = &about[i];
-                    @let shown = own.rows.len().min(room);
-                    @let () = room -= shown;
                     // A browser unfolds what a link leads into, not what it leads to.
                     details {
                         summary { (self.node_title(subject, own)) }
-                        div id={ "n" (i + 1) } { (self.node(own, shown)) }
+                        div id={ "n" (i + 1) } { (body(own)) }
                     }
                 }
                 @if self.subjects.len() > MAX_NODES { p.loud { "… and " (count(self.subjects.len() - MAX_NODES, "more node")) ": see --format html=FOLDER/." } }
