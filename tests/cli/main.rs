@@ -5,6 +5,7 @@ mod editor;
 mod looked_at;
 mod review;
 mod shards;
+mod shipped;
 mod through;
 mod trace_query;
 mod unguarded;

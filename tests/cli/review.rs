@@ -169,3 +169,45 @@ fn change_to_garbage(root: &Path) {
     fs::write(root.join("fw/hosts/cms-1.rules"), "*filter\n-A INPUT --nonsense\n").unwrap();
     commit(root);
 }
+
+#[cfg(unix)]
+#[test]
+fn nothing_in_a_change_commands_whoever_reads_the_comment() {
+    let dir = repository();
+    let root = dir.path();
+    let evil = "\u{1b}[2J\u{202e}<script>x</script> [l](http://evil.example) `c` @all\n::error::x";
+    let comment = evil.replace('\n', " ");
+    let text = GOOD.replace(
+        SSH,
+        &format!("-A INPUT -p tcp -m tcp --dport 22 -m comment --comment \"{comment}\" -j ACCEPT\n"),
+    );
+    fs::write(root.join("fw/hosts").join(format!("{}.rules", evil.replace('/', "|"))), &text).unwrap();
+    fs::write(root.join("fw/hosts/cms-1.rules"), text).unwrap();
+    std::os::unix::fs::symlink("cms-1.rules", root.join("fw/hosts/\u{1b}[31mlink\n::error::y")).unwrap();
+    commit(root);
+    for format in ["markdown", "json"] {
+        let r = review(root, &["--format", format]);
+        assert_eq!(r.status, 1, "{}{}", r.out, r.err);
+        assert!(!r.out.contains(['\u{1b}', '\u{202e}']), "{format}: {:?}", r.out);
+        assert!(!r.out.lines().any(|l| l.trim_start().starts_with("::")), "{format}: {}", r.out);
+        if format == "markdown" {
+            formats_nothing(&r.out);
+        }
+    }
+}
+
+/// No link, and no markup but that of the comment itself.
+fn formats_nothing(page: &str) {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+    let ours = ["<details><summary>", "</details>", "</summary>"];
+    for event in Parser::new_ext(page, Options::all()) {
+        match event {
+            Event::Html(t) | Event::InlineHtml(t) => {
+                assert!(ours.iter().any(|o| t.starts_with(o)), "{t} in {page}")
+            }
+            Event::Start(Tag::Link { .. } | Tag::Image { .. }) => panic!("a link in {page}"),
+            Event::Text(t) => assert!(!t.contains("@all"), "{t}"),
+            _ => {}
+        }
+    }
+}

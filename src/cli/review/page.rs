@@ -174,7 +174,7 @@ impl Review {
             let group = c.group.as_ref().map_or_else(String::new, |g| format!(" ({g})"));
             let side = if c.kind == "stopped" && c.new.decided_by.is_none() { &c.old } else { &c.new };
             let by = side.decided_by.as_ref().map_or_else(String::new, |by| {
-                format!("{}:{} `{}`", escape(&by.location.path), by.location.line, code(&by.location.text))
+                format!("{}:{} {}", escape(&by.location.path), by.location.line, escape(&by.location.text))
             });
             let words = escape(crate::cli::diff::title(c));
             let flow = escape(&c.flow.to_string());
