@@ -8,6 +8,7 @@ pub mod load;
 mod lower;
 pub mod resolve;
 pub mod together;
+mod wanted;
 
 pub use doc::service_words;
 pub use load::{BUILT_IN, NONE, TEMPLATE, open, read, schema_text};

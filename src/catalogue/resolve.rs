@@ -1,12 +1,12 @@
 //! What the catalogue asks of one deployment: each requirement as flows between known ends.
 
 use super::together::{Crowd, Crowds, Together};
+use super::wanted::Wanted;
 use super::{
     Breach, Catalogue, Declared, EVERYWHERE, End, INTERNET, Place, Requirement, Service, Services, Side,
 };
 use crate::deployment::{Deployment, Node};
 use crate::packet::{Field, IntervalSet, public};
-use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One flow that a requirement speaks of: one source, one destination, one protocol.
@@ -144,35 +144,6 @@ pub fn resolve(catalogue: &Catalogue, deployment: &Deployment, together: &Togeth
         }
     }
     out
-}
-
-// What requirements ask for, and by number those that go to a node, and that come from one.
-struct Wanted {
-    all: Vec<Exempt>,
-    to: FxHashMap<usize, Vec<usize>>,
-    from: FxHashMap<usize, Vec<usize>>,
-}
-
-impl Wanted {
-    fn of(all: Vec<Exempt>) -> Self {
-        let (mut to, mut from): (FxHashMap<_, Vec<_>>, FxHashMap<_, Vec<_>>) = Default::default();
-        for (i, e) in all.iter().enumerate() {
-            let (source, destination) = e.nodes;
-            source.into_iter().for_each(|n| from.entry(n).or_default().push(i));
-            destination.into_iter().for_each(|n| to.entry(n).or_default().push(i));
-        }
-        Self { all, to, from }
-    }
-
-    // What has the same node at an end of a flow that is a node; of other flows everything.
-    fn near(&self, flow: &ResolvedFlow) -> Box<dyn Iterator<Item = &Exempt> + '_> {
-        let numbers = match (flow.destination.node, flow.source.node) {
-            (Some(n), _) => self.to.get(&n),
-            (None, Some(n)) => self.from.get(&n),
-            (None, None) => return Box::new(self.all.iter()),
-        };
-        Box::new(numbers.into_iter().flatten().filter_map(|i| self.all.get(*i)))
-    }
 }
 
 // Whether what is wanted may be a part of the flow: it must not, for certain, go to or come from elsewhere.
