@@ -97,8 +97,12 @@ pub enum Command {
     Merge(merge::Merge),
     /// Serve an editor: diagnostics, explanations and proven repairs while files are written (language server, on standard input and output).
     Lsp,
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write one for every command.
+    Man {
+        /// The folder to write them to, one page a command.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -256,7 +260,18 @@ pub fn run(cli: &Cli) -> ExitCode {
             clap_complete::generate(*shell, &mut command, "havenlint", &mut script);
             print_exact(|out| out.write_all(&script))
         }
-        Command::Man => {
+        Command::Man { dir: Some(dir) } => {
+            let command = <Cli as clap::CommandFactory>::command();
+            let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
+            match written {
+                Ok(()) => status::CLEAN,
+                Err(e) => {
+                    say(&format!("error: cannot write to {}: {e}", dir.display()));
+                    status::TROUBLE
+                }
+            }
+        }
+        Command::Man { dir: None } => {
             let page = clap_mangen::Man::new(<Cli as clap::CommandFactory>::command());
             print_exact(|mut out| page.render(&mut out))
         }

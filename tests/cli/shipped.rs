@@ -1,6 +1,6 @@
 //! What is shipped beside the program, as far as it runs here: the shell of the GitHub action.
 
-use crate::commands::{GOOD, folder};
+use crate::commands::{GOOD, folder, run_in};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -46,4 +46,27 @@ fn the_action_checks_reviews_and_fails() {
     assert!(summary.contains("Newly gets in from the Internet"), "{summary}");
     assert!(fs::read_to_string(root.join("havenlint.sarif")).unwrap().contains("HL-EXPOSED-SSH"));
     assert_eq!(run("no-such-branch").0, Some(2));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = folder(&[]);
+    assert_eq!(run_in(dir.path(), &["man", "--dir", "share/man"]).status, 0);
+    let help = run_in(dir.path(), &["--help"]).out;
+    let commands = help.lines().skip_while(|l| !l.starts_with("Commands:")).skip(1);
+    let names: Vec<&str> = commands
+        .take_while(|l| !l.is_empty())
+        .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
+        .filter_map(|l| l.split_whitespace().next())
+        .filter(|n| *n != "help")
+        .collect();
+    assert!(names.len() > 12, "{help}");
+    for name in names {
+        let page = fs::read_to_string(dir.path().join(format!("share/man/havenlint-{name}.1")));
+        assert!(page.is_ok_and(|p| p.contains(".SH SYNOPSIS")), "{name}");
+    }
+    fs::write(dir.path().join("file"), "").unwrap();
+    let r = run_in(dir.path(), &["man", "--dir", "file"]);
+    assert_eq!(r.status, 2);
+    assert!(r.err.contains("cannot write to file"), "{}", r.err);
 }
