@@ -53,14 +53,26 @@ pub fn flows(regions: &[Region], path: Path) -> Vec<Flow> {
 
 /// As [`flows`], each with its region.
 pub fn boxes(regions: &[Region], path: Path) -> Vec<(Region, Flow)> {
+    let weighed = apart(regions).into_iter().map(|b| (b.weight(), flow(&b, path), b));
+    let mut weighed: Vec<(f64, Flow, Region)> = weighed.collect();
+    weighed.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    weighed.into_iter().map(|(_, f, b)| (b, f)).collect()
+}
+
+/// The regions of [`boxes`] alone, the largest first.
+pub fn largest_first(regions: &[Region]) -> Vec<Region> {
+    let mut weighed: Vec<(f64, Region)> = apart(regions).into_iter().map(|b| (b.weight(), b)).collect();
+    weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
+    weighed.into_iter().map(|(_, b)| b).collect()
+}
+
+// Joined, protocols with other fields apart.
+fn apart(regions: &[Region]) -> Vec<Region> {
     let mut boxes: Vec<Region> = regions.iter().flat_map(Region::normal).collect();
     join(&mut boxes);
     let mut boxes: Vec<Region> = boxes.iter().flat_map(by_fields).collect();
     join_alike(&mut boxes);
-    let weighed = boxes.into_iter().map(|b| (b.weight(), flow(&b, path), b));
-    let mut weighed: Vec<(f64, Flow, Region)> = weighed.collect();
-    weighed.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    weighed.into_iter().map(|(_, f, b)| (b, f)).collect()
+    boxes
 }
 
 /// One region in normal form as a box.

@@ -10,8 +10,10 @@ use crate::packet::{ConnState, Family, Field};
 use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
-/// Earlier boxes that one box is compared with, the nearest first.
-const LOOK_BACK: usize = 1024;
+/// Earlier boxes that boxes are compared with, all together: each with as many, the nearest first, as that leaves it. A tenth of a second.
+const COMPARED: usize = 10_000_000;
+/// And at least so many.
+const LOOK_BACK: usize = 32;
 /// Boxes that one point is compared with.
 const VISITS: usize = 1024;
 /// Boxes that are looked at in all, for one family. About a second.
@@ -69,10 +71,11 @@ fn of_chain(
     }
     let mut index = Index::new(&boxes);
     let mut out = Vec::new();
+    let look_back = (COMPARED / boxes.len().max(1)).max(LOOK_BACK) as u32;
     for n in 0..rules.len() as u32 {
         let own = boxes.of_rule(n as usize);
         let asked = own.clone().any(|b| boxes.is(b, BLOCKER));
-        let mut earlier = (own.start.saturating_sub(LOOK_BACK as u32)..own.start).rev();
+        let mut earlier = (own.start.saturating_sub(look_back)..own.start).rev();
         let opposite = asked.then(|| {
             earlier.find_map(|b| {
                 *budget = budget.checked_sub(1)?;

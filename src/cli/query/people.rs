@@ -4,12 +4,14 @@ use super::exact::{because, by_lines, section};
 use super::names::Names;
 use super::{By, Told};
 use crate::analysis::decide::{Answer, Part, Question};
-use crate::analysis::flow::{boxes, interfaces, numbers};
+use crate::analysis::flow::{interfaces, largest_first, numbers};
 use crate::lint::reach::Reach;
 use crate::packet::opening::as_flow;
 use crate::packet::{Family, Field, Path, Region, addr};
 use crate::report::tables::lay_out;
 use crate::report::text::{Ink, Paint, clean, count};
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use tabled::builder::Builder;
 use tabled::settings::Alignment;
@@ -30,9 +32,10 @@ pub struct Row {
 /// The rows of some parts of an answer, the largest first.
 pub fn rows(parts: &[(Region, Path)], names: &Names) -> Vec<Row> {
     let mut out: Vec<Row> = Vec::new();
+    let mut place: FxHashMap<(String, String, String, String, Family), usize> = FxHashMap::default();
     let Some((_, path)) = parts.first() else { return out };
     let regions: Vec<Region> = parts.iter().map(|(r, _)| r.clone()).collect();
-    for (region, _) in boxes(&regions, *path) {
+    for region in largest_first(&regions) {
         let family = region.get(Field::Dst).first().map_or(Family::V4, addr::family);
         let sports = region.get(Field::Sport);
         let row = Row {
@@ -47,13 +50,16 @@ pub fn rows(parts: &[(Region, Path)], names: &Names) -> Vec<Row> {
                 numbers(sports).join(", ")
             },
         };
-        let same = |r: &&mut Row| {
-            (&r.from, &r.to, &r.by, &r.from_ports, r.family)
-                == (&row.from, &row.to, &row.by, &row.from_ports, row.family)
-        };
-        match out.iter_mut().find(same) {
-            Some(known) => known.reach = known.reach.union(&row.reach),
-            None => out.push(row),
+        let same = (row.from.clone(), row.to.clone(), row.by.clone(), row.from_ports.clone(), family);
+        match place.entry(same) {
+            Entry::Occupied(known) => {
+                let known = &mut out[*known.get()];
+                known.reach = known.reach.union(&row.reach);
+            }
+            Entry::Vacant(new) => {
+                new.insert(out.len());
+                out.push(row);
+            }
         }
     }
     out

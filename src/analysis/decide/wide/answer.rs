@@ -1,20 +1,20 @@
 //! From the diagram of a whole way to the answer.
 
+use super::boxes::Boxes;
 use super::guard::{Doubt, intersection};
 use super::{Out, Wide};
 use crate::analysis::Verdict;
 use crate::analysis::decide::Part;
 use crate::analysis::decide::cell::View;
 use crate::analysis::decide::guard::seen_region;
+use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::witness::natural;
-use crate::analysis::diagram::{ClassSet, Node, Outcome};
+use crate::analysis::diagram::{ClassSet, Level, Node, Outcome};
 use crate::analysis::evaluate::evaluate;
 use crate::packet::{ConnState, Field, IntervalSet, Region};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-// Parts of an answer; more are told as "too many cases".
-const MAX_PARTS: usize = 400_000;
 // Rules that packets of the parts are shown to, in all, to name who decides.
 const MAX_SHOWN: u64 = 100_000_000;
 const MAX_REASONS: usize = 8;
@@ -40,55 +40,27 @@ impl Wide<'_, '_> {
         })
     }
 
-    /// One region for each way of a region's packets through a diagram, edges with the same end taken together, with the outcome there; `None` if
-    /// there are too many.
-    pub(super) fn pieces(&self, node: Node, region: Region) -> Option<Vec<(Region, Outcome)>> {
-        let mut order = [Field::Proto; Field::COUNT];
-        for f in Field::ALL {
-            if let Some(level) = self.levels[f.index()] {
-                order[level as usize] = f;
-            }
-        }
-        let inside = Field::ALL.map(|f| self.classes[f.index()].set(region.get(f).ranges()));
-        let mut values: FxHashMap<(Field, ClassSet), Arc<IntervalSet>> = FxHashMap::default();
+    /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or [`UNSETTLED`].
+    pub(super) fn pieces(&mut self, node: Node, region: &Region) -> Vec<(Region, Outcome)> {
+        let mut order: Vec<(Level, Field)> =
+            Field::ALL.into_iter().filter_map(|f| Some((self.levels[f.index()]?, f))).collect();
+        order.sort_unstable();
+        let inside = order.iter().map(|(_, f)| self.classes[f.index()].set(region.get(*f).ranges()));
+        let mut boxes = Boxes::new(&mut self.arena, inside.collect());
+        let mut values: FxHashMap<(Level, u32), Arc<IntervalSet>> = FxHashMap::default();
         let mut out = Vec::new();
-        let mut work = vec![(node, region)];
-        while let Some((node, region)) = work.pop() {
-            let Some(level) = self.arena.level(node) else {
-                if let Some(outcome) = self.arena.outcomes(node).and_then(|o| o.first().copied()) {
-                    out.push((region, outcome));
-                }
-                if out.len() + work.len() > MAX_PARTS {
-                    return None;
-                }
-                continue;
-            };
-            let field = order[level as usize];
-            let mut below: Vec<(Node, ClassSet)> = Vec::new();
-            let mut place: FxHashMap<Node, usize> = FxHashMap::default();
-            for (lo, hi, to) in self.arena.edges(node).filter(|e| e.2 != Node::NOTHING) {
-                let i = *place.entry(to).or_insert_with(|| {
-                    below.push((to, ClassSet::new()));
-                    below.len() - 1
+        for (id, outcome) in boxes.of(node).iter() {
+            let mut piece = region.clone();
+            for (level, number, set) in boxes.asks(*id) {
+                let field = order[level as usize].1;
+                let cut = values.entry((level, number)).or_insert_with(|| {
+                    Arc::new(self.classes[field.index()].values(set).intersect(region.get(field)))
                 });
-                below[i].1.push((lo, hi));
+                piece.set(field, Arc::clone(cut));
             }
-            for (to, set) in below.into_iter().rev() {
-                let set = intersection(&set, &inside[field.index()]);
-                if set.is_empty() {
-                    continue;
-                }
-                let classes = &self.classes[field.index()];
-                let whole = region.shared(field);
-                let cut = values
-                    .entry((field, set))
-                    .or_insert_with_key(|(_, set)| Arc::new(classes.values(set).intersect(whole)));
-                let mut r = region.clone();
-                r.set(field, Arc::clone(cut));
-                work.push((to, r));
-            }
+            out.push((piece, *outcome));
         }
-        Some(out)
+        out
     }
 
     /// The part of an answer that a region with one fate is. `shown` counts the rules that packets have been shown to; beyond a limit nobody is
@@ -128,6 +100,19 @@ impl Wide<'_, '_> {
             Verdict::Drop | Verdict::Undecided => {}
         }
         part
+    }
+
+    /// The part of an answer that would have been too many.
+    pub(super) fn unsettled(&mut self, region: Region) -> Part {
+        let why = self.walk.reason(0, Why::Budget, Default::default());
+        Part {
+            region,
+            decided_by: Vec::new(),
+            because: vec![self.walk.reasons[why as usize].clone()],
+            assumed: Vec::new(),
+            tracked: true,
+            translated: None,
+        }
     }
 
     // Why something is not certain, or assumed, about packets of a region: by what the rules ask of their fields.

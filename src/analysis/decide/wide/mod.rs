@@ -6,6 +6,7 @@
 //! which one is asked.
 
 mod answer;
+mod boxes;
 mod guard;
 mod levels;
 mod rules;
@@ -20,6 +21,7 @@ use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use answer::{Fate, Fates};
+use boxes::UNSETTLED;
 use levels::Plan;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -53,7 +55,7 @@ pub(super) fn answer(
         if wide.failed() {
             return None;
         }
-        pieces.extend(wide.pieces(node, cell.region)?);
+        pieces.extend(wide.pieces(node, &cell.region));
     }
     join(&mut pieces);
     // The largest first: they are the ones to be told well.
@@ -62,6 +64,11 @@ pub(super) fn answer(
     let mut answer = Answer::default();
     let mut shown = 0;
     for (_, (region, outcome)) in pieces {
+        if outcome == UNSETTLED {
+            answer.exhausted = true;
+            answer.undecided.push(wide.unsettled(region));
+            continue;
+        }
         let fate = fates.list[outcome as usize];
         let part = wide.part(region, fate, &mut shown);
         match fate.verdict {
@@ -127,8 +134,11 @@ pub(super) fn pairs(
             if second.failed() {
                 return None;
             }
-            pieces.extend(second.pieces(both, of.intersect(with))?);
+            pieces.extend(second.pieces(both, &of.intersect(with)));
         }
+    }
+    if pieces.iter().any(|(_, outcome)| *outcome == UNSETTLED) {
+        return None;
     }
     join(&mut pieces);
     let mut shown = 0;
