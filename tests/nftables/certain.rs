@@ -77,7 +77,7 @@ fn rules_that_old_versions_print_as_comments_are_opaque() {
     let f = read("t.nft", &whole);
     assert_eq!(verdict(&f, "input eth0 tcp 10.0.0.6 > 10.1.0.10:22"), Undecided);
     let because = trace(&f, "input eth0 tcp 10.0.0.6 > 10.1.0.10:22").because;
-    assert!(because.iter().any(|b| b.text.contains("xt_tcp")), "{because:?}");
+    assert!(because.iter().any(|b| b.text.contains("could not be read")), "{because:?}");
     let none = input("drop", "# not xt_ at all\ntcp dport 22 accept # see xt_recent");
     assert_eq!(verdict(&read("t.nft", &none), "input eth0 tcp 10.0.0.6 > 10.1.0.10:22"), Accept);
 }
