@@ -130,7 +130,8 @@ struct Told {
 #[derive(Debug)]
 struct New {
     accepted: Vec<(Region, Path)>,
-    denied: Vec<(Region, Path)>,
+    // Whether some are stopped.
+    denied: bool,
     undecided: Vec<(Region, Path)>,
 }
 
@@ -220,11 +221,11 @@ fn ask(args: &Query, subject: &Subject, names: &Names) -> Result<Result<(Told, b
         Err(silent) => return Ok(Err(silent)),
     };
     let answers = answers(args, point, path, regions);
-    let (mut told, agreed) = tell(subject, path, &answers);
+    let (mut told, agreed) = tell(subject, path, &answers, !opens(args));
     if opens(args) {
         told.new = Some(New {
             accepted: people::parts(&answers, |a| &a.accepted),
-            denied: people::parts(&answers, |a| &a.denied),
+            denied: answers.iter().any(|(_, a)| !a.denied.is_empty()),
             undecided: people::parts(&answers, |a| &a.undecided),
         });
     }
@@ -484,7 +485,8 @@ fn interfaces(option: &str, words: &[String]) -> Result<IntervalSet, String> {
     Ok(out)
 }
 
-fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (Told, bool) {
+// `spelled`: with every box in words. A table for people says it otherwise, and there may be very many.
+fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)], spelled: bool) -> (Told, bool) {
     let mut agreed = true;
     let mut seen = |pick: fn(&Answer) -> &Vec<Part>| {
         let parts = answers.iter().flat_map(|(q, a)| pick(a).iter().map(move |p| (q, p)));
@@ -498,16 +500,18 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (T
         denied: seen(|a| &a.denied),
         undecided: seen(|a| &a.undecided),
     };
-    let regions = |pick: fn(&Answer) -> &Vec<Part>| -> Vec<Region> {
-        answers.iter().flat_map(|(_, a)| pick(a)).map(|p| p.region.clone()).collect()
+    let most = if spelled { usize::MAX } else { 1 };
+    let spell = |pick: fn(&Answer) -> &Vec<Part>| -> Vec<Flow> {
+        let parts = answers.iter().filter(|_| spelled).flat_map(|(_, a)| pick(a));
+        flows(&parts.map(|p| p.region.clone()).collect::<Vec<_>>(), path)
     };
-    let accepted = flows(&regions(|a| &a.accepted), path);
-    let denied = flows(&regions(|a| &a.denied), path);
-    let undecided = undecided(subject, path, answers);
-    let state = match (accepted.is_empty(), denied.is_empty(), undecided.is_empty()) {
-        (false, true, true) => "accepted",
-        (true, false, true) => "denied",
-        (true, true, false) => "undecided",
+    let (accepted, denied) = (spell(|a| &a.accepted), spell(|a| &a.denied));
+    let undecided = undecided(subject, path, answers, most);
+    let some = |pick: fn(&Answer) -> &Vec<Part>| answers.iter().any(|(_, a)| !pick(a).is_empty());
+    let state = match (some(|a| &a.accepted), some(|a| &a.denied), some(|a| &a.undecided)) {
+        (true, false, false) => "accepted",
+        (false, true, false) => "denied",
+        (false, false, true) => "undecided",
         _ => "mixed",
     };
     let mut assumed: Vec<Because> = Vec::new();
@@ -531,11 +535,17 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> (T
     (told, agreed)
 }
 
-// Undecided boxes, those with the same reasons joined.
-fn undecided(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)]) -> Vec<Undecided> {
+// Undecided boxes, those with the same reasons joined; of each reason at most so many parts.
+fn undecided(
+    subject: &Subject,
+    path: Path,
+    answers: &[(Question<'_>, Answer)],
+    most: usize,
+) -> Vec<Undecided> {
     let mut groups: Vec<(&[Because], Vec<Region>)> = Vec::new();
     for p in answers.iter().flat_map(|(_, a)| &a.undecided) {
         match groups.iter_mut().find(|g| g.0 == p.because) {
+            Some(g) if g.1.len() >= most => {}
             Some(g) => g.1.push(p.region.clone()),
             None => groups.push((&p.because, vec![p.region.clone()])),
         }

@@ -120,7 +120,7 @@ pub fn human(t: &Told, names: &Names, paint: Paint, out: &mut dyn io::Write) -> 
     let Some(new) = &t.new else { return Ok(()) };
     table("let through", &rows(&new.accepted, names), paint, out)?;
     table("undecided", &rows(&new.undecided, names), paint, out)?;
-    if t.state == "mixed" && !new.denied.is_empty() {
+    if t.state == "mixed" && new.denied {
         writeln!(out, "\n{}", paint.ink(Ink::Dim, "everything else is stopped"))?;
     }
     let example =
