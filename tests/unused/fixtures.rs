@@ -3,11 +3,12 @@
 use havenlint::analysis::coverage::{Reason, contradicted, redundant, unused};
 use havenlint::analysis::decide::{Question, compare};
 use havenlint::analysis::{Environment, Point, evaluate::evaluate};
-use havenlint::dialect::{ReadOptions, Role, detect};
+use havenlint::dialect::{Dialect, ReadOptions, Role, detect};
 use havenlint::model::{Action, Firewall, Hook, Term};
 use havenlint::packet::{Family, Field, Packet, Path, Value, addr, interface_value};
 use havenlint::source::SourceFile;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use walkdir::WalkDir;
 
 // The same numbers in every run (Vigna, SplitMix64).
@@ -68,17 +69,24 @@ fn packets(f: &Firewall, n: usize) -> Vec<Packet> {
     out
 }
 
+// All fixtures with rules, and the dialects that read them.
+fn rulesets() -> impl Iterator<Item = (String, Arc<SourceFile>, &'static dyn Dialect)> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    let files = WalkDir::new(root).sort_by_file_name().into_iter().flatten();
+    files.filter(|e| e.file_type().is_file()).filter_map(|entry| {
+        let name = entry.path().display().to_string();
+        let file = SourceFile::new(name.clone(), std::fs::read(entry.path()).unwrap());
+        match detect(file.bytes()) {
+            Some((dialect, Role::Rules)) if !name.contains("refused") => Some((name, file, dialect)),
+            _ => None,
+        }
+    })
+}
+
 #[test]
 fn no_packet_meets_an_unused_rule() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let (mut firewalls, mut rules, mut alike) = (0, 0, 0);
-    for entry in WalkDir::new(root).sort_by_file_name().into_iter().flatten() {
-        let name = entry.path().display().to_string();
-        if !entry.file_type().is_file() || name.contains("refused") {
-            continue;
-        }
-        let file = SourceFile::new(name.clone(), std::fs::read(entry.path()).unwrap());
-        let Some((dialect, Role::Rules)) = detect(file.bytes()) else { continue };
+    for (name, file, dialect) in rulesets() {
         let f = dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
         firewalls += 1;
         let found = unused(&f);
@@ -139,15 +147,8 @@ fn no_packet_meets_an_unused_rule() {
 
 #[test]
 fn rules_that_contradict_each_other_change_verdicts_when_they_are_swapped() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let mut swapped = 0;
-    for entry in WalkDir::new(root).sort_by_file_name().into_iter().flatten() {
-        let name = entry.path().display().to_string();
-        if !entry.file_type().is_file() || name.contains("refused") {
-            continue;
-        }
-        let file = SourceFile::new(name.clone(), std::fs::read(entry.path()).unwrap());
-        let Some((dialect, Role::Rules)) = detect(file.bytes()) else { continue };
+    for (name, file, dialect) in rulesets() {
         let read = || dialect.read(std::slice::from_ref(&file), &ReadOptions::default());
         let f = read();
         for ((chain, later), earlier) in contradicted(&f, &|_, _| false).into_iter().take(20) {

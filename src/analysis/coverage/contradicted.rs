@@ -1,12 +1,12 @@
 //! Rules that overlap with an earlier one of the opposite verdict, so that their order decides about some new connections.
 
 use super::boxes::{BLOCKER, Boxes, TARGET, contains, holds, meets};
-use super::graph::groups;
+use super::graph::each_chain;
 use super::index::Index;
 use super::literals::Literals;
 use super::parts::Reader;
 use crate::model::*;
-use crate::packet::{ConnState, Family, Field};
+use crate::packet::{ConnState, Field};
 use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
@@ -25,19 +25,12 @@ const BUDGET: u64 = 100_000_000;
 /// conditions, and those of `left_out`, are not asked for.
 pub fn contradicted(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec<((ChainId, usize), u32)> {
     let mut found: FxHashMap<(ChainId, usize), u32> = FxHashMap::default();
-    let (groups, fields) = (groups(f), super::chains::fields(f));
-    for family in Family::ALL.into_iter().filter(|family| f.covers(*family)) {
-        let mut reader = Reader::new(f, family);
-        let mut budget = BUDGET;
-        for group in &groups {
-            reader.changes = group.changes;
-            for id in &group.order {
-                for (rule, earlier) in of_chain(&mut reader, *id, &fields, left_out, &mut budget) {
-                    found.entry((*id, rule)).or_insert(earlier);
-                }
-            }
+    let fields = super::chains::fields(f);
+    each_chain(f, BUDGET, |reader, id, budget| {
+        for (rule, earlier) in of_chain(reader, id, &fields, left_out, budget) {
+            found.entry((id, rule)).or_insert(earlier);
         }
-    }
+    });
     let mut out: Vec<_> = found.into_iter().collect();
     out.sort_unstable();
     out

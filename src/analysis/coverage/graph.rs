@@ -1,7 +1,8 @@
 //! The chains that base chains lead to, callers before those they call.
 
-use super::parts::Changes;
+use super::parts::{Changes, Reader};
 use crate::model::*;
+use crate::packet::Family;
 
 /// Chains that packets may pass from one to another, with the base chains that they come from.
 pub(super) struct Group {
@@ -13,6 +14,23 @@ pub(super) struct Group {
     pub called: Vec<ChainId>,
     /// What any of their rules changes.
     pub changes: Changes,
+}
+
+/// Visits every chain that packets may come to, in each family by itself, with a reader of its rules and what is left of a budget for the family.
+pub(super) fn each_chain<'a>(
+    f: &'a Firewall,
+    budget: u64,
+    mut visit: impl FnMut(&mut Reader<'a>, ChainId, &mut u64),
+) {
+    let groups = groups(f);
+    for family in Family::ALL.into_iter().filter(|family| f.covers(*family)) {
+        let mut reader = Reader::new(f, family);
+        let mut left = budget;
+        for group in &groups {
+            reader.changes = group.changes;
+            group.order.iter().for_each(|chain| visit(&mut reader, *chain, &mut left));
+        }
+    }
 }
 
 /// All groups of a firewall.

@@ -1,11 +1,11 @@
 //! Rules whose packets would have the same verdict without them, because of a later rule.
 
 use super::boxes::{BLOCKER, Boxes, TARGET, contains, meets};
-use super::graph::groups;
+use super::graph::each_chain;
 use super::index::Index;
 use super::parts::Reader;
 use crate::model::*;
-use crate::packet::{Family, Field};
+use crate::packet::Field;
 use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
@@ -22,22 +22,14 @@ const BUDGET: u64 = 100_000_000;
 /// not asked for and do not count as later ones.
 pub fn redundant(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec<((ChainId, usize), u32)> {
     let mut found: FxHashMap<(ChainId, usize), Option<u32>> = FxHashMap::default();
-    let (groups, fields) = (groups(f), super::chains::fields(f));
-    for family in Family::ALL.into_iter().filter(|family| f.covers(*family)) {
-        let mut reader = Reader::new(f, family);
-        let mut budget = BUDGET;
-        for group in &groups {
-            reader.changes = group.changes;
-            for chain in &group.order {
-                let mut search =
-                    Search { f, fields: &fields, reader: &mut reader, left_out, budget: &mut budget };
-                for (rule, later) in search.chain(*chain) {
-                    let both = found.entry((*chain, rule)).or_insert(later);
-                    *both = both.zip(later).map(|(a, b)| a.max(b));
-                }
-            }
+    let fields = super::chains::fields(f);
+    each_chain(f, BUDGET, |reader, chain, budget| {
+        let mut search = Search { f, fields: &fields, reader, left_out, budget };
+        for (rule, later) in search.chain(chain) {
+            let both = found.entry((chain, rule)).or_insert(later);
+            *both = both.zip(later).map(|(a, b)| a.max(b));
         }
-    }
+    });
     let mut out: Vec<_> = found.into_iter().filter_map(|(rule, later)| Some((rule, later?))).collect();
     out.sort_unstable();
     out
