@@ -45,6 +45,12 @@ pub fn has_own_checks(f: &Firewall) -> bool {
     ["aws", "pf", "opn"].iter().any(|own| f.dialect.starts_with(own))
 }
 
+/// Chain and index of each rule to which no packet is left; `None` if the dialect has checks of its own for rules that decide nothing.
+pub fn left_without_packets(subject: &Subject<'_>) -> Option<FxHashSet<(ChainId, usize)>> {
+    let all = || subject.without_packets().iter().map(|(rule, _)| *rule).collect();
+    (!has_own_checks(subject.firewall)).then(all)
+}
+
 /// All rules of a firewall to which no packet is left.
 pub fn without_packets(f: &Firewall) -> Vec<WithoutPackets> {
     if has_own_checks(f) { Vec::new() } else { coverage::unused(f) }

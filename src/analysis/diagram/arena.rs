@@ -404,6 +404,18 @@ impl Arena {
         }
     }
 
+    // The node with each of those below it replaced by what a function makes of it.
+    fn rebuilt(&mut self, node: Node, below: &mut impl FnMut(&mut Self, Node) -> Node) -> Node {
+        let h = self.heads[node.index()];
+        let from = self.scratch.len();
+        for i in h.start..h.start + h.len {
+            let e = self.edges[i as usize];
+            let n = below(self, e.to);
+            self.push(from, e.hi, n);
+        }
+        self.finish(h.level, from)
+    }
+
     /// The diagram with each terminal replaced by what a function makes of its outcomes.
     pub fn map(&mut self, node: Node, to: &mut impl FnMut(&mut Self, &[Outcome]) -> Node) -> Node {
         self.mapped(node, to, &mut FxHashMap::default())
@@ -421,14 +433,7 @@ impl Arena {
         let n = if let Some(outcomes) = self.outcomes(node) {
             to(self, &outcomes)
         } else {
-            let h = self.heads[node.index()];
-            let from = self.scratch.len();
-            for i in h.start..h.start + h.len {
-                let e = self.edges[i as usize];
-                let n = self.mapped(e.to, to, done);
-                self.push(from, e.hi, n);
-            }
-            self.finish(h.level, from)
+            self.rebuilt(node, &mut |arena, below| arena.mapped(below, to, done))
         };
         done.insert(node, n);
         n
@@ -453,14 +458,7 @@ impl Arena {
             self.work += 1;
             self.fix(to, values, done)
         } else {
-            let h = self.heads[node.index()];
-            let from = self.scratch.len();
-            for i in h.start..h.start + h.len {
-                let e = self.edges[i as usize];
-                let n = self.fix(e.to, values, done);
-                self.push(from, e.hi, n);
-            }
-            self.finish(h.level, from)
+            self.rebuilt(node, &mut |arena, below| arena.fix(below, values, done))
         };
         done.insert(node, n);
         n
@@ -482,14 +480,7 @@ impl Arena {
             let id = self.possible_id(node);
             Node(TERMINAL | id)
         } else {
-            let h = self.heads[node.index()];
-            let from = self.scratch.len();
-            for i in h.start..h.start + h.len {
-                let e = self.edges[i as usize];
-                let n = self.projected(e.to, level, done);
-                self.push(from, e.hi, n);
-            }
-            self.finish(h.level, from)
+            self.rebuilt(node, &mut |arena, below| arena.projected(below, level, done))
         };
         done.insert(node, n);
         n

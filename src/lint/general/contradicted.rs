@@ -31,7 +31,7 @@
 use crate::analysis::coverage::contradicted;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{has_own_checks, report, verb, verdict};
+use crate::lint::unused::{left_without_packets, report, verb, verdict};
 use crate::model::Rule;
 use crate::packet::{Field, IntervalSet, interface_value};
 use rustc_hash::FxHashSet;
@@ -49,10 +49,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    if has_own_checks(f) {
-        return;
-    }
-    let unused: FxHashSet<_> = subject.without_packets().iter().map(|(rule, _)| *rule).collect();
+    let Some(unused) = left_without_packets(subject) else { return };
     let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
     let on_lo = |r: &Rule| {
         let sets = f.terms(r.terms).iter().filter_map(|t| f.field_set(t));

@@ -27,7 +27,7 @@ use crate::analysis::coverage::redundant;
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{has_own_checks, report, verb, verdict};
+use crate::lint::unused::{left_without_packets, report, verb, verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The check.
@@ -43,10 +43,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    if has_own_checks(f) {
-        return;
-    }
-    let unused: FxHashSet<_> = subject.without_packets().iter().map(|(rule, _)| *rule).collect();
+    let Some(unused) = left_without_packets(subject) else { return };
     let mut told = FxHashSet::default();
     // A written rule that stands in the model several times is redundant only if each of them is.
     let mut found = redundant(f, &|chain, rule| unused.contains(&(chain, rule)));

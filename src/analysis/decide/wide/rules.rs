@@ -248,12 +248,13 @@ impl<'a> Wide<'_, 'a> {
                     )
                 };
                 let Some(level) = self.levels[field.index()] else { continue };
-                if falls.iter().all(|(_, s)| plain(*s))
-                    && let Some(set) =
-                        run.map_or_else(|| here.f.field_set(t).map(|f| f.1), |r| Some(r.values.clone()))
-                {
-                    sets[level as usize] = Some(self.class_set(field, key, &set));
+                if !falls.iter().all(|(_, s)| plain(*s)) {
+                    continue;
                 }
+                sets[level as usize] = match run {
+                    Some(run) => Some(self.class_set(field, key, &run.values)),
+                    None => here.f.field_set(t).map(|(_, set)| self.class_set(field, key, &set)),
+                };
             }
             let ranges: Vec<Option<&[(u32, u32)]>> =
                 sets.iter().map(|s| s.as_ref().map(|s| s.as_slice())).collect();
