@@ -41,12 +41,12 @@ impl Wide<'_, '_> {
     }
 
     /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or [`UNSETTLED`].
-    pub(super) fn pieces(&mut self, node: Node, region: &Region) -> Vec<(Region, Outcome)> {
+    pub(super) fn pieces(&self, node: Node, region: &Region) -> Vec<(Region, Outcome)> {
         let mut order: Vec<(Level, Field)> =
             Field::ALL.into_iter().filter_map(|f| Some((self.levels[f.index()]?, f))).collect();
         order.sort_unstable();
         let inside = order.iter().map(|(_, f)| self.classes[f.index()].set(region.get(*f).ranges()));
-        let mut boxes = Boxes::new(&mut self.arena, inside.collect());
+        let mut boxes = Boxes::new(&self.arena, inside.collect());
         let mut values: FxHashMap<(Level, u32), Arc<IntervalSet>> = FxHashMap::default();
         let mut out = Vec::new();
         for (id, outcome) in boxes.of(node).iter() {

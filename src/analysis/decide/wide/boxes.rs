@@ -20,7 +20,7 @@ const EVERYTHING: BoxId = 0;
 type List = Rc<[(BoxId, Outcome)]>;
 
 pub(super) struct Boxes<'d> {
-    arena: &'d mut Arena,
+    arena: &'d Arena,
     // The classes asked for, by level.
     inside: Vec<ClassSet>,
     // A level, the classes there, and the box below.
@@ -34,7 +34,7 @@ pub(super) struct Boxes<'d> {
 
 impl<'d> Boxes<'d> {
     /// For packets whose classes are within these, by level.
-    pub fn new(arena: &'d mut Arena, inside: Vec<ClassSet>) -> Self {
+    pub fn new(arena: &'d Arena, inside: Vec<ClassSet>) -> Self {
         Self {
             arena,
             inside,
@@ -69,7 +69,7 @@ impl<'d> Boxes<'d> {
         for (to, i) in place {
             let set = intersection(&children[i].1, &self.inside[level as usize]);
             let list = if set.is_empty() { Rc::from([]) } else { self.of(to) };
-            children[i] = (self.within_budget(to, list), set);
+            children[i] = (self.within_budget(list), set);
         }
         children.retain(|c| !c.1.is_empty());
         // If there are too many, those with the fewest are told.
@@ -79,20 +79,11 @@ impl<'d> Boxes<'d> {
         list
     }
 
-    // The list of a node, or one box for all of it where nothing more may be looked at.
-    fn within_budget(&mut self, node: Node, list: List) -> List {
+    // The list of a node, or one box for all of it where nothing more may be looked at: even if one thing only may happen below, it need not
+    // happen to all.
+    fn within_budget(&mut self, list: List) -> List {
         self.work += list.len() as u64;
-        if list.len() <= 1 || self.work <= MAX_WORK {
-            return list;
-        }
-        Rc::from([(EVERYTHING, self.coarse(node))])
-    }
-
-    fn coarse(&mut self, node: Node) -> Outcome {
-        match *self.arena.possible(node) {
-            [one] => one,
-            _ => UNSETTLED,
-        }
+        if list.len() <= 1 || self.work <= MAX_WORK { list } else { Rc::from([(EVERYTHING, UNSETTLED)]) }
     }
 
     // The boxes of a node: equal ones below several of its edges are one.
