@@ -175,11 +175,14 @@ fn snippets_of_a_large_dump_cost_nothing() {
     let file = SourceFile::new("big.rules", "-A INPUT -s 10.0.0.1/32 -j ACCEPT\n".repeat(600_000));
     let end = file.bytes().len();
     let it = findings_in(file, (0..12).map(|i| (end - 34 * (i + 1), end - 34 * i - 1)));
-    let begun = std::time::Instant::now();
-    let text = render("human", &it, &plain(100));
-    assert!(text.contains("600000 │ "), "{text}");
-    // Scanning the file from its first byte for each snippet takes seconds in this build.
-    assert!(begun.elapsed().as_millis() < 500, "{:?}", begun.elapsed());
+    // Scanning the file from its first byte for each snippet takes seconds in this build; other work on the machine only ever adds.
+    let times = std::array::from_fn::<_, 3, _>(|_| {
+        let begun = std::time::Instant::now();
+        let text = render("human", &it, &plain(100));
+        assert!(text.contains("600000 │ "), "{text}");
+        begun.elapsed()
+    });
+    assert!(times.iter().any(|time| time.as_millis() < 500), "{times:?}");
 }
 
 #[test]
