@@ -14,6 +14,7 @@
 //! * [`deployment`] and [`catalogue`] say who is where, and what must pass and what must not.
 //! * [`evidence`] is what findings show beside their message; [`finding`] is what reports are made of.
 //! * [`repair`] runs a session again on edited files, to prove an edit before it is offered.
+//! * [`selftest`] asks the running kernel whether it agrees.
 //! * [`editor`] answers an editor while files are written.
 //! * [`cli`] is the command line: one file a command, without logic of its own.
 //!
@@ -40,6 +41,7 @@ pub mod model;
 pub mod packet;
 pub mod repair;
 pub mod report;
+pub mod selftest;
 pub mod session;
 pub mod source;
 pub mod triage;

@@ -43,6 +43,15 @@ Examples:
 
 Exit status: 0 = there is an answer, whatever it is; 2 = the question or a file could not be read; 3 = no firewall file found; 70 = internal error.";
 
+/// Of `selftest`.
+pub(super) const SELFTEST: &str = "\
+Examples:
+  sudo havenlint selftest /etc/iptables/rules.v4
+  sudo havenlint selftest fw.nft --local 10.1.0.10,2001:db8::10
+  iptables-save | unshare --user --map-root-user havenlint selftest - --packets 500
+
+Exit status: 0 = the kernel does what havenlint says; 1 = it does something else with a packet; 2 = nothing could be compared: rights, programs or modules are missing, or a file could not be read or loaded; 3 = no firewall file found; 70 = internal error.";
+
 /// Of `diff`.
 pub(super) const DIFF: &str = "\
 Examples:

@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod query;
 mod review;
+mod selftest;
 mod subject;
 mod target;
 mod terminal;
@@ -83,6 +84,8 @@ pub enum Command {
     Diff(Box<diff::Diff>),
     /// Show what a change in git newly lets in, newly breaks and fixes, as one comment.
     Review(Box<review::ReviewArgs>),
+    /// Load a ruleset into a network namespace and compare what the kernel does with packets at its boundaries.
+    Selftest(Box<selftest::Selftest>),
     /// Show what a rule means.
     Explain(explain::Explain),
     /// List all rules.
@@ -246,6 +249,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Fix(args) => fix::execute(args, cli.color),
         Command::Diff(args) => diff::execute(args, cli.color),
         Command::Review(args) => review::execute(args),
+        Command::Selftest(args) => selftest::execute(args, cli.color),
         Command::Explain(args) => explain::explain(args, cli.color),
         Command::Rules(args) => explain::rules(args, cli.color),
         Command::Init(args) => init::execute(args),

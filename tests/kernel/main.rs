@@ -3,6 +3,7 @@
 mod facts;
 mod iptables;
 mod nftables;
+mod selftest;
 #[path = "../support/mod.rs"]
 mod support;
 mod unused;

@@ -10,7 +10,7 @@ const LEVELS: &[&[&str]] = &[
     &["finding"],
     &["analysis", "dialect"],
     &["deployment", "catalogue"],
-    &["evidence"],
+    &["evidence", "selftest"],
     &["compliance"],
     &["lint"],
     &["triage"],

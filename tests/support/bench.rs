@@ -1,7 +1,7 @@
 //! The bench: a worker process in a network namespace of its own (see `tests/kernel/worker.py`).
 
-use super::wire;
 use havenlint::packet::{ConnState, Family, Field, Packet, Path, addr, interface_name};
+use havenlint::selftest::wire;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};

@@ -9,7 +9,6 @@ pub mod iptables;
 pub mod nft;
 pub mod pool;
 pub mod random;
-pub mod wire;
 
 use std::io::Write;
 

@@ -1,6 +1,6 @@
 //! A packet of the model as bytes on a wire, with correct checksums: a wrong one makes the connection tracker call it invalid.
 
-use havenlint::packet::{Family, Field, Packet, addr, proto};
+use crate::packet::{Family, Field, Packet, addr, proto};
 use std::net::IpAddr;
 
 /// The IP packet. `id` is written into the identification (IPv4) or the flow label (IPv6), `class` is the traffic class.
