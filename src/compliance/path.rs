@@ -3,9 +3,8 @@
 use crate::analysis::{Environment, Point};
 use crate::catalogue::INTERNET;
 use crate::catalogue::resolve::{Addresses, AskedAt, Endpoint, ResolvedFlow};
-use crate::deployment::routes::Routes;
 use crate::deployment::{Deployment, Gateway};
-use crate::model::{Effect, Firewall, Hook, TranslatedEnd, Translation};
+use crate::model::{Effect, Firewall, Hook, Routes, TranslatedEnd, Translation};
 use crate::packet::{Family, Field, IntervalSet, Path, addr, interface_value, public};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -29,8 +28,10 @@ pub struct EnforcementPoint<'a> {
     pub interfaces: Vec<String>,
     /// A node's addresses by interface, as far as declared.
     pub homes: Vec<(String, IntervalSet)>,
-    /// Its routes, as far as known; then `behind` is what they say.
-    pub routes: Option<Routes>,
+    /// Its own routes, as far as known, then those of the network around it.
+    pub routes: Vec<Routes>,
+    /// Its own routes tell which interface leads where: then `behind` is what they say.
+    pub by_routes: bool,
     /// The site that it stands in.
     pub site: Option<usize>,
 }
@@ -137,7 +138,8 @@ impl<'a> EnforcementPoint<'a> {
             own: BTreeMap::new(),
             interfaces: Vec::new(),
             homes: Vec::new(),
-            routes: None,
+            routes: Vec::new(),
+            by_routes: false,
             site: None,
         }
     }
@@ -176,13 +178,26 @@ impl<'a> EnforcementPoint<'a> {
         }
         if routes.list.iter().any(|r| r.interface.is_some()) {
             self.behind = routes.behind();
-            self.routes = Some(routes.clone());
+            self.by_routes = true;
+            self.routes.push(routes.clone());
         }
+    }
+
+    /// Adds the routes that its firewall files tell, and those around the addresses that it has.
+    pub fn routed_by_files(&mut self, addresses: &IntervalSet) {
+        let told: Vec<&Routes> = self
+            .firewalls()
+            .flat_map(|f| &f.routes)
+            .filter(|t| t.around.as_ref().map_or(!self.by_routes, |a| a.intersects(addresses)))
+            .map(|t| &t.routes)
+            .collect();
+        let told: Vec<Routes> = told.into_iter().cloned().collect();
+        self.routes.extend(told);
     }
 
     // The interfaces by which it talks to some addresses, as its routes tell; else those given.
     fn by_routes(&self, peers: &IntervalSet, declared: &[String]) -> Vec<String> {
-        if self.routes.is_none() || !declared.is_empty() {
+        if !self.by_routes || !declared.is_empty() {
             return declared.to_vec();
         }
         self.behind.iter().filter(|(_, s)| s.intersects(peers)).map(|(n, _)| n.clone()).collect()
@@ -252,23 +267,26 @@ pub fn interface_named<'f>(firewalls: &[&'f Firewall], name: &str) -> Option<&'f
 }
 
 // Interfaces of a configuration that names its networks. What lies behind none of them is behind those of which the
-// file does not say the network (learnt at run time), else behind `wan`.
+// file does not say the network (learnt at run time), and where the default gateway is, else behind `wan`.
 fn networks_from_file(firewalls: &[&Firewall]) -> Vec<(String, IntervalSet)> {
-    let all = Family::V4.all().union(&Family::V6.all());
+    let interfaces: Vec<_> = firewalls.iter().flat_map(|f| &f.interfaces).collect();
     let mut out: Vec<(String, IntervalSet)> = Vec::new();
-    let mut open = Vec::new();
     let mut known = IntervalSet::EMPTY;
-    for i in firewalls.iter().flat_map(|f| &f.interfaces) {
+    for i in &interfaces {
         if let Some(n) = &i.networks {
             known = known.union(n);
             out.push((i.name.clone(), n.clone()));
         }
-        if i.networks.is_none() || i.name == "wan" {
-            open.push(i.name.clone());
-        }
     }
-    for name in open {
-        out.push((name, all.minus(&known)));
+    let own = firewalls.iter().flat_map(|f| &f.routes).filter(|t| t.around.is_none());
+    let routes: Vec<_> = own.flat_map(|t| t.routes.behind()).collect();
+    for family in Family::ALL {
+        let rest = family.all().minus(&known);
+        let defaults: Vec<&str> =
+            routes.iter().filter(|(_, s)| s.covers(&rest)).map(|(name, _)| name.as_str()).collect();
+        let leads = |name: &str| if defaults.is_empty() { name == "wan" } else { defaults.contains(&name) };
+        let open = interfaces.iter().filter(|i| i.networks.is_none() || leads(&i.name));
+        out.extend(open.map(|i| (i.name.clone(), rest.clone())));
     }
     out
 }
@@ -378,7 +396,8 @@ impl<'a> EnforcementPoints<'a> {
     /// On which side of each gateway an end is, by family and interface: of ends with the same the path to any other end is the same. `None` = a node of
     /// which the rest of the path does not see what it sent, or not by the way that all others take.
     pub fn side(&self, end: &Endpoint) -> Option<Vec<usize>> {
-        if end.node.and_then(|n| self.nodes.get(n)).is_some_and(|b| b.routes.is_some() || b.changes_ends()) {
+        if end.node.and_then(|n| self.nodes.get(n)).is_some_and(|b| !b.routes.is_empty() || b.changes_ends())
+        {
             return None;
         }
         // Of gateways of sites only those of an end's own site are on its way.
@@ -447,16 +466,15 @@ fn follow_routes<'a>(
 ) {
     let mut before = first;
     for group in groups {
-        if group.len() > 1
-            && let Some(routes) = before.and_then(|b| b.routes.as_ref())
-        {
-            let next = routes.next(dst);
+        let routes = before.filter(|_| group.len() > 1).into_iter().flat_map(|b| &b.routes);
+        for next in routes.filter_map(|r| r.next(dst)) {
             let takes = |g: &&&EnforcementPoint<'_>| g.own.values().any(|own| own.intersects(&next));
             let chosen: Vec<_> = group.iter().filter(takes).copied().collect();
             let owned =
                 chosen.iter().flat_map(|g| g.own.values()).fold(IntervalSet::EMPTY, |all, s| all.union(s));
             if !chosen.is_empty() && owned.covers(&next) {
                 *group = chosen;
+                break;
             }
         }
         before = match group.as_slice() {

@@ -40,6 +40,7 @@ mod crowd;
 pub mod display;
 mod graph;
 mod pool;
+mod routes;
 mod run_time;
 mod runs;
 pub mod same;
@@ -47,6 +48,7 @@ pub mod same;
 pub use build::{Builder, ChainRef};
 pub use crowd::Crowd;
 pub use pool::{SetId, SetPool};
+pub use routes::{Next, Route, Routes, ToldRoutes};
 pub use run_time::RunTimeSet;
 pub use runs::Run;
 
@@ -232,6 +234,8 @@ pub struct Firewall {
     pub local: Option<IntervalSet>,
     /// Interfaces that the files know by name, with their networks (pfSense).
     pub interfaces: Vec<Interface>,
+    /// Routes, as far as the files tell them (pfSense, AWS).
+    pub routes: Vec<ToldRoutes>,
     /// What rules are called whose first line does not tell, by place.
     pub rule_names: FxHashMap<Origin, RuleName>,
     /// Named sets whose elements may be added or taken away while the box runs, by the place of the rules that ask for them, in the order

@@ -7,6 +7,7 @@ use super::problems_of;
 use crate::compliance::path::{interface_named, is_cloud};
 use crate::finding::Problem;
 use crate::model::Firewall;
+use crate::packet::{IntervalSet, addr};
 use crate::source::document::advice;
 use crate::source::{Diagnostic, Origin};
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 pub fn problems(opened: &Opened, loaded: &Loaded) -> Vec<Problem> {
     let mut found = Vec::new();
     interfaces(opened, loaded, &mut found);
+    discarded(opened, loaded, &mut found);
     shared(opened, loaded, &mut found);
     names(opened, loaded, &mut found);
     let files: Vec<_> = opened.deployment.file.iter().cloned().collect();
@@ -39,6 +41,31 @@ fn interfaces(opened: &Opened, loaded: &Loaded, found: &mut Vec<Diagnostic>) {
             );
             let help = "add interfaces = { eth0 = [\"10.1.0.0/16\"], eth1 = [\"internet\"] }, or `routes` with the output of `ip address` and `ip route`";
             found.push(Diagnostic::error(gateway.origin, message).help(help));
+        }
+    }
+}
+
+// Machines to which a gateway sends nothing, because a route of it says so.
+fn discarded(opened: &Opened, loaded: &Loaded, found: &mut Vec<Diagnostic>) {
+    for (n, gateway) in opened.deployment.gateways.iter().enumerate() {
+        let part = Part::Gateway(n);
+        let told = loaded.of_part(part).into_iter().flat_map(|f| &f.routes).filter(|t| t.around.is_none());
+        let routes = loaded.routes_of(part).into_iter().chain(told.map(|t| &t.routes));
+        let never = routes.fold(IntervalSet::EMPTY, |all, r| all.union(&r.discarded()));
+        if never.is_empty() {
+            continue;
+        }
+        for node in &opened.deployment.nodes {
+            let hit = node.all().unwrap_or_default().intersect(&never);
+            if !hit.is_empty() {
+                let to = addr::display(&hit).join(", ");
+                let message = format!(
+                    "`{}` discards what is sent to {to} (`{}`): a route of it says so",
+                    gateway.name, node.name
+                );
+                let help = "no requirement is checked on that way; correct the route, or the addresses of the machine";
+                found.push(Diagnostic::warning(gateway.origin, message).help(help));
+            }
         }
     }
 }

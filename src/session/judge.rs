@@ -14,6 +14,7 @@ use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Purpose, Requirement};
 use crate::lint::registry;
 use crate::model::Firewall;
+use crate::packet::IntervalSet;
 use crate::triage::selection::Selection;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -85,12 +86,15 @@ pub fn points<'a>(options: &Options, opened: &Opened, loaded: &'a Loaded) -> Enf
             |(name, network): (&String, &String)| Some((name.clone(), declared.on(network, &order)?.clone()));
         node.homes = declared.interfaces.iter().filter_map(home).collect();
         node.routed(loaded.routes_of(Part::Node(n)));
+        node.routed_by_files(&declared.all().unwrap_or_default());
         points.nodes.push(node);
     }
     for (i, g) in deployment.gateways.iter().enumerate() {
         let environment = options.assumed();
         let mut gateway = EnforcementPoint::gateway(g, &loaded.of_part(Part::Gateway(i)), environment);
         gateway.routed(loaded.routes_of(Part::Gateway(i)));
+        let own = gateway.own.values().fold(IntervalSet::EMPTY, |all, s| all.union(s));
+        gateway.routed_by_files(&own);
         points.gateways.push(gateway);
     }
     points

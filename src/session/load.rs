@@ -4,12 +4,12 @@ use super::borne_out;
 use super::open::Opened;
 use super::{Options, problems_of, trouble};
 use crate::deployment::Deployment;
-use crate::deployment::routes::Routes;
+use crate::deployment::routes;
 use crate::dialect::ReadOptions;
 use crate::dialect::load::{self, load, load_stream};
 use crate::dialect::same_box::{SameBox, boxes};
 use crate::finding::{Problem, Severity, UnreadFile};
-use crate::model::Firewall;
+use crate::model::{Firewall, Routes};
 use crate::source::SourceFile;
 use crate::source::discover::{bytes, shown};
 use crate::source::walk::Walk;
@@ -85,7 +85,7 @@ impl Loaded {
             boxes: Vec::new(),
         };
         if let Some(file) = &deployment.file {
-            this.routes = routes(deployment, file, &mut this.problems);
+            this.routes = declared_routes(deployment, file, &mut this.problems);
         }
         if opened.deployed {
             let said = borne_out::problems(opened, &this);
@@ -218,7 +218,7 @@ fn plan(deployment: &Deployment, source: &Arc<SourceFile>, problems: &mut Vec<Pr
     out
 }
 
-fn routes(
+fn declared_routes(
     deployment: &Deployment,
     source: &Arc<SourceFile>,
     problems: &mut Vec<Problem>,
@@ -235,7 +235,7 @@ fn routes(
             };
             // A route as `ip route` prints it is no path.
             if p.text.contains(" dev ") {
-                if let Err((_, e)) = all.read(&p.text) {
+                if let Err((_, e)) = routes::read(&mut all, &p.text) {
                     wrong(e, "write it as `ip route` prints it: \"10.2.0.0/16 via 192.0.2.1 dev eth1\"");
                 }
                 continue;
@@ -252,7 +252,7 @@ fn routes(
                 match text {
                     Err(e) => wrong(format!("cannot read {name}: {e}"), ""),
                     Ok(text) => {
-                        if let Err((line, e)) = all.read(&text) {
+                        if let Err((line, e)) = routes::read(&mut all, &text) {
                             wrong(
                                 format!("{name}:{line}: {e}"),
                                 "it must be the output of `ip address` or `ip route`, with -j or not",

@@ -5,6 +5,7 @@ mod configuration;
 mod many;
 mod neighbours;
 mod real;
+mod routes;
 mod together;
 mod translation;
 mod ways;
@@ -20,7 +21,9 @@ use std::fs;
 pub fn check(deployment: &str, files: &[(&str, &str)]) -> Report {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files.iter().chain([&("havenlint.toml", deployment)]) {
-        fs::write(dir.path().join(name), text).unwrap();
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
     let config = Some(dir.path().join("havenlint.toml"));
     run(&Options { config, no_baseline: true, ..Options::default() }).report

@@ -185,7 +185,7 @@ impl Reader<'_> {
         }
         let addresses = self.set(texts.iter().map(String::as_str), v);
         self.doubt_leftovers(v, known::SUBNET);
-        self.inventory.subnets.push(Subnet { id, addresses });
+        self.inventory.subnets.push(Subnet { id, vpc: string(v, "vpcid"), addresses });
     }
 
     /// A network with its prefixes, those too that are coming or going.

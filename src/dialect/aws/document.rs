@@ -86,6 +86,7 @@ fn answer_role(key: Value<'_>, value: Value<'_>) -> Option<Role> {
             || list("reservations", &["instances", "reservationid"])
             || list("instances", &["instanceid"])
             || list("subnets", &["subnetid", "cidrblock"])
+            || list("routetables", &["routetableid", "routes"])
             || list("vpcs", &["vpcid", "cidrblock"])
             || list("prefixlists", &["prefixlistid", "prefixlistname", "maxentries"])
             || is_key(key, "entries") && value.items().take(8).any(|i| member(i, "cidr").is_some())
@@ -128,6 +129,7 @@ impl Reader<'_> {
             Some(Item::Instance) => self.instance(v),
             Some(Item::Acl) => self.acl(v),
             Some(Item::Subnet) => self.subnet(v),
+            Some(Item::RouteTable) => self.route_table(v),
             Some(Item::Vpc) => self.vpc(v),
             Some(Item::PrefixList) => self.prefix_list(v, None),
             Some(Item::Config) => self.config(v),
@@ -150,6 +152,7 @@ impl Reader<'_> {
                 () if is("reservations") => self.each(value, "Reservations", Self::reservation),
                 () if is("networkacls") => self.each(value, "NetworkAcls", Self::acl),
                 () if is("subnets") => self.each(value, "Subnets", Self::subnet),
+                () if is("routetables") => self.each(value, "RouteTables", Self::route_table),
                 () if is("vpcs") => self.each(value, "Vpcs", Self::vpc),
                 () if is("prefixlists") => self.each(value, "PrefixLists", |r, v| r.prefix_list(v, None)),
                 () if is("entries") => self.prefix_list(v, id_in(self.path)),

@@ -1,5 +1,6 @@
 //! What the files say, in the words of the EC2 API: groups, prefix lists, interfaces, subnets, network ACLs. Every form of input ends here.
 
+use super::routes::RouteTable;
 use crate::packet::{IntervalSet, Value, addr, proto};
 use crate::source::Origin;
 use ipnet::IpNet;
@@ -20,6 +21,8 @@ pub struct Inventory {
     pub vpcs: Vec<Vpc>,
     /// Network ACLs.
     pub acls: Vec<Acl>,
+    /// Route tables.
+    pub route_tables: Vec<RouteTable>,
     /// Who carries groups, where no address of it is known: databases, load balancers, clusters.
     pub attached: Vec<Attachment>,
     /// Where a dump says that it goes on elsewhere (`NextToken`).
@@ -217,6 +220,8 @@ pub struct Interface {
 pub struct Subnet {
     /// `subnet-…`.
     pub id: String,
+    /// Its VPC.
+    pub vpc: Option<String>,
     /// Its addresses of both families.
     pub addresses: IntervalSet,
 }

@@ -18,6 +18,8 @@ pub enum Item {
     Acl,
     /// A subnet.
     Subnet,
+    /// A route table.
+    RouteTable,
     /// A network.
     Vpc,
     /// A prefix list with its id.
@@ -38,6 +40,7 @@ impl Item {
                 Some(Item::Interface)
             }
             () if has("networkaclid") && has("entries") => Some(Item::Acl),
+            () if has("routetableid") && has("routes") => Some(Item::RouteTable),
             () if has("subnetid") && has("cidrblock") => Some(Item::Subnet),
             () if has("vpcid") && has("cidrblock") && has("cidrblockassociationset") => Some(Item::Vpc),
             () if has("prefixlistid") && (has("cidrs") || has("entries")) => Some(Item::PrefixList),

@@ -153,6 +153,23 @@ pub const VPC: &[NoEffect] = &[
     },
 ];
 
+/// Of a route table.
+pub const ROUTE_TABLE: &[NoEffect] = &[
+    PEOPLE,
+    OWNERS,
+    EXPORTERS,
+    NoEffect {
+        why: "its own id, and who may add routes: those that are there are read",
+        keys: &["routetableid", "propagatingvgws"],
+    },
+];
+
+/// Of a route.
+pub const ROUTE: &[NoEffect] = &[NoEffect {
+    why: "whose the target is: the target itself is read; and an address for IPv6 to IPv4 translation at it",
+    keys: &["instanceownerid", "instanceid", "networkinterfaceid", "state", "origin", "ipaddress"],
+}];
+
 /// Of a prefix list and its entries.
 pub const PREFIX_LIST: &[NoEffect] = &[
     PEOPLE,
@@ -244,7 +261,6 @@ pub const ANSWER: &[NoEffect] = &[
     NoEffect {
         why: "lists of what lets no packet through a group or network ACL: it routes, names or stores",
         keys: &[
-            "routetables",
             "internetgateways",
             "natgateways",
             "addresses",

@@ -32,6 +32,7 @@ pub fn lower(
     }
     let mut firewall = lowering.builder.finish();
     firewall.assumptions = assumptions(&inventory);
+    firewall.routes = super::routes::told(&inventory);
     firewall.native = Some(Box::new(inventory));
     firewall
 }

@@ -15,6 +15,7 @@ mod item;
 mod known;
 mod lower;
 mod reader;
+pub mod routes;
 pub mod suggest;
 mod terraform;
 mod value;
@@ -141,7 +142,7 @@ fn parse(content: &[u8]) -> Option<Document<'_>> {
 
 // Whether a text may be YAML of AWS: what is more costly is asked only of those.
 fn may_be_yaml(content: &[u8]) -> bool {
-    const SIGNS: [&[u8]; 9] = [
+    const SIGNS: [&[u8]; 10] = [
         b"AWS::EC2::",
         b"GroupId:",
         b"IpPermissions:",
@@ -149,6 +150,7 @@ fn may_be_yaml(content: &[u8]) -> bool {
         b"NetworkAcls:",
         b"NetworkInterfaces:",
         b"PrefixListId:",
+        b"RouteTableId:",
         b"SubnetId:",
         b"Cidr:",
     ];

@@ -31,6 +31,7 @@ mod product;
 mod reach;
 mod read;
 mod release;
+mod routes;
 mod schedule;
 mod settle;
 mod shadow;

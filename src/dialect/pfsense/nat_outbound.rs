@@ -109,9 +109,7 @@ pub(super) fn automatic(cx: &Context<'_>, place: Origin, rules: &mut Ruleset) {
         }
         i.vips(Family::V4).for_each(|v| add(&mut inside, &v.net));
     }
-    for route in
-        cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
-    {
+    for route in super::routes::static_routes(cx.root) {
         if let Some(net) = addr::parse(&route.word("network")) {
             add(&mut inside, &net);
         }

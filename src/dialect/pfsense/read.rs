@@ -2,7 +2,7 @@
 
 use super::aliases::Aliases;
 use super::facts::{AliasFact, Facts};
-use super::interfaces::{Addressing, Interfaces};
+use super::interfaces::Interfaces;
 use super::pf::{Addresses, PfRule, Ruleset, Unknown};
 use super::product::Product;
 use super::release::Release;
@@ -11,8 +11,8 @@ use super::user::{self, Context, Outcome, Written};
 use super::xml::{self, Doubt, Element, Notes};
 use super::{lower, opnsense, root_name, system, variant};
 use crate::dialect::ReadOptions;
-use crate::model::{Builder, Firewall, Interface, Ledger};
-use crate::packet::{Family, IntervalSet};
+use crate::model::{Builder, Firewall, Ledger, ToldRoutes};
+use crate::packet::Family;
 use crate::source::{Diagnostic, Origin, SourceFile};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -108,11 +108,12 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
     let local = cx.interfaces.local();
     let whole = system::place(root, "filter");
     lower::lower(&rules, builder, &super::address::itself(&cx), whole);
-    let networks = networks(&cx);
+    let (interfaces, routes) = super::routes::read(&cx, &mut diagnostics);
     let firewall = builder.firewall_mut();
     firewall.ledger = ledger;
     firewall.local = Some(local);
-    firewall.interfaces = networks;
+    firewall.interfaces = interfaces;
+    firewall.routes = vec![ToldRoutes { around: None, routes }];
     firewall.rule_names = super::names::rules(root);
     firewall.diagnostics.append(&mut diagnostics);
     firewall.native = Some(Box::new(facts));
@@ -329,38 +330,4 @@ fn alias_facts(cx: &Context<'_>, facts: &mut Facts) {
         });
     }
     facts.aliases.sort_by_key(|a| a.origin);
-}
-
-// Networks behind each interface: its own, those of virtual addresses, and those of static routes through it.
-fn networks(cx: &Context<'_>) -> Vec<Interface> {
-    let mut out: Vec<Interface> = cx
-        .interfaces
-        .real()
-        .map(|i| {
-            let learnt = Family::ALL
-                .iter()
-                .any(|f| matches!(i.addressing(*f), Addressing::Dynamic(w) if w != "not written"));
-            let fixed = Family::ALL.into_iter().filter_map(|f| i.addressing(f).known().map(|k| k.1.clone()));
-            let all = fixed
-                .chain(i.vips.iter().map(|v| v.net.clone()))
-                .fold(IntervalSet::EMPTY, |a, b| a.union(&b));
-            let networks = (!all.is_empty() || !learnt).then_some(all);
-            let also = [&i.device, &i.label].into_iter().filter(|n| !n.is_empty()).cloned().collect();
-            Interface { name: i.key.clone(), also, addresses: i.own(), networks, origin: i.origin }
-        })
-        .collect();
-    for route in
-        cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
-    {
-        let gateway = route.word("gateway");
-        let items = cx.root.at("gateways").into_iter().flat_map(|g| g.list("gateway_item"));
-        let key = items.into_iter().find(|g| g.word("name") == gateway).map(|g| g.word("interface"));
-        let net = crate::packet::addr::parse(&route.word("network"));
-        if let (Some(key), Some(net)) = (key, net)
-            && let Some(i) = out.iter_mut().find(|i| i.name == key)
-        {
-            i.networks = Some(i.networks.take().unwrap_or_default().union(&net));
-        }
-    }
-    out
 }

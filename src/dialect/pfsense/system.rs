@@ -475,12 +475,9 @@ fn anti_lockout(cx: &Context<'_>, out: &mut Vec<PfRule>) {
 // Rule 20: packets between networks of one side, of which only half pass through the box.
 pub(super) fn static_routes(cx: &Context<'_>, out: &mut Vec<PfRule>) {
     let Some(setting) = cx.root.flagged("filter/bypassstaticroutes") else { return };
-    for route in
-        cx.root.at("staticroutes").into_iter().flat_map(|r| r.list("route")).filter(|r| !r.flag("disabled"))
-    {
+    for route in super::routes::static_routes(cx.root) {
         let gateway = route.word("gateway");
-        let items = cx.root.at("gateways").into_iter().flat_map(|g| g.list("gateway_item"));
-        let key = items.into_iter().find(|g| g.word("name") == gateway).map(|g| g.word("interface"));
+        let key = super::routes::interface_of(cx.root, &gateway);
         let Some(i) = key.and_then(|k| cx.interfaces.get(&k).cloned()) else { continue };
         let network = route.word("network");
         let far = match addr::parse(&network) {

@@ -285,7 +285,7 @@ impl Template<'_, '_> {
         let addresses = self.reader.set(texts.iter().map(String::as_str), p);
         // Everything else of a subnet is about its interfaces to come.
         r.settle();
-        self.reader.inventory.subnets.push(Subnet { id: id.to_owned(), addresses });
+        self.reader.inventory.subnets.push(Subnet { id: id.to_owned(), vpc: None, addresses });
     }
 
     fn acl(&mut self, id: &str, r: Value<'_>) {

@@ -228,7 +228,7 @@ impl Lower<'_, '_> {
             all && unread.is_empty() && r.only_if.is_none() && nodes.iter().all(|n| n.text().is_some());
         if known && !addresses.is_empty() {
             let id = self.id(r);
-            self.reader.inventory.subnets.push(Subnet { id, addresses });
+            self.reader.inventory.subnets.push(Subnet { id, vpc: None, addresses });
         }
     }
 
