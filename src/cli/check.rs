@@ -1,15 +1,18 @@
 //! `havenlint check`: the main job.
 
 use super::progress::shown;
-use super::target::targets;
+use super::target::{Target, targets};
 use super::{Inputs, approximated, say, status};
 use crate::analysis::Environment;
 use crate::finding::Severity;
+use crate::finding::{Report, Summary};
 use crate::report::Style;
-use crate::session::{Options, Outcome, run};
+use crate::report::gathered::{GatherError, Gathered, Gathering, Part};
+use crate::session::{Options, Outcome, Ran, run, run_in_parts};
 use crate::source::shard::Shard;
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// What is judged, and by what.
 #[derive(Debug, Args)]
@@ -128,7 +131,11 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         Ok(options) => options,
         Err(message) => return fail(message),
     };
-    let outcome = args.judged.run(&options);
+    let outcome = match in_parts(args, &options, color) {
+        Ok(Judgement::Whole(outcome)) => *outcome,
+        Ok(Judgement::Told(status)) => return status,
+        Err(message) => return fail(message),
+    };
     let fail_on = args.fail_on.as_ref().or(outcome.defaults.fail_on.as_ref()).map_or("error", |l| l);
     let formats = if args.format.is_empty() { &outcome.defaults.format } else { &args.format };
     let targets = match targets(formats, "human") {
@@ -163,6 +170,78 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         }
     }
     verdict(fail_on, &outcome)
+}
+
+/// What is left to do.
+enum Judgement {
+    /// To report this.
+    Whole(Box<Outcome>),
+    /// Nothing: it was reported, with this status.
+    Told(u8),
+}
+
+// Firewalls of one part of a large run.
+const PART: usize = 200;
+
+// Runs; if the formats allow it and there are many firewalls, in parts, whose reports do not stay in memory.
+fn in_parts(args: &Check, options: &Options, color: clap::ColorChoice) -> Result<Judgement, String> {
+    let targets = targets(&args.format, "human")?;
+    if args.list.is_some() || !targets.iter().all(Target::streams) {
+        return Ok(Judgement::Whole(Box::new(args.judged.run(options))));
+    }
+    let gathered: Mutex<Option<Result<Gathering, GatherError>>> = Mutex::new(None);
+    let take = |report: Report| {
+        let part = Part::of(report).map_err(GatherError::from);
+        let mut all = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let so_far = all.take().unwrap_or_else(Gathering::new);
+        *all = Some(so_far.and_then(|mut g| {
+            g.add(part?)?;
+            Ok(g)
+        }));
+    };
+    let ran = args.judged.pooled(options, || run_in_parts(options, PART, &take));
+    let not_checked = match ran {
+        Ran::Whole(outcome) => return Ok(Judgement::Whole(outcome)),
+        Ran::Parts { not_checked } => not_checked,
+    };
+    if let Some(why) = not_checked.filter(|_| !args.quiet) {
+        say(&format!("note: {why}"));
+    }
+    let gathered = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let report = gathered.unwrap_or_else(Gathering::new).and_then(Gathering::done);
+    let report = report.map_err(|e| e.to_string())?;
+    let fail_on = args.fail_on.as_deref().unwrap_or("error");
+    write_gathered(&targets, &report, &[], |t| style_of(args, fail_on, color, t.file.is_some()))?;
+    Ok(Judgement::Told(verdict_of(fail_on, report.head())))
+}
+
+/// Writes a report that is not in memory; what it was made from is not written over, nor are `others`.
+///
+/// # Errors
+/// A message; an empty one if nobody listens any more.
+pub(super) fn write_gathered(
+    targets: &[Target],
+    report: &Gathered,
+    others: &[&str],
+    style: impl Fn(&Target) -> Style,
+) -> Result<(), String> {
+    let read = report.head().inputs.iter().map(|i| i.path.as_str()).chain(others.iter().copied());
+    targets.iter().try_for_each(|t| t.write_gathered(report, &style(t), read.clone()))
+}
+
+/// The status of a report of which only the counts are at hand.
+pub(super) fn verdict_of(fail_on: &str, head: &Report) -> u8 {
+    if head.problems.iter().any(|p| p.level == Severity::Error) {
+        return status::TROUBLE;
+    }
+    let Summary { error, warning, note, .. } = head.summary;
+    let count = match least(fail_on) {
+        None => 0,
+        Some(Severity::Error) => error,
+        Some(Severity::Warning) => error + warning,
+        Some(Severity::Note) => error + warning + note,
+    };
+    if count > 0 { status::FINDINGS } else { status::CLEAN }
 }
 
 fn verdict(fail_on: &str, outcome: &Outcome) -> u8 {

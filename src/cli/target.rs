@@ -2,6 +2,7 @@
 
 use super::output::write_file;
 use crate::finding::Report;
+use crate::report::gathered::{Gathered, STREAMED, WriteGathered};
 use crate::report::html::write_folder;
 use crate::report::{FORMATS, Style, Write};
 use std::fs;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 /// A report that is asked for.
 pub(super) struct Target {
     write: Write,
+    /// How it is written of a report that is not in memory, if it can be.
+    streamed: Option<WriteGathered>,
     /// The format can be a folder of pages.
     pages: bool,
     /// `None` = standard output.
@@ -44,7 +47,8 @@ fn target(spec: &str) -> Result<Target, String> {
     if file == Some("") {
         return Err(format!("--format {spec}: name the file after `=`"));
     }
-    Ok(Target { write, pages: name == "html", file: file.map(PathBuf::from) })
+    let streamed = STREAMED.iter().find(|(n, _)| *n == name).map(|(_, w)| *w);
+    Ok(Target { write, streamed, pages: name == "html", file: file.map(PathBuf::from) })
 }
 
 impl Target {
@@ -65,18 +69,53 @@ impl Target {
         style: &Style,
         read: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Result<(), String> {
-        let written = match &self.file {
-            Some(folder) if self.is_folder() => fs::create_dir_all(folder).and_then(|()| {
+        match &self.file {
+            Some(folder) if self.is_folder() => self.told(fs::create_dir_all(folder).and_then(|()| {
                 write_folder(report, style, &mut |name, page| {
                     write_file(&folder.join(name), read.clone(), page)
                 })
-            }),
-            Some(path) => write_file(path, read, |out| (self.write)(report, style, out)),
+            })),
+            _ => self.put(read, |out| (self.write)(report, style, out)),
+        }
+    }
+
+    /// Whether a report that is not in memory can be written so.
+    pub fn streams(&self) -> bool {
+        self.streamed.is_some()
+    }
+
+    /// Writes such a report.
+    ///
+    /// # Errors
+    /// As [`Target::write`].
+    pub fn write_gathered<'a>(
+        &self,
+        report: &Gathered,
+        style: &Style,
+        read: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), String> {
+        let Some(write) = self.streamed else {
+            return Err("this format cannot be written of a report in parts".to_owned());
+        };
+        self.put(read, |out| write(report, style, out))
+    }
+
+    // Writes to where it goes.
+    fn put<'a>(
+        &self,
+        read: impl IntoIterator<Item = &'a str>,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<(), String> {
+        self.told(match &self.file {
+            Some(path) => write_file(path, read, write),
             None => {
                 let mut out = BufWriter::new(io::stdout().lock());
-                (self.write)(report, style, &mut out).and_then(|()| out.flush())
+                write(&mut out).and_then(|()| out.flush())
             }
-        };
+        })
+    }
+
+    fn told(&self, written: io::Result<()>) -> Result<(), String> {
         match written {
             // Who closed the pipe knows it.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(String::new()),

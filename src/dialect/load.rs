@@ -72,30 +72,85 @@ impl Member {
 ///
 /// A named file that is of no dialect is reported; a walked one is passed over.
 pub fn load(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Loaded {
-    let found = discover(paths, &options.walk);
-    let mut unreadable: Vec<Unreadable> = found.failed.iter().map(|(p, e)| cannot_read(p, e)).collect();
-    let mut passed_over: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
-    let results: Vec<_> = found.files.par_iter().map(|c| member(c, forced, &options.edited)).collect();
-    let mut members = Vec::new();
-    for (c, r) in found.files.iter().zip(results) {
-        match r {
-            Some(Ok(m)) => members.push(m),
-            Some(Err(u)) => unreadable.push(u),
-            None => passed_over.extend(suspect(&c.path)),
+    Found::of(paths, options, forced).build(options)
+}
+
+/// The files of firewalls, read, of which nothing is made yet.
+pub struct Found {
+    groups: Vec<Group>,
+    // Files that are read because of their place.
+    unasked: Arc<BTreeSet<String>>,
+    unreadable: Vec<Unreadable>,
+    passed_over: Vec<Unreadable>,
+}
+
+impl Found {
+    /// Finds them, as [`load`] does.
+    pub fn of(paths: &[PathBuf], options: &ReadOptions, forced: Option<&'static dyn Dialect>) -> Self {
+        let found = discover(paths, &options.walk);
+        let mut unreadable: Vec<Unreadable> = found.failed.iter().map(|(p, e)| cannot_read(p, e)).collect();
+        let mut passed_over: Vec<Unreadable> = found.links.iter().filter_map(|p| link(p)).collect();
+        let results: Vec<_> = found.files.par_iter().map(|c| member(c, forced, &options.edited)).collect();
+        let mut members = Vec::new();
+        for (c, r) in found.files.iter().zip(results) {
+            match r {
+                Some(Ok(m)) => members.push(m),
+                Some(Err(u)) => unreadable.push(u),
+                None => passed_over.extend(suspect(&c.path)),
+            }
         }
+        let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
+        add_companions(&mut members, options);
+        let unasked = members.iter().filter(|m| m.unasked()).map(|m| shown(&m.path)).collect();
+        let mut groups = groups(members, options);
+        passed_over.extend(idle(&walked, &groups));
+        if let Some(shard) = options.shard {
+            // What may be of one box is of one part.
+            groups.retain(|(_, files)| files.first().is_some_and(|f| shard.takes(&stem(&f.path))));
+        }
+        passed_over.extend(left_out(&found.ignored, &found.excluded));
+        unreadable.sort_by(|a, b| a.path.cmp(&b.path));
+        passed_over.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { groups, unasked: Arc::new(unasked), unreadable, passed_over }
     }
-    let walked: Vec<PathBuf> = members.iter().filter(|m| !m.named).map(|m| m.path.clone()).collect();
-    add_companions(&mut members, options);
-    let unasked: BTreeSet<String> = members.iter().filter(|m| m.unasked()).map(|m| shown(&m.path)).collect();
-    let groups = groups(members, options);
-    passed_over.extend(idle(&walked, &groups));
-    let mut firewalls = build(groups, options);
-    firewalls.iter_mut().for_each(|f| tell(f, &unasked));
-    firewalls.sort_by(|a, b| a.path().cmp(b.path()));
-    passed_over.extend(left_out(&found.ignored, &found.excluded));
-    unreadable.sort_by(|a, b| a.path.cmp(&b.path));
-    passed_over.sort_by(|a, b| a.path.cmp(&b.path));
-    Loaded { firewalls, unreadable, passed_over }
+
+    /// How many firewalls there will be.
+    pub fn count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The same in parts of at least so many firewalls, but for the last. What may be of one box is of one part; what could not be read is of the first.
+    pub fn parts(self, size: usize) -> Vec<Self> {
+        let Self { groups, unasked, unreadable, passed_over } = self;
+        let mut keyed: Vec<(String, Group)> =
+            groups.into_iter().map(|g| (g.1.first().map(|f| stem(&f.path)).unwrap_or_default(), g)).collect();
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        let (mut parts, mut last): (Vec<Vec<Group>>, String) = (Vec::new(), String::new());
+        for (key, group) in keyed {
+            match parts.last_mut() {
+                Some(part) if part.len() < size || key == last => part.push(group),
+                _ => parts.push(vec![group]),
+            }
+            last = key;
+        }
+        let part = |groups| {
+            let unasked = Arc::clone(&unasked);
+            Self { groups, unasked, unreadable: Vec::new(), passed_over: Vec::new() }
+        };
+        let mut out: Vec<Self> = parts.into_iter().map(part).collect();
+        if let Some(first) = out.first_mut() {
+            (first.unreadable, first.passed_over) = (unreadable, passed_over);
+        }
+        out
+    }
+
+    /// Makes the firewalls.
+    pub fn build(self, options: &ReadOptions) -> Loaded {
+        let mut firewalls = build(self.groups, options);
+        firewalls.iter_mut().for_each(|f| tell(f, &self.unasked));
+        firewalls.sort_by(|a, b| a.path().cmp(b.path()));
+        Loaded { firewalls, unreadable: self.unreadable, passed_over: self.passed_over }
+    }
 }
 
 /// The files below a folder that are not yet read: those that hold rulesets, and what else looks like a firewall configuration.
@@ -397,11 +452,7 @@ fn groups(members: Vec<Member>, options: &ReadOptions) -> Vec<Group> {
     groups
 }
 
-fn build(mut groups: Vec<Group>, options: &ReadOptions) -> Vec<Firewall> {
-    if let Some(shard) = options.shard {
-        // What may be of one box is of one part.
-        groups.retain(|(_, files)| files.first().is_some_and(|f| shard.takes(&stem(&f.path))));
-    }
+fn build(groups: Vec<Group>, options: &ReadOptions) -> Vec<Firewall> {
     let done = Mutex::new(Vec::with_capacity(groups.len()));
     options.progress.files.expect(groups.iter().map(|g| g.1.len()).sum());
     groups.into_par_iter().for_each(|(dialect, files)| {

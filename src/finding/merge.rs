@@ -78,7 +78,7 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
 }
 
 /// Id of findings about waivers that match nothing.
-const UNUSED_WAIVER: &str = "HL-WAIVER-UNUSED";
+pub const UNUSED_WAIVER: &str = "HL-WAIVER-UNUSED";
 
 /// The places of waivers that match nothing in one report and something in another.
 fn used_waivers(reports: &[Report]) -> BTreeSet<super::Location> {

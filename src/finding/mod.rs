@@ -3,6 +3,7 @@
 pub mod extent;
 pub mod merge;
 mod order;
+pub mod stream;
 
 use crate::model::Ledger;
 use crate::packet::{Packet, Region};

@@ -124,15 +124,39 @@ fn display_range(family: Family, lo: Value, hi: Value) -> String {
         Family::V4 => 32,
         Family::V6 => 128,
     };
+    let mut out = String::with_capacity(2 * "255.255.255.255".len() + 1);
+    push(&mut out, lo);
     if lo == hi {
-        return addr(lo).to_string();
+        return out;
     }
     let span = hi - lo;
     let aligned = span & (span.wrapping_add(1)) == 0 && lo & span == 0;
     if aligned || span == Value::MAX {
-        format!("{}/{}", addr(lo), bits - (128 - span.leading_zeros()))
+        out.push('/');
+        out.push_str(&(bits - (128 - span.leading_zeros())).to_string());
     } else {
-        format!("{}-{}", addr(lo), addr(hi))
+        out.push('-');
+        push(&mut out, hi);
+    }
+    out
+}
+
+// An address as text. Reports hold millions: those of IPv4 are written without the formatting machinery.
+fn push(out: &mut String, value: Value) {
+    match addr(value) {
+        IpAddr::V6(v6) => out.push_str(&v6.to_string()),
+        IpAddr::V4(v4) => {
+            for (n, octet) in v4.octets().into_iter().enumerate() {
+                if n > 0 {
+                    out.push('.');
+                }
+                for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+                    if octet >= least {
+                        out.push(char::from(b'0' + octet / unit % 10));
+                    }
+                }
+            }
+        }
     }
 }
 

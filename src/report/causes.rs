@@ -7,7 +7,8 @@
 use crate::finding::{Finding, Rank, Report};
 use crate::source::Severity;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// What is to be put right once.
 pub struct Cause<'a> {
@@ -53,97 +54,206 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// What findings at one place say, whoever they say it of.
-type Says = Vec<(String, String)>;
-
 /// The causes of a report, the worst first.
 pub fn causes(report: &Report) -> Vec<Cause<'_>> {
-    let mut places: Vec<Vec<&Finding>> = Vec::new();
-    let mut index: FxHashMap<Place<'_>, usize> = FxHashMap::default();
-    for f in &report.findings {
-        match Place::of(f) {
-            Some(place) => {
-                let at = *index.entry(place).or_insert(places.len());
-                match places.get_mut(at) {
-                    Some(own) => own.push(f),
-                    None => places.push(vec![f]),
-                }
-            }
-            None => places.push(vec![f]),
-        }
-    }
-    let mut causes: Vec<Cause<'_>> = Vec::new();
-    let mut alike: FxHashMap<(Rank, &str, Says), usize> = FxHashMap::default();
-    for place in places {
-        let key = (place[0].rank(), line(place[0]), place.iter().map(|f| says(f)).collect());
-        let at = *alike.entry(key).or_insert(causes.len());
-        match causes.get_mut(at) {
-            Some(cause) => cause.places.push(place),
-            None => causes.push(Cause { places: vec![place] }),
-        }
-    }
-    causes
+    let mut sorter = Sorter::default();
+    report.findings.iter().for_each(|f| sorter.add(&Mark::of(f)));
+    let sorted = sorter.done();
+    let place = |own: &[Sorted]| own.iter().map(|s| &report.findings[s.finding as usize]).collect();
+    let cause =
+        |own: &[Sorted]| Cause { places: own.chunk_by(|a, b| a.place == b.place).map(place).collect() };
+    sorted.chunk_by(|a, b| a.cause == b.cause).map(cause).collect()
 }
 
-/// Where a finding stands, to the column.
-#[derive(PartialEq, Eq, Hash)]
-struct Place<'a> {
-    rank: Rank,
-    path: &'a str,
-    /// What the line does: a line can be wrong in several ways.
-    label: &'a str,
-    from: (u32, u32),
-    to: (u32, u32),
+/// What is compared: a digest of it, so that as many as a fleet has can be remembered.
+type Print = u128;
+
+/// What tells to which cause a finding belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its level.
+    pub level: Severity,
+    /// Its rule.
+    pub rule: String,
+    /// How soon it is to be looked at, and its file.
+    file: Print,
+    /// Where it stands there, to the column, and what the line does: a line can be wrong in several ways. `None` = it is about no line of a file.
+    place: Option<Print>,
+    /// The line that decides, without the counters that dumps of two hosts never share.
+    line: Print,
+    /// Rule and message, without the name of whom they are about.
+    says: Print,
 }
 
-impl<'a> Place<'a> {
-    /// `None` = it is about no line of a file.
-    fn of(f: &'a Finding) -> Option<Self> {
+impl Mark {
+    /// Of a finding.
+    pub fn of(f: &Finding) -> Self {
         let l = &f.location;
-        (!l.path.is_empty() && !l.text.is_empty()).then(|| Self {
-            rank: f.rank(),
-            path: &l.path,
-            label: &f.label,
-            from: (l.line, l.column),
-            to: (l.end_line, l.end_column),
-        })
+        let here = !l.path.is_empty() && !l.text.is_empty();
+        let at = [l.line, l.column, l.end_line, l.end_column].map(u32::to_le_bytes).concat();
+        let line =
+            l.text.strip_suffix(']').and_then(|t| t.rsplit_once(" [")).map_or(&*l.text, |(rule, _)| rule);
+        let mut message = f.message.clone();
+        for name in [&f.subject, &l.path].into_iter().filter(|n| !n.is_empty()) {
+            message = message.replace(name.as_str(), "\0");
+        }
+        Self {
+            level: f.level,
+            rule: f.rule.clone(),
+            file: print(&[f.rank().name().as_bytes(), l.path.as_bytes()]),
+            place: here.then(|| print(&[f.label.as_bytes(), &at])),
+            line: print(&[f.rank().name().as_bytes(), line.as_bytes()]),
+            says: print(&[f.rule.as_bytes(), message.as_bytes()]),
+        }
     }
 }
 
-/// The line that decides, without the counters that dumps of two hosts never share.
-fn line(f: &Finding) -> &str {
-    let text = f.location.text.as_str();
-    text.strip_suffix(']').and_then(|t| t.rsplit_once(" [")).map_or(text, |(rule, _)| rule)
+// A digest of parts that tells them apart.
+fn print(parts: &[&[u8]]) -> Print {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).fold(0, |n, b| n << 8 | u128::from(*b))
 }
 
-/// Rule and message, without the name of whom they are about.
-fn says(f: &Finding) -> (String, String) {
-    let mut message = f.message.clone();
-    for name in [&f.subject, &f.location.path].into_iter().filter(|n| !n.is_empty()) {
-        message = message.replace(name.as_str(), "\0");
+/// Sorts findings into causes as they come: in the order of reports, so that those of one file and rank come one after the other.
+#[derive(Default)]
+pub struct Sorter {
+    all: Vec<Sorted>,
+    alike: FxHashMap<Print, u32>,
+    places: u32,
+    // What is open: the file, its places, and where its findings begin. Until it is closed, `cause` is not known and `place` counts from 0.
+    file: Print,
+    here: Vec<Place>,
+    known: FxHashMap<Print, usize>,
+    since: usize,
+}
+
+struct Place {
+    line: Print,
+    says: Vec<Print>,
+}
+
+/// A finding with its cause and its place, in the order in which they first come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sorted {
+    cause: u32,
+    place: u32,
+    finding: u32,
+}
+
+impl Sorter {
+    /// Adds the next finding.
+    pub fn add(&mut self, mark: &Mark) {
+        if mark.file != self.file {
+            self.close();
+            self.file = mark.file;
+        }
+        let new = self.here.len();
+        let at = match mark.place {
+            Some(place) => *self.known.entry(place).or_insert(new),
+            None => new,
+        };
+        match self.here.get_mut(at) {
+            Some(place) => place.says.push(mark.says),
+            None => self.here.push(Place { line: mark.line, says: vec![mark.says] }),
+        }
+        self.all.push(Sorted { cause: 0, place: at as u32, finding: self.all.len() as u32 });
     }
-    (f.rule.clone(), message)
+
+    fn close(&mut self) {
+        let causes: Vec<u32> = std::mem::take(&mut self.here)
+            .into_iter()
+            .map(|place| {
+                let says = std::iter::once(place.line).chain(place.says).flat_map(u128::to_le_bytes);
+                let next = self.alike.len() as u32;
+                *self.alike.entry(print(&[&says.collect::<Vec<u8>>()])).or_insert(next)
+            })
+            .collect();
+        for s in &mut self.all[self.since..] {
+            s.cause = causes[s.place as usize];
+            s.place += self.places;
+        }
+        self.places += causes.len() as u32;
+        self.since = self.all.len();
+        self.known.clear();
+    }
+
+    /// All findings, cause by cause, place by place.
+    pub fn done(mut self) -> Vec<Sorted> {
+        self.close();
+        self.all.sort_unstable();
+        self.all
+    }
 }
 
 /// A cause in the machine-readable report.
 #[derive(Serialize)]
-pub struct Listed<'a> {
+pub struct Listed {
     level: Severity,
-    rules: Vec<&'a str>,
+    rules: Vec<String>,
     /// Places in the list of findings, from 0.
-    findings: Vec<usize>,
+    findings: Vec<u32>,
+}
+
+/// Makes the list of causes as findings come.
+#[derive(Default)]
+pub struct Lister {
+    sorter: Sorter,
+    // Of each finding the level, and the rule by its number.
+    told: Vec<(Severity, u32)>,
+    rules: FxHashMap<String, u32>,
+}
+
+impl Lister {
+    /// Adds the next finding.
+    pub fn add(&mut self, mark: &Mark) {
+        self.sorter.add(mark);
+        let next = self.rules.len() as u32;
+        let rule = match self.rules.get(&mark.rule) {
+            Some(known) => *known,
+            None => *self.rules.entry(mark.rule.clone()).or_insert(next),
+        };
+        self.told.push((mark.level, rule));
+    }
+
+    /// The causes as the machine-readable report lists them, one by one.
+    ///
+    /// # Errors
+    /// What `each` gives.
+    pub fn each<E>(self, mut each: impl FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
+        let Self { sorter, told, rules } = self;
+        let names: FxHashMap<u32, String> = rules.into_iter().map(|(name, n)| (n, name)).collect();
+        for own in sorter.done().chunk_by(|a, b| a.cause == b.cause) {
+            let of = |s: &Sorted| told[s.finding as usize];
+            let mut rules: Vec<u32> = Vec::new();
+            for (_, rule) in own.iter().take_while(|s| s.place == own[0].place).map(of) {
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+            each(Listed {
+                level: of(&own[0]).0,
+                rules: rules.iter().filter_map(|r| names.get(r).cloned()).collect(),
+                findings: own.iter().map(|s| s.finding).collect(),
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// The causes as the machine-readable report lists them.
-pub fn listed(report: &Report) -> Vec<Listed<'_>> {
-    let index: FxHashMap<*const Finding, usize> =
-        report.findings.iter().enumerate().map(|(i, f)| (std::ptr::from_ref(f), i)).collect();
-    causes(report)
-        .iter()
-        .map(|c| Listed {
-            level: c.level(),
-            rules: c.rules(),
-            findings: c.findings().filter_map(|f| index.get(&std::ptr::from_ref(f)).copied()).collect(),
-        })
-        .collect()
+pub fn listed(report: &Report) -> Vec<Listed> {
+    let mut lister = Lister::default();
+    report.findings.iter().for_each(|f| lister.add(&Mark::of(f)));
+    let mut out = Vec::new();
+    let done: Result<(), std::convert::Infallible> = lister.each(|c| {
+        out.push(c);
+        Ok(())
+    });
+    match done {
+        Ok(()) => out,
+    }
 }

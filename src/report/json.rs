@@ -13,12 +13,30 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
     write_document(&Document { report, causes: causes::listed(report), sites: sites::listed(report) }, out)
 }
 
+/// An element of one of the document's lists, as it stands there.
+///
+/// # Errors
+/// The value cannot be written as JSON.
+pub fn fragment(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    const INDENT: &[u8] = b"    ";
+    let mut text = Vec::new();
+    value
+        .serialize(&mut Serializer::with_formatter(&mut text, Escaping(PrettyFormatter::with_indent(b"  "))))
+        .map_err(io::Error::from)?;
+    let mut out = Vec::with_capacity(text.len() * 3 / 2);
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        out.extend_from_slice(if out.is_empty() { b"" } else { INDENT });
+        out.extend_from_slice(line);
+    }
+    Ok(out)
+}
+
 /// The report, with what is made from it for programs that do not want to.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    causes: Vec<causes::Listed<'a>>,
+    causes: Vec<causes::Listed>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sites: Vec<sites::Listed<'a>>,
 }
@@ -72,6 +90,10 @@ impl<F: Formatter> Formatter for Escaping<F> {
     );
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        // Nearly all text is plain.
+        if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'#' && b != b':') {
+            return out.write_all(text.as_bytes());
+        }
         let commands = commands(text);
         let mut plain = 0;
         let unsafe_here = |(i, c): &(usize, char)| visible(*c) != *c || *c == '#' && commands.contains(i);

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use walkdir::WalkDir;
 
 /// The member of the deployment that files belong to.
@@ -50,12 +50,7 @@ impl Loaded {
     pub fn of(options: &Options, opened: &Opened) -> Self {
         let deployment = &opened.deployment;
         let mut problems = Vec::new();
-        let mut read = options.read.clone();
-        // The deployment file's own patterns were tried when it was read.
-        let _ = read.walk.exclude(deployment.defaults.exclude.iter().cloned());
-        read.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
-        // Of a deployment every part sees all files: paths lead from one to another.
-        read.shard = options.shard.filter(|_| !opened.deployed);
+        let read = reading(options, opened);
         let planned = match &deployment.file {
             Some(file) if opened.deployed => plan(deployment, file, &mut problems),
             _ => Vec::new(),
@@ -67,6 +62,23 @@ impl Loaded {
         let (beside, others) = beside(options, opened, &read.walk, &groups);
         groups.push((None, loose(options, opened.deployed, &beside, &planned, &read)));
         problems.extend(beside.iter().map(|p| unnamed(&shown(p))));
+        Self::from(options, opened, groups, others, problems)
+    }
+
+    /// Firewalls that belong to no member of a deployment, as they were found.
+    pub fn of_found(options: &Options, opened: &Opened, found: load::Found) -> Self {
+        let loose = found.build(&reading(options, opened));
+        Self::from(options, opened, vec![(None, loose)], Vec::new(), Vec::new())
+    }
+
+    fn from(
+        options: &Options,
+        opened: &Opened,
+        groups: Vec<(Option<Part>, load::Loaded)>,
+        others: Vec<load::Unreadable>,
+        mut problems: Vec<Problem>,
+    ) -> Self {
+        let deployment = &opened.deployment;
         for u in groups.iter().flat_map(|(_, l)| &l.unreadable) {
             problems.push(trouble(&u.path, u.message.clone(), &u.help));
         }
@@ -123,6 +135,31 @@ impl Loaded {
     pub fn into_firewalls(self) -> Vec<Firewall> {
         self.groups.into_iter().flat_map(|(_, l)| l.firewalls).collect()
     }
+}
+
+/// How files are read.
+fn reading(options: &Options, opened: &Opened) -> ReadOptions {
+    let deployment = &opened.deployment;
+    let mut read = options.read.clone();
+    // The deployment file's own patterns were tried when it was read.
+    let _ = read.walk.exclude(deployment.defaults.exclude.iter().cloned());
+    read.names.extend(deployment.names.iter().map(|(n, s)| (n.clone(), s.addresses.clone())));
+    // Of a deployment every part sees all files: paths lead from one to another.
+    read.shard = options.shard.filter(|_| !opened.deployed);
+    read
+}
+
+/// The files of a run without a deployment file; `None` = they come from standard input, or are of one box.
+pub fn found(options: &Options, opened: &Opened) -> Option<load::Found> {
+    let one = options.same_box || options.paths.iter().any(|p| p.as_os_str() == "-");
+    let read = reading(options, opened);
+    (!opened.deployed && !one).then(|| load::Found::of(walked(options), &read, options.forced))
+}
+
+// What is looked through where no deployment file says so.
+fn walked(options: &Options) -> &[PathBuf] {
+    static HERE: LazyLock<[PathBuf; 1]> = LazyLock::new(|| [PathBuf::from(".")]);
+    if options.paths.is_empty() { &*HERE } else { &options.paths }
 }
 
 // Where only the deployment file says what to read: the rulesets beside it that it does not name, which are checked as they would be
@@ -302,12 +339,10 @@ fn loose(
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
         return load_stream(&mut std::io::stdin().lock(), read_options, options.forced);
     }
-    let here = [PathBuf::from(".")];
     let paths: &[PathBuf] = match (options.paths.is_empty(), deployed) {
-        (false, _) => &options.paths,
         (true, true) if beside.is_empty() => return load::Loaded::default(),
         (true, true) => beside,
-        (true, false) => &here,
+        _ => walked(options),
     };
     let mut loaded = load(paths, read_options, options.forced);
     let taken: BTreeSet<PathBuf> =

@@ -35,6 +35,7 @@ use crate::triage::spelling::Spelling;
 use judge::{Checked, Judged};
 use load::Loaded;
 use open::Opened;
+use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -147,21 +148,64 @@ pub fn run(options: &Options) -> Outcome {
     let mut opened = Opened::of(options);
     let selection = opened.selection(options);
     let loaded = Loaded::of(options, &opened);
+    outcome(options, &opened, &selection, loaded)
+}
+
+/// What came of a run that may have been done in parts.
+pub enum Ran {
+    /// It was done as a whole.
+    Whole(Box<Outcome>),
+    /// It was done in parts, and their reports are given away.
+    Parts {
+        /// Why no requirement was asked for; `None` = they were.
+        not_checked: Option<String>,
+    },
+}
+
+/// Runs over many firewalls part by part, so that no more than a few parts are in memory: if there is no deployment file, and there are more firewalls
+/// than a part has. The report of each part goes to `take`, in any order and from several threads.
+pub fn run_in_parts(options: &Options, size: usize, take: &(dyn Fn(Report) + Sync)) -> Ran {
+    let mut opened = Opened::of(options);
+    let selection = opened.selection(options);
+    let found = load::found(options, &opened);
+    let parts = match found {
+        Some(found) if found.count() > size => found.parts(size),
+        Some(found) => {
+            let loaded = Loaded::of_found(options, &opened, found);
+            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded)));
+        }
+        None => {
+            let loaded = Loaded::of(options, &opened);
+            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded)));
+        }
+    };
+    let done = parts.into_par_iter().with_max_len(1).map(|found| {
+        let loaded = Loaded::of_found(options, &opened, found);
+        let outcome = outcome(options, &opened, &selection, loaded);
+        take(outcome.report);
+        outcome.not_checked
+    });
+    Ran::Parts { not_checked: done.reduce(|| None, Option::or) }
+}
+
+// Judges what was read.
+fn outcome(options: &Options, opened: &Opened, selection: &Selection, loaded: Loaded) -> Outcome {
     let reported = if options.report_all { Selection::default() } else { selection.clone() };
     let (report, not_checked, baseline, pruned, spelling) = {
-        let checked = Checked::of(options, &opened, &loaded);
-        let judged = Judged::of(options, &opened, &loaded, &checked, &reported);
-        let mut triaged = triaged::triage(options, &opened, &loaded, judged, &reported);
+        let checked = Checked::of(options, opened, &loaded);
+        let judged = Judged::of(options, opened, &loaded, &checked, &reported);
+        let mut triaged = triaged::triage(options, opened, &loaded, judged, &reported);
         let (baseline, pruned) = (triaged.baseline.clone(), triaged.pruned.take());
         let spelling = std::mem::take(&mut triaged.spelling);
-        let scope = scope::limit(options, &opened, &loaded, &mut triaged);
-        let report = assemble::report(options, &opened, &loaded, triaged, scope);
+        let scope = scope::limit(options, opened, &loaded, &mut triaged);
+        let report = assemble::report(options, opened, &loaded, triaged, scope);
         (report, checked.not_checked, baseline, pruned, spelling)
     };
     // Another part may have some.
     let found = options.shard.is_some() || loaded.firewalls().next().is_some();
     let defaults = opened.deployment.defaults.clone();
     let firewalls = loaded.into_firewalls();
+    let selection = selection.clone();
     Outcome { report, found, not_checked, baseline, pruned, spelling, selection, defaults, firewalls }
 }
 

@@ -1,8 +1,14 @@
 //! A run in parts is the run as a whole.
 
 use crate::commands::{folder, json, run_in};
+use havenlint::report::FORMATS;
+use havenlint::report::Style;
+use havenlint::report::gathered::{Gathering, Part, STREAMED};
+use havenlint::session::{Options, Ran, run, run_in_parts};
 use serde_json::Value;
+use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 
 fn whole_and_joined(dir: &Path, args: &[&str], parts: usize) -> [Value; 2] {
     let check = |more: &[&str]| {
@@ -93,4 +99,60 @@ fn what_is_no_part_is_an_error_of_usage() {
     let run = run_in(dir.path(), &["check", "--shard", "3/2"]);
     assert_eq!(run.status, 2);
     assert!(run.err.contains("1/4"), "{}", run.err);
+}
+
+#[test]
+fn a_report_gathered_in_parts_is_the_report_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for i in 0..9 {
+        let rules = format!(
+            "*filter\n:INPUT DROP [{i}:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+            -A INPUT -s 10.{i}.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT\n# havenlint: allow HL-DUPLICATE twice\n\
+            -A INPUT -s 10.{i}.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -j ACCEPT\nCOMMIT\n"
+        );
+        write(&format!("{}/host-{i}.v4.rules", i % 2), &rules);
+        write(&format!("{}/host-{i}.v6.rules", i % 2), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n");
+    }
+    write(
+        "0/broken.rules",
+        "*filter\n:INPUT DROP [0:0]\n-A INPUT --nonsense\n-A INPUT -m set --match-set s src -j ACCEPT\nCOMMIT\n",
+    );
+    write("1/sets.ipset", "create s hash:ip family inet\nadd s 10.0.0.1\n");
+    write(
+        "1/uses.rules",
+        "*filter\n:INPUT DROP [0:0]\n-A INPUT -m set --match-set s src -j ACCEPT\nCOMMIT\n",
+    );
+    write("1/pf.conf", "pass in all\n");
+    for role in [None, Some("srn".to_owned())] {
+        let paths = vec![dir.path().to_owned()];
+        let options = Options { paths, role, no_config: true, no_baseline: true, ..Options::default() };
+        let whole = run(&options).report;
+        for size in [1, 2, 7] {
+            let parts = Mutex::new(Vec::new());
+            let ran =
+                run_in_parts(&options, size, &|report| parts.lock().unwrap().push(Part::of(report).unwrap()));
+            assert!(matches!(ran, Ran::Parts { .. }));
+            let parts = parts.into_inner().unwrap();
+            assert!(parts.len() > 1);
+            let mut all = Gathering::new().unwrap();
+            parts.into_iter().for_each(|p| all.add(p).unwrap());
+            let gathered = all.done().unwrap();
+            assert_eq!(gathered.head().summary, whole.summary);
+            for (name, write) in STREAMED {
+                let (mut expected, mut found) = (Vec::new(), Vec::new());
+                let (_, as_whole) = FORMATS.iter().find(|(n, _)| n == name).unwrap();
+                as_whole(&whole, &Style::default(), &mut expected).unwrap();
+                write(&gathered, &Style::default(), &mut found).unwrap();
+                let text = |bytes| String::from_utf8(bytes).unwrap();
+                let (expected, found) = (text(expected), text(found));
+                let differs = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
+                assert!(expected == found, "{name} in parts of {size}: {differs:?}");
+            }
+        }
+    }
 }

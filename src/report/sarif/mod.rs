@@ -19,7 +19,7 @@ use std::io::{self, Write};
 /// Where the schema really is; the crate's own constant points at a host that is gone.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// Results that GitHub takes in one run.
-const MAX_RESULTS: usize = 25_000;
+pub const MAX_RESULTS: usize = 25_000;
 /// Bytes of results as JSON that stay below GitHub's 10 MB when gzipped: such text shrinks to less than an eighth.
 const MAX_BYTES: usize = 64 << 20;
 /// Locations that GitHub takes in one result.
@@ -31,17 +31,27 @@ const CUT_RULE: &str = "HL-REPORT-CUT";
 
 /// Writes the report.
 pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    write_limited(report, style, MAX_RESULTS, out)
+    write_limited(report, style, [MAX_RESULTS, 0], out)
 }
 
-fn write_limited(report: &Report, style: &Style, most: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a report of which the least alerts, so many, are left out already.
+pub fn write_shortened(report: &Report, style: &Style, more: usize, out: &mut dyn Write) -> io::Result<()> {
+    write_limited(report, style, [MAX_RESULTS, more], out)
+}
+
+fn write_limited(
+    report: &Report,
+    style: &Style,
+    [most, more]: [usize; 2],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let log = Log::new(report, style);
     let alerts = log.alerts();
-    let (results, left_out) = log.results(&alerts, most)?;
+    let (results, left_out) = log.results(&alerts, [most, more])?;
     let run = sarif::Run::builder()
         .tool(sarif::Tool::builder().driver(log.driver.clone()).build())
         .results(results)
-        .invocations(vec![log.invocation(&alerts, left_out)])
+        .invocations(vec![log.invocation([left_out, alerts.len() + more])])
         .automation_details(sarif::RunAutomationDetails::builder().id(category(&style.category)).build())
         .column_kind("utf16CodeUnits")
         .build();
@@ -122,7 +132,11 @@ impl<'a> Log<'a> {
     }
 
     /// The results, and how many alerts were left out for GitHub's limits.
-    fn results(&self, alerts: &[Alert<'a>], most: usize) -> io::Result<(Vec<sarif::Result>, usize)> {
+    fn results(
+        &self,
+        alerts: &[Alert<'a>],
+        [most, more]: [usize; 2],
+    ) -> io::Result<(Vec<sarif::Result>, usize)> {
         let hashes = self.hashes(alerts);
         let mut results = vec![];
         let mut bytes = 0;
@@ -130,12 +144,12 @@ impl<'a> Log<'a> {
             let result = self.result(a, &hashes);
             bytes += serde_json::to_vec(&result).map_err(io::Error::from)?.len();
             // One place is kept for the result that tells of the rest.
-            if bytes > MAX_BYTES || results.len() + 1 >= most && alerts.len() > most {
+            if bytes > MAX_BYTES || results.len() + 1 >= most && alerts.len() + more > most {
                 break;
             }
             results.push(result);
         }
-        let left_out = alerts.len() - results.len();
+        let left_out = alerts.len() + more - results.len();
         if let Some(next) = alerts.get(results.len()) {
             let text = format!(
                 "{left_out} more alerts are not shown: code scanning accepts only so many in one run, so the worst are listed. \
@@ -355,12 +369,11 @@ impl<'a> Log<'a> {
     }
 
     /// How the run went. Not successful only if inputs have parse errors or cannot be read (exit status 2): GitHub then marks the analysis as failed.
-    fn invocation(&self, alerts: &[Alert<'a>], left_out: usize) -> sarif::Invocation {
+    fn invocation(&self, [left_out, all]: [usize; 2]) -> sarif::Invocation {
         let mut notes = vec![];
         if left_out > 0 {
             let text = format!(
-                "{left_out} of {} alerts are left out: code scanning accepts only so many in one run.",
-                alerts.len()
+                "{left_out} of {all} alerts are left out: code scanning accepts only so many in one run."
             );
             notes.push(notification(Severity::Warning, &text, None));
         }
