@@ -331,6 +331,12 @@ impl Catalogue {
         let names = |r: &Role| r.networks.iter().map(|n| n.name.clone()).collect();
         Vocabulary {
             roles: self.roles.iter().map(|(name, r)| (name.clone(), names(r))).collect(),
+            by_network: self
+                .roles
+                .iter()
+                .filter(|(_, r)| r.declared == Declared::Network)
+                .map(|(name, _)| name.clone())
+                .collect(),
             peered: self.roles.keys().filter(|r| self.is_peered(r)).cloned().collect(),
             site_types: self.site_types.iter().map(|(n, t)| (n.clone(), t.servers.clone())).collect(),
             phases: self.phases.iter().map(|p| p.name.clone()).collect(),

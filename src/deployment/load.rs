@@ -80,8 +80,13 @@ impl Draft {
             ..Deployment::default()
         };
         if let Some(entry) = self.entry {
-            let mut loader =
-                Loader { vocabulary, networks: BTreeMap::new(), used: BTreeSet::new(), found: Vec::new() };
+            let mut loader = Loader {
+                vocabulary,
+                networks: BTreeMap::new(),
+                names: Vec::new(),
+                used: BTreeSet::new(),
+                found: Vec::new(),
+            };
             loader.fill(&mut deployment, entry);
             deployment.diagnostics.append(&mut loader.found);
         }
@@ -93,6 +98,8 @@ impl Draft {
 struct Loader<'a> {
     vocabulary: &'a Vocabulary,
     networks: BTreeMap<String, NamedSet>,
+    // Names of all networks, known or not yet.
+    names: Vec<String>,
     // Names of networks that something else names.
     used: BTreeSet<String>,
     found: Vec<Diagnostic>,
@@ -215,12 +222,22 @@ impl Loader<'_> {
         let mut warn = |at: Origin, message: String, help: &str| {
             self.found.push(Diagnostic::warning(at, message).help(help));
         };
-        let roles = &self.vocabulary.roles;
+        let roles = &self.vocabulary.by_network;
         for (name, set) in &deployment.networks {
-            if !self.used.contains(name) && !roles.contains_key(name) {
-                let message =
-                    format!("nothing uses the network `{name}`: no role has this name, and no list names it");
+            if !self.used.contains(name) && !roles.contains(name) {
+                let message = format!(
+                    "nothing uses the network `{name}`: no role takes its addresses from it, and no list names it"
+                );
                 warn(set.origin, message, "name it where its addresses are meant, or remove it");
+            }
+        }
+        for (n, site) in deployment.sites.iter().enumerate() {
+            let here = |s: Option<usize>| s == Some(n);
+            if !deployment.nodes.iter().any(|m| here(m.site))
+                && !deployment.gateways.iter().any(|g| here(g.site))
+            {
+                let message = format!("nothing is in the site `{}`: no node or gateway names it", site.name);
+                warn(site.origin, message, "write `site` at its machines, or remove it");
             }
         }
         for node in deployment.nodes.iter().filter(|n| n.all().is_none() && !n.role.is_empty()) {
@@ -260,7 +277,8 @@ impl Loader<'_> {
 
     // Networks may name each other, in any order but not in a circle.
     fn read_networks(&mut self, entries: &BTreeMap<Spanned<String>, Spanned<Words>>) {
-        let names: Vec<&str> = entries.keys().map(|k| k.get_ref().as_str()).collect();
+        let names: Vec<String> = entries.keys().map(|k| k.get_ref().clone()).collect();
+        self.names.clone_from(&names);
         let mut waiting: Vec<_> = entries.iter().collect();
         loop {
             let before = waiting.len();
@@ -269,7 +287,7 @@ impl Loader<'_> {
                     .get_ref()
                     .0
                     .iter()
-                    .all(|w| !names.contains(&w.text.as_str()) || self.networks.contains_key(&w.text));
+                    .all(|w| !names.contains(&w.text) || self.networks.contains_key(&w.text));
                 if ready {
                     self.not_empty(words);
                     let addresses = self.addresses(words);
@@ -321,7 +339,7 @@ impl Loader<'_> {
     fn address(&mut self, text: &str, span: Range<usize>, names_allowed: bool) -> IntervalSet {
         let Some(set) = addr::parse(text.trim()) else {
             let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':');
-            let networks: Vec<String> = self.networks.keys().cloned().chain([INTERNET.to_owned()]).collect();
+            let networks: Vec<String> = self.names.iter().cloned().chain([INTERNET.to_owned()]).collect();
             let help = if is_name && names_allowed {
                 advice(text, networks.iter().map(String::as_str))
             } else {
@@ -449,12 +467,24 @@ impl Loader<'_> {
                 }
             }
         }
+        self.files_given(&entry.firewall);
         node.firewall = patterns(&entry.firewall);
         node.routes = patterns(&entry.routes);
         node.security_groups = entry.security_groups.get_ref().0.iter().map(|w| w.text.clone()).collect();
         node.name = entry.name.into_inner();
         node.role = role;
         node
+    }
+
+    // A list that is there and empty; one that is left out has no place.
+    fn files_given(&mut self, words: &Spanned<Words>) {
+        if words.get_ref().0.is_empty() && !words.span().is_empty() {
+            self.error(
+                words.span(),
+                "this list of files is empty",
+                "name the files, or leave the key out: the machine is then not checked",
+            );
+        }
     }
 
     fn interface_name(&mut self, name: &Spanned<String>) {

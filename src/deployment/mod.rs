@@ -26,6 +26,8 @@ use std::sync::Arc;
 pub struct Vocabulary {
     /// Roles that a node may have, each with the names of its networks, the main one first.
     pub roles: BTreeMap<String, Vec<String>>,
+    /// Those of them whose addresses a deployment gives as a network of that name.
+    pub by_network: BTreeSet<String>,
     /// Roles whose nodes talk to each other.
     pub peered: BTreeSet<String>,
     /// Site types, each with the keys under which a site of the type declares addresses (`vcenter`).

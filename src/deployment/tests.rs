@@ -83,6 +83,7 @@ fn vocabulary() -> Vocabulary {
     Vocabulary {
         hosts: Default::default(),
         roles: roles.into_iter().map(|(n, l)| (n.to_owned(), l)).collect(),
+        by_network: ["gui".to_owned(), "admin".to_owned()].into(),
         peered: ["srn".to_owned()].into(),
         site_types: [("vmware".to_owned(), list(&["vcenter"])), ("clc".to_owned(), vec![])].into(),
         phases: list(&["operation", "installation"]),

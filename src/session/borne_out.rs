@@ -3,19 +3,21 @@
 
 use super::load::{Loaded, Part};
 use super::open::Opened;
-use super::problems_of;
+use super::{Options, judge, problems_of};
 use crate::compliance::path::{interface_named, is_cloud};
+use crate::deployment::Node;
 use crate::finding::Problem;
 use crate::model::Firewall;
-use crate::packet::{IntervalSet, addr};
+use crate::packet::{IntervalSet, addr, public};
 use crate::source::document::advice;
 use crate::source::{Diagnostic, Origin};
 use std::collections::BTreeMap;
 
 /// All of it, at its place in the deployment file.
-pub fn problems(opened: &Opened, loaded: &Loaded) -> Vec<Problem> {
+pub fn problems(options: &Options, opened: &Opened, loaded: &Loaded) -> Vec<Problem> {
     let mut found = Vec::new();
     interfaces(opened, loaded, &mut found);
+    on_no_path(options, opened, loaded, &mut found);
     discarded(opened, loaded, &mut found);
     shared(opened, loaded, &mut found);
     names(opened, loaded, &mut found);
@@ -41,6 +43,32 @@ fn interfaces(opened: &Opened, loaded: &Loaded, found: &mut Vec<Diagnostic>) {
             );
             let help = "add interfaces = { eth0 = [\"10.1.0.0/16\"], eth1 = [\"internet\"] }, or `routes` with the output of `ip address` and `ip route`";
             found.push(Diagnostic::error(gateway.origin, message).help(help));
+        }
+    }
+}
+
+// Gateways that have all that the deployment knows on one side.
+fn on_no_path(options: &Options, opened: &Opened, loaded: &Loaded, found: &mut Vec<Diagnostic>) {
+    let deployment = &opened.deployment;
+    if deployment.gateways.is_empty() {
+        return;
+    }
+    let servers = deployment.sites.iter().flat_map(|s| s.servers.values().cloned());
+    let named = deployment.networks.values().chain(deployment.names.values()).map(|n| n.addresses.clone());
+    let known = deployment.nodes.iter().filter_map(Node::all).chain(servers).chain(named);
+    let known = known.fold(public::with_documentation().clone(), |all, s| all.union(&s));
+    let points = judge::points(options, opened, loaded);
+    for (gateway, point) in deployment.gateways.iter().zip(&points.gateways) {
+        let sides = point.behind.iter().filter(|(_, s)| s.intersects(&known)).map(|(name, _)| name.as_str());
+        let sides: Vec<&str> = sides.collect();
+        if point.behind.len() > 1 && sides.len() < 2 {
+            let only = sides.first().map_or("no interface".to_owned(), |name| format!("only `{name}`"));
+            let message = format!(
+                "`{}` is on no path: of its interfaces, {only} has declared machines or networks behind it",
+                gateway.name
+            );
+            let help = "declare the machines and networks on its other sides, or correct `interfaces`";
+            found.push(Diagnostic::warning(gateway.origin, message).help(help));
         }
     }
 }

@@ -100,7 +100,7 @@ impl Loaded {
             this.routes = declared_routes(deployment, file, &mut this.problems);
         }
         if opened.deployed {
-            let said = borne_out::problems(opened, &this);
+            let said = borne_out::problems(options, opened, &this);
             this.problems.extend(said);
         }
         let said: Vec<Problem> =

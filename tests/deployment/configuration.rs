@@ -30,6 +30,21 @@ fn what_has_no_effect_is_told() {
             format!("[names]\n\"api.ctl.oi\" = [\"45.77.3.80\"]\n{NODE}"),
             &["nothing uses the name `api.ctl.oi`"],
         ),
+        (format!("{NODE}[[site]]\nname = \"east\"\ntype = \"manual\"\n"), &["nothing is in the site `east`"]),
+        (
+            NODE.replace("[\"a.v4.rules\"]", "[]"),
+            &["this list of files is empty", "no node or gateway of the deployment file names it"],
+        ),
+        (
+            format!("[networks]\nadmin = [\"10.0.9.0/24\"]\nsrn = [\"10.1.0.0/24\"]\n{NODE}"),
+            &["nothing uses the network `srn`"],
+        ),
+        (
+            format!(
+                "{NODE}[[gateway]]\nname = \"edge\"\nfirewall = [\"edge.xml\"]\ninterfaces = {{ lan = [\"10.77.0.0/24\"], wan = [\"internet\"] }}\n"
+            ),
+            &["`edge` is on no path: of its interfaces, only `wan`"],
+        ),
         (NODE.replace("service = [\"10.1.0.10\"]\n", ""), &["`cms-1` has no address"]),
         (
             NODE.to_owned() + &NODE.replace("cms-1", "cms-2").replace(".10\"", ".11\""),
