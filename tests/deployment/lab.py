@@ -1,9 +1,13 @@
-"""A small network of namespaces: reads what it consists of from standard input, tries conversations in it, and prints which of them work.
+"""A small network of namespaces: reads what it consists of from standard input, tries conversations in it, and prints which of them work
+with the box that is meant.
 
 Runs in mount and network namespaces of its own (`unshare -m -n`), so that all of it is gone when the process ends.
 
     {"boxes": {NAME: {"links": {INTERFACE: [BRIDGE, [ADDRESS/LENGTH, ..]]}, "routes": ["default via 10.0.9.254", ..], "load": [[TOOL, TEXT], ..]}},
-     "flows": [[SOURCE BOX, ADDRESS, DESTINATION BOX, ADDRESS, "tcp" or "udp", PORT], ..]}
+     "flows": [[SOURCE BOX, ADDRESS, DESTINATION BOX, ADDRESS, "tcp" or "udp", PORT], ..],
+     "serve": [[BOX, ADDRESS, "tcp" or "udp", PORT], ..]}
+
+Without "serve", the destinations of the flows are served.
 """
 import concurrent.futures, ctypes, json, os, socket, subprocess, sys, threading
 
@@ -68,26 +72,26 @@ def serve(box, address, proto, port, ready):
     while True:
         if proto == "udp":
             _, peer = s.recvfrom(16)
-            s.sendto(b"!", peer)
+            s.sendto(box.encode(), peer)
             continue
         c, _ = s.accept()
         c.settimeout(SECONDS)
         try:
             c.recv(1)
-            c.send(b"!")
+            c.send(box.encode())
         except OSError:
             pass
 
 
 def attempt(flow):
-    box, source, _, destination, proto, port = flow
+    box, source, meant, destination, proto, port = flow
     s = opened(box, kind(destination, proto))
     try:
         s.bind((source, 0))
         s.connect((destination, port))
         for _ in range(2 if proto == "udp" else 1):
             s.send(b"?")
-            if s.recv(1) != b"!":
+            if s.recv(64) != meant.encode():
                 return False
         return True
     except OSError:
@@ -98,7 +102,7 @@ def main():
     asked = json.load(sys.stdin)
     build(asked["boxes"])
     ready = threading.Semaphore(0)
-    servers = {(box, a, proto, port) for _, _, box, a, proto, port in asked["flows"]}
+    servers = {tuple(s) for s in asked.get("serve") or [f[2:] for f in asked["flows"]]}
     for one in servers:
         threading.Thread(target=serve, args=(*one, ready), daemon=True).start()
     for _ in servers:

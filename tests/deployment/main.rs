@@ -5,6 +5,7 @@ mod configuration;
 mod many;
 mod neighbours;
 mod real;
+mod relayed;
 mod routes;
 mod together;
 mod translation;

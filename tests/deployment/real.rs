@@ -31,10 +31,20 @@ fn address(name: &str, v6: bool) -> String {
 }
 
 // Small numbers that look random, the same in every run (xorshift).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn chance(&mut self, percent: u64) -> bool {
+    /// The numbers of one deployment.
+    pub fn of(seed: u64, deployment: u64) -> Self {
+        let mut d = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(deployment * 77 + 1));
+        (0..8).for_each(|_| {
+            d.chance(1);
+        });
+        d
+    }
+
+    /// So many numbers in a hundred.
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -103,13 +113,24 @@ fn gateway(d: &mut Dice, v6: bool) -> String {
         rules.push(format!("FORWARD -d {}{way} -p tcp -m tcp --dport 22 -j ACCEPT", address(to, v6)));
     }
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
-    let nat = match d.chance(40) {
-        true if !v6 => {
-            "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j MASQUERADE\nCOMMIT\n"
-        }
-        _ => "",
-    };
-    nat.to_owned() + &dump(["DROP", "DROP", "ACCEPT"], &rules)
+    let nat = [
+        "POSTROUTING -o eth1 -j MASQUERADE",
+        "POSTROUTING -o eth1 -j SNAT --to-source 10.1.0.254",
+        "POSTROUTING -s 10.0.9.128/25 -o eth1 -j MASQUERADE",
+        "POSTROUTING -d 10.1.0.10 -o eth1 -p tcp -j SNAT --to-source 10.1.0.254",
+        "PREROUTING -i eth0 -d 10.1.0.11 -p tcp -m tcp --dport 22 -j DNAT --to-destination 10.1.0.10",
+    ];
+    let nat: Vec<&str> = nat.into_iter().filter(|_| !v6 && d.chance(15)).collect();
+    translating(&nat) + &dump(["DROP", "DROP", "ACCEPT"], &rules)
+}
+
+/// A table of translations; none without rules.
+pub fn translating(rules: &[&str]) -> String {
+    if rules.is_empty() {
+        return String::new();
+    }
+    let rules: String = rules.iter().map(|r| format!("-A {r}\n")).collect();
+    format!("*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n{rules}COMMIT\n")
 }
 
 const DEPLOYMENT: &str = r#"
@@ -158,6 +179,14 @@ fn lab(files: &[(String, String)], flows: &Value) -> Result<Vec<bool>, String> {
     let asked = json!({"flows": flows, "boxes": {
         "admin": end("admin", "outside", 9), "cms-1": end("cms-1", "inside", 1), "srn-1": end("srn-1", "inside", 1),
         "edge": {"links": {"eth0": link("outside", &edge(9)), "eth1": link("inside", &edge(1))}, "routes": [], "load": load(files, "edge")}}});
+    tried(&asked)
+}
+
+/// Builds what `lab.py` is to build, and says which of the conversations work.
+///
+/// # Errors
+/// It cannot be built here.
+pub fn tried(asked: &Value) -> Result<Vec<bool>, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deployment/lab.py");
     let mut child = Command::new("unshare")
         .args(["-m", "-n", "python3", script])
@@ -173,7 +202,8 @@ fn lab(files: &[(String, String)], flows: &Value) -> Result<Vec<bool>, String> {
     serde_json::from_slice(&out.stdout).map_err(|e| format!("{e}: {errors}"))
 }
 
-fn load(files: &[(String, String)], name: &str) -> Vec<[String; 2]> {
+/// What is to be loaded in a box.
+pub fn load(files: &[(String, String)], name: &str) -> Vec<[String; 2]> {
     let tool = |file: &str| if file.contains(".v6.") { "ip6tables-restore" } else { "iptables-restore" };
     let mine = files.iter().filter(|(f, _)| f.starts_with(&format!("{name}.")));
     mine.map(|(f, text)| [tool(f).to_owned(), text.clone()]).collect()
@@ -184,10 +214,7 @@ fn what_is_said_of_a_deployment_is_what_happens_in_it() {
     let seed = std::env::var("HAVENLINT_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1u64);
     let (mut met, mut violated, mut undecided) = (0, 0, 0);
     for n in 0..DEPLOYMENTS {
-        let mut d = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(n * 77 + 1));
-        (0..8).for_each(|_| {
-            d.chance(1);
-        });
+        let mut d = Dice::of(seed, n);
         let mut files: Vec<(String, String)> = Vec::new();
         for v6 in [false, true] {
             let end = if v6 { "v6.rules" } else { "v4.rules" };

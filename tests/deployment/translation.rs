@@ -1,7 +1,7 @@
 //! Translations on the way: what the next firewall sees, and where packets get.
 
 use crate::{check, dump, problems, rows, state};
-use havenlint::finding::State::{Met, Undecided, Violated};
+use havenlint::finding::State::{self, Met, Undecided, Violated};
 
 fn deployment(gateway: &str) -> String {
     format!(
@@ -128,4 +128,57 @@ fn a_masqueraded_source_hides_no_exposure() {
         (&["10.1.0.10".to_owned()][..], "22")
     );
     assert!(row.remainder[0].from.len() >= 10, "everybody, not the gateway: {:?}", row.remainder[0].from);
+}
+
+// A pfSense firewall between the office and a host behind its WAN, with this in <nat>.
+fn outbound(nat: &str, source: &str) -> (State, Vec<String>) {
+    let edge = format!(
+        "<?xml version=\"1.0\"?>\n<pfsense><version>23.3</version><interfaces>\
+        <wan><enable/><if>em0</if><ipaddr>203.0.113.2</ipaddr><subnet>24</subnet><gateway>UP</gateway></wan>\
+        <lan><enable/><if>em1</if><ipaddr>10.0.9.1</ipaddr><subnet>24</subnet></lan></interfaces>\
+        <gateways><gateway_item><name>UP</name><interface>wan</interface><gateway>203.0.113.1</gateway><ipprotocol>inet</ipprotocol></gateway_item><defaultgw4>UP</defaultgw4></gateways>\
+        <nat>{nat}</nat><filter><rule><type>pass</type><interface>lan</interface><ipprotocol>inet</ipprotocol><source><any/></source><destination><any/></destination></rule></filter></pfsense>\n"
+    );
+    let deployment = "catalogue = \"safehaven-4\"\n[networks]\nadmin = [\"10.0.9.0/24\"]\n\
+        [[node]]\nname = \"cms-1\"\nrole = \"cms\"\nservice = [\"198.51.100.10\"]\nfirewall = [\"cms.v4.rules\"]\n\
+        interfaces = { eth0 = \"service\" }\n[[gateway]]\nname = \"edge\"\nfirewall = [\"edge.xml\"]\n";
+    let report = check(deployment, &[("edge.xml", &edge), ("cms.v4.rules", &host(source))]);
+    assert_eq!(state(&report, "SH4-CMS-SSH", "edge.xml"), Met, "{nat}");
+    (state(&report, "SH4-CMS-SSH", "cms.v4.rules"), problems(&report))
+}
+
+#[test]
+fn outbound_translation_of_pfsense_is_what_the_host_sees() {
+    let mode = |mode: &str, rules: &str| format!("<outbound><mode>{mode}</mode>{rules}</outbound>");
+    let rule = |source: &str, target: &str, more: &str| {
+        format!(
+            "<rule><interface>wan</interface><source><network>{source}</network></source><destination><any/></destination><target>{target}</target>{more}</rule>"
+        )
+    };
+    let one = "<onetoone><external>203.0.113.77</external><interface>wan</interface><ipprotocol>inet</ipprotocol>\
+        <source><address>10.0.9.0/24</address></source><destination><any/></destination></onetoone>";
+    let (own, inner) = ("203.0.113.2", "10.0.9.0/24");
+    for (nat, seen) in [
+        (String::new(), own),
+        (mode("automatic", ""), own),
+        (mode("disabled", ""), inner),
+        (mode("advanced", ""), inner),
+        (mode("advanced", &rule(inner, "", "")), own),
+        (mode("advanced", &rule("10.8.0.0/16", "", "")), inner),
+        (mode("advanced", &rule(inner, "203.0.113.66", "<targetip>203.0.113.66</targetip>")), "203.0.113.66"),
+        (mode("advanced", &rule(inner, "", "<disabled/>")), inner),
+        // In hybrid mode the written rules come first, and what they leave is translated automatically.
+        (mode("hybrid", &rule(inner, "", "<nonat/>")), inner),
+        (mode("hybrid", &rule("10.8.0.0/16", "", "<nonat/>")), own),
+        (format!("{one}{}", mode("disabled", "")), "203.0.113.0/24"),
+    ] {
+        assert_eq!(outbound(&nat, seen).0, Met, "{nat}");
+        let (other, told) = outbound(&nat, if seen == inner { own } else { inner });
+        assert_eq!(other, Violated, "{nat}");
+        assert!(told.is_empty(), "{told:?} {nat}");
+    }
+    // One address for one: which each gets is not followed.
+    assert_eq!(outbound(&format!("{one}{}", mode("disabled", "")), "203.0.113.128/25").0, Undecided);
+    // Part of them is not translated.
+    assert_eq!(outbound(&mode("advanced", &rule("10.0.9.0/25", "", "")), own).0, Violated);
 }

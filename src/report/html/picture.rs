@@ -138,34 +138,63 @@ fn of_nodes(report: &Report) -> Scene<'_> {
     scene
 }
 
+// Sites with their gateways below them; gateways of no site stand in a row of their own, before the sites.
 fn of_sites(report: &Report) -> Option<Scene<'_>> {
     let sites = Sites::of(report).filter(|s| s.names.len() <= MAX_DRAWN)?;
     let named: Vec<&str> = sites.names.iter().copied().filter(|n| *n != ELSEWHERE).collect();
+    let mut gateways: Vec<&Member> = report.members.iter().filter(|m| m.role == "gateway").collect();
+    if gateways.len() > MAX_DRAWN {
+        gateways.clear();
+    }
     let columns = (named.len() as f64).sqrt().ceil().max(1.0) as usize;
     let width = columns as f64 * (BOX.0 + GAP.0);
-    let rows = named.len().div_ceil(columns) as f64;
     let mut boxes = vec![elsewhere(width)];
-    for (i, name) in named.iter().enumerate() {
-        let (row, column) = ((i / columns) as f64, (i % columns) as f64);
-        boxes.push(Drawn {
-            name,
-            role: "site",
-            addresses: IntervalSet::EMPTY,
-            x: column * (BOX.0 + GAP.0) + (BOX.0 + GAP.0) / 2.0,
-            y: TOP + GAP.1 / 2.0 + row * (BOX.1 + 2.0 * GAP.1) + BOX.1 / 2.0,
-            gateway: false,
-        });
+    let mut place = |name, role, column: usize, y: f64, gateway| {
+        let x = column as f64 * (BOX.0 + GAP.0) + (BOX.0 + GAP.0) / 2.0;
+        boxes.push(Drawn { name, role, addresses: IntervalSet::EMPTY, x, y: y + BOX.1 / 2.0, gateway });
+    };
+    let step = BOX.1 + GAP.1 / 2.0;
+    let mut top = TOP + GAP.1 / 2.0;
+    let mut below: Vec<(&Member, usize, f64)> = Vec::new();
+    let free: Vec<&Member> = gateways.iter().copied().filter(|g| g.site.is_empty()).collect();
+    for row in free.chunks(columns) {
+        below.extend(row.iter().enumerate().map(|(column, g)| (*g, column, top)));
+        top += step;
     }
-    let place = |i: usize| if i < named.len() { i + 1 } else { 0 };
+    for row in named.chunks(columns) {
+        let own = |name: &str| gateways.iter().copied().filter(|g| g.site == name).collect::<Vec<_>>();
+        let most = row.iter().map(|name| own(name).len()).max().unwrap_or(0) as f64;
+        for (column, name) in row.iter().enumerate() {
+            place(*name, "site", column, top, false);
+            for (n, g) in own(name).into_iter().enumerate() {
+                below.push((g, column, top + (n as f64 + 1.0) * step));
+            }
+        }
+        top += BOX.1 + most * step + 2.0 * GAP.1;
+    }
+    // Sites come first, so that their places are those of the list of names.
+    for (g, column, y) in below {
+        place(&g.name, "gateway", column, y, true);
+    }
+    let index = |i: usize| if i < named.len() { i + 1 } else { 0 };
+    let files = gateway_files(report);
     let mut flows: BTreeMap<(usize, usize), Flows<'_>> = BTreeMap::new();
     for ((from, to), (state, row)) in sites.overall() {
         if from != to {
-            let own = flows.entry((place(from), place(to))).or_default();
+            let own = flows.entry((index(from), index(to))).or_default();
             own.state = Some(own.state.map_or(state, |s| worse(s, state)));
             own.required.insert((&row.id, state));
+            let gateway = files.get(row.at.as_str());
+            own.by.extend(gateway.and_then(|g| boxes.iter().position(|b| b.gateway && b.name == *g)));
         }
     }
-    Some(Scene { width, height: TOP + rows * (BOX.1 + 2.0 * GAP.1) + 20.0, frames: vec![], boxes, flows })
+    Some(Scene { width, height: top, frames: Vec::new(), boxes, flows })
+}
+
+// The gateway that each of their files belongs to.
+fn gateway_files(report: &Report) -> FxHashMap<&str, &str> {
+    let gateways = report.members.iter().filter(|m| m.role == "gateway");
+    gateways.flat_map(|m| m.files.iter().map(|f| (f.as_str(), m.name.as_str()))).collect()
 }
 
 fn elsewhere<'a>(width: f64) -> Drawn<'a> {
@@ -193,12 +222,7 @@ fn between<'a>(report: &'a Report, boxes: &[Drawn<'_>]) -> BTreeMap<(usize, usiz
         .filter(|r| r.tags.iter().any(|t| t == "forbidden"))
         .map(|r| r.id.as_str())
         .collect();
-    let files: FxHashMap<&str, &str> = report
-        .members
-        .iter()
-        .filter(|m| m.role == "gateway")
-        .flat_map(|m| m.files.iter().map(|f| (f.as_str(), m.name.as_str())))
-        .collect();
+    let files = gateway_files(report);
     let mut out: BTreeMap<(usize, usize), Flows<'a>> = BTreeMap::new();
     let advice: BTreeSet<&str> =
         report.rules.iter().filter(|r| is_advice(report, &r.id)).map(|r| r.id.as_str()).collect();
@@ -266,4 +290,57 @@ fn border(b: &Drawn<'_>, x: f64, y: f64) -> (f64, f64) {
     let (dx, dy) = (x - b.x, y - b.y);
     let scale = (BOX.0 / 2.0 / dx.abs().max(0.01)).min(BOX.1 / 2.0 / dy.abs().max(0.01)).min(1.0);
     (b.x + dx * scale, b.y + dy * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Flow;
+
+    #[test]
+    fn by_sites_a_failing_flow_leads_through_the_gateway_that_decides() {
+        let member = |name: String, role: &str, site: &str, address: &str| Member {
+            name,
+            role: role.to_owned(),
+            site: site.to_owned(),
+            addresses: vec![address.to_owned()],
+            ..Member::default()
+        };
+        let mut members: Vec<Member> = (1..=30)
+            .map(|n| {
+                let (site, net) = if n % 2 == 0 { ("east", 1) } else { ("west", 2) };
+                member(format!("srn-{n}"), "srn", site, &format!("10.{net}.0.{n}"))
+            })
+            .collect();
+        for (name, site) in [("edge-east", "east"), ("border", "")] {
+            let gateway = member(name.to_owned(), "gateway", site, "192.0.2.1");
+            members.push(Member { addresses: vec![], files: vec![format!("{name}.rules")], ..gateway });
+        }
+        let row = |state, at: &str, from: &str, to: &str| Requirement {
+            id: "SRN-CLUSTER".to_owned(),
+            state,
+            subject: "srn-1".to_owned(),
+            at: at.to_owned(),
+            flow: Flow { from: vec![from.to_owned()], to: vec![to.to_owned()], ..Flow::default() },
+            witness: None,
+            remainder: vec![],
+            decided_by: vec![],
+            because: vec![],
+            point: String::new(),
+        };
+        let requirements = vec![
+            row(State::Violated, "edge-east.rules", "10.1.0.2", "10.2.0.1"),
+            row(State::Violated, "srn-2.rules", "10.2.0.1", "10.1.0.2"),
+        ];
+        let report = Report { members, requirements, ..Report::default() };
+        let text = picture(&report).into_string();
+        assert_eq!(text.matches("class=\"node gateway\"").count(), 2, "{text}");
+        assert!(text.contains(">edge-east<") && text.contains(">border<"), "{text}");
+        let curves = |title: &str| {
+            let from = text.split(title).nth(1).unwrap_or_else(|| panic!("{title}: {text}"));
+            from.split("</g>").next().unwrap_or_default().matches("class=\"head\"").count()
+        };
+        assert_eq!(curves("east to west"), 2, "by the gateway");
+        assert_eq!(curves("west to east"), 1, "straight");
+    }
 }
