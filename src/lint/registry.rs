@@ -14,7 +14,8 @@ use crate::finding::{self, Finding, Related, RuleDoc, Severity, rule_page};
 use crate::model::Firewall;
 use crate::packet::Region;
 use crate::source::{Location, Origin};
-use std::cell::OnceCell;
+use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// What a check is: its metadata, its documentation, and the function that looks.
 pub struct Check {
@@ -66,11 +67,11 @@ pub struct Subject<'a> {
     pub environment: &'a Environment,
     /// Name of the node; the file's path where there is none.
     pub name: &'a str,
-    probes: OnceCell<Vec<Probe>>,
-    exposures: OnceCell<Vec<Exposure<'a>>>,
-    without_packets: OnceCell<Vec<WithoutPackets>>,
-    unused: OnceCell<Vec<Unused>>,
-    open: OnceCell<Open>,
+    probes: OnceLock<Vec<Probe>>,
+    exposures: OnceLock<Vec<Exposure<'a>>>,
+    without_packets: OnceLock<Vec<WithoutPackets>>,
+    unused: OnceLock<Vec<Unused>>,
+    open: OnceLock<Open>,
 }
 
 /// All checks, in the order of their ids.
@@ -200,11 +201,11 @@ impl<'a> Subject<'a> {
             beside,
             environment,
             name,
-            probes: OnceCell::new(),
-            exposures: OnceCell::new(),
-            open: OnceCell::new(),
-            without_packets: OnceCell::new(),
-            unused: OnceCell::new(),
+            probes: OnceLock::new(),
+            exposures: OnceLock::new(),
+            open: OnceLock::new(),
+            without_packets: OnceLock::new(),
+            unused: OnceLock::new(),
         }
     }
 
@@ -276,14 +277,26 @@ pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     run_selected(subject, &|_| true, findings);
 }
 
-/// Runs the checks of firewalls whose id is `selected` on one.
+/// Runs the checks of firewalls whose id is `selected` on one: those of a large one side by side.
 pub fn run_selected(subject: &Subject<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
-    for check in CHECKS.iter().filter(|c| selected(c.id)) {
-        if let Run::Firewall(run) = check.run {
-            run(subject, findings);
-        }
+    let checks = CHECKS.iter().filter(|c| selected(c.id)).filter_map(|c| match c.run {
+        Run::Firewall(run) => Some(run),
+        Run::Deployment(_) => None,
+    });
+    if subject.firewall.rule_count() < LARGE {
+        return checks.for_each(|run| run(subject, findings));
     }
+    let of = |run: fn(&Subject<'_>, &mut Vec<Finding>)| {
+        let mut found = Vec::new();
+        run(subject, &mut found);
+        found
+    };
+    let each: Vec<Vec<Finding>> = checks.collect::<Vec<_>>().into_par_iter().map(of).collect();
+    findings.extend(each.into_iter().flatten());
 }
+
+// Rules of a firewall whose checks take longer than to share them out.
+const LARGE: usize = 2_000;
 
 /// Runs the checks of deployments whose id is `selected` on one.
 pub fn run_deployed(deployed: &Deployed<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {

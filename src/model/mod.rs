@@ -802,6 +802,12 @@ impl Firewall {
         self.conditions.iter().any(|c| matches!(c.kind, ConditionKind::ReversePath { .. }))
     }
 
+    /// Whether some rule may give packets other addresses, ports or another protocol.
+    pub fn rewrites(&self) -> bool {
+        let rewrites = |e: &Effect| matches!(e, Effect::Rewrite { .. });
+        !self.translations.is_empty() || self.effects.iter().flatten().any(rewrites)
+    }
+
     /// Number of rules in all chains.
     pub fn rule_count(&self) -> usize {
         self.chains.iter().map(|c| c.rules.len()).sum()

@@ -114,6 +114,25 @@ fn query_tells_the_exact_parts() {
     assert_eq!(ask(&["--port", "443"])["state"], "denied");
 }
 
+// No column tells the hardware address: a row that holds for one of them only must not read as if it held for all.
+#[test]
+fn what_the_table_does_not_tell_is_told_in_part() {
+    let by_mac = "-A INPUT -s 10.0.8.7/32 -p tcp -m mac --mac-source 02:00:00:00:00:07 -m tcp --dport 5900 -j ACCEPT\n";
+    let rest = "-A INPUT -s 10.0.8.9/32 -p tcp -m tcp --dport 5900 -j ACCEPT\n";
+    let f = file(&DUMP.replace("-A WEB", &format!("{by_mac}{rest}-A WEB")));
+    let (out, code) =
+        havenlint(&["query", f.path().to_str().unwrap(), "--iif", "eth0", "--port", "5900"], "");
+    assert_eq!(code, 0, "{out}");
+    let (whole, part) = out.split_once("in part let through").unwrap();
+    assert!(whole.contains("10.0.8.9") && !whole.contains("10.0.8.7"), "{out}");
+    assert!(part.contains("10.0.8.7") && !part.contains("10.0.8.9 "), "{out}");
+    assert!(part.contains("everything else is stopped"), "{out}");
+    // Without anything else, there is still an example, and it is one.
+    let args = ["query", f.path().to_str().unwrap(), "--from", "10.0.8.7", "--iif", "eth0", "--port", "5900"];
+    let (out, _) = havenlint(&args, "");
+    assert!(out.starts_with("mixed") && out.contains("02:00:00:00:00:07"), "{out}");
+}
+
 #[test]
 fn query_refuses_what_cannot_be() {
     let f = file(DUMP);

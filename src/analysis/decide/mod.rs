@@ -72,6 +72,26 @@ pub struct Part {
     pub translated: Option<Region>,
 }
 
+/// An answer that fits a table: few regions, which ask nothing of some fields.
+#[derive(Debug, Clone, Default)]
+pub struct Outline {
+    /// What can be told apart so. What is stopped is told only if all is: else it is everything that is not named.
+    pub answer: Answer,
+    /// Packets of which some have another verdict than others.
+    pub partly: Vec<Partly>,
+    /// Packets with a verdict that occurs in `partly` only.
+    pub samples: Vec<Told>,
+}
+
+/// Packets of which some, but not all, are let through, or depend on conditions.
+#[derive(Debug, Clone)]
+pub struct Partly {
+    /// The packets.
+    pub region: Region,
+    /// Some are let through for certain.
+    pub accepted: bool,
+}
+
 // Steps of a walk before it is asked whether diagrams do better: a fraction of a second.
 const FIRST: u64 = 2_000_000;
 
@@ -105,6 +125,46 @@ pub fn decide(question: &Question<'_>) -> Answer {
         }
     }
     answer
+}
+
+/// The answer for some disjoint parts of a question's region, for a table that does not tell some fields. What is too much for that is not told apart:
+/// [`Partly`].
+pub fn outline(question: &Question<'_>, regions: &[Region], hidden: &[Field]) -> Outline {
+    let mut out = Outline::default();
+    let placed = attached::sites(question).is_some();
+    for region in regions.iter().filter(|_| placed) {
+        out.answer.add(decide(&Question { region: region.clone(), ..question.clone() }));
+    }
+    for (family, regions) in families(regions).into_iter().filter(|_| !placed) {
+        let mut answer = Answer::default();
+        let walk = begun(question, family, &regions);
+        let mut wide = walk.exhausted || walk.is_crowded();
+        if !wide {
+            walk.settle(&mut answer);
+            let parts = answer.accepted.iter().chain(&answer.undecided);
+            wide = parts.clone().count() > FEW || parts.clone().any(|p| asks(&p.region, hidden));
+        }
+        match wide.then(|| wide::outline(question, (family, &regions), hidden, FEW, wide::LIMIT)).flatten() {
+            Some(outline) => {
+                out.answer.add(outline.answer);
+                out.partly.extend(outline.partly);
+                out.samples.extend(outline.samples);
+            }
+            None if wide && answer.is_empty() => {
+                finished(begun(question, family, &regions), regions).settle(&mut out.answer)
+            }
+            None => out.answer.add(answer),
+        }
+    }
+    out.hide(hidden);
+    out
+}
+
+// Parts of an answer that a table may have; with more, diagrams tell it in fewer.
+const FEW: usize = 2_000;
+
+fn asks(region: &Region, fields: &[Field]) -> bool {
+    fields.iter().any(|f| *region.get(*f) != f.all())
 }
 
 // A walk of as many steps as it may take before diagrams are asked.
@@ -188,15 +248,48 @@ const MAX_PAIRS: usize = 4_000_000;
 
 // The question's packets by family, as regions in normal form.
 fn by_family(question: &Question<'_>) -> Vec<(Family, Vec<Region>)> {
+    families(std::slice::from_ref(&question.region))
+}
+
+fn families(regions: &[Region]) -> Vec<(Family, Vec<Region>)> {
     let of = |family: Family| {
         let addresses = family.all();
-        let region = question.region.cut(Field::Src, &addresses).cut(Field::Dst, &addresses);
-        (family, region.normal())
+        let own = regions.iter().map(|r| r.cut(Field::Src, &addresses).cut(Field::Dst, &addresses));
+        (family, own.flat_map(|r| r.normal()).collect::<Vec<_>>())
     };
     Family::ALL.into_iter().map(of).filter(|(_, regions)| !regions.is_empty()).collect()
 }
 
+impl Outline {
+    // What asks something of fields that are not told is only partly so.
+    fn hide(&mut self, fields: &[Field]) {
+        for (list, accepted) in [(&mut self.answer.accepted, true), (&mut self.answer.undecided, false)] {
+            let (asking, plain): (Vec<Part>, Vec<Part>) =
+                std::mem::take(list).into_iter().partition(|p| asks(&p.region, fields));
+            *list = plain;
+            for part in asking {
+                let region = fields.iter().fold(part.region.clone(), |r, f| r.with(*f, f.all()));
+                self.partly.push(Partly { region, accepted });
+                let verdict = if accepted { Verdict::Accept } else { Verdict::Undecided };
+                self.samples.push((verdict, part));
+            }
+        }
+    }
+}
+
 impl Answer {
+    fn is_empty(&self) -> bool {
+        [&self.accepted, &self.denied, &self.undecided].iter().all(|l| l.is_empty())
+    }
+
+    fn list(&mut self, verdict: Verdict) -> &mut Vec<Part> {
+        match verdict {
+            Verdict::Accept => &mut self.accepted,
+            Verdict::Drop => &mut self.denied,
+            Verdict::Undecided => &mut self.undecided,
+        }
+    }
+
     fn add(&mut self, other: Answer) {
         self.accepted.extend(other.accepted);
         self.denied.extend(other.denied);

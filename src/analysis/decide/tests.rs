@@ -383,7 +383,40 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
         wide.add(answer);
     }
     // Diagrams follow conditions that hang together as if they did not: less is known to be tracked.
-    holds(&question, &wide, &packets, options, near, false)
+    holds(&question, &wide, &packets, options, near, false)?;
+    for boxes in [FEW, 3] {
+        let mut outline = Outline::default();
+        for (family, regions) in by_family(&question) {
+            let hidden = [Field::Dport, Field::TcpFlags];
+            let told = wide::outline(&question, (family, &regions), &hidden, boxes, wide::LIMIT);
+            let told = told.expect("what is told exactly is told in brief");
+            prop_assert!(told.answer.accepted.len() + told.partly.len() <= 2 * boxes * regions.len());
+            outline.answer.add(told.answer);
+            outline.partly.extend(told.partly);
+        }
+        outlines(&question, &outline, &packets)?;
+    }
+    Ok(())
+}
+
+// Whether an outline says nothing of a packet that the evaluator denies.
+fn outlines(question: &Question<'_>, outline: &Outline, packets: &[Packet]) -> Result<(), TestCaseError> {
+    for p in packets.iter().filter(|p| question.region.contains(p)) {
+        let found = lists(&outline.answer, p);
+        let partly = outline.partly.iter().filter(|x| x.region.contains(p)).count();
+        prop_assert!(found.len() + partly <= 1, "{} is in {:?} and in {} that are mixed", p, found, partly);
+        let verdict = evaluate(question.point, p).verdict;
+        match found.first() {
+            Some((Verdict::Undecided, _)) => {}
+            Some((told, _)) => prop_assert_eq!(*told, verdict, "{}", p),
+            None if partly == 0 => {
+                prop_assert_eq!(verdict, Verdict::Drop, "{} is not told", p);
+                prop_assert!(outline.answer.denied.is_empty());
+            }
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 // Whether an answer says of each packet what the evaluator says.

@@ -1,8 +1,10 @@
 //! Nodes, and the operations on them.
 
 use hashbrown::HashTable;
-use rustc_hash::{FxHashMap, FxHasher};
-use std::hash::Hasher;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet, FxHasher};
+use smallvec::SmallVec;
+use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
 /// A class of a field's values, or the truth value of a condition.
@@ -72,25 +74,30 @@ pub struct Arena {
 
 struct Lists<T> {
     lists: Vec<Rc<[T]>>,
-    index: FxHashMap<Rc<[T]>, ListId>,
+    // With their hashes.
+    index: HashTable<(u64, ListId)>,
 }
 
 impl<T> Default for Lists<T> {
     fn default() -> Self {
-        Self { lists: Vec::new(), index: FxHashMap::default() }
+        Self { lists: Vec::new(), index: HashTable::new() }
     }
 }
 
 impl<T: std::hash::Hash + Eq + Clone> Lists<T> {
     fn intern(&mut self, list: &[T]) -> ListId {
-        if let Some(id) = self.index.get(list) {
-            return *id;
+        let hash = FxBuildHasher.hash_one(list);
+        let lists = &self.lists;
+        let same = |(h, id): &(u64, ListId)| *h == hash && *lists[*id as usize] == *list;
+        match self.index.entry(hash, same, |(h, _)| *h) {
+            Entry::Occupied(known) => known.get().1,
+            Entry::Vacant(new) => {
+                let id = lists.len() as ListId;
+                new.insert((hash, id));
+                self.lists.push(Rc::from(list));
+                id
+            }
         }
-        let list: Rc<[T]> = Rc::from(list);
-        let id = self.lists.len() as ListId;
-        self.lists.push(Rc::clone(&list));
-        self.index.insert(list, id);
-        id
     }
 
     fn get(&self, id: ListId) -> Rc<[T]> {
@@ -242,7 +249,7 @@ impl Arena {
             return id;
         }
         let h = self.heads[node.index()];
-        let mut ids: Vec<ListId> = Vec::new();
+        let mut ids: SmallVec<[ListId; 16]> = SmallVec::new();
         for i in h.start..h.start + h.len {
             let id = self.possible_id(self.edges[i as usize].to);
             if ids.last() != Some(&id) {
@@ -275,7 +282,7 @@ impl Arena {
             return b;
         }
         if let (Some(x), Some(y)) = (self.outcomes(a), self.outcomes(b)) {
-            let both: Vec<Outcome> = x.iter().chain(y.iter()).copied().collect();
+            let both: SmallVec<[Outcome; 16]> = x.iter().chain(y.iter()).copied().collect();
             return self.terminal(&both);
         }
         if let Some(n) = self.united.get(&(a, b)) {
@@ -326,8 +333,8 @@ impl Arena {
             return node;
         }
         if let Some(outcomes) = self.outcomes(node) {
-            let mut kept = Vec::new();
-            let mut to = Vec::new();
+            let mut kept: SmallVec<[Outcome; 8]> = SmallVec::new();
+            let mut to: SmallVec<[Node; 8]> = SmallVec::new();
             for o in outcomes.iter() {
                 match bindings.binary_search_by_key(o, |b| b.0) {
                     Ok(i) => to.push(bindings[i].1),
@@ -348,7 +355,7 @@ impl Arena {
             for i in h.start..h.start + h.len {
                 let e = self.edges[i as usize];
                 let possible = self.possible(e.to);
-                let here: Vec<_> = among(&bindings, &possible);
+                let here = among(&bindings, &possible);
                 self.segments(from, level, (lo, e.hi), e.to, &here);
                 lo = e.hi.wrapping_add(1);
             }
@@ -373,7 +380,7 @@ impl Arena {
         if bindings.is_empty() {
             return self.push(from, hi, node);
         }
-        let mut at: Vec<usize> = bindings
+        let mut at: SmallVec<[usize; 8]> = bindings
             .iter()
             .map(
                 |(_, n)| {
@@ -381,7 +388,7 @@ impl Arena {
                 },
             )
             .collect();
-        let mut below = bindings.to_vec();
+        let mut below: Bindings = bindings.into();
         loop {
             let mut end = hi;
             for (k, (_, n)) in bindings.iter().enumerate() {
@@ -486,6 +493,45 @@ impl Arena {
         n
     }
 
+    /// The diagram without some levels, by level: what was possible under any of their answers.
+    pub fn forget(&mut self, node: Node, levels: &[bool]) -> Node {
+        self.forgot(node, levels, &mut FxHashMap::default())
+    }
+
+    fn forgot(&mut self, node: Node, levels: &[bool], done: &mut FxHashMap<Node, Node>) -> Node {
+        if node.is_terminal() || self.exceeded() {
+            return node;
+        }
+        if let Some(n) = done.get(&node) {
+            return *n;
+        }
+        let h = self.heads[node.index()];
+        let n = if levels.get(h.level as usize) == Some(&true) {
+            let mut below: Vec<Node> = self.slice(node).iter().map(|e| e.to).collect();
+            below.sort_unstable();
+            below.dedup();
+            // By halves: what many of them have in common is met early.
+            let mut all: Vec<Node> = below.into_iter().map(|n| self.forgot(n, levels, done)).collect();
+            while all.len() > 1 {
+                all = all
+                    .chunks(2)
+                    .map(|pair| pair.iter().copied().reduce(|a, b| self.union(a, b)).unwrap_or(Node::NOTHING))
+                    .collect();
+            }
+            all.first().copied().unwrap_or(Node::NOTHING)
+        } else {
+            self.rebuilt(node, &mut |arena, below| arena.forgot(below, levels, done))
+        };
+        done.insert(node, n);
+        n
+    }
+
+    /// What [`Arena::possible`] has found out of a node; nothing of nodes that it was not asked about.
+    pub fn known_possible(&self, node: Node) -> Rc<[Outcome]> {
+        let id = if node.is_terminal() { Some(node.index() as ListId) } else { self.below[node.index()] };
+        id.map_or_else(|| Rc::from([]), |id| self.sets.get(id))
+    }
+
     /// Whether one of some outcomes is possible where each level's class is within its ranges. A level without ranges is not restricted.
     pub fn meets(
         &mut self,
@@ -493,48 +539,68 @@ impl Arena {
         ranges: &[Option<&[(Class, Class)]>],
         outcome: &impl Fn(Outcome) -> bool,
     ) -> bool {
-        let mut seen = rustc_hash::FxHashSet::default();
-        let mut steps = 0;
-        let found = self.met(node, ranges, outcome, &mut seen, &mut steps);
-        self.work += steps;
-        found
+        self.find(node, ranges, outcome).is_some()
     }
 
-    fn met(
-        &self,
+    /// As [`Arena::meets`]: the classes that lead to it, by the levels that are asked on the way, the last one first.
+    pub fn find(
+        &mut self,
         node: Node,
         ranges: &[Option<&[(Class, Class)]>],
         outcome: &impl Fn(Outcome) -> bool,
-        seen: &mut rustc_hash::FxHashSet<Node>,
-        steps: &mut u64,
-    ) -> bool {
-        if node.is_terminal() {
-            return self.sets.lists[node.index()].iter().any(|o| outcome(*o));
-        }
-        if !seen.insert(node) {
-            return false;
-        }
-        let h = self.heads[node.index()];
-        let edges = &self.edges[h.start as usize..(h.start + h.len) as usize];
-        match ranges.get(h.level as usize).copied().flatten() {
-            None => edges.iter().any(|e| {
-                *steps += 1;
-                self.met(e.to, ranges, outcome, seen, steps)
-            }),
-            Some(ranges_here) => ranges_here.iter().any(|(lo, hi)| {
-                let first = edges.partition_point(|e| e.hi < *lo);
-                let last = edges.partition_point(|e| e.hi < *hi);
-                edges[first..=last.min(edges.len() - 1)].iter().any(|e| {
-                    *steps += 1;
-                    self.met(e.to, ranges, outcome, seen, steps)
-                })
-            }),
-        }
+    ) -> Option<Vec<(Level, Class, Class)>> {
+        let mut search = Search { arena: self, ranges, seen: Default::default(), steps: 0, way: Vec::new() };
+        let found = search.meets(node, outcome);
+        let (steps, way) = (search.steps, search.way);
+        self.work += steps;
+        found.then_some(way)
     }
 }
 
+struct Search<'a> {
+    arena: &'a Arena,
+    ranges: &'a [Option<&'a [(Class, Class)]>],
+    // Nodes below which nothing was found.
+    seen: FxHashSet<Node>,
+    steps: u64,
+    way: Vec<(Level, Class, Class)>,
+}
+
+impl Search<'_> {
+    fn meets(&mut self, node: Node, outcome: &impl Fn(Outcome) -> bool) -> bool {
+        if node.is_terminal() {
+            return self.arena.sets.lists[node.index()].iter().any(|o| outcome(*o));
+        }
+        if !self.seen.insert(node) {
+            return false;
+        }
+        let level = self.arena.heads[node.index()].level;
+        let edges = self.arena.slice(node);
+        let everything = [(0, Class::MAX)];
+        for (lo, hi) in self.ranges.get(level as usize).copied().flatten().unwrap_or(&everything) {
+            let first = edges.partition_point(|e| e.hi < *lo);
+            let mut from = *lo;
+            for e in &edges[first..] {
+                self.steps += 1;
+                if self.meets(e.to, outcome) {
+                    self.way.push((level, from, e.hi.min(*hi)));
+                    return true;
+                }
+                if e.hi >= *hi {
+                    break;
+                }
+                from = e.hi + 1;
+            }
+        }
+        false
+    }
+}
+
+// What outcomes lead to, in ascending order.
+type Bindings = SmallVec<[(Outcome, Node); 8]>;
+
 // The bindings whose outcome is in an ascending list.
-fn among(bindings: &[(Outcome, Node)], possible: &[Outcome]) -> Vec<(Outcome, Node)> {
+fn among(bindings: &[(Outcome, Node)], possible: &[Outcome]) -> Bindings {
     if bindings.len() <= 8 * possible.len() {
         return bindings.iter().filter(|b| possible.binary_search(&b.0).is_ok()).copied().collect();
     }
@@ -657,7 +723,12 @@ mod tests {
                 prop_assert_eq!(arena.meets(node, &ranges, &|o| o == outcome), wanted);
             }
             let flat = arena.project(node, 2);
+            let forgot = arena.forget(node, &[false, true]);
             for p in points() {
+                let mut wanted: Vec<Outcome> = (0..=TOPS[1]).flat_map(|c| at(&arena, node, [p[0], c, p[2]])).collect();
+                wanted.sort_unstable();
+                wanted.dedup();
+                prop_assert_eq!(at(&arena, forgot, p), wanted);
                 let mut wanted: Vec<Outcome> = (0..=TOPS[2]).flat_map(|c| at(&arena, node, [p[0], p[1], c])).collect();
                 wanted.sort_unstable();
                 wanted.dedup();

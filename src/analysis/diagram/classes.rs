@@ -31,6 +31,8 @@ pub struct Classes {
     // Runs by class: those of class `c` are `runs[first[c]..first[c + 1]]`.
     first: Vec<u32>,
     runs: Vec<u32>,
+    // The values that are told apart; the others are in classes of theirs, whichever.
+    within: IntervalSet,
     max: Value,
 }
 
@@ -50,11 +52,13 @@ impl Sorter {
         }
     }
 
-    /// The classes of the values up to `max`.
+    /// The classes of the values up to `max`; only those within a set are told apart.
     ///
     /// Runs of values are told apart by a sum over the sets that hold them of 128 random bits for each set, drawn anew in each process: that two
     /// different ones have the same sum is as likely as guessing a key of that length.
-    pub fn classes(mut self, max: Value) -> Classes {
+    pub fn classes(mut self, max: Value, within: IntervalSet) -> Classes {
+        let inside = self.sets;
+        self.add(within.ranges());
         self.changes.sort_unstable();
         let random = RandomState::new();
         let key =
@@ -67,6 +71,7 @@ impl Sorter {
             straight: Vec::new(),
             first: Vec::new(),
             runs: Vec::new(),
+            within,
             max,
         };
         let mut known: FxHashMap<u128, Class> = FxHashMap::default();
@@ -85,9 +90,12 @@ impl Sorter {
                 *is = !*is;
                 i += 1;
             }
-            let new = known.len() as Class;
-            let class = *known.entry(sum).or_insert(new);
-            let n = out.class.len();
+            let (new, n) = (known.len() as Class, out.class.len());
+            // Values that do not matter go with those before them.
+            let class = match held[inside as usize] {
+                true => *known.entry(sum).or_insert(new),
+                false => n.checked_sub(2).map_or(0, |before| out.class[before]),
+            };
             out.class[n - 1] = class;
             match self.changes.get(i).filter(|c| c.0 <= max) {
                 Some((next, _)) => {
@@ -97,7 +105,7 @@ impl Sorter {
                 None => break,
             }
         }
-        out.finish(known.len());
+        out.finish(known.len().max(1));
         out
     }
 }
@@ -143,8 +151,15 @@ impl Classes {
         self.class[self.starts.partition_point(|s| *s <= value) - 1]
     }
 
-    /// The classes of a set's values; the values of those are the set itself, if it was added.
+    /// The classes of a set's values, of those that are told apart; the values of those are the set itself, if it was added.
     pub fn set(&self, ranges: &[(Value, Value)]) -> ClassSet {
+        if self.within.ranges() != [(0, self.max)] {
+            return self.plain(self.within.intersect(&IntervalSet::from_ranges(ranges.to_vec())).ranges());
+        }
+        self.plain(ranges)
+    }
+
+    fn plain(&self, ranges: &[(Value, Value)]) -> ClassSet {
         let mut out: ClassSet = Vec::new();
         for (lo, hi) in ranges {
             if lo > hi || *lo > self.max {
@@ -195,7 +210,7 @@ impl Classes {
         missing
     }
 
-    /// The values of some classes.
+    /// The values of some classes, with some that are not told apart.
     pub fn values(&self, classes: &[(Class, Class)]) -> IntervalSet {
         let runs: usize = classes.iter().map(|c| self.runs_of(*c).len()).sum();
         if 2 * runs <= self.runs.len() {
@@ -243,20 +258,27 @@ mod tests {
     proptest! {
         // One value at a time.
         #[test]
-        fn values_are_in_one_class_if_the_same_sets_hold_them(sets in sets()) {
+        fn values_are_in_one_class_if_the_same_sets_hold_them(sets in sets(), within in sets(), all in any::<bool>()) {
             let sets: Vec<IntervalSet> = sets.into_iter().map(IntervalSet::from_ranges).collect();
+            let within = match all {
+                true => IntervalSet::range(0u8, 40u8),
+                false => IntervalSet::from_ranges(within.into_iter().flatten().collect::<Vec<_>>()),
+            };
             let mut sorter = Sorter::default();
             sets.iter().for_each(|s| sorter.add(s.ranges()));
-            let classes = sorter.classes(40);
+            let classes = sorter.classes(40, within.clone());
             let holders = |v: Value| sets.iter().map(|s| s.contains(v)).collect::<Vec<_>>();
-            for a in 0..=40u128 {
-                for b in 0..=40u128 {
+            let matter = || (0..=40u128).filter(|v| within.contains(*v));
+            for a in matter() {
+                for b in matter() {
                     prop_assert_eq!(holders(a) == holders(b), classes.of(a) == classes.of(b));
                 }
-                prop_assert!(classes.of(a) < classes.count());
             }
+            let used: std::collections::BTreeSet<Class> = matter().map(|v| classes.of(v)).collect();
+            prop_assert_eq!(used.len().max(1), classes.count() as usize);
+            prop_assert!((0..=40u128).all(|v| classes.of(v) < classes.count()));
             for s in &sets {
-                prop_assert_eq!(&classes.values(&classes.set(s.ranges())), s);
+                prop_assert_eq!(classes.values(&classes.set(s.ranges())).intersect(&within), s.intersect(&within));
             }
         }
     }
@@ -267,7 +289,7 @@ mod tests {
         sorter.add(&[(Value::MAX, Value::MAX)]);
         sorter.add(&[(0, 0)]);
         sorter.add(&[(5, 4)]);
-        let classes = sorter.classes(Value::MAX);
+        let classes = sorter.classes(Value::MAX, IntervalSet::range(0u8, Value::MAX));
         assert_eq!(classes.count(), 3);
         assert_eq!(
             classes.values(&classes.set(&[(Value::MAX, Value::MAX)])).ranges(),

@@ -8,12 +8,12 @@ mod through;
 
 use super::subject::{Subject, Subjects};
 use super::{Inputs, print, say, status, style};
-use crate::analysis::decide::{Answer, Part, Question, decide, witness};
+use crate::analysis::decide::{Answer, Part, Question, decide, outline, witness};
 use crate::analysis::evaluate::Because;
 use crate::analysis::flow::{Flow, flows};
 use crate::analysis::{Environment, Point, Verdict};
 use crate::finding::Reason;
-use crate::packet::opening::openings;
+use crate::packet::opening::{as_flow, openings};
 use crate::packet::{
     ConnState, Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_prefix,
     interface_value, proto, shared_carriers,
@@ -133,6 +133,8 @@ struct New {
     // Whether some are stopped.
     denied: bool,
     undecided: Vec<(Region, Path)>,
+    // Of which only some are let through, and others not; and some undecided, the others stopped.
+    partly: [Vec<(Region, Path)>; 2],
 }
 
 /// Runs the command.
@@ -220,16 +222,39 @@ fn ask(args: &Query, subject: &Subject, names: &Names) -> Result<Result<(Told, b
         Ok(r) => r,
         Err(silent) => return Ok(Err(silent)),
     };
-    let answers = answers(args, point, path, regions);
-    let (mut told, agreed) = tell(subject, path, &answers, !opens(args));
-    if opens(args) {
-        told.new = Some(New {
-            accepted: people::parts(&answers, |a| &a.accepted),
-            denied: answers.iter().any(|(_, a)| !a.denied.is_empty()),
-            undecided: people::parts(&answers, |a| &a.undecided),
-        });
+    if !opens(args) {
+        let answers = answers(args, point, path, regions);
+        return Ok(Ok(tell(subject, path, &answers, &[], true)));
     }
+    let (mut answers, mut samples) = (Vec::new(), Vec::new());
+    let mut partly = [Vec::new(), Vec::new()];
+    for region in regions {
+        let asked = openings(&region, family(&region));
+        let question = Question { point, path, region, mark: 0, delivered_to: None };
+        let outline = outline(&question, &asked, &people::UNTOLD);
+        for p in outline.partly {
+            let flow = as_flow(&p.region, family(&question.region));
+            partly[usize::from(!p.accepted)].push((flow, path));
+        }
+        samples.extend(outline.samples.into_iter().map(|(verdict, part)| (question.clone(), verdict, part)));
+        answers.push((question, outline.answer));
+    }
+    let (mut told, agreed) = tell(subject, path, &answers, &samples, false);
+    let whole = partly.iter().all(Vec::is_empty);
+    if !whole {
+        told.state = "mixed";
+    }
+    told.new = Some(New {
+        accepted: people::parts(&answers, |a| &a.accepted),
+        denied: !whole || answers.iter().any(|(_, a)| !a.denied.is_empty()),
+        undecided: people::parts(&answers, |a| &a.undecided),
+        partly,
+    });
     Ok(Ok((told, agreed)))
+}
+
+fn family(region: &Region) -> Family {
+    region.get(Field::Dst).first().map_or(Family::V4, addr::family)
 }
 
 fn environment(args: &Query, subject: &Subject) -> Result<Environment, String> {
@@ -249,7 +274,6 @@ fn answers<'a>(
     path: Path,
     regions: Vec<Region>,
 ) -> Vec<(Question<'a>, Answer)> {
-    let family = |r: &Region| r.get(Field::Dst).first().map_or(Family::V4, addr::family);
     let asked = regions.into_iter().flat_map(|r| match opens(args) {
         true => openings(&r, family(&r)),
         false => vec![r],
@@ -485,20 +509,29 @@ fn interfaces(option: &str, words: &[String]) -> Result<IntervalSet, String> {
     Ok(out)
 }
 
-// `spelled`: with every box in words. A table for people says it otherwise, and there may be very many.
-fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)], spelled: bool) -> (Told, bool) {
+// With parts that show a verdict where no part of the answers has it. `spelled`: with every box in words. A table for people says it otherwise, and
+// there may be very many.
+fn tell(
+    subject: &Subject,
+    path: Path,
+    answers: &[(Question<'_>, Answer)],
+    samples: &[(Question<'_>, Verdict, Part)],
+    spelled: bool,
+) -> (Told, bool) {
     let mut agreed = true;
-    let mut seen = |pick: fn(&Answer) -> &Vec<Part>| {
+    let mut seen = |verdict: Verdict, pick: fn(&Answer) -> &Vec<Part>| {
         let parts = answers.iter().flat_map(|(q, a)| pick(a).iter().map(move |p| (q, p)));
-        let (q, p) = parts.max_by(|a, b| a.1.region.weight().total_cmp(&b.1.region.weight()))?;
+        let largest = parts.max_by(|a, b| a.1.region.weight().total_cmp(&b.1.region.weight()));
+        let (q, p) =
+            largest.or_else(|| samples.iter().find(|s| s.1 == verdict).map(|(q, _, part)| (q, part)))?;
         let packet = witness(q, p);
         agreed &= packet.is_some();
         packet
     };
     let witnesses = Witnesses {
-        accepted: seen(|a| &a.accepted),
-        denied: seen(|a| &a.denied),
-        undecided: seen(|a| &a.undecided),
+        accepted: seen(Verdict::Accept, |a| &a.accepted),
+        denied: seen(Verdict::Drop, |a| &a.denied),
+        undecided: seen(Verdict::Undecided, |a| &a.undecided),
     };
     let most = if spelled { usize::MAX } else { 1 };
     let spell = |pick: fn(&Answer) -> &Vec<Part>| -> Vec<Flow> {
@@ -506,7 +539,7 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)], spell
         flows(&parts.map(|p| p.region.clone()).collect::<Vec<_>>(), path)
     };
     let (accepted, denied) = (spell(|a| &a.accepted), spell(|a| &a.denied));
-    let undecided = undecided(subject, path, answers, most);
+    let undecided = undecided(subject, path, answers, samples, most);
     let some = |pick: fn(&Answer) -> &Vec<Part>| answers.iter().any(|(_, a)| !pick(a).is_empty());
     let state = match (some(|a| &a.accepted), some(|a| &a.denied), some(|a| &a.undecided)) {
         (true, false, false) => "accepted",
@@ -528,7 +561,7 @@ fn tell(subject: &Subject, path: Path, answers: &[(Question<'_>, Answer)], spell
         denied,
         undecided,
         witnesses,
-        decided_by: deciders(subject, answers),
+        decided_by: deciders(subject, answers, samples),
         assumed: subject.reasons(&assumed),
         exhausted: answers.iter().any(|(_, a)| a.exhausted),
     };
@@ -540,10 +573,12 @@ fn undecided(
     subject: &Subject,
     path: Path,
     answers: &[(Question<'_>, Answer)],
+    samples: &[(Question<'_>, Verdict, Part)],
     most: usize,
 ) -> Vec<Undecided> {
     let mut groups: Vec<(&[Because], Vec<Region>)> = Vec::new();
-    for p in answers.iter().flat_map(|(_, a)| &a.undecided) {
+    let samples = samples.iter().filter(|s| s.1 == Verdict::Undecided).map(|s| &s.2);
+    for p in answers.iter().flat_map(|(_, a)| &a.undecided).chain(samples) {
         match groups.iter_mut().find(|g| g.0 == p.because) {
             Some(g) if g.1.len() >= most => {}
             Some(g) => g.1.push(p.region.clone()),
@@ -560,10 +595,15 @@ fn undecided(
     groups.into_iter().flat_map(of).collect()
 }
 
-fn deciders(subject: &Subject, answers: &[(Question<'_>, Answer)]) -> Vec<By> {
+fn deciders(
+    subject: &Subject,
+    answers: &[(Question<'_>, Answer)],
+    samples: &[(Question<'_>, Verdict, Part)],
+) -> Vec<By> {
     let mut weighed: Vec<(f64, &Part)> = answers
         .iter()
         .flat_map(|(_, a)| a.accepted.iter().chain(&a.denied).chain(&a.undecided))
+        .chain(samples.iter().map(|s| &s.2))
         .map(|p| (p.region.weight(), p))
         .collect();
     weighed.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -19,6 +19,9 @@ use tabled::settings::Alignment;
 /// Rows of a table that a person is shown.
 const SHOWN: usize = 30;
 
+/// Fields that no table has a column for.
+pub const UNTOLD: [Field; 1] = [Field::Mac];
+
 /// A row: packets of one kind from somewhere to somewhere.
 pub struct Row {
     from: String,
@@ -81,7 +84,8 @@ fn by(region: &Region, path: Path) -> String {
         Path::Input => names(Field::Iif),
         Path::Output => names(Field::Oif),
         Path::Forward => format!("{} → {}", names(Field::Iif), names(Field::Oif)),
-        Path::Ingress | Path::Egress => String::new(),
+        Path::Ingress => names(Field::Iif),
+        Path::Egress => names(Field::Oif),
     }
 }
 
@@ -120,6 +124,13 @@ pub fn human(t: &Told, names: &Names, paint: Paint, out: &mut dyn io::Write) -> 
     let Some(new) = &t.new else { return Ok(()) };
     table("let through", &rows(&new.accepted, names), paint, out)?;
     table("undecided", &rows(&new.undecided, names), paint, out)?;
+    let [accepted, undecided] = &new.partly;
+    table("in part let through", &rows(accepted, names), paint, out)?;
+    table("in part undecided", &rows(undecided, names), paint, out)?;
+    if !accepted.is_empty() || !undecided.is_empty() {
+        let words = "in part: which packets of these rows depends on more than the table tells; narrow the question, or see --exact";
+        writeln!(out, "\n{}", paint.ink(Ink::Dim, words))?;
+    }
     if t.state == "mixed" && new.denied {
         writeln!(out, "\n{}", paint.ink(Ink::Dim, "everything else is stopped"))?;
     }

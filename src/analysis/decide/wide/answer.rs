@@ -1,6 +1,7 @@
 //! From the diagram of a whole way to the answer.
 
 use super::boxes::Boxes;
+pub(super) use super::boxes::Limits;
 use super::guard::{Doubt, intersection};
 use super::{Out, Wide};
 use crate::analysis::Verdict;
@@ -15,8 +16,12 @@ use crate::packet::{ConnState, Field, IntervalSet, Region};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-// Rules that packets of the parts are shown to, in all, to name who decides.
-const MAX_SHOWN: u64 = 100_000_000;
+/// Rules that packets of the parts are shown to, in all, to name who decides.
+pub(super) const MAX_SHOWN: u64 = 100_000_000;
+/// The outcome of packets that would have been too many boxes to tell apart.
+pub(super) const UNSETTLED: Outcome = Outcome::MAX;
+/// Of one diagram as exact boxes; some seconds.
+pub(super) const EXACT: Limits = Limits { boxes: 400_000, work: 20_000_000, lump: |_, _| UNSETTLED };
 const MAX_REASONS: usize = 8;
 
 /// What is known of packets at the end.
@@ -40,13 +45,13 @@ impl Wide<'_, '_> {
         })
     }
 
-    /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or [`UNSETTLED`].
-    pub(super) fn pieces(&self, node: Node, region: &Region) -> Vec<(Region, Outcome)> {
+    /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or of the lump that it is in.
+    pub(super) fn pieces(&self, node: Node, region: &Region, limits: Limits) -> Vec<(Region, Outcome)> {
         let mut order: Vec<(Level, Field)> =
             Field::ALL.into_iter().filter_map(|f| Some((self.levels[f.index()]?, f))).collect();
         order.sort_unstable();
         let inside = order.iter().map(|(_, f)| self.classes[f.index()].set(region.get(*f).ranges()));
-        let mut boxes = Boxes::new(&self.arena, inside.collect());
+        let mut boxes = Boxes::new(&self.arena, inside.collect(), limits);
         let mut values: FxHashMap<(Level, u32), Arc<IntervalSet>> = FxHashMap::default();
         let mut out = Vec::new();
         for (id, outcome) in boxes.of(node).iter() {
@@ -63,9 +68,9 @@ impl Wide<'_, '_> {
         out
     }
 
-    /// The part of an answer that a region with one fate is. `shown` counts the rules that packets have been shown to; beyond a limit nobody is
-    /// named who decides.
-    pub(super) fn part(&self, region: Region, fate: Fate, shown: &mut u64) -> Part {
+    /// The part of an answer that a region with one fate is. `left` counts down the rules that packets may be shown to; after that nobody is named
+    /// who decides.
+    pub(super) fn part(&self, region: Region, fate: Fate, left: &mut u64) -> Part {
         let mut part = Part {
             translated: fate.translated.map(|s| seen_region(&region, self.walk.state(s))),
             region,
@@ -74,10 +79,10 @@ impl Wide<'_, '_> {
             assumed: Vec::new(),
             tracked: fate.tracked,
         };
-        if *shown < MAX_SHOWN
+        if *left > 0
             && let Some(packet) = natural(self.walk.question, &part)
         {
-            *shown += self.rules + 64;
+            *left = left.saturating_sub(self.rules + 64);
             let trace = evaluate(self.walk.question.point, &packet);
             if fate.verdict == Verdict::Undecided {
                 part.because = trace.because;
@@ -116,7 +121,11 @@ impl Wide<'_, '_> {
     }
 
     // Why something is not certain, or assumed, about packets of a region: by what the rules ask of their fields.
-    fn reasons(&self, region: &Region, doubts: &[Doubt]) -> Vec<crate::analysis::evaluate::Because> {
+    pub(super) fn reasons(
+        &self,
+        region: &Region,
+        doubts: &[Doubt],
+    ) -> Vec<crate::analysis::evaluate::Because> {
         let mut out: Vec<u32> = Vec::new();
         let mut classes: [Option<ClassSet>; Field::COUNT] = Default::default();
         for d in doubts {

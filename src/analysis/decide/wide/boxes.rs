@@ -5,12 +5,15 @@ use crate::analysis::diagram::{Arena, ClassSet, Level, Node, Outcome};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// The outcome of packets that would have been too many boxes to tell apart.
-pub(super) const UNSETTLED: Outcome = Outcome::MAX;
-/// Boxes of one diagram; what would be more is [`UNSETTLED`].
-const MAX_BOXES: usize = 400_000;
-/// Boxes and ranges looked at for one diagram; likewise. Some seconds.
-const MAX_WORK: u64 = 20_000_000;
+/// What is told of packets that would be too many boxes to tell apart.
+pub(super) struct Limits {
+    /// Boxes of a node and all below it.
+    pub boxes: usize,
+    /// Boxes and ranges looked at, in all.
+    pub work: u64,
+    /// The outcome of the one box that stands for all below a node.
+    pub lump: fn(&Arena, Node) -> Outcome,
+}
 
 /// A box within all that was asked for: indices into [`Boxes::parts`].
 pub(super) type BoxId = u32;
@@ -23,6 +26,7 @@ pub(super) struct Boxes<'d> {
     arena: &'d Arena,
     // The classes asked for, by level.
     inside: Vec<ClassSet>,
+    limits: Limits,
     // A level, the classes there, and the box below.
     parts: Vec<(Level, u32, BoxId)>,
     part_index: FxHashMap<(Level, u32, BoxId), BoxId>,
@@ -34,10 +38,11 @@ pub(super) struct Boxes<'d> {
 
 impl<'d> Boxes<'d> {
     /// For packets whose classes are within these, by level.
-    pub fn new(arena: &'d Arena, inside: Vec<ClassSet>) -> Self {
+    pub fn new(arena: &'d Arena, inside: Vec<ClassSet>, limits: Limits) -> Self {
         Self {
             arena,
             inside,
+            limits,
             parts: vec![(0, 0, EVERYTHING)],
             part_index: FxHashMap::default(),
             sets: Vec::new(),
@@ -56,24 +61,26 @@ impl<'d> Boxes<'d> {
         if let Some(list) = self.lists.get(&node) {
             return Rc::clone(list);
         }
-        let mut children: Vec<(List, ClassSet)> = Vec::new();
+        let mut children: Vec<(Node, List, ClassSet)> = Vec::new();
         let mut place: FxHashMap<Node, usize> = FxHashMap::default();
         let edges: Vec<_> = self.arena.edges(node).filter(|e| e.2 != Node::NOTHING).collect();
         for (lo, hi, to) in edges {
             let i = *place.entry(to).or_insert_with(|| {
-                children.push((Rc::from([]), ClassSet::new()));
+                children.push((to, Rc::from([]), ClassSet::new()));
                 children.len() - 1
             });
-            children[i].1.push((lo, hi));
+            children[i].2.push((lo, hi));
         }
-        for (to, i) in place {
-            let set = intersection(&children[i].1, &self.inside[level as usize]);
-            let list = if set.is_empty() { Rc::from([]) } else { self.of(to) };
-            children[i] = (self.within_budget(list), set);
+        for (to, list, set) in &mut children {
+            *set = intersection(set, &self.inside[level as usize]);
+            if !set.is_empty() {
+                let below = self.of(*to);
+                *list = self.within_budget(*to, below);
+            }
         }
-        children.retain(|c| !c.1.is_empty());
+        children.retain(|c| !c.2.is_empty());
         // If there are too many, those with the fewest are told.
-        children.sort_by_key(|c| c.0.len());
+        children.sort_by_key(|c| c.1.len());
         let list: List = self.joined(level, &children).into();
         self.lists.insert(node, Rc::clone(&list));
         list
@@ -81,18 +88,22 @@ impl<'d> Boxes<'d> {
 
     // The list of a node, or one box for all of it where nothing more may be looked at: even if one thing only may happen below, it need not
     // happen to all.
-    fn within_budget(&mut self, list: List) -> List {
+    fn within_budget(&mut self, node: Node, list: List) -> List {
         self.work += list.len() as u64;
-        if list.len() <= 1 || self.work <= MAX_WORK { list } else { Rc::from([(EVERYTHING, UNSETTLED)]) }
+        if list.len() <= 1 || self.work <= self.limits.work { list } else { Rc::from([self.lump(node)]) }
+    }
+
+    fn lump(&self, node: Node) -> (BoxId, Outcome) {
+        (EVERYTHING, (self.limits.lump)(self.arena, node))
     }
 
     // The boxes of a node: equal ones below several of its edges are one.
-    fn joined(&mut self, level: Level, children: &[(List, ClassSet)]) -> Vec<(BoxId, Outcome)> {
+    fn joined(&mut self, level: Level, children: &[(Node, List, ClassSet)]) -> Vec<(BoxId, Outcome)> {
         let mut order: Vec<((BoxId, Outcome), Vec<u32>)> = Vec::new();
         let mut place: FxHashMap<(BoxId, Outcome), usize> = FxHashMap::default();
-        for (i, (list, _)) in (0..).zip(children) {
-            let unsettled = [(EVERYTHING, UNSETTLED)];
-            let list = if order.len() + list.len() > MAX_BOXES { &unsettled[..] } else { list };
+        for (i, (node, list, _)) in (0..).zip(children) {
+            let lump = [self.lump(*node)];
+            let list = if order.len() + list.len() > self.limits.boxes { &lump[..] } else { list };
             for below in list {
                 let at = *place.entry(*below).or_insert_with(|| {
                     order.push((*below, Vec::new()));
@@ -108,7 +119,7 @@ impl<'d> Boxes<'d> {
                 Some(set) => *set,
                 None => {
                     let set =
-                        merged(of.iter().flat_map(|i| children[*i as usize].1.iter().copied()).collect());
+                        merged(of.iter().flat_map(|i| children[*i as usize].2.iter().copied()).collect());
                     self.work += set.len() as u64;
                     let id = self.set(set);
                     united.insert(of, id);

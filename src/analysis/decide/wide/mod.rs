@@ -9,6 +9,7 @@ mod answer;
 mod boxes;
 mod guard;
 mod levels;
+mod outline;
 mod rules;
 mod substitute;
 
@@ -20,10 +21,11 @@ use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
-use answer::{Fate, Fates};
-use boxes::UNSETTLED;
+use answer::{EXACT, Fate, Fates, MAX_SHOWN, UNSETTLED};
 use levels::Plan;
+pub(super) use outline::outline;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::rc::Rc;
 
 /// Work of one question, in edges touched: some seconds.
@@ -55,14 +57,14 @@ pub(super) fn answer(
         if wide.failed() {
             return None;
         }
-        pieces.extend(wide.pieces(node, &cell.region));
+        pieces.extend(wide.pieces(node, &cell.region, EXACT));
     }
     join(&mut pieces);
     // The largest first: they are the ones to be told well.
     let mut pieces: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
     pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut answer = Answer::default();
-    let mut shown = 0;
+    let mut left = MAX_SHOWN;
     for (_, (region, outcome)) in pieces {
         if outcome == UNSETTLED {
             answer.exhausted = true;
@@ -70,7 +72,7 @@ pub(super) fn answer(
             continue;
         }
         let fate = fates.list[outcome as usize];
-        let part = wide.part(region, fate, &mut shown);
+        let part = wide.part(region, fate, &mut left);
         match fate.verdict {
             Verdict::Accept => answer.accepted.push(part),
             Verdict::Drop => answer.denied.push(part),
@@ -134,17 +136,17 @@ pub(super) fn pairs(
             if second.failed() {
                 return None;
             }
-            pieces.extend(second.pieces(both, &of.intersect(with)));
+            pieces.extend(second.pieces(both, &of.intersect(with), EXACT));
         }
     }
     if pieces.iter().any(|(_, outcome)| *outcome == UNSETTLED) {
         return None;
     }
     join(&mut pieces);
-    let mut shown = 0;
+    let mut left = MAX_SHOWN;
     let parts = pieces.into_iter().map(|(region, o)| {
         let (p, q) = (fates[0].list[(o / width) as usize], fates[1].list[(o % width) as usize]);
-        let sides = [first.part(region.clone(), p, &mut shown), second.part(region.clone(), q, &mut shown)];
+        let sides = [first.part(region.clone(), p, &mut left), second.part(region.clone(), q, &mut left)];
         let [a, b] = sides;
         (region, [(p.verdict, a), (q.verdict, b)])
     });
@@ -179,7 +181,9 @@ struct Wide<'w, 'a> {
     classes: Rc<[Classes]>,
     // Rules that the question may touch, by firewall and chain.
     touched: Vec<Vec<Rc<[u32]>>>,
-    // How many they are.
+    // The only rule that leads to each chain, likewise.
+    callers: Vec<Vec<Option<(ChainId, u32)>>>,
+    // How many rules the question may touch.
     rules: u64,
     // Values with which packets arrive, by field.
     arrived: Rc<[IntervalSet]>,
@@ -203,6 +207,7 @@ impl<'w, 'a> Wide<'w, 'a> {
     // For the walk with an index among those that the plan was made for.
     fn new(walk: &'w mut Walk<'a>, plan: &mut Plan, index: usize, arena: Arena) -> Self {
         let touched = std::mem::take(&mut plan.touched[index]);
+        let firewalls = walk.question.point.firewalls;
         Self {
             arena,
             levels: plan.levels,
@@ -210,7 +215,8 @@ impl<'w, 'a> Wide<'w, 'a> {
             classes: Rc::clone(&plan.classes),
             arrived: Rc::clone(&plan.arrived),
             read: plan.read,
-            rules: levels::count(walk.question.point.firewalls, &touched),
+            rules: levels::count(firewalls, &touched),
+            callers: firewalls.iter().zip(&touched).map(|(f, chains)| rules::callers(f, chains)).collect(),
             touched,
             walk,
             atoms: FxHashMap::default(),
@@ -238,7 +244,7 @@ impl<'w, 'a> Wide<'w, 'a> {
     }
 
     fn terminal(&mut self, outs: &[Out]) -> Node {
-        let ids: Vec<Outcome> = outs.iter().map(|o| self.out(*o)).collect();
+        let ids: SmallVec<[Outcome; 4]> = outs.iter().map(|o| self.out(*o)).collect();
         self.arena.terminal(&ids)
     }
 

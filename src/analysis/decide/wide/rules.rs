@@ -7,7 +7,7 @@ use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::walk::Here;
 use crate::analysis::diagram::{ClassSet, Node, Outcome};
 use crate::model::*;
-use crate::packet::{ConnState, Field, IntervalSet, Path, Region};
+use crate::packet::{ConnState, Field, IntervalSet, Path, Region, shared_carriers};
 use std::rc::Rc;
 
 // Rules that are put together before those that follow are asked whether anything is left for them.
@@ -15,6 +15,8 @@ const FIRST_BLOCK: usize = 64;
 // Stack that a step into a chain needs at most, and what is added where there is less.
 const RED_ZONE: usize = 256 * 1024;
 const SEGMENT: usize = 4 * 1024 * 1024;
+// Rules that lead to a translation that are asked what packets come to it.
+const CALLERS: usize = 16;
 
 impl<'a> Wide<'_, 'a> {
     /// What becomes of packets in a state from a base chain of a path on.
@@ -121,15 +123,19 @@ impl<'a> Wide<'_, 'a> {
     fn accepted(&mut self, here: &Here<'a>, state: u32) -> Node {
         let cell = Cell::arriving(Region::all(self.walk.family), state);
         let cells = self.walk.rerouted(here, cell, here.base.policy_origin);
-        self.ways(cells, |wide, state| {
+        self.ways(cells, &Region::all(self.walk.family), |wide, state| {
             let path = wide.walk.state(state).path;
             wide.path(path, here.at + 1, state)
         })
     }
 
-    // Cells that are disjoint, or further ways of the others: what each becomes, put together.
-    fn ways(&mut self, cells: Vec<Cell>, mut then: impl FnMut(&mut Self, u32) -> Node) -> Node {
-        let all = Region::all(self.walk.family);
+    // Cells that are disjoint, or further ways of the others: what each becomes, put together. Of packets that are not within a region nothing is said.
+    fn ways(
+        &mut self,
+        cells: Vec<Cell>,
+        within: &Region,
+        mut then: impl FnMut(&mut Self, u32) -> Node,
+    ) -> Node {
         let mut node = Node::NOTHING;
         for cell in cells {
             let mut reached = then(self, cell.state);
@@ -139,7 +145,7 @@ impl<'a> Wide<'_, 'a> {
                 }
             }
             for f in Field::ALL {
-                if cell.region.get(f) != all.get(f) {
+                if cell.region.get(f) != within.get(f) {
                     let set = self.exact_set(f, cell.region.get(f));
                     reached = self.split(f, &set, reached, Node::NOTHING);
                 }
@@ -304,7 +310,7 @@ impl<'a> Wide<'_, 'a> {
             others.push(outside);
             taken = inside;
         }
-        let mut yes = self.act(here, path, rule, taken);
+        let mut yes = self.act(here, path, (chain, index), taken);
         for s in others {
             let other = self.terminal(&[Out::Fall(s)]);
             yes = self.arena.union(yes, other);
@@ -333,7 +339,8 @@ impl<'a> Wide<'_, 'a> {
     }
 
     // What a rule does to packets that it applies to.
-    fn act(&mut self, here: &Here<'a>, path: Path, rule: &Rule, state: u32) -> Node {
+    fn act(&mut self, here: &Here<'a>, path: Path, place: (ChainId, u32), state: u32) -> Node {
+        let rule = &here.f.chain(place.0).rules[place.1 as usize];
         let state = match rule.effects {
             Some(_) => self.walk.effects(here, state, here.f.effects(rule)),
             None => state,
@@ -359,9 +366,7 @@ impl<'a> Wide<'_, 'a> {
                     self.unsupported = true;
                     return Node::NOTHING;
                 }
-                let cell = Cell::arriving(Region::all(self.walk.family), state);
-                let cells = self.walk.translate(here, cell, &t);
-                self.ways(cells, |wide, s| wide.terminal(&[Out::Accept(s)]))
+                self.translated(here, place, state, &t)
             }
             Action::Unknown(c) => {
                 let reason = self.walk.reason(here.firewall, Why::Condition(c), rule.origin);
@@ -374,13 +379,65 @@ impl<'a> Wide<'_, 'a> {
                 if here.base.kind != ChainKind::Nat {
                     return node;
                 }
-                let cell = Cell::arriving(Region::all(self.walk.family), on);
-                let cells = self.walk.translate(here, cell, &Translation::anything(here.base.hook));
-                let translated = self.ways(cells, |wide, s| wide.terminal(&[Out::Accept(s)]));
+                let translated = self.translated(here, place, on, &Translation::anything(here.base.hook));
                 self.arena.union(node, translated)
             }
         }
     }
+
+    fn translated(&mut self, here: &Here<'a>, place: (ChainId, u32), state: u32, t: &Translation) -> Node {
+        let within = self.arriving_at(here, place, state);
+        let cells = self.walk.translate(here, Cell::arriving(within.clone(), state), t);
+        self.ways(cells, &within, |wide, s| wide.terminal(&[Out::Accept(s)]))
+    }
+
+    // Packets to which a rule may apply in a state, and perhaps others: all that the rule asks for, and the rules that lead to it where each of them is the
+    // only one. What they ask is asked of the arriving values of fields that rules see as they arrived: no field comes back to that.
+    fn arriving_at(&self, here: &Here<'a>, place: (ChainId, u32), state: u32) -> Region {
+        let all = Region::all(self.walk.family);
+        let mut within = all.clone();
+        let views = &self.walk.state(state).views;
+        let same = |field: Field| {
+            let seen = super::super::hull::seen(field, &views[field.index()], here.sees);
+            matches!(seen, super::super::hull::Seen::Same)
+        };
+        let mut next = Some(place);
+        for _ in 0..CALLERS {
+            let Some((chain, index)) = next else { break };
+            let rule = &here.f.chain(chain).rules[index as usize];
+            let run = here.f.run(chain, index as usize);
+            for (at, t) in here.f.terms(rule.terms).iter().enumerate() {
+                let of_run = run.filter(|r| r.at == at).map(|r| (r.field, r.values.clone()));
+                let Some((field, set)) = of_run.or_else(|| here.f.field_set(t)) else { continue };
+                let carriers = shared_carriers(field);
+                if same(field) && (carriers.is_none() || same(Field::Proto)) {
+                    within = within.cut(field, &set);
+                    within = carriers.map_or(within.clone(), |with| within.cut(Field::Proto, with));
+                }
+            }
+            next = self.callers[here.firewall][chain.index()];
+        }
+        if within.is_empty() { all } else { within }
+    }
+}
+
+/// By chain, the rule of those touched that leads to it, if it is the only one.
+pub(super) fn callers(f: &Firewall, touched: &[Rc<[u32]>]) -> Vec<Option<(ChainId, u32)>> {
+    let mut out = vec![None; touched.len()];
+    let mut several = vec![false; touched.len()];
+    for base in &f.base_chains {
+        several[base.chain.index()] = true;
+    }
+    for (id, rules) in (0..).map(ChainId).zip(touched) {
+        for index in rules.iter() {
+            if let Action::Jump(to) | Action::Goto(to) = f.chain(id).rules[*index as usize].action {
+                let one = out[to.index()].is_none() && !several[to.index()];
+                several[to.index()] = !one;
+                out[to.index()] = one.then_some((id, *index));
+            }
+        }
+    }
+    out
 }
 
 // What an outcome of an ascending list leads to.

@@ -23,7 +23,8 @@ pub(super) struct Destinations {
 // With fewer new destinations, each is followed by itself: rules about others are passed over then.
 const FEW: usize = 64;
 
-const FIELDS: [Field; 2] = [Field::Dst, Field::Dport];
+/// What is put in.
+pub(super) const FIELDS: [Field; 2] = [Field::Dst, Field::Dport];
 
 impl Wide<'_, '_> {
     /// What becomes of packets in a state from a base chain of a path on, by way of the diagram for all destinations.
