@@ -59,8 +59,12 @@ pub fn execute(args: &Fix, color: clap::ColorChoice) -> u8 {
     }
     let style = super::style(color, false);
     let shown = print_exact(|out| show(&found, !args.apply, &style, out));
-    let stored = if args.apply { store_all(&found) } else { status::CLEAN };
-    conclude(&found, args.apply);
+    let written = args.apply.then(|| store_all(&found));
+    conclude(&found, written.as_deref());
+    let stored = match written {
+        Some(files) if files.len() < found.files.len() => status::TROUBLE,
+        _ => status::CLEAN,
+    };
     let broken = problems(&found);
     [shown, stored, broken].into_iter().find(|s| *s != status::CLEAN).unwrap_or_else(|| {
         let open = owed(&found) > 0 || !args.apply && !found.files.is_empty();
@@ -145,26 +149,33 @@ fn effect(p: &Proven) -> String {
     }
 }
 
-fn store_all(found: &Repairs) -> u8 {
-    let mut code = status::CLEAN;
+// The files that were written.
+fn store_all(found: &Repairs) -> Vec<&str> {
+    let mut written = Vec::new();
     for file in &found.files {
         match store(file) {
-            Ok(()) => say(&format!("wrote {}", file.old.path)),
-            Err(e) => {
-                say(&format!("error: {} is unchanged: {e}", file.old.path));
-                code = status::TROUBLE;
+            Ok(()) => {
+                say(&format!("wrote {}", file.old.path));
+                written.push(file.old.path.as_str());
             }
+            Err(e) => say(&format!("error: {} is unchanged: {e}", file.old.path)),
         }
     }
-    code
+    written
 }
 
-fn conclude(found: &Repairs, applied: bool) {
-    let done = match (found.proven.len(), applied) {
+// `written`: the files that were written; `None` = nothing was to be.
+fn conclude(found: &Repairs, written: Option<&[&str]>) {
+    let made = |files: &[&str]| found.proven.iter().filter(|p| files.contains(&&*p.fix.path)).count();
+    let lost = written.map_or(0, |files| found.proven.len() - made(files));
+    let done = match (found.proven.len(), written) {
         (0, _) if found.refused.is_empty() && found.elsewhere.is_empty() => "nothing to repair".to_owned(),
         (0, _) => "nothing repaired".to_owned(),
-        (n, true) => format!("{} made", count(n, "repair")),
-        (n, false) => format!("{} proven, nothing written: --apply writes them", count(n, "repair")),
+        (n, Some(_)) if lost > 0 => {
+            format!("{} of {} made, for not all files could be written", n - lost, count(n, "proven repair"))
+        }
+        (n, Some(_)) => format!("{} made", count(n, "repair")),
+        (n, None) => format!("{} proven, nothing written: --apply writes them", count(n, "repair")),
     };
     let mut text = vec![done];
     // That nothing else changes is proven whatever sets hold; what comes of it is not.
@@ -180,6 +191,10 @@ fn conclude(found: &Repairs, applied: bool) {
         let verb = if owed(found) == 1 { "needs" } else { "need" };
         let findings = count(owed(found), "finding");
         text.push(format!("{findings} {verb} a change outside these files"));
+    }
+    if lost > 0 {
+        // What is left was counted with every repair made.
+        return say(&text.join("; "));
     }
     let by = |level| found.left.iter().filter(|f| f.level == level).count();
     let left = [Severity::Error, Severity::Warning, Severity::Note].map(|l| count(by(l), l.name()));

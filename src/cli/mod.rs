@@ -134,7 +134,7 @@ pub struct Reading {
     /// Pass over files and folders with this name, or whose path matches this pattern; repeatable. Reports name those that look like firewalls.
     #[arg(long, value_name = "PATTERN", help_heading = "Input")]
     pub exclude: Vec<String>,
-    /// Read files in folders that the repository's .gitignore names, too.
+    /// Read files that the repository's .gitignore names, and walk hidden folders, `target` and `node_modules`, too.
     #[arg(long, help_heading = "Input")]
     pub no_ignore: bool,
     /// Read the named files as this dialect, instead of detecting it from their content.
@@ -266,7 +266,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         }
         Command::Man { dir: Some(dir) } => {
             let command = <Cli as clap::CommandFactory>::command();
-            let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
+            let written = output::write_folder(dir, |folder| clap_mangen::generate_to(command, folder));
             match written {
                 Ok(()) => status::CLEAN,
                 Err(e) => {

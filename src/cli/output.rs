@@ -1,7 +1,7 @@
 //! Files that commands write: whole or not at all, and never over what they read.
 
 use crate::source::discover::{UNFINISHED, shown};
-use crate::source::own::keep_owner;
+use crate::source::own::{beside, replace};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -29,40 +29,12 @@ pub(crate) fn write_file<'a>(
         return out.flush();
     }
     let path = real.as_deref().unwrap_or(path);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = builder().tempfile_in(folder)?;
-    let mut out = BufWriter::new(&mut new);
-    write(&mut out)?;
-    out.flush()?;
-    drop(out);
-    if let Some(old) = old {
-        keep_owner(new.path(), &old);
-        new.as_file().set_permissions(old.permissions())?;
-    }
-    new.as_file().sync_all()?;
-    new.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    replace(path, old.as_ref(), write)
 }
 
 /// Names of open files, such as `/dev/stdout`: what they stand for is not to be replaced, whatever it is.
 fn is_device(path: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))
-}
-
-/// A new file gets the permissions that any program's new files get.
-#[cfg(unix)]
-fn builder() -> Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut it = Builder::new();
-    it.prefix(UNFINISHED).permissions(fs::Permissions::from_mode(0o666));
-    it
-}
-
-#[cfg(not(unix))]
-fn builder() -> Builder<'static, 'static> {
-    let mut it = Builder::new();
-    it.prefix(UNFINISHED);
-    it
 }
 
 /// Writes a file that is not there yet, whole or not at all.
@@ -71,9 +43,9 @@ fn builder() -> Builder<'static, 'static> {
 /// A message: it is there, or cannot be written.
 pub(crate) fn create_file(path: &Path, text: &str) -> Result<(), String> {
     let cannot = |e: io::Error| format!("cannot write {}: {e}", shown(path));
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = builder().tempfile_in(folder).map_err(cannot)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(cannot)?;
+    let mut new = beside(path).map_err(cannot)?;
+    new.as_file_mut().write_all(text.as_bytes()).map_err(cannot)?;
+    new.as_file().sync_all().map_err(cannot)?;
     match new.persist_noclobber(path) {
         Ok(_) => Ok(()),
         Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -81,4 +53,20 @@ pub(crate) fn create_file(path: &Path, text: &str) -> Result<(), String> {
         }
         Err(e) => Err(cannot(e.error)),
     }
+}
+
+/// Puts files into a folder, each whole: they are written beside it first.
+///
+/// # Errors
+/// Whatever writing gives; then no file of the folder is half of what it should be.
+pub(crate) fn write_folder(folder: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let new = Builder::new().prefix(UNFINISHED).tempdir_in(folder)?;
+    write(new.path())?;
+    for file in fs::read_dir(new.path())? {
+        let file = file?;
+        File::open(file.path())?.sync_all()?;
+        fs::rename(file.path(), folder.join(file.file_name()))?;
+    }
+    Ok(())
 }

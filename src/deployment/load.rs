@@ -277,8 +277,8 @@ impl Loader<'_> {
 
     // Networks may name each other, in any order but not in a circle.
     fn read_networks(&mut self, entries: &BTreeMap<Spanned<String>, Spanned<Words>>) {
-        let names: Vec<String> = entries.keys().map(|k| k.get_ref().clone()).collect();
-        self.names.clone_from(&names);
+        self.names = entries.keys().map(|k| k.get_ref().clone()).collect();
+        let names: BTreeSet<&str> = entries.keys().map(|k| k.get_ref().as_str()).collect();
         let mut waiting: Vec<_> = entries.iter().collect();
         loop {
             let before = waiting.len();
@@ -287,7 +287,7 @@ impl Loader<'_> {
                     .get_ref()
                     .0
                     .iter()
-                    .all(|w| !names.contains(&w.text) || self.networks.contains_key(&w.text));
+                    .all(|w| !names.contains(w.text.as_str()) || self.networks.contains_key(&w.text));
                 if ready {
                     self.not_empty(words);
                     let addresses = self.addresses(words);
@@ -311,29 +311,30 @@ impl Loader<'_> {
 
     /// Addresses of a list, in which networks may be named.
     fn addresses(&mut self, words: &Spanned<Words>) -> IntervalSet {
-        let mut all = IntervalSet::EMPTY;
+        // Joined at the end: there may be very many.
+        let mut all = Vec::new();
         for w in &words.get_ref().0 {
             let span = w.span.clone().unwrap_or_else(|| words.span());
             if let Some(set) = self.networks.get(&w.text) {
                 self.used.insert(w.text.clone());
-                all = all.union(&set.addresses);
+                all.extend_from_slice(set.addresses.ranges());
             } else if w.text == INTERNET {
                 // Whoever stands in for the Internet in an example is behind the interface that leads there.
-                all = all.union(public::with_documentation());
+                all.extend_from_slice(public::with_documentation().ranges());
             } else {
-                all = all.union(&self.address(&w.text, span, true));
+                all.extend_from_slice(self.address(&w.text, span, true).ranges());
             }
         }
-        all
+        IntervalSet::from_ranges(all)
     }
 
     fn literal_addresses(&mut self, words: &Spanned<Words>) -> IntervalSet {
-        let mut all = IntervalSet::EMPTY;
+        let mut all = Vec::new();
         for w in &words.get_ref().0 {
             let span = w.span.clone().unwrap_or_else(|| words.span());
-            all = all.union(&self.address(&w.text, span, false));
+            all.extend_from_slice(self.address(&w.text, span, false).ranges());
         }
-        all
+        IntervalSet::from_ranges(all)
     }
 
     fn address(&mut self, text: &str, span: Range<usize>, names_allowed: bool) -> IntervalSet {

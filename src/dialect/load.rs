@@ -15,6 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use walkdir::WalkDir;
+
+/// Entries behind a link to a folder that are looked at before it is passed over in silence.
+const MAX_LINKED: usize = 1000;
 
 /// What came of loading.
 #[derive(Debug, Default)]
@@ -199,14 +203,32 @@ fn left_out(ignored: &[PathBuf], excluded: &[PathBuf]) -> Vec<Unreadable> {
     out
 }
 
-// A symbolic link to something that is, or looks like, a firewall.
+// A symbolic link to something that is, or looks like, a firewall, or to a folder that holds some.
 fn link(path: &Path) -> Option<Unreadable> {
-    let start = head(path).ok()?;
-    (detect(&start).is_some() || suspicion(path, &start).is_some()).then(|| Unreadable {
+    let looks =
+        |p: &Path| head(p).is_ok_and(|start| detect(&start).is_some() || suspicion(p, &start).is_some());
+    let (found, help) = match path.is_dir() {
+        // A link to a folder above leads to what is walked anyway.
+        true if leads_up(path) => (false, ""),
+        true => {
+            let inside = WalkDir::new(path).sort_by_file_name().into_iter().take(MAX_LINKED).flatten();
+            (inside.filter(|e| e.file_type().is_file()).any(|e| looks(e.path())), "name the folder itself")
+        }
+        false => (looks(path), "name the file itself"),
+    };
+    found.then(|| Unreadable {
         path: shown(path),
         message: "it is a symbolic link, and links are not followed".to_owned(),
-        help: "name the file itself".to_owned(),
+        help: help.to_owned(),
     })
+}
+
+// Whether a link leads to a folder that it stands in.
+fn leads_up(link: &Path) -> bool {
+    let folder = link
+        .parent()
+        .and_then(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }.canonicalize().ok());
+    link.canonicalize().is_ok_and(|to| folder.is_some_and(|from| from.starts_with(to)))
 }
 
 // Files that were recognised and are part of no firewall.
@@ -265,7 +287,11 @@ fn known() -> String {
 }
 
 fn cannot_read(path: &Path, e: &std::io::Error) -> Unreadable {
-    Unreadable { path: shown(path), message: format!("cannot read the file: {e}"), help: String::new() }
+    let help = match e.kind() {
+        std::io::ErrorKind::PermissionDenied => "make it readable, or leave it out with --exclude",
+        _ => "",
+    };
+    Unreadable { path: shown(path), message: format!("cannot read the file: {e}"), help: help.to_owned() }
 }
 
 pub(super) fn position(dialect: &'static dyn Dialect) -> usize {
@@ -286,7 +312,8 @@ fn member(
     let begin = |f: &Arc<SourceFile>| Ok(f.bytes()[..f.bytes().len().min(HEAD)].to_vec());
     let start = match whole.as_ref().map_or_else(|| head(&c.path), begin) {
         Ok(h) => h,
-        Err(e) => return c.named.then(|| Err(cannot_read(&c.path, &e))),
+        // What a walked file is that cannot be opened is not known: it may be a firewall.
+        Err(e) => return Some(Err(cannot_read(&c.path, &e))),
     };
     let mut found = detect(&start);
     if found.is_none() && (c.named || is_padding(&start)) {

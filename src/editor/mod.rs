@@ -1,7 +1,8 @@
 //! A language server: what `check` says, while a ruleset, a catalogue or a deployment file is being written.
 //!
-//! Every change is followed by a run over the folder, with open documents as they stand in the editor. A repair is proven when it is asked
-//! for, as `fix` does it.
+//! A change that rests for a moment is followed by a run over the folder, with open documents as they stand in the editor. Who types on in the
+//! meantime is not kept waiting: the run's results are out of date then, and are not shown. A repair is proven when it is asked for, as `fix`
+//! does it.
 
 mod answers;
 mod places;
@@ -11,6 +12,7 @@ use crate::model::Firewall;
 use crate::session::{Options, run};
 use crate::source::discover::Edited;
 use answers::Answers;
+use crossbeam_channel::{Receiver, RecvError, after, bounded, never, select};
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Notification as _,
@@ -53,7 +55,7 @@ pub fn serve(connection: &Connection) -> Result<(), String> {
     let capabilities = serde_json::to_value(capabilities).map_err(text)?;
     let asked = connection.initialize(capabilities).map_err(text)?;
     let mut server = Server::new(connection, folder(&asked));
-    server.judge()?;
+    server.begin()?;
     server.talk()
 }
 
@@ -73,9 +75,14 @@ struct Server<'a> {
     marked: BTreeSet<PathBuf>,
     report: Report,
     firewalls: Vec<Firewall>,
-    /// Something changed since everything was judged.
+    /// Something changed since the last run began.
     stale: bool,
+    /// The run that is under way.
+    judging: Option<Receiver<Judged>>,
 }
+
+/// What came of a run.
+type Judged = Result<(Report, Vec<Firewall>), String>;
 
 impl<'a> Server<'a> {
     fn new(connection: &'a Connection, folder: PathBuf) -> Self {
@@ -87,37 +94,32 @@ impl<'a> Server<'a> {
             report: Report::default(),
             firewalls: Vec::new(),
             stale: false,
+            judging: None,
         }
     }
 
     fn talk(&mut self) -> Result<(), String> {
         loop {
-            let next = match self.stale {
-                false => self.connection.receiver.recv().ok(),
-                true => match self.connection.receiver.recv_timeout(REST) {
-                    Ok(message) => Some(message),
-                    Err(e) if e.is_timeout() => {
-                        self.judge()?;
-                        continue;
+            let done = self.judging.clone().unwrap_or_else(never);
+            // Counted from the last message on: a change has to rest.
+            let rested = if self.stale && self.judging.is_none() { after(REST) } else { never() };
+            select! {
+                recv(self.connection.receiver) -> message => match message {
+                    Err(_) => return Ok(()),
+                    Ok(Message::Request(request)) => {
+                        if self.connection.handle_shutdown(&request).map_err(text)? {
+                            return Ok(());
+                        }
+                        // An answer is about what the editor shows.
+                        self.catch_up()?;
+                        let response = self.answer(request);
+                        self.send(Message::Response(response))?;
                     }
-                    Err(_) => None,
+                    Ok(Message::Notification(note)) => self.note(note),
+                    Ok(Message::Response(_)) => {}
                 },
-            };
-            match next {
-                None => return Ok(()),
-                Some(Message::Request(request)) => {
-                    if self.connection.handle_shutdown(&request).map_err(text)? {
-                        return Ok(());
-                    }
-                    // An answer is about what the editor shows.
-                    if self.stale {
-                        self.judge()?;
-                    }
-                    let response = self.answer(request);
-                    self.send(Message::Response(response))?;
-                }
-                Some(Message::Notification(note)) => self.note(note),
-                Some(Message::Response(_)) => {}
+                recv(done) -> judged => self.end(judged)?,
+                recv(rested) -> _ => self.begin()?,
             }
         }
     }
@@ -172,11 +174,40 @@ impl<'a> Server<'a> {
         options
     }
 
-    fn judge(&mut self) -> Result<(), String> {
+    /// Begins a run over everything.
+    fn begin(&mut self) -> Result<(), String> {
         self.stale = false;
         let options = self.options();
-        let outcome = pooled(|| run(&options))?;
-        (self.report, self.firewalls) = (outcome.report, outcome.firewalls);
+        let (done, judged) = bounded(1);
+        let job = move || {
+            let outcome = pooled(|| run(&options));
+            // Nobody listens any more when the editor has said goodbye.
+            let _ = done.send(outcome.map(|o| (o.report, o.firewalls)));
+        };
+        std::thread::Builder::new().spawn(job).map_err(text)?;
+        self.judging = Some(judged);
+        Ok(())
+    }
+
+    /// Waits until what was judged is what the editor shows.
+    fn catch_up(&mut self) -> Result<(), String> {
+        while self.stale || self.judging.is_some() {
+            match self.judging.clone() {
+                Some(judged) => self.end(judged.recv())?,
+                None => self.begin()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what a run found, unless something changed while it went on.
+    fn end(&mut self, judged: Result<Judged, RecvError>) -> Result<(), String> {
+        self.judging = None;
+        let judged = judged.map_err(|_| "internal error: a run broke off".to_owned())??;
+        if self.stale {
+            return Ok(());
+        }
+        (self.report, self.firewalls) = judged;
         let answers = self.answers();
         let fresh = answers.diagnostics();
         let gone = self.marked.iter().filter(|p| !fresh.contains_key(*p)).cloned();

@@ -86,7 +86,13 @@ fn used_waivers(reports: &[Report]) -> BTreeSet<super::Location> {
         r.findings.iter().filter(|f| f.rule == UNUSED_WAIVER).map(|f| f.location.clone()).collect()
     };
     let each: Vec<BTreeSet<super::Location>> = reports.iter().map(of).collect();
-    each.iter().flatten().filter(|at| !each.iter().all(|own| own.contains(*at))).cloned().collect()
+    // Who did not read the file that a waiver stands in says nothing about it. All read the deployment file, which is no firewall's.
+    let read = |r: &Report, path: &str| r.inputs.iter().any(|i| i.path == path);
+    let used = |at: &super::Location| {
+        let some = reports.iter().any(|r| read(r, &at.path));
+        each.iter().zip(reports).any(|(own, r)| !own.contains(at) && (!some || read(r, &at.path)))
+    };
+    each.iter().flatten().filter(|at| used(at)).cloned().collect()
 }
 
 /// What is assumed in either report; what excludes each other cannot be.

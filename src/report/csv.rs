@@ -81,9 +81,14 @@ fn bare(level: Severity, rule: &str, at: &Location, message: &str) -> [String; 1
 }
 
 /// A cell that a spreadsheet shows and does not run.
-fn safe(cell: &str) -> String {
+pub fn safe(cell: &str) -> String {
     let cell = clean(cell);
-    if cell.trim_start().starts_with(['=', '+', '-', '@']) { format!("'{cell}") } else { cell.into_owned() }
+    // Full-width signs count where keyboards have them.
+    if cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+        format!("'{cell}")
+    } else {
+        cell.into_owned()
+    }
 }
 
 #[cfg(test)]

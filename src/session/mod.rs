@@ -76,6 +76,8 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// Only what is about these networks of the deployment file.
     pub networks: Vec<String>,
+    /// These rules, whatever else says which.
+    pub selection: Option<Selection>,
     /// Report all rules; what was selected is only told in [`Outcome::selection`].
     pub report_all: bool,
     /// Without a deployment file: all files are of one box.

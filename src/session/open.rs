@@ -72,6 +72,9 @@ impl Opened {
 
     /// The rules that the options select; what they name wrongly becomes a problem.
     pub fn selection(&mut self, options: &Options) -> Selection {
+        if let Some(selection) = &options.selection {
+            return selection.clone();
+        }
         // Options weigh more than what the deployment file says.
         let given = !options.select.is_empty() || !options.ignore.is_empty() || options.report_all;
         let defaults = &self.deployment.defaults;

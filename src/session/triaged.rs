@@ -3,7 +3,7 @@
 use super::judge::Judged;
 use super::load::Loaded;
 use super::open::Opened;
-use super::{Options, trouble};
+use super::{Options, all_rules, trouble};
 use crate::finding::{Finding, Flow, Open, Part, Problem, Requirement, Severity, Waived};
 use crate::source::SourceFile;
 use crate::source::discover::shown;
@@ -69,7 +69,27 @@ pub fn triage(
     let day = OnceCell::new();
     let today = || *day.get_or_init(|| options.today.unwrap_or_else(|| jiff::Zoned::now().date()));
     let declared = opened.deployed.then_some(&opened.deployment);
-    let mut waived = waiver::apply(&mut findings, declared, &sources, &today, &flow_of);
+    let asked: BTreeSet<&str> = requirements.iter().map(|r| r.id.as_str()).collect();
+    // What is not asked, or stands in a file with errors, may be found when it is.
+    let unsound: BTreeSet<&str> = opened
+        .problems
+        .iter()
+        .chain(&loaded.problems)
+        .filter(|p| p.level == Severity::Error)
+        .map(|p| p.location.path.as_str())
+        .collect();
+    let world = waiver::World {
+        deployment: declared,
+        sources: &sources,
+        selection,
+        rules: &|| all_rules(&opened.catalogue),
+        judged: &|rule, path| {
+            (rule.kind != "requirement" || asked.contains(rule.id.as_str())) && !unsound.contains(path)
+        },
+        today: &today,
+        flow_of: &flow_of,
+    };
+    let mut waived = waiver::apply(&mut findings, &world);
     sort(&mut findings);
     names::tell(&mut findings);
     identity::assign(&mut findings, loaded.firewalls());

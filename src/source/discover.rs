@@ -30,7 +30,7 @@ pub struct Discovered {
     pub files: Vec<Candidate>,
     /// What cannot be walked, with the reason.
     pub failed: Vec<(PathBuf, io::Error)>,
-    /// Symbolic links to files, sorted: they are not followed.
+    /// Symbolic links to files and folders, sorted: they are not followed.
     pub links: Vec<PathBuf>,
     /// Files that the repository's `.gitignore` names, sorted.
     pub ignored: Vec<PathBuf>,
@@ -38,7 +38,8 @@ pub struct Discovered {
     pub excluded: Vec<PathBuf>,
 }
 
-/// All files below the paths; a path that is a file is `named`. Version control, build output and hidden folders are left out.
+/// All files below the paths; a path that is a file is `named`. Version control, build output and hidden folders are left
+/// out, unless all is to be walked.
 pub fn discover(paths: &[PathBuf], walk: &Walk) -> Discovered {
     let (mut ignored, mut excluded) = (Vec::new(), Vec::new());
     let mut found = Vec::new();
@@ -50,10 +51,12 @@ pub fn discover(paths: &[PathBuf], walk: &Walk) -> Discovered {
             Ok(m) if !m.is_dir() => found.push(Candidate { path: path.clone(), named: true }),
             Ok(_) => {
                 let mut walked = Vec::new();
-                for entry in WalkDir::new(path).follow_links(false).into_iter().filter_entry(wanted) {
+                for entry in
+                    WalkDir::new(path).follow_links(false).into_iter().filter_entry(|e| wanted(e, walk))
+                {
                     match entry {
                         Ok(e) if e.file_type().is_file() => walked.push(e.into_path()),
-                        Ok(e) => links.extend(Some(e.into_path()).filter(|p| p.is_symlink() && p.is_file())),
+                        Ok(e) => links.extend(Some(e.into_path()).filter(|p| p.is_symlink() && p.exists())),
                         Err(e) => {
                             let at = e.path().unwrap_or(path).to_owned();
                             failed.push((at, e.into()));
@@ -85,12 +88,15 @@ pub fn discover(paths: &[PathBuf], walk: &Walk) -> Discovered {
     Discovered { files: found, failed, links, ignored, excluded }
 }
 
-fn wanted(entry: &DirEntry) -> bool {
+fn wanted(entry: &DirEntry, walk: &Walk) -> bool {
     let name = entry.file_name().to_string_lossy();
     if entry.depth() == 0 || !entry.file_type().is_dir() {
         return true;
     }
-    !(name.starts_with('.') || name == "target" || name == "node_modules")
+    match walk.all {
+        true => name != ".git",
+        false => !(name.starts_with('.') || name == "target" || name == "node_modules"),
+    }
 }
 
 /// The files of a folder, sorted; not those of folders within. Of the folder with the empty name, which is this one, they have names without a folder.

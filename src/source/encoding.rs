@@ -1,5 +1,8 @@
 //! Texts that are not UTF-8.
 
+/// The byte order mark that some editors put before a text in UTF-8.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// UTF-16 with a byte order mark (Windows tools write it) as UTF-8; everything else as it is. Half a character at the end, as in a part
 /// of a file, shows as U+FFFD.
 pub fn to_utf8(bytes: Vec<u8>) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Versions of files as git keeps them, read by the git program.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,6 +14,9 @@ pub struct Repository {
     /// The folder in which havenlint runs, from the root.
     pub prefix: PathBuf,
 }
+
+/// What files are called that were called otherwise, from the root of the repository.
+pub type Renames = BTreeMap<String, String>;
 
 /// Why git's answer cannot be used: what went wrong, and what to do.
 #[derive(Debug)]
@@ -35,10 +39,15 @@ impl Repository {
     /// There is none, or no git program.
     pub fn here() -> Result<Self, GitError> {
         let here = Path::new(".");
-        let Ok(root) = ask(here, &["rev-parse", "--show-toplevel"])? else {
-            return error(
-                "this folder is in no git repository: run in one, or compare two folders with `havenlint diff`",
-            );
+        let root = match ask(here, &["rev-parse", "--show-toplevel"])? {
+            Ok(root) => root,
+            Err(why) if why.contains("not a git repository") => {
+                return error(
+                    "this folder is in no git repository: run in one, or compare two folders with `havenlint diff`",
+                );
+            }
+            // Such as a folder of somebody else, which git does not trust.
+            Err(why) => return error(format!("git does not read this repository: {why}")),
         };
         let prefix = ask(here, &["rev-parse", "--show-prefix"])?.unwrap_or_default();
         Ok(Self { root: PathBuf::from(root), prefix: PathBuf::from(prefix) })
@@ -69,6 +78,21 @@ impl Repository {
                 "git finds no common ancestor of {a} and {b}: fetch more of the history (in GitHub Actions: actions/checkout with fetch-depth: 0)"
             )),
         }
+    }
+
+    /// Files that were renamed between two commits, as git finds them: what they were called, and what they are.
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn renames(&self, old: &str, new: &str) -> Result<Renames, GitError> {
+        let wanted = ["diff", "--name-status", "-z", "-M", "--diff-filter=R", "--no-ext-diff", old, new];
+        let out = run(&self.root, &wanted)?;
+        if !out.status.success() {
+            return error(format!("git cannot compare {old} with {new}: {}", said(&out.stderr)));
+        }
+        let text = String::from_utf8_lossy(&out.stdout);
+        let words: Vec<&str> = text.split_terminator('\0').collect();
+        Ok(words.chunks_exact(3).map(|w| (w[1].to_owned(), w[2].to_owned())).collect())
     }
 
     /// Writes all files of a commit into a folder. Links and submodules are left out; their paths are given back.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// How folders are walked.
 #[derive(Debug, Clone, Default)]
 pub struct Walk {
-    /// Files that `.gitignore` names are walked, too.
+    /// Files that `.gitignore` names, hidden folders and those of build output are walked, too; `.git` is not.
     pub all: bool,
     /// The patterns as they were given.
     patterns: Vec<String>,

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod extent;
 pub mod fingerprint;
 pub mod identity;
+pub mod inline;
 pub mod names;
 pub mod selection;
 pub mod spelling;

@@ -66,15 +66,19 @@ fn rule(pattern: &str, rules: &[RuleDoc], aliases: &[(String, String)]) -> Resul
     if let Some((_, id)) = aliases.iter().find(|(alias, _)| *alias == wanted) {
         return Ok(id.clone());
     }
-    let known = rules.iter().map(|r| r.id.as_str()).chain(aliases.iter().map(|(a, _)| a.as_str()));
+    Err(advice(&wanted, rules.iter().map(|r| r.id.as_str()).chain(aliases.iter().map(|(a, _)| a.as_str()))))
+}
+
+/// What to write instead of an id that no rule has.
+pub fn advice<'k>(wanted: &str, known: impl Iterator<Item = &'k str>) -> String {
     let near = known
-        .map(|id| (strsim::damerau_levenshtein(id, &wanted), id))
+        .map(|id| (strsim::damerau_levenshtein(id, wanted), id))
         .min()
         .filter(|(distance, _)| *distance <= 1 + wanted.len() / 4);
-    Err(match near {
+    match near {
         Some((_, id)) => format!("did you mean `{id}`? `havenlint rules` lists them all"),
         None => "`havenlint rules` lists all rules".to_owned(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,14 @@ impl Spelling {
         Self { folder, names }
     }
 
+    /// The same, with files called what they are called now.
+    #[must_use]
+    pub fn renamed(&self, now: &BTreeMap<String, String>) -> Self {
+        let name = |n: &String| now.get(n).unwrap_or(n).clone();
+        let names = self.names.iter().map(|(file, n)| (file.clone(), name(n))).collect();
+        Self { folder: self.folder.clone(), names }
+    }
+
     /// A path as the baseline has it.
     pub fn path(&self, path: &str) -> String {
         self.names.get(path).cloned().unwrap_or_else(|| from(&self.folder, path))

@@ -5,10 +5,11 @@ use crate::finding::{Finding, Flow, RuleDoc, Severity, Waived};
 use crate::lint::registry::builtin_doc;
 use crate::packet::{IntervalSet, addr, proto};
 use crate::source::{Location, SourceFile};
+use crate::triage::inline::{Files, Inline, Written};
+use crate::triage::selection::{Selection, advice};
 use globset::Glob;
 use jiff::civil::Date;
-use memchr::memmem;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// Id of findings about waivers that have expired.
@@ -33,39 +34,57 @@ pub fn docs() -> Vec<RuleDoc> {
             "WaiverUnused",
             "a waiver matches no finding",
             Severity::Note,
-            "## What it does\nReports a waiver in the deployment file that no finding of the run matches.\n\n## Why is this bad?\nEither the problem is gone, and the waiver would \
-             hide it when it comes back, or the waiver was never right.\n\n## Example\nA waiver for `node = \"cms-1\"` when the finding is about `cms-2`.\n\n## Use \
-             instead\nDelete the waiver.",
+            "## What it does\nReports a waiver, in the deployment file or beside a rule, that no finding of the run matches, and one that names no rule.\n\n## Why is this bad?\nEither the \
+             problem is gone, and the waiver would hide it when it comes back, or the waiver was never right.\n\n## Example\nA waiver for `node = \"cms-1\"` when the finding is about \
+             `cms-2`; `# havenlint: allow HL-ANYANY` above a rule.\n\n## Use instead\nDelete the waiver, or correct the id.",
         ),
     ]
 }
 
+/// What waivers are held against, beside the findings.
+pub struct World<'a> {
+    /// The deployment, if there is one.
+    pub deployment: Option<&'a Deployment>,
+    /// Every file that a finding may stand in.
+    pub sources: &'a [Arc<SourceFile>],
+    /// The rules that are reported.
+    pub selection: &'a Selection,
+    /// All rules.
+    pub rules: &'a dyn Fn() -> Vec<RuleDoc>,
+    /// Whether the run would have found what a rule finds in a file.
+    pub judged: &'a dyn Fn(&RuleDoc, &str) -> bool,
+    /// What day it is. Asked only where a waiver expires: to know it, the time zone has to be looked up.
+    pub today: &'a dyn Fn() -> Date,
+    /// The flows that a finding is about.
+    pub flow_of: &'a dyn Fn(&Finding) -> Vec<Flow>,
+}
+
 /// Takes waived findings out of the list; adds findings about the waivers themselves.
-///
-/// What day it is, is asked only where a waiver expires: to know it, the time zone has to be looked up.
-pub fn apply(
-    findings: &mut Vec<Finding>,
-    deployment: Option<&Deployment>,
-    sources: &[Arc<SourceFile>],
-    today: &dyn Fn() -> Date,
-    flow_of: &dyn Fn(&Finding) -> Vec<Flow>,
-) -> Vec<Waived> {
+pub fn apply(findings: &mut Vec<Finding>, world: &World<'_>) -> Vec<Waived> {
+    let World { deployment, sources, today, flow_of, .. } = *world;
     let mut waived = Vec::new();
     let waivers: &[Waiver] = deployment.map_or(&[], |d| &d.waivers);
     let mut used = vec![false; waivers.len()];
     let files = Files::of(sources);
+    let mut inline = Met::default();
     let in_force = deployment.map_or(&InlineWaivers::All, |d| &d.inline_waivers);
     let all = std::mem::take(findings);
     for mut f in all {
-        if let Some(Inline { reason, owner }) = inline(&f, &files) {
-            match refused(in_force, &f, &owner) {
+        if let Some(beside) = files.beside(&f) {
+            inline.met(&f, &beside);
+            match refused(in_force, &f, &beside, today) {
                 None => {
-                    waived.push(Waived { finding: f, reason, owner, expires: String::new() });
+                    let Inline { mut reason, owner, expires, .. } = beside;
+                    if reason.is_empty() {
+                        "allowed beside the rule".clone_into(&mut reason);
+                    }
+                    waived.push(Waived { finding: f, reason, owner, expires });
                     continue;
                 }
-                Some(why) => f
-                    .details
-                    .push(("waiver".to_owned(), format!("the one beside the rule is not in force: {why}"))),
+                Some(why) => {
+                    let text = format!("the one beside the rule is not in force: {why}");
+                    f.details.push(("waiver".to_owned(), text));
+                }
             }
         }
         let matching = waivers.iter().enumerate().find(|(_, w)| matches(w, &f, flow_of));
@@ -86,11 +105,15 @@ pub fn apply(
             None => findings.push(f),
         }
     }
+    let written = files.written();
+    if !written.is_empty() {
+        findings.extend(inline.about(&written, world));
+    }
     if let Some((deployment, file)) = deployment.and_then(|d| Some((d, d.file.as_ref()?))) {
         for (w, used) in deployment.waivers.iter().zip(used) {
             let place = file.locate(w.origin.start as usize, w.origin.end as usize);
             match w.expires.filter(|e| *e < today()) {
-                Some(e) => {
+                Some(e) if world.selection.takes(EXPIRED) => {
                     findings.push(about(
                         EXPIRED,
                         Severity::Warning,
@@ -98,7 +121,7 @@ pub fn apply(
                         place,
                     ));
                 }
-                None if !used => {
+                None if !used && world.selection.takes(UNUSED) && world.selection.takes(&w.rule) => {
                     findings.push(about(
                         UNUSED,
                         Severity::Note,
@@ -106,19 +129,104 @@ pub fn apply(
                         place,
                     ));
                 }
-                None => {}
+                _ => {}
             }
         }
     }
     waived
 }
 
+// The waivers beside rules that met a finding, by file and rule.
+#[derive(Default)]
+struct Met(FxHashMap<(String, String), FxHashSet<Inline>>);
+
+impl Met {
+    fn met(&mut self, f: &Finding, beside: &Inline) {
+        let key = (f.location.path.clone(), f.rule.clone());
+        self.0.entry(key).or_default().insert(beside.clone());
+    }
+
+    // Which of those that are written met one.
+    fn among(&self, written: &[Written]) -> FxHashMap<usize, &Inline> {
+        let mut lines: FxHashMap<(&str, &str), Vec<(u32, usize)>> = FxHashMap::default();
+        for (n, w) in written.iter().enumerate() {
+            lines.entry((&w.at.path, &w.id)).or_default().push((w.at.line, n));
+        }
+        let mut out = FxHashMap::default();
+        for ((path, id), all) in &self.0 {
+            let Some(lines) = lines.get(&(path.as_str(), id.as_str())) else { continue };
+            for met in all {
+                let first = lines.partition_point(|(line, _)| *line < met.lines.0);
+                let inside: Vec<_> = lines[first..].iter().take_while(|(l, _)| *l <= met.lines.1).collect();
+                // In a document the text that describes a rule may stand beside what is shown as the rule.
+                let near = inside.is_empty().then(|| lines[first.saturating_sub(1)..].iter().take(2));
+                let near = near.into_iter().flatten().min_by_key(|(l, _)| l.abs_diff(met.lines.0));
+                inside.into_iter().chain(near).for_each(|(_, n)| _ = out.insert(*n, met));
+            }
+        }
+        out
+    }
+
+    // What is to be said about waivers beside rules themselves: those that name no rule, that matched no finding, or that are over.
+    fn about(&self, written: &[Written], world: &World<'_>) -> Vec<Finding> {
+        let rules = (world.rules)();
+        let known: FxHashMap<&str, &RuleDoc> = rules.iter().map(|r| (r.id.as_str(), r)).collect();
+        let mut out = Vec::new();
+        let met = self.among(written);
+        for (n, w) in written.iter().enumerate() {
+            let met = met.get(&n);
+            let over = met.and_then(|m| m.last_day().ok()?).filter(|d| *d < (world.today)());
+            let (id, level, message, help) = match (known.get(w.id.as_str()), over) {
+                (None, _) if w.id.is_empty() => {
+                    let help = "write `# havenlint: allow ID reason` on the line above the rule".to_owned();
+                    (UNUSED, Severity::Note, "the waiver names no rule".to_owned(), help)
+                }
+                (None, _) => {
+                    let help = advice(&w.id, known.keys().copied());
+                    (UNUSED, Severity::Note, format!("the waiver names `{}`, which is no rule", w.id), help)
+                }
+                (_, Some(day)) => (
+                    EXPIRED,
+                    Severity::Warning,
+                    format!("the waiver of {} expired on {day}", w.id),
+                    String::new(),
+                ),
+                (Some(rule), None) if met.is_none() && (world.judged)(rule, &w.at.path) => (
+                    UNUSED,
+                    Severity::Note,
+                    format!("the waiver of {} matches no finding", w.id),
+                    String::new(),
+                ),
+                _ => continue,
+            };
+            let of_interest =
+                w.id.is_empty() || !known.contains_key(w.id.as_str()) || world.selection.takes(&w.id);
+            if world.selection.takes(id) && of_interest {
+                let mut f = about(id, level, message, w.at.clone());
+                f.details.extend((!help.is_empty()).then(|| ("instead".to_owned(), help)));
+                out.push(f);
+            }
+        }
+        out
+    }
+}
+
 // Why a waiver beside a rule is not in force.
-fn refused(in_force: &InlineWaivers, f: &Finding, owner: &str) -> Option<&'static str> {
+fn refused(
+    in_force: &InlineWaivers,
+    f: &Finding,
+    beside: &Inline,
+    today: &dyn Fn() -> Date,
+) -> Option<&'static str> {
+    match beside.last_day() {
+        Err(_) => return Some("what stands after expires= is no day, such as 2027-03-31"),
+        Ok(Some(day)) if day < today() => return Some("it has expired"),
+        Ok(_) => {}
+    }
     match in_force {
         InlineWaivers::All => None,
         InlineWaivers::None => Some("the deployment file allows none"),
-        InlineWaivers::WithOwner if owner.is_empty() => {
+        InlineWaivers::WithOwner if beside.owner.is_empty() => {
             Some("the deployment file wants to know who answers for it: write owner=NAME")
         }
         InlineWaivers::WithOwner => None,
@@ -161,159 +269,4 @@ fn within(flow: &Flow, limit: &WaivedFlow) -> bool {
         && addresses(&flow.to, &limit.to)
         && limit.proto.is_none_or(|p| proto::parse(&flow.proto) == Some(p))
         && limit.ports.as_ref().is_none_or(ports)
-}
-
-// The files in which waivers may stand beside rules, by name: most have none, and then nothing of them is read.
-struct Files<'a>(FxHashMap<&'a str, &'a SourceFile>);
-
-impl<'a> Files<'a> {
-    fn of(sources: &'a [Arc<SourceFile>]) -> Self {
-        let waives = |s: &&Arc<SourceFile>| {
-            // Documents have no comments: what is text there is somebody's name, tag or value.
-            !is_document(s.bytes()) && memmem::find(s.bytes(), b"havenlint:").is_some()
-        };
-        Self(sources.iter().filter(waives).map(|s| (s.path.as_str(), &**s)).collect())
-    }
-}
-
-// A waiver beside a rule.
-struct Inline {
-    reason: String,
-    owner: String,
-}
-
-const OWNER: &str = "owner=";
-
-// A rule that goes over more lines than this is not looked through for its comment.
-const MAX_LINES: usize = 64;
-
-// `# havenlint: allow ID reason` on the line above, or `havenlint:allow=ID` in the comment or description of the very rule that the finding is
-// about. What stands elsewhere on its line belongs to a neighbour. `owner=NAME` behind the ID says who answers for it.
-fn inline(f: &Finding, files: &Files<'_>) -> Option<Inline> {
-    const BESIDE: &str = "allowed beside the rule";
-    let beside = |owner| Inline { reason: BESIDE.to_owned(), owner };
-    if let Some(owner) = f.location.rule.as_ref().and_then(|r| allows(&r.description, &f.rule)) {
-        return Some(beside(owner));
-    }
-    let file = files.0.get(f.location.path.as_str())?;
-    let (own, behind) = own_text(f, file)?;
-    let after = behind.split_once('#').map(|(_, comment)| comment);
-    if let Some(owner) = comments(&own).into_iter().chain(after).find_map(|c| allows(c, &f.rule)) {
-        return Some(beside(owner));
-    }
-    let above = file.text(file.line_range((f.location.line as usize).checked_sub(2)?)).into_owned();
-    let above = above.trim_start();
-    let comment = above.strip_prefix('#').or_else(|| above.strip_prefix("//"))?;
-    let mut words = comment
-        .trim_start()
-        .strip_prefix("havenlint:")?
-        .trim_start()
-        .strip_prefix("allow")?
-        .split_whitespace();
-    (words.next()? == f.rule).then(|| {
-        let (owner, reason): (Vec<&str>, Vec<&str>) = words.partition(|w| w.starts_with(OWNER));
-        let reason = if reason.is_empty() { BESIDE.to_owned() } else { reason.join(" ") };
-        Inline { reason, owner: owner.first().map_or_else(String::new, |w| w[OWNER.len()..].to_owned()) }
-    })
-}
-
-// JSON and XML.
-fn is_document(bytes: &[u8]) -> bool {
-    let first = bytes.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
-    matches!(first, Some(b'{' | b'[' | b'<'))
-}
-
-// Whether a comment allows a rule; who answers for it.
-fn allows(comment: &str, rule: &str) -> Option<String> {
-    let mut ids = comment.split("havenlint:allow=").skip(1);
-    ids.find_map(|rest| {
-        let id = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next();
-        let owner = rest.split_whitespace().find_map(|w| w.strip_prefix(OWNER)).unwrap_or_default();
-        (id == Some(rule)).then(|| owner.to_owned())
-    })
-}
-
-// The text of the place itself, and what stands behind it on its last line.
-fn own_text(f: &Finding, file: &SourceFile) -> Option<(String, String)> {
-    let (first, last) =
-        (f.location.line.checked_sub(1)? as usize, f.location.end_line.checked_sub(1)? as usize);
-    if last < first || last - first >= MAX_LINES {
-        return None;
-    }
-    let columns = |n: u32| (n as usize).saturating_sub(1);
-    let end: String = file.text(file.line_range(last)).into_owned();
-    let behind = end.chars().skip(columns(f.location.end_column)).collect();
-    let mut own = String::new();
-    for line in first..=last {
-        let text = file.text(file.line_range(line));
-        let from = if line == first { columns(f.location.column) } else { 0 };
-        let to = if line == last { columns(f.location.end_column) } else { usize::MAX };
-        own.extend(text.chars().take(to).skip(from));
-        own.push('\n');
-    }
-    Some((own, behind))
-}
-
-// The comments in a rule: `comment "…"`, `--comment …`.
-fn comments(rule: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    let mut rest = rule;
-    while let Some(at) = rest.find("comment") {
-        let word = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == '-');
-        rest = &rest[at + "comment".len()..];
-        let text = rest.trim_start();
-        // `-m comment` names the match; its text follows the option.
-        if !word || text.len() == rest.len() || text.starts_with('-') {
-            continue;
-        }
-        let (inside, read) = match text.strip_prefix(['"', '\'']) {
-            Some(quoted) => {
-                let inside = quoted.split(&text[..1]).next().unwrap_or_default();
-                (inside, 1 + inside.len())
-            }
-            None => {
-                let inside = text.split_whitespace().next().unwrap_or_default();
-                (inside, inside.len())
-            }
-        };
-        out.push(inside);
-        // Words within a comment are no further ones.
-        rest = &text[read..];
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn waived(text: &str, place: &str, rule: &str) -> bool {
-        let file = SourceFile::new("f", text);
-        let start = text.find(place).unwrap();
-        let location = file.locate(start, start + place.len());
-        let finding = Finding::new(rule, Severity::Error, String::new(), location, "");
-        inline(&finding, &Files::of(&[file])).is_some()
-    }
-
-    #[test]
-    fn a_waiver_counts_in_a_comment_of_its_own_rule_only() {
-        for (text, place, expected) in [
-            ("-A INPUT -m comment --comment \"x havenlint:allow=HL-X\" -j ACCEPT", "", true),
-            ("-A INPUT -m comment --comment havenlint:allow=HL-X -j ACCEPT", "", true),
-            ("-A INPUT -j LOG --log-prefix \"havenlint:allow=HL-X\"", "", false),
-            ("-A INPUT -m set --match-set havenlint:allow=HL-X src -j ACCEPT", "", false),
-            ("-A INPUT -m comment --comment \"havenlint:allow=HL-XY\" -j ACCEPT", "", false),
-            ("drop comment \"havenlint:allow=HL-X\"; accept;", "accept", false),
-            ("drop comment \"havenlint:allow=HL-X\"; accept;", "drop comment \"havenlint:allow=HL-X\"", true),
-            ("accept # havenlint:allow=HL-X", "accept", true),
-            ("# havenlint: allow HL-X because\naccept", "accept", true),
-            ("  // havenlint: allow HL-X\naccept", "accept", true),
-            ("# havenlint: allow HL-Y\naccept", "accept", false),
-            ("# havenlint: allow HL-X\n\naccept", "accept", false),
-            ("{\"a\": \"havenlint:allow=HL-X\"}", "", false),
-        ] {
-            let place = if place.is_empty() { text } else { place };
-            assert_eq!(waived(text, place, "HL-X"), expected, "{text}");
-        }
-    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod formats;
+mod mutated;
 mod same;
 mod worse;
 

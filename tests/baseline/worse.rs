@@ -133,10 +133,10 @@ fn changes(line: &str) -> Vec<String> {
 }
 
 /// A flow that a requirement fails for, by one of its packets.
-type Sample = (String, String, String, String, String, String, String);
+pub type Sample = (String, String, String, String, String, String, String);
 
 /// First and last addresses and ports of all flows that some requirements are broken (or undecided) for.
-fn samples(report: &Report, states: &[State]) -> BTreeSet<Sample> {
+pub fn samples(report: &Report, states: &[State]) -> BTreeSet<Sample> {
     let mut out = BTreeSet::new();
     let ends = |list: &[String]| -> Vec<String> {
         let sets = list.iter().filter_map(|t| addr::parse(t));
@@ -168,7 +168,7 @@ fn samples(report: &Report, states: &[State]) -> BTreeSet<Sample> {
 }
 
 /// Whether some requirement was broken for the packet before.
-fn was(report: &Report, s: &Sample, states: &[State]) -> bool {
+pub fn was(report: &Report, s: &Sample, states: &[State]) -> bool {
     let holds = |list: &[String], a: &str| {
         let a = addr::parse(a).unwrap();
         list.iter().filter_map(|t| addr::parse(t)).any(|set| set.covers(&a))
@@ -186,7 +186,7 @@ fn was(report: &Report, s: &Sample, states: &[State]) -> bool {
 }
 
 /// Sensitive services that are open to anybody: who lets them in, and which.
-fn open(report: &Report) -> BTreeSet<(String, String, u8, String)> {
+pub fn open(report: &Report) -> BTreeSet<(String, String, u8, String)> {
     let outside = report.open.iter().filter(|o| o.state == "open" && o.facing != "inside");
     let of = |o: &havenlint::finding::Open| {
         let o = o.clone();

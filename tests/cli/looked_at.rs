@@ -189,3 +189,62 @@ fn files_read_unasked_are_said() {
     assert!(said(&["c/groups.json"]));
     assert!(!said(&["c/groups.json", "c/interfaces.json"]) && !said(&["c"]));
 }
+
+#[cfg(unix)]
+#[test]
+fn folders_that_are_passed_over_are_named_or_walked_if_wanted() {
+    let dir = folder(&[
+        ("real/web.rules", GOOD.as_bytes()),
+        ("a/.hidden/x.rules", GOOD.as_bytes()),
+        ("a/target/x.rules", GOOD.as_bytes()),
+        ("a/node_modules/x.rules", GOOD.as_bytes()),
+        ("a/.git/x.rules", GOOD.as_bytes()),
+    ]);
+    // To a folder with firewalls, to one without, to itself.
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    for (to, name) in
+        [("../real", "link"), ("../empty", "nothing"), (".", "loop"), ("no such file", "nowhere")]
+    {
+        std::os::unix::fs::symlink(to, dir.path().join("a").join(name)).unwrap();
+    }
+    let r = run_in(dir.path(), &["check", "a", "--no-config"]);
+    assert_eq!(r.status, 3, "{}{}", r.out, r.err);
+    assert!(
+        r.err.contains("a/link") && r.err.contains("links are not followed; name the folder itself"),
+        "{}",
+        r.err
+    );
+    assert!(!r.err.contains("a/loop") && !r.err.contains("a/nothing"), "{}", r.err);
+    let report = json(&run_in(dir.path(), &["check", "a", "--no-config", "--no-ignore", "--format", "json"]));
+    let read: Vec<&str> =
+        report["inputs"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
+    assert_eq!(read, ["a/.hidden/x.rules", "a/node_modules/x.rules", "a/target/x.rules"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_in_a_folder_that_cannot_be_opened_is_an_error() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let dir = folder(&[("a/web.rules", GOOD.as_bytes()), ("a/db.rules", GOOD.as_bytes())]);
+    let file = dir.path().join("a/db.rules");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_havenlint"));
+    command
+        .args(["check", "a", "--no-config", "--fail-on", "never", "--format", "concise"])
+        .current_dir(dir.path());
+    // Root may read everything.
+    if std::fs::metadata(dir.path()).unwrap().uid() == 0 {
+        let program = dir.path().join("havenlint");
+        std::fs::copy(env!("CARGO_BIN_EXE_havenlint"), &program).unwrap();
+        let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        command = std::process::Command::new(program);
+        command.args(args).current_dir(dir.path()).uid(65534).gid(65534);
+    }
+    let out = command.output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("a/db.rules:1:1: error[HL-INPUT]: cannot read the file"), "{text}");
+    assert!(text.contains("a/web.rules"), "the rest is checked: {text}");
+}

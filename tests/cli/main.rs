@@ -9,3 +9,4 @@ mod shipped;
 mod through;
 mod trace_query;
 mod unguarded;
+mod waivers;

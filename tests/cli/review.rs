@@ -211,3 +211,117 @@ fn formats_nothing(page: &str) {
         }
     }
 }
+
+/// A change of the deployment file cannot hide what the change breaks, and is told.
+#[test]
+fn what_is_checked_otherwise_is_told() {
+    let dir = repository();
+    let root = dir.path();
+    let file = root.join("fw/havenlint.toml");
+    let hidden = DEPLOYMENT.replacen("[networks]", "inline-waivers = [\"HL-\"]\n[check]\nignore = [\"SH4-CMS\"]\nmin-severity = \"error\"\n[networks]", 1)
+        .replace("10.0.9.0/24", "10.0.8.0/23")
+        + "[[waiver]]\nrule = \"HL-DUPLICATE\"\nnode = \"cms-1\"\nreason = \"later\"\n";
+    fs::write(&file, hidden).unwrap();
+    change(root, SSH, "");
+    let r = review(root, &["--format", "json"]);
+    let told = json(&r);
+    let policy: Vec<&str> = told["policy"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    assert_eq!(
+        policy,
+        [
+            "the network admin holds more: 10.0.8.0/24",
+            "`ignore` in [check] is SH4-CMS (was nothing)",
+            "`min-severity` in [check] is error (was the default)",
+            "waivers beside rules that are in force: those of HL- (was: all)",
+            "a waiver of HL-DUPLICATE for cms-1: later",
+        ]
+    );
+    assert_eq!(r.status, 1, "{}", r.out);
+    assert!(told["new"].to_string().contains("SH4-CMS-SSH"), "ignored by the change itself: {}", r.out);
+    assert!(review(root, &[]).out.contains("### ⚠️ What is checked changes"));
+    // A machine with another role, no catalogue of ours, or no deployment at all.
+    for (text, words) in [
+        (Some(DEPLOYMENT.replace("role = \"cms\"", "role = \"srn\"")), "the role of cms-1 is srn (was cms)"),
+        (Some(DEPLOYMENT.replace("cms-1\"\nrole", "cms-2\"\nrole")), "the node cms-1 is gone"),
+        (
+            Some(
+                DEPLOYMENT
+                    .replace("safehaven-4", "none")
+                    .replace(
+                        "role = \"cms\"
+site = \"east\"
+",
+                        "",
+                    )
+                    .replace(
+                        "[[site]]
+name = \"east\"
+type = \"manual\"
+",
+                        "",
+                    ),
+            ),
+            "SH4-CMS-SSH is not checked any more for cms-1",
+        ),
+        (None, "the deployment file is gone"),
+    ] {
+        match &text {
+            Some(t) => fs::write(&file, t).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        commit(root);
+        let r = review(root, &["--format", "json", "--fail-on", "any"]);
+        assert!(json(&r)["policy"].to_string().contains(words), "{words}: {}{}", r.out, r.err);
+        assert_eq!(json(&r)["fixed"], Value::Array(vec![]), "{words}: {}", r.out);
+        assert_eq!(r.status, 1, "{words}: {}", r.out);
+    }
+}
+
+#[test]
+fn a_file_with_another_name_is_the_same_firewall() {
+    let dir = repository();
+    let root = dir.path();
+    // In another folder, and with a rule less.
+    git(root, &["mv", "fw/hosts", "fw/machines"]);
+    let text = DEPLOYMENT.replace("hosts/cms-1.rules", "machines/cms-1.rules");
+    fs::write(root.join("fw/havenlint.toml"), text).unwrap();
+    commit(root);
+    let r = review(root, &["--format", "json", "--fail-on", "note"]);
+    let told = json(&r);
+    assert_eq!(r.status, 0, "{}", r.out);
+    for list in ["new", "fixed", "policy"] {
+        assert_eq!(told[list], Value::Array(vec![]), "{list}: {}", r.out);
+    }
+    assert_eq!(told["pairs"][0]["state"], "equal", "{}", r.out);
+    let file = root.join("fw/machines/cms-1.rules");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace(SSH, "")).unwrap();
+    commit(root);
+    let r = review(root, &["--format", "json"]);
+    assert_eq!(json(&r)["new"].as_array().unwrap().len(), 1, "{}", r.out);
+    assert!(json(&r)["pairs"][0]["changes"].to_string().contains("stopped"), "{}", r.out);
+}
+
+#[test]
+fn a_clone_without_history_is_told_what_it_lacks() {
+    let dir = repository();
+    let root = dir.path();
+    change(root, SSH, "");
+    let clone = folder(&[]);
+    let url = format!("file://{}", root.canonicalize().unwrap().display());
+    git(clone.path(), &["clone", "-q", "--depth", "1", "-b", "change", &url, "c"]);
+    let at = clone.path().join("c/fw");
+    let r = run_in(&at, &["review", "--base", "origin/main"]);
+    assert_eq!(r.status, 2);
+    assert!(
+        r.err.contains("git knows no commit `origin/main`") && r.err.contains("fetch-depth: 0"),
+        "{}",
+        r.err
+    );
+    git(&at, &["fetch", "-q", "--depth", "1", "origin", "main:refs/remotes/origin/main"]);
+    let r = run_in(&at, &["review", "--base", "origin/main"]);
+    assert_eq!(r.status, 2);
+    assert!(r.err.contains("no common ancestor") && r.err.contains("fetch-depth: 0"), "{}", r.err);
+    git(&at, &["fetch", "-q", "--unshallow", "origin"]);
+    let r = run_in(&at, &["review", "--base", "origin/main"]);
+    assert_eq!(r.status, 1, "{}{}", r.out, r.err);
+}

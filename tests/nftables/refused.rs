@@ -87,3 +87,12 @@ fn the_place_of_a_conflict_is_told() {
         ["6: this element conflicts with another one of `a`: the two overlap"]
     );
 }
+
+#[test]
+fn a_byte_order_mark_is_named_and_what_is_behind_it_is_read() {
+    let text = format!("\u{feff}{}", ruled("udp dport 53 drop"));
+    let firewall = read("f.nft", &text);
+    assert_eq!(errors(&firewall), ["1: the file begins with a byte order mark"]);
+    assert!(firewall.chains.iter().any(|c| !c.rules.is_empty()));
+    assert!(nft_refuses(&text).unwrap_or(true));
+}

@@ -170,3 +170,84 @@ fn what_an_ended_run_left_behind_is_not_read() {
     let out = run(dir.path(), &["check", ".", "--no-config"]);
     assert_eq!(out.status.code(), Some(3), "{}", String::from_utf8_lossy(&out.stdout));
 }
+
+/// A folder of its own on a disk of 64 kB, if this machine lets us make one.
+#[cfg(target_os = "linux")]
+fn small_disk(test: &str) -> Option<SmallDisk> {
+    let at = tempfile::tempdir().expect("a folder");
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(at.path()).output();
+    if mount.is_ok_and(|m| m.status.success()) {
+        return Some(SmallDisk(at));
+    }
+    assert!(std::env::var("HAVENLINT_REQUIRE").as_deref() != Ok("1"), "{test} could not run: it needs root");
+    println!("SKIPPED: {test}: it needs root");
+    None
+}
+
+#[cfg(target_os = "linux")]
+struct SmallDisk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_nothing_is_half_and_what_is_said_is_true() {
+    let Some(disk) = small_disk("on_a_full_disk_nothing_is_half_and_what_is_said_is_true") else { return };
+    let dir = disk.0.path();
+    let duplicate = format!(
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{}-A INPUT -s 10.0.0.1/32 -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n",
+        (1..200)
+            .map(|i| format!("-A INPUT -s 10.0.0.{i}/32 -p tcp -m tcp --dport 22 -j ACCEPT\n"))
+            .collect::<String>()
+    );
+    for name in ["a.rules", "b.rules"] {
+        fs::write(dir.join(name), &duplicate).expect("a file");
+    }
+    // Whatever is left.
+    while fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(dir.join("fill"))
+        .and_then(|mut f| {
+            use std::io::Write;
+            f.write_all(&[0; 4096])
+        })
+        .is_ok()
+    {}
+    let run = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_havenlint"))
+            .args(args)
+            .current_dir(dir)
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+        assert!(!said.contains(".havenlint-"), "{said}");
+        said
+    };
+    let said = run(&["fix", ".", "--no-config", "--apply"]);
+    assert!(said.contains("0 of 2 proven repairs made, for not all files could be written"), "{said}");
+    assert!(said.contains("error: a.rules is unchanged: No space left"), "{said}");
+    for format in ["json=r", "html=folder/", "sarif=a.sarif"] {
+        run(&["check", ".", "--no-config", "--fail-on", "never", "--format", format]);
+    }
+    run(&["baseline", "write", ".", "--no-config"]);
+    run(&["init", "."]);
+    run(&["catalogue", "new", "policy.toml"]);
+    run(&["man", "--dir", "pages"]);
+    let mut left: Vec<String> = walkdir::WalkDir::new(dir)
+        .into_iter()
+        .flatten()
+        .filter(|e| e.file_type().is_file())
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["a.rules", "b.rules", "fill"], "no half file, and nothing left behind");
+    assert_eq!(fs::read_to_string(dir.join("a.rules")).expect("a file"), duplicate);
+}

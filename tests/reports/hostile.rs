@@ -49,6 +49,10 @@ const FRAGMENTS: &[&str] = &[
     "\n> [!CAUTION]\n> x",
     "%0A::error::x%25",
     "a,b:c=d",
+    "=HYPERLINK(\"http://evil.example\")",
+    "+1",
+    "@SUM(1)",
+    "\u{ff1d}1",
     "../../etc/passwd",
     "\\x5c",
     "漢字\u{301}\u{1f600}",
@@ -135,7 +139,7 @@ fn spoiled(one: Option<usize>, text: &str) -> Option<Report> {
     changed.then_some(it)
 }
 
-fn styles() -> [Style; 3] {
+pub fn styles() -> [Style; 3] {
     [
         Style::default(),
         Style { width: 44, statistics: true, ..Style::default() },
@@ -167,7 +171,7 @@ fn uncoloured(text: &str) -> String {
 }
 
 /// What a format must not let out, whatever it is given.
-fn faults(format: &str, style: &Style, text: &str) -> Vec<String> {
+pub fn faults(format: &str, style: &Style, text: &str) -> Vec<String> {
     let mut out = Vec::new();
     let shown = if style.color && format == "human" { uncoloured(text) } else { text.to_owned() };
     let bad = |c: char| {
@@ -216,7 +220,24 @@ fn faults(format: &str, style: &Style, text: &str) -> Vec<String> {
             }
         }
         "markdown" => out.extend(foreign_markdown(text)),
+        "csv" => out.extend(formulas(text)),
         _ => {}
+    }
+    out
+}
+
+/// Cells that a spreadsheet would compute.
+fn formulas(table: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for row in csv::ReaderBuilder::new().has_headers(false).from_reader(table.as_bytes()).records() {
+        match row {
+            Ok(row) => {
+                let begins =
+                    |c: &&str| c.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+                out.extend(row.iter().filter(begins).map(|c| format!("is a formula: {c}")));
+            }
+            Err(e) => out.push(format!("is no CSV: {e}")),
+        }
     }
     out
 }
@@ -363,6 +384,7 @@ fn the_judge_is_alive() {
         ("markdown", "<b>x</b>"),
         ("markdown", "@all"),
         ("json", "{"),
+        ("csv", "a,=1+1\n"),
     ] {
         assert!(!faults(format, &style, text).is_empty(), "{format}: {text:?}");
     }

@@ -4,6 +4,7 @@ mod accessibility;
 mod files;
 mod formats;
 mod hostile;
+mod hostile_inputs;
 mod merge;
 mod sample;
 mod sarif_validator;

@@ -16,6 +16,7 @@ use crate::report::Style;
 use crate::report::json::write_document;
 use crate::report::text::Paint;
 use crate::source::Location;
+use crate::source::git::Renames;
 use clap::{Args, ColorChoice};
 pub(super) use human::title;
 use pairs::Pair;
@@ -162,7 +163,8 @@ pub fn execute(args: &Diff, color: ColorChoice) -> u8 {
         say(&format!("error: {message}"));
         return status::TROUBLE;
     }
-    let pairs = pairs::pair(&args.old, &old.firewalls, &args.new, &new.firewalls);
+    let none = Renames::new();
+    let pairs = pairs::pair((&args.old, &old.firewalls), (&args.new, &new.firewalls), &none);
     let (compared, agreed) = compare_pairs(&pairs, &environment);
     let told = Told::of(compared, &environment, asks_reverse_path(&old, &new));
     let printed = print(|out| {
@@ -205,9 +207,10 @@ fn unknown_group(args: &Diff, old: &[Firewall], new: &[Firewall]) -> Option<Stri
 pub(super) fn compare_all(
     (old_root, old): (&FsPath, &[Firewall]),
     (new_root, new): (&FsPath, &[Firewall]),
+    renamed: &Renames,
     environment: &Environment,
 ) -> (Vec<PairTold>, bool) {
-    compare_pairs(&pairs::pair(old_root, old, new_root, new), environment)
+    compare_pairs(&pairs::pair((old_root, old), (new_root, new), renamed), environment)
 }
 
 fn compare_pairs(pairs: &[Pair<'_>], environment: &Environment) -> (Vec<PairTold>, bool) {

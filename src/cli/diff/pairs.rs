@@ -4,6 +4,7 @@ use crate::cli::Reading;
 use crate::dialect::load::Loaded;
 use crate::model::Firewall;
 use crate::source::discover::shown;
+use crate::source::git::Renames;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -33,12 +34,11 @@ pub(super) fn load(old: &Path, new: &Path, reading: &Reading) -> Result<[Loaded;
 }
 
 /// Pairs firewalls by their paths below the two folders; then those that are left, if one of a dialect is left in a folder on each side. Two
-/// files are a pair whatever they are called.
+/// files are a pair whatever they are called. `renamed` says what files of the old side are called on the new one.
 pub(super) fn pair<'a>(
-    old_root: &Path,
-    old: &'a [Firewall],
-    new_root: &Path,
-    new: &'a [Firewall],
+    (old_root, old): (&Path, &'a [Firewall]),
+    (new_root, new): (&Path, &'a [Firewall]),
+    renamed: &'a Renames,
 ) -> Vec<Pair<'a>> {
     if let ([a], [b]) = (old, new)
         && !old_root.is_dir()
@@ -48,7 +48,9 @@ pub(super) fn pair<'a>(
     let mut pairs: BTreeMap<&str, Pair<'a>> = BTreeMap::new();
     let empty = || Pair { old: None, new: None };
     for f in old {
-        pairs.entry(below(old_root, f.path())).or_insert_with(empty).old = Some(f);
+        let path = below(old_root, f.path());
+        let path = renamed.get(path).map_or(path, String::as_str);
+        pairs.entry(path).or_insert_with(empty).old = Some(f);
     }
     for f in new {
         pairs.entry(below(new_root, f.path())).or_insert_with(empty).new = Some(f);

@@ -5,6 +5,7 @@ use crate::analysis::decide::{Answer, Part, Question};
 use crate::analysis::flow::numbers;
 use crate::model::{Action, Firewall, Term};
 use crate::packet::{Field, IntervalSet, Region, Value, addr, proto};
+use crate::report::csv::safe;
 use crate::report::markdown::escape;
 use crate::report::tables::lay_out;
 use crate::report::text::{Ink, Paint, clean};
@@ -226,7 +227,5 @@ impl Matrix {
 
 // A value that a spreadsheet takes for text, whatever it begins with.
 fn quoted(text: &str) -> String {
-    let text = clean(text);
-    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    format!("\"{}\"", safe(text).replace('"', "\"\""))
 }

@@ -1,14 +1,16 @@
 //! `havenlint review`: what a change in git newly lets in, newly breaks, and fixes, as one comment.
 
 mod page;
+mod policy;
 
 use super::check::Judged;
 use super::diff::{PairTold, compare_all};
 use super::{print, say, status};
+use crate::deployment::Deployment;
 use crate::finding::{Finding, Severity};
 use crate::report::json::write_document;
 use crate::session::{DEPLOYMENT_FILE, Options, Outcome};
-use crate::source::git::{GitError, Repository};
+use crate::source::git::{GitError, Renames, Repository};
 use crate::triage::baseline::{Accepted, BASELINE_FILE, Baseline};
 use clap::Args;
 use page::Review;
@@ -53,6 +55,7 @@ pub fn execute(args: &ReviewArgs) -> u8 {
 struct Version {
     folder: tempfile::TempDir,
     left_out: Vec<String>,
+    deployment: Option<Deployment>,
     outcome: Outcome,
 }
 
@@ -62,8 +65,9 @@ fn review(args: &ReviewArgs) -> Result<u8, String> {
     let head = repository.commit(&args.head).map_err(told)?;
     let base = repository.commit(&args.base).map_err(told)?;
     let base = repository.parting(&base, &head).map_err(told)?;
-    let old = version(args, &repository, &base)?;
-    let new = version(args, &repository, &head)?;
+    let old = version(args, &repository, &base, None)?;
+    let new = version(args, &repository, &head, Some(&old))?;
+    let renamed = repository.renames(&base, &head).map_err(told)?;
     if !old.outcome.found && !new.outcome.found && new.outcome.report.problems.is_empty() {
         say("error: neither version has a firewall file");
         return Ok(status::NOTHING);
@@ -72,9 +76,10 @@ fn review(args: &ReviewArgs) -> Result<u8, String> {
     let (pairs, agreed) = compare_all(
         (old.folder.path(), &old.outcome.firewalls),
         (new.folder.path(), &new.outcome.firewalls),
+        &renamed,
         &environment,
     );
-    let review = settle(args, &old, &new, pairs);
+    let review = settle(args, &old, &new, &renamed, pairs);
     let printed = print(|out| match args.format.as_str() {
         "json" => write_document(&review, out),
         _ => out.write_all(review.page().as_bytes()),
@@ -104,8 +109,14 @@ fn fails(fail_on: &str, review: &Review) -> bool {
     review.exposes() || review.new.iter().any(|f| f.level >= least)
 }
 
-// Writes a version to a folder of its own, and checks it there.
-fn version(args: &ReviewArgs, repository: &Repository, commit: &str) -> Result<Version, String> {
+// Writes a version to a folder of its own, and checks it there: for the rules that were checked before, so that a change cannot leave out those
+// that it breaks.
+fn version(
+    args: &ReviewArgs,
+    repository: &Repository,
+    commit: &str,
+    before: Option<&Version>,
+) -> Result<Version, String> {
     let folder = tempfile::Builder::new()
         .prefix("havenlint-")
         .tempdir()
@@ -137,13 +148,30 @@ fn version(args: &ReviewArgs, repository: &Repository, commit: &str) -> Result<V
         no_baseline: true,
         // Files of both versions are called by their names in the repository.
         baseline: Some(root.join(BASELINE_FILE)),
+        min_severity: Some(Severity::Note),
+        selection: before.map(|b| b.outcome.selection.clone()),
         ..options
     };
     let outcome = args.judged.run(&options);
-    Ok(Version { folder, left_out, outcome })
+    let (deployment, _) = crate::session::deployment(&options);
+    Ok(Version { folder, left_out, deployment, outcome })
 }
 
-fn settle(args: &ReviewArgs, old: &Version, new: &Version, pairs: Vec<PairTold>) -> Review {
+// Whether a version has a node or gateway of a name.
+fn named(version: &Version, name: &str) -> bool {
+    let of = |d: &Deployment| {
+        d.nodes.iter().map(|n| &n.name).chain(d.gateways.iter().map(|g| &g.name)).any(|n| n == name)
+    };
+    version.deployment.as_ref().is_some_and(of)
+}
+
+fn settle(
+    args: &ReviewArgs,
+    old: &Version,
+    new: &Version,
+    renamed: &Renames,
+    pairs: Vec<PairTold>,
+) -> Review {
     let roots: Vec<String> = [old, new]
         .iter()
         .filter_map(|v| Some(format!("{}/", v.folder.path().canonicalize().ok()?.to_string_lossy())))
@@ -156,14 +184,17 @@ fn settle(args: &ReviewArgs, old: &Version, new: &Version, pairs: Vec<PairTold>)
     let whole = |o: &Outcome| o.report.problems.iter().all(|p| p.level != Severity::Error);
     let sound = whole(&old.outcome) && whole(&new.outcome);
     let before = with_waived(&old.outcome);
-    let accepted = Baseline::of(&before, &old.outcome.spelling);
+    let called = old.outcome.spelling.renamed(renamed);
+    let accepted = Baseline::of(&before, &called);
     // What is not asked any more is not fixed: a file or a machine that is gone.
     let required =
         |rule: &str| old.outcome.report.rules.iter().any(|d| d.id == rule && d.kind == "requirement");
+    let by_a_policy = new.deployment.is_some() || old.deployment.is_none();
     let (asked, names) = (&new.outcome.report.requirements, &new.outcome.spelling);
     let still = |e: &Accepted| {
         let row = || asked.iter().any(|r| r.id == e.rule && names.subject(&r.subject) == e.subject);
-        sound && names.read(&e.path) && (!required(&e.rule) || row())
+        let machines = || named(new, &e.subject) || !named(old, &e.subject);
+        sound && by_a_policy && names.read(&e.path) && machines() && (!required(&e.rule) || row())
     };
     let mut settled = accepted.settle(with_waived(&new.outcome), names, &still);
     let before = |d: &mut (String, String)| {
@@ -182,7 +213,7 @@ fn settle(args: &ReviewArgs, old: &Version, new: &Version, pairs: Vec<PairTold>)
     let (_, new_findings): (Vec<Finding>, Vec<Finding>) = settled.new.into_iter().partition(&is_waived);
     let waived_before = Baseline::of(
         &old.outcome.report.waived.iter().map(|w| w.finding.clone()).collect::<Vec<_>>(),
-        &old.outcome.spelling,
+        &called,
     );
     let waived_now: Vec<Finding> = new.outcome.report.waived.iter().map(|w| w.finding.clone()).collect();
     let waived = waived_before.settle(waived_now, &new.outcome.spelling, &|_| false).new;
@@ -195,6 +226,7 @@ fn settle(args: &ReviewArgs, old: &Version, new: &Version, pairs: Vec<PairTold>)
         new: new_findings,
         waived,
         fixed: settled.stale,
+        policy: policy::changes(old, new, renamed),
         pairs,
         problems: new.outcome.report.problems.clone(),
         unread: new.outcome.report.unread.clone(),

@@ -26,6 +26,8 @@ pub struct Review {
     pub waived: Vec<Waived>,
     /// What was found before and is gone, in words.
     pub fixed: Vec<String>,
+    /// What is checked otherwise than before, in words.
+    pub policy: Vec<String>,
     /// The firewalls with what passes now and did not, and the other way round.
     pub pairs: Vec<PairTold>,
     /// What could not be read of the new version.
@@ -44,9 +46,10 @@ impl Review {
         self.changes_told().any(|(_, c)| c.exposure)
     }
 
-    /// Something passes that did not, or the other way round, or may; or could not be compared.
+    /// Something passes that did not, or the other way round, or may; or could not be compared; or is checked otherwise.
     pub fn changes(&self) -> bool {
-        self.pairs.iter().any(|p| !p.changes.is_empty() || !p.not_compared.is_empty())
+        !self.policy.is_empty()
+            || self.pairs.iter().any(|p| !p.changes.is_empty() || !p.not_compared.is_empty())
     }
 
     /// The new version has errors.
@@ -74,7 +77,7 @@ impl Review {
         };
         self.new.iter_mut().for_each(finding);
         self.waived.iter_mut().map(|w| &mut w.finding).for_each(finding);
-        self.fixed.iter_mut().for_each(cut);
+        self.fixed.iter_mut().chain(&mut self.policy).for_each(cut);
         for p in &mut self.problems {
             [&mut p.message, &mut p.help, &mut p.location.path].into_iter().for_each(cut);
         }
@@ -105,6 +108,13 @@ impl Review {
         self.table("🔓 Newly gets in from the Internet", &exposures, false, &mut page);
         self.findings(&mut page);
         self.waivers(&mut page);
+        if !self.policy.is_empty() {
+            page.push_str("### ⚠️ What is checked changes\n\n");
+            for text in self.policy.iter().take(MAX_ROWS) {
+                let _ = writeln!(page, "* {}", escape(text));
+            }
+            more(self.policy.len(), &mut page);
+        }
         if !self.fixed.is_empty() {
             let _ = writeln!(page, "### ✅ Fixed\n");
             for text in self.fixed.iter().take(MAX_ROWS) {
@@ -134,6 +144,9 @@ impl Review {
         }
         if !self.waived.is_empty() {
             parts.push(format!("{} newly waived", self.waived.len()));
+        }
+        if !self.policy.is_empty() {
+            parts.push("the policy changes".to_owned());
         }
         if !self.fixed.is_empty() {
             parts.push(format!("{} fixed", self.fixed.len()));

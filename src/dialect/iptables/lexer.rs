@@ -11,9 +11,6 @@ pub(super) const MAX_WORDS: usize = 255;
 /// The longest name of a chain, in bytes (`XT_EXTENSION_MAXNAMELEN` − 1).
 pub(super) const MAX_CHAIN_NAME: usize = 28;
 
-/// The byte order mark that some editors put before the text.
-pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
-
 /// A line: where it starts, where its text ends, where the next one starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {

@@ -104,7 +104,7 @@ const TABLES: [&[u8]; 5] = [b"*filter", b"*nat", b"*mangle", b"*raw", b"*securit
 // A dump begins with comments, then a table. A broken one may begin with something else and hold a table further on: its generator's
 // comment tells.
 fn is_dump(content: &[u8]) -> bool {
-    let head = content.strip_prefix(lexer::BOM).unwrap_or(content);
+    let head = content.strip_prefix(crate::source::encoding::BOM).unwrap_or(content);
     for line in Lines::new(head) {
         let text = head[line.start..line.end].trim_ascii();
         match text.first() {

@@ -2,11 +2,12 @@
 
 use super::context::Context;
 use super::family;
-use super::lexer::{BOM, Line, Lines, MAX_CHAIN_NAME, MAX_LINE, MAX_WORDS, is_blank};
+use super::lexer::{Line, Lines, MAX_CHAIN_NAME, MAX_LINE, MAX_WORDS, is_blank};
 use super::section::Section;
 use super::syntax::{self, Parsed, Problem, Verb};
 use super::tables::TABLES;
 use crate::model::{Builder, Firewall};
+use crate::source::encoding::BOM;
 use crate::source::{Diagnostic, Origin, Severity};
 use memchr::memmem;
 

@@ -76,6 +76,8 @@ pub(super) struct Ruleset<'d> {
     pub(super) tables: Vec<Table<'d>>,
     /// Sets that variables name: any table's rules may mean them.
     pub(super) named_by_variables: FxHashSet<String>,
+    /// Comments of rules that are no part of the rules' own text and say something to havenlint.
+    pub(super) comments: Vec<(Origin, String)>,
     // Counts chains, for the order of those with one priority.
     born: u32,
 }

@@ -47,6 +47,9 @@ impl Alias {
     }
 }
 
+// An alias with more members than this, those of the aliases in it counted too, is not put together only to be named.
+const MAX_KNOWN: usize = 256;
+
 /// All aliases.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Aliases {
@@ -101,17 +104,25 @@ impl Aliases {
 
     /// The aliases that an alias names, at any depth, itself included; cycles are cut.
     pub fn reach<'s>(&'s self, name: &'s str) -> Vec<&'s str> {
+        self.reached(name, usize::MAX).unwrap_or_default()
+    }
+
+    // The same, if they have no more members than `most` in all: of many aliases that name each other, each is not followed to the end.
+    fn reached<'s>(&'s self, name: &'s str, most: usize) -> Option<Vec<&'s str>> {
         let mut seen: FxHashSet<&str> = FxHashSet::default();
-        let mut work = vec![name];
-        let mut out = Vec::new();
+        let (mut work, mut out, mut members) = (vec![name], Vec::new(), 0usize);
         while let Some(n) = work.pop() {
             let Some(alias) = self.by_name.get(n) else { continue };
             if seen.insert(n) {
+                members += alias.members.len();
+                if members > most {
+                    return None;
+                }
                 out.push(n);
                 work.extend(alias.members.iter().map(String::as_str).filter(|m| self.has(m)));
             }
         }
-        out
+        Some(out)
     }
 
     fn members(&self, name: &str) -> Members {
@@ -193,11 +204,11 @@ impl Aliases {
         }
     }
 
-    /// The addresses of an alias that is a table, where the file has them all.
+    /// The addresses of an alias that is a table, where the file has them all and they are not too many.
     pub fn known(&self, name: &str) -> Option<IntervalSet> {
         let kind = &self.by_name.get(name)?.kind;
-        let few = self.reach(name).iter().map(|n| self.by_name[*n].members.len()).sum::<usize>() <= 256;
-        let table = (few && self.is_table(kind)).then(|| self.table(name))?;
+        self.reached(name, MAX_KNOWN)?;
+        let table = self.is_table(kind).then(|| self.table(name))?;
         (table.names.is_empty() && table.unknown.is_empty()).then_some(table.set)
     }
 

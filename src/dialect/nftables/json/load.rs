@@ -199,6 +199,10 @@ impl<'d> Loader<'d> {
         let rules = &mut table.chains[c].rules;
         let at = if first { 0 } else { rules.len() };
         rules.insert(at, Source::Json(expr, 0));
+        let comment = v.get("comment").and_then(|c| c.str());
+        if let Some(comment) = comment.filter(|c| c.contains("havenlint:")) {
+            self.ruleset.comments.push((expr.origin(0), comment.into_owned()));
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::lexer::{Kind, Token};
 use super::ruleset::Ruleset;
 use super::scope::{Body, ScopeId, Scopes};
 use crate::source::discover::Edited;
+use crate::source::encoding::BOM;
 use crate::source::{Diagnostic, Origin, SourceFile};
 pub(super) use blocks::priority_of;
 use include::Folder;
@@ -107,7 +108,14 @@ impl Loader {
 
     fn file(&mut self, index: usize, scope: ScopeId) {
         let file = Arc::clone(&self.files[index]);
-        let mut cursor = Cursor::new(file.bytes(), Origin::new(index, 0, file.bytes().len()));
+        let start = if file.bytes().starts_with(BOM) { BOM.len() } else { 0 };
+        if start > 0 {
+            let help = "nft refuses it: save the file without; it is read here as if it had none";
+            let mark = Origin::new(index, 0, start);
+            self.diagnostics
+                .push(Diagnostic::error(mark, "the file begins with a byte order mark").help(help));
+        }
+        let mut cursor = Cursor::new(file.bytes(), Origin::new(index, start, file.bytes().len()));
         loop {
             match cursor.kind() {
                 Kind::End => return,

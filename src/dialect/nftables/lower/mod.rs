@@ -33,7 +33,7 @@ use crate::model::{
     RunTimeSet,
 };
 use crate::packet::{Family, Field};
-use crate::source::{Diagnostic, Origin, SourceFile};
+use crate::source::{Diagnostic, Origin, RuleName, SourceFile};
 use conjunction::Conjunction;
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
@@ -67,6 +67,10 @@ pub(super) fn lower(input: Input<'_>) -> Firewall {
     let complete = input.diagnostics.iter().all(|d| d.severity != crate::source::Severity::Error);
     let mut b = Builder::new(input.dialect, input.files, &Family::ALL);
     input.diagnostics.into_iter().for_each(|d| b.diagnose(d));
+    for (at, comment) in &input.ruleset.comments {
+        let name = RuleName { description: comment.clone(), ..RuleName::default() };
+        b.firewall_mut().rule_names.insert(*at, name);
+    }
     let mut l = Lower {
         b,
         ruleset: input.ruleset,
