@@ -137,6 +137,10 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         Err(message) => return fail(message),
     };
     let fail_on = args.fail_on.as_ref().or(outcome.defaults.fail_on.as_ref()).map_or("error", |l| l);
+    // Either may stand in the deployment file.
+    if let Err(message) = reported(options.min_severity.or(outcome.defaults.min_severity), fail_on) {
+        return fail(message);
+    }
     let formats = if args.format.is_empty() { &outcome.defaults.format } else { &args.format };
     let targets = match targets(formats, "human") {
         Ok(targets) => targets,
@@ -263,21 +267,25 @@ fn least(fail_on: &str) -> Option<Severity> {
     }
 }
 
+// Whether what fails the run is reported at all.
+fn reported(shown: Option<Severity>, fail_on: &str) -> Result<(), String> {
+    match (shown, least(fail_on)) {
+        (Some(shown), Some(fails)) if fails < shown => Err(format!(
+            "--fail-on {} is below --min-severity {}: what is not reported cannot fail the run",
+            fails.name(),
+            shown.name()
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn prepare(args: &Check) -> Result<Options, String> {
     let least = args.min_severity.as_deref();
     let level = |name: &str| {
         [Severity::Error, Severity::Warning, Severity::Note].into_iter().find(|l| l.name() == name)
     };
-    let (least, fails) = (least.and_then(level), args.fail_on.as_deref().and_then(level));
-    if let (Some(least), Some(fails)) = (least, fails)
-        && fails < least
-    {
-        return Err(format!(
-            "--fail-on {} is below --min-severity {}: what is not reported cannot fail the run",
-            fails.name(),
-            least.name()
-        ));
-    }
+    let least = least.and_then(level);
+    reported(least, args.fail_on.as_deref().unwrap_or("error"))?;
     // Before the work is done.
     targets(&args.format, "human")?;
     Ok(Options {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 /// A report that is asked for.
 pub(super) struct Target {
+    name: &'static str,
     write: Write,
     /// How it is written of a report that is not in memory, if it can be.
     streamed: Option<WriteGathered>,
@@ -28,19 +29,33 @@ pub(super) fn targets(specs: &[String], default: &str) -> Result<Vec<Target>, St
     let default = [default.to_owned()];
     let specs = if specs.is_empty() { &default } else { specs };
     let targets = specs.iter().map(|s| target(s)).collect::<Result<Vec<_>, _>>()?;
-    if targets.iter().filter(|t| t.file.is_none()).count() > 1 {
-        return Err(format!(
-            "--format: {} would be mixed on standard output; write all but one to a file, such as --format {}=report",
-            specs.iter().filter(|s| !s.contains('=')).cloned().collect::<Vec<_>>().join(" and "),
-            specs.iter().find(|s| !s.contains('=')).map_or("json", |s| s),
-        ));
+    for (n, t) in targets.iter().enumerate() {
+        let others = targets[n + 1..].iter().filter(|o| o.file == t.file).map(|o| o.name);
+        let names: Vec<&str> = std::iter::once(t.name).chain(others).collect();
+        let first = t.name;
+        match (&t.file, names.len()) {
+            (_, 1) => {}
+            (None, _) => {
+                return Err(format!(
+                    "--format: {} would be mixed on standard output; write all but one to a file, such as --format {first}=report",
+                    names.join(" and "),
+                ));
+            }
+            (Some(file), _) => {
+                return Err(format!(
+                    "--format: {} would write over each other in {}",
+                    names.join(" and "),
+                    file.display()
+                ));
+            }
+        }
     }
     Ok(targets)
 }
 
 fn target(spec: &str) -> Result<Target, String> {
     let (name, file) = spec.split_once('=').map_or((spec, None), |(n, f)| (n, Some(f)));
-    let write = FORMATS.iter().find(|(n, _)| *n == name).map(|(_, w)| *w).ok_or_else(|| {
+    let (name, write) = FORMATS.iter().find(|(n, _)| *n == name).copied().ok_or_else(|| {
         let known: Vec<_> = FORMATS.iter().map(|(n, _)| *n).collect();
         format!("--format {name}: unknown format; use one of {}", known.join(", "))
     })?;
@@ -48,8 +63,12 @@ fn target(spec: &str) -> Result<Target, String> {
         return Err(format!("--format {spec}: name the file after `=`"));
     }
     let streamed = STREAMED.iter().find(|(n, _)| *n == name).map(|(_, w)| *w);
-    Ok(Target { write, streamed, pages: name == "html", file: file.map(PathBuf::from) })
+    let file = file.filter(|f| !STDOUT.contains(f)).map(PathBuf::from);
+    Ok(Target { name, write, streamed, pages: name == "html", file })
 }
+
+/// Other names of standard output.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 impl Target {
     /// A folder of pages: it is there already, or its name ends like one.

@@ -192,7 +192,7 @@ fn hidden(before: &Outcome, after: &Outcome, baseline: &Baseline) -> Vec<String>
     }
     for o in open(&after.report).difference(&open(&before.report)) {
         let rules = ["HL-EXPOSED-", "HL-ANY-ANY", "HL-POLICY-ACCEPT", "HL-AWS-", "HL-PF-", "HL-IPV6-"];
-        if !new.iter().any(|f| f.subject.contains(&o.0) && rules.iter().any(|r| f.rule.starts_with(r))) {
+        if !new.iter().any(|f| line(f).contains(&o.0) && rules.iter().any(|r| f.rule.starts_with(r))) {
             out.push(format!("{o:?}"));
         }
     }

@@ -494,6 +494,13 @@ fn two_reports_are_not_mixed_on_standard_output() {
     let file = format!("json={}", dir.path().join("r.json").display());
     let r = run_in(demo(), &["check", "--format", &file, "--format", "human", "--fail-on", "never"]);
     assert_eq!(r.status, 0, "{}", r.err);
+    // Nor under another name, nor in one file.
+    for other in ["human=-", "human=/dev/stdout", "concise=/dev/fd/1"] {
+        let r = run_in(demo(), &["check", "--format", "json", "--format", other, "--fail-on", "never"]);
+        assert!(r.status == 2 && r.err.contains("would be mixed"), "{other}: {}", r.err);
+    }
+    let r = run_in(demo(), &["check", "--format", &file, "--format", &file.replace("json=", "sarif=")]);
+    assert!(r.status == 2 && r.err.contains("json and sarif would write over each other"), "{}", r.err);
 }
 
 #[test]
@@ -632,6 +639,20 @@ fn the_deployment_file_says_how_check_reports() {
     assert!(json(&r)["summary"]["note"].as_u64() > Some(0));
     let r = run_in(dir.path(), &["check", "--fail-on", "note", "--min-severity", "warning"]);
     assert!(r.status == 2 && r.err.contains("what is not reported cannot fail the run"), "{}", r.err);
+    // Wherever the two stand.
+    for (inside, args) in [
+        ("fail-on = \"note\"\nmin-severity = \"error\"", &[][..]),
+        ("min-severity = \"error\"", &["--fail-on", "warning"]),
+        ("fail-on = \"note\"", &["--min-severity", "warning"]),
+    ] {
+        fs::write(dir.path().join("havenlint.toml"), format!("[check]\n{inside}\n{node}")).unwrap();
+        let r = run_in(dir.path(), &[&["check"], args].concat());
+        assert!(
+            r.status == 2 && r.err.contains("what is not reported cannot fail the run"),
+            "{inside}: {}",
+            r.err
+        );
+    }
     for (wrong, said) in [
         ("fail-on = \"eror\"", "did you mean `error`?"),
         ("format = [\"json=../out.json\"]", "is outside of this folder"),

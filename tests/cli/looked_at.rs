@@ -228,7 +228,7 @@ fn a_file_in_a_folder_that_cannot_be_opened_is_an_error() {
     use std::os::unix::process::CommandExt;
     let dir = folder(&[("a/web.rules", GOOD.as_bytes()), ("a/db.rules", GOOD.as_bytes())]);
     let file = dir.path().join("a/db.rules");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o0)).unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_havenlint"));
     command

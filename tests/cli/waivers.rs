@@ -68,8 +68,11 @@ fn aws() -> String {
     )
 }
 
+/// What is said of a waiver: rule, message, line.
+type About = (String, String, u64);
+
 /// Rules and owners of what is waived, and what is said of waivers: rule and line.
-fn told(dir: &Path, file: &str, args: &[&str]) -> (Vec<(String, String)>, Vec<(String, String, u64)>) {
+fn told(dir: &Path, file: &str, args: &[&str]) -> (Vec<(String, String)>, Vec<About>) {
     let report = json(&run_in(dir, &[&["check", file, "--no-config", "--format", "json"], args].concat()));
     let list = |key: &str| report[key].as_array().unwrap().clone();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
@@ -120,7 +123,7 @@ fn what_names_no_rule_or_is_over_is_told() {
         .replace("\"havenlint:allow=HL-EXPOSED-RDP\"", "\"havenlint:allow=\"");
     let dir = folder(&[("a.rules", text.as_bytes())]);
     let at = |day: &str| told(dir.path(), "a.rules", &["--date", day]);
-    let names = |about: &[(String, String, u64)]| -> Vec<(String, u64)> {
+    let names = |about: &[About]| -> Vec<(String, u64)> {
         about.iter().map(|(rule, _, line)| (rule.clone(), *line)).collect()
     };
     let unused = || vec![("HL-WAIVER-UNUSED".to_owned(), 5), ("HL-WAIVER-UNUSED".to_owned(), 8)];
