@@ -229,7 +229,7 @@ pub(super) fn write_gathered(
     others: &[&str],
     style: impl Fn(&Target) -> Style,
 ) -> Result<(), String> {
-    let read = report.head().inputs.iter().map(|i| i.path.as_str()).chain(others.iter().copied());
+    let read = report.inputs().iter().map(|i| i.path.as_str()).chain(others.iter().copied());
     targets.iter().try_for_each(|t| t.write_gathered(report, &style(t), read.clone()))
 }
 

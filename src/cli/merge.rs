@@ -69,7 +69,7 @@ fn join_in_parts(args: &Merge, color: ColorChoice) -> Result<Option<u8>, String>
         if !report.members.is_empty() {
             return Ok(None);
         }
-        all.head(report).map_err(told)?;
+        all.head(report);
     }
     let mut report = all.done().map_err(told)?;
     let rules = rules(report.head());

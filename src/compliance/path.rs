@@ -102,7 +102,10 @@ impl<'a> Hop<'a> {
             left = left.minus(&set);
             out.push((Self { iif: names, dst: self.dst.intersect(&here), ..self.clone() }, here));
         }
-        out.push((Self { dst: self.dst.intersect(&left), ..self.clone() }, left));
+        // Nobody sends to these but who was sent elsewhere on the way: what was sent is still told by its destination.
+        let rest = self.dst.intersect(&left);
+        let dst = if rest.is_empty() { self.dst.clone() } else { rest };
+        out.push((Self { dst, ..self.clone() }, left));
         out
     }
 

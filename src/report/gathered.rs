@@ -5,7 +5,7 @@ use super::json::fragment;
 use super::spill::{Key, Merged, Record, Spill};
 use super::{Style, json, sarif};
 use crate::finding::merge::{MergeError, UNUSED_WAIVER, merge};
-use crate::finding::{Finding, Report, Requirement, RuleDoc, State, Summary};
+use crate::finding::{Finding, Input, Open, Report, Requirement, RuleDoc, State, Summary};
 use crate::source::discover::unchanged;
 use crate::source::{Location, Severity};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -27,7 +27,8 @@ pub enum GatherError {
 
 /// Parts of a report, while they come. The order in which they come does not matter.
 pub struct Gathering {
-    head: Option<Report>,
+    // Of each part what is not on disk.
+    heads: Vec<Report>,
     requirements: Spill,
     findings: Spill,
     // Findings of the report that is read that its head is to have.
@@ -103,7 +104,12 @@ impl Gathering {
     /// # Errors
     /// No temporary file can be made.
     pub fn new() -> Result<Self, GatherError> {
-        Ok(Self { head: None, requirements: Spill::new()?, findings: Spill::new()?, apart: Vec::new() })
+        Ok(Self {
+            heads: Vec::new(),
+            requirements: Spill::new()?,
+            findings: Spill::new()?,
+            apart: Vec::new(),
+        })
     }
 
     /// Adds a requirement.
@@ -127,39 +133,43 @@ impl Gathering {
     }
 
     /// Adds what else the report says whose requirements and findings were added last.
-    ///
-    /// # Errors
-    /// The parts do not belong together.
-    pub fn head(&mut self, mut report: Report) -> Result<(), GatherError> {
+    pub fn head(&mut self, mut report: Report) {
         report.findings.append(&mut self.apart);
-        self.head = Some(match self.head.take() {
-            Some(head) => merge(vec![head, report])?,
-            None => merge(vec![report])?,
-        });
-        Ok(())
+        // All have the same rules.
+        if !self.heads.is_empty() {
+            report.rules = Vec::new();
+        }
+        self.heads.push(report);
     }
 
     /// Adds a part.
     ///
     /// # Errors
-    /// The disk's, or the parts do not belong together.
+    /// The disk's.
     pub fn add(&mut self, part: Part) -> Result<(), GatherError> {
         part.requirements.into_iter().try_for_each(|r| self.requirements.push(r))?;
         part.findings.into_iter().try_for_each(|r| self.findings.push(r))?;
-        self.head(part.head)
+        self.head(part.head);
+        Ok(())
     }
 
     /// All of it.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, or the parts do not belong together.
     pub fn done(mut self) -> Result<Gathered, GatherError> {
-        let mut head = self.head.take().unwrap_or_default();
+        let heads = std::mem::take(&mut self.heads);
+        let mut head = if heads.is_empty() { Report::default() } else { merge(heads)? };
         for f in std::mem::take(&mut head.findings) {
             self.findings.push(of_finding(&f)?)?;
         }
-        let mut this =
-            Gathered { head, requirements: self.requirements.merged()?, findings: self.findings.merged()? };
+        let mut this = Gathered {
+            inputs: std::mem::take(&mut head.inputs),
+            open: std::mem::take(&mut head.open),
+            head,
+            requirements: self.requirements.merged()?,
+            findings: self.findings.merged()?,
+        };
         this.head.summary = this.count()?;
         Ok(this)
     }
@@ -168,6 +178,8 @@ impl Gathering {
 /// A report of which the long lists are on disk.
 pub struct Gathered {
     head: Report,
+    inputs: Vec<Input>,
+    open: Vec<Open>,
     requirements: Merged,
     findings: Merged,
 }
@@ -179,9 +191,14 @@ pub type WriteGathered = fn(&Gathered, &Style, &mut dyn Write) -> io::Result<()>
 pub const STREAMED: &[(&str, WriteGathered)] = &[("json", Gathered::json), ("sarif", Gathered::sarif)];
 
 impl Gathered {
-    /// All but requirements and findings; with the counts of all.
+    /// All but its long lists; with the counts of all.
     pub fn head(&self) -> &Report {
         &self.head
+    }
+
+    /// The files that were read.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
     }
 
     /// Gives it the documentation of its rules.
@@ -225,6 +242,8 @@ impl Gathered {
             rest = after;
             out.write_all(before.as_bytes())
         };
+        until("inputs", out)?;
+        List::new(out).all(self.inputs.iter().map(fragment))?;
         until("requirements", out)?;
         List::new(out).all(self.requirements.iter().map(|r| Ok(r?.body)))?;
         until("findings", out)?;
@@ -234,6 +253,8 @@ impl Gathered {
             lister.add(&serde_json::from_slice(&r.mark)?);
             Ok(r.body)
         }))?;
+        until("open", out)?;
+        List::new(out).all(self.open.iter().map(fragment))?;
         until("causes", out)?;
         let mut list = List::new(out);
         lister.each(|cause| list.push(&fragment(&cause)?))?;
@@ -243,7 +264,7 @@ impl Gathered {
 
     // Code scanning takes so few results that they fit into memory.
     fn sarif(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-        let mut report = self.head.clone();
+        let mut report = Report { inputs: self.inputs.clone(), open: self.open.clone(), ..self.head.clone() };
         let (mut kept, mut more) = (FxHashSet::default(), FxHashSet::default());
         for r in self.findings.iter() {
             let f: Finding = serde_json::from_slice(&r?.body)?;
@@ -257,7 +278,7 @@ impl Gathered {
             }
         }
         let digests: FxHashMap<&str, &str> =
-            self.head.inputs.iter().map(|i| (i.path.as_str(), i.sha256.as_str())).collect();
+            self.inputs.iter().map(|i| (i.path.as_str(), i.sha256.as_str())).collect();
         let shown: BTreeSet<&str> = report.findings.iter().flat_map(files).collect();
         let sources = shown.into_iter().filter_map(|path| unchanged(path, digests.get(path)?));
         report.sources = sources.collect();

@@ -85,6 +85,20 @@ fn what_is_sent_to_somebody_else_does_not_arrive() {
 }
 
 #[test]
+fn an_answer_names_the_destination_that_was_sent_to() {
+    // An inner address that nobody declared, and one of several.
+    for target in ["10.1.0.99", "10.1.0.10-10.1.0.11"] {
+        let rule =
+            format!("PREROUTING -d 10.1.0.10 -p tcp -m tcp --dport 22 -j DNAT --to-destination {target}");
+        let files = [("edge.v4.rules", edge(&[&rule])), ("cms.v4.rules", host("10.0.9.0/24"))];
+        let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        let report = check(&deployment(PLAIN), &files);
+        let found = rows(&report, "SH4-CMS-SSH", "cms.v4.rules");
+        assert!(!found.is_empty() && found.iter().all(|r| r.flow.to == ["10.1.0.10"]), "{target}: {found:?}");
+    }
+}
+
+#[test]
 fn a_forwarded_port_exposes_the_inner_host_with_both_addresses_told() {
     let forward =
         "PREROUTING -i eth1 -d 203.0.113.1 -p tcp -m tcp --dport 2222 -j DNAT --to-destination 10.1.0.10:22";
