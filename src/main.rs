@@ -2,22 +2,26 @@
 
 use clap::Parser;
 use havenlint::cli::{Cli, run, status};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::panic::{set_hook, take_hook};
+use std::process::{ExitCode, exit};
+
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    // A panic is a bug of this program; its own status tells it from findings and from bad input, in whatever thread it is.
+    let tell = take_hook();
+    set_hook(Box::new(move |panic| {
+        tell(panic);
+        exit(status::INTERNAL.into());
+    }));
+    match Cli::try_parse() {
+        Ok(cli) => run(&cli),
         // Help and version are no errors, unless they cannot be printed.
-        Err(e) => {
-            let printed = e.print().is_ok();
-            return if printed && !e.use_stderr() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(status::TROUBLE)
-            };
-        }
-    };
-    // A panic is a bug of this program; its own status tells it from findings and from bad input.
-    catch_unwind(AssertUnwindSafe(|| run(&cli))).unwrap_or_else(|_| ExitCode::from(status::INTERNAL))
+        Err(e) => match e.print() {
+            Ok(()) if !e.use_stderr() => ExitCode::SUCCESS,
+            _ => ExitCode::from(status::TROUBLE),
+        },
+    }
 }

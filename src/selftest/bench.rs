@@ -31,10 +31,10 @@ use std::time::{Duration, Instant};
 
 // Marks what is sent here: nothing else leaves the namespace.
 const PRIORITY: i32 = 0x7a11;
-// Traffic class of "for this box"; the n-th interface has 8 + 4n, a byte's worth of them.
+// Traffic class of "for this box"; the n-th interface by which packets leave has 8 + 4n.
 const LOCAL_CLASS: u8 = 4;
-/// Interfaces that a traffic class can name.
-const MAX_DEVICES: usize = 60;
+// Each interface has an address of its own, with its number in a byte.
+const MAX_DEVICES: usize = 250;
 // Packets that are sent before it is waited for them: the kernel holds 1000 back, and drops those after.
 const WINDOW: usize = 400;
 const SENTINEL: u32 = 0xffff;
@@ -264,8 +264,9 @@ impl<'a> Bench<'a> {
                     lines.push(format!("route add default dev {name} table {table}"));
                 }
                 lines.push(format!("rule add pref 30 oif {name} lookup {table}"));
-                for wire in names.iter().filter(|_| name != "lo") {
-                    lines.push(format!("rule add pref 20 iif {wire} tos {:#x} lookup {table}", 8 + 4 * n));
+                if let Some(class) = self.class(name) {
+                    let rule = |w| format!("rule add pref 20 iif {w} tos {class:#x} lookup {table}");
+                    lines.extend(names.iter().map(rule));
                 }
                 if name != "lo" && family == Family::V6 {
                     lines.push(format!(
@@ -375,7 +376,7 @@ impl<'a> Bench<'a> {
         let iif = name(Field::Iif);
         let class = match packet.path {
             Path::Input => LOCAL_CLASS,
-            _ => 8 + 4 * self.number(&name(Field::Oif)) as u8,
+            _ => self.class(&name(Field::Oif)).unwrap_or(0),
         };
         let to = if iif == "lo" { 0 } else { mac(self.number(&iif)) };
         let frame = wire::frame(packet, id, class, to);
@@ -383,6 +384,12 @@ impl<'a> Bench<'a> {
         send(fd, &frame, MsgFlags::empty())
             .map_err(|e| format!("a packet cannot be sent to {iif}: {}", e.desc()))?;
         Ok(())
+    }
+
+    // The traffic class of what leaves by an interface.
+    fn class(&self, name: &str) -> Option<u8> {
+        let n = self.setup.leaving.iter().position(|o| interface_name(*o) == name)?;
+        Some(8 + 4 * n as u8)
     }
 
     fn number(&self, name: &str) -> usize {

@@ -366,3 +366,51 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{ReadOptions, by_name};
+    use crate::source::SourceFile;
+
+    fn read(dialect: &str, text: &str) -> Firewall {
+        let (reader, variant) = by_name(dialect).unwrap();
+        let options = ReadOptions { variant: Some(variant), ..ReadOptions::default() };
+        reader.read(&[SourceFile::new("ruleset", text.as_bytes())], &options)
+    }
+
+    #[test]
+    fn every_interface_that_rules_name_is_made() {
+        let dump = "*filter\n:INPUT DROP\n:FORWARD DROP\n-A INPUT ! -i eth0 -j ACCEPT\n-A FORWARD -i ppp+ -o br-lan -j ACCEPT\nCOMMIT\n";
+        assert_eq!(devices(&[&read("iptables", dump)]), ["br-lan", "eth0", OTHER, "ppp0"]);
+        let text = "table inet f {\n flowtable t { hook ingress priority 0; devices = { lan0, \"wan0\" }; }\n chain c { type filter hook input priority 0; iifname { \"lo\", \"vpn*\" } accept; }\n}\n";
+        assert_eq!(devices(&[&read("nftables", text)]), [OTHER, "lan0", "vpn0", "wan0"]);
+    }
+
+    #[test]
+    fn packets_are_at_the_edges_and_of_connections_of_their_own() {
+        let dump = "*filter\n:INPUT DROP\n-A INPUT -s 10.1.0.0/24 -p tcp -m tcp --dport 8000:8010 -j ACCEPT\nCOMMIT\n";
+        let firewall = read("iptables", dump);
+        let environment = crate::analysis::Environment::default();
+        let point = Point { firewalls: &[&firewall], environment: &environment };
+        let all = packets(point, Path::Input, &devices(&[&firewall]), false, 500);
+        assert!(all.len() > 300, "{}", all.len());
+        let connections: FxHashSet<_> = all.iter().map(|c| connection(&c.packet)).collect();
+        assert_eq!(connections.len(), all.len());
+        for (field, edges) in [
+            (Field::Dport, ["7999", "8000", "8010", "8011"]),
+            (Field::Src, ["10.0.255.255", "10.1.0.0", "10.1.0.255", "10.1.1.0"]),
+        ] {
+            for edge in edges {
+                let value = edge
+                    .parse()
+                    .map_or_else(|_| addr::parse(edge).unwrap().first().unwrap(), |n: u16| n.into());
+                assert!(all.iter().any(|c| c.packet.get(field) == Some(value)), "no packet at {edge}");
+            }
+        }
+        for c in &all {
+            let trace = crate::analysis::evaluate::evaluate(point, &c.packet);
+            assert!(c.answer.is_none_or(|a| a == trace.verdict), "{}", c.packet);
+        }
+    }
+}

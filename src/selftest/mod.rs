@@ -70,6 +70,9 @@ pub const MAX_PACKETS: usize = 50_000;
 // Packets that share a namespace: no more than an IPv4 packet's identification (16 bits) tells apart.
 const TOGETHER: usize = 2000;
 
+// Interfaces by which the forwarded packets of one namespace leave: no more than traffic classes of which IPv4 rules can ask.
+const LEAVING: usize = 6;
+
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
 pub struct Outcome {
@@ -170,6 +173,8 @@ struct Setup<'a> {
     loads: &'a [Load],
     // Interfaces beside `lo`.
     devices: &'a [String],
+    // Those by which forwarded packets leave.
+    leaving: Vec<Value>,
     // The box's own addresses, as text: prefixes.
     own: Vec<String>,
     // The interface that leads to a source, where rules ask for it.
@@ -201,12 +206,12 @@ pub fn run(subject: Subject<'_>, limits: Limits) -> Result<Outcome, String> {
     for path in [Path::Input, Path::Forward, Path::Output] {
         let point = Point { firewalls: subject.firewalls, environment: subject.environment };
         let mut count = Count { path: path.name(), ..Count::default() };
-        for chosen in choose::packets(point, path, &devices, tracked, limits.packets).chunks(TOGETHER) {
+        for chosen in together(choose::packets(point, path, &devices, tracked, limits.packets)) {
             if Instant::now() >= limits.until && (!out.paths.is_empty() || count.packets > 0) {
                 out.out_of_time = true;
                 break;
             }
-            let mut run = Run::new(point, subject.loads, &devices, count, chosen.to_vec());
+            let mut run = Run::new(point, subject.loads, &devices, count, chosen);
             run.compare(limits, &mut out)?;
             for (trace, agrees) in run.traces.iter().zip(&run.agrees) {
                 let Some(d) = trace.decided_by.as_ref().filter(|_| *agrees) else { continue };
@@ -227,6 +232,21 @@ pub fn run(subject: Subject<'_>, limits: Limits) -> Result<Outcome, String> {
     });
     out.chains = chains.collect();
     Ok(out)
+}
+
+// The packets that share a namespace.
+fn together(chosen: Vec<Chosen>) -> Vec<Vec<Chosen>> {
+    let (mut leaving, mut groups) = (Vec::new(), Vec::<Vec<Chosen>>::new());
+    for c in chosen {
+        let oif = c.packet.get(Field::Oif).filter(|_| c.packet.path == Path::Forward);
+        let number = leaving.iter().position(|o| *o == oif).unwrap_or_else(|| {
+            leaving.push(oif);
+            leaving.len() - 1
+        });
+        groups.resize_with(groups.len().max(number / LEAVING + 1), Vec::new);
+        groups[number / LEAVING].push(c);
+    }
+    groups.iter().flat_map(|g| g.chunks(TOGETHER)).map(<[Chosen]>::to_vec).collect()
 }
 
 // Packets by hook, table and chain, and by the rule; `None` = the policy.
@@ -259,7 +279,10 @@ impl<'a> Run<'a> {
             point.firewalls.iter().any(|f| f.base_chains.iter().any(|b| b.hook == Hook::DeviceIngress));
         let traces: Vec<Trace> = chosen.iter().map(|c| evaluate(point, &c.packet)).collect();
         count.packets += chosen.len() as u64;
-        let setup = Setup { loads, devices, own, back, at_devices };
+        let forwarded = chosen.iter().filter(|c| c.packet.path == Path::Forward);
+        let leaving: BTreeSet<Value> = forwarded.filter_map(|c| c.packet.get(Field::Oif)).collect();
+        let leaving = leaving.into_iter().collect();
+        let setup = Setup { loads, devices, leaving, own, back, at_devices };
         Self { point, setup, count, agrees: vec![false; chosen.len()], chosen, traces }
     }
 
