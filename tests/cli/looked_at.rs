@@ -248,3 +248,15 @@ fn a_file_in_a_folder_that_cannot_be_opened_is_an_error() {
     assert!(text.contains("a/db.rules:1:1: error[HL-INPUT]: cannot read the file"), "{text}");
     assert!(text.contains("a/web.rules"), "the rest is checked: {text}");
 }
+
+#[test]
+fn padding_before_the_first_word_hides_nothing() {
+    let padded = format!("{}{GOOD}", "# nothing to see here\n".repeat(4000));
+    assert!(padded.len() > 80_000);
+    let dir = folder(&[("a/web.rules", padded.as_bytes())]);
+    for path in ["a", "a/web.rules"] {
+        let report = json(&run_in(dir.path(), &["check", path, "--no-config", "--format", "json"]));
+        assert_eq!(report["inputs"][0]["path"], "a/web.rules", "{path}");
+        assert!(report["inputs"][0]["rules"].as_u64() > Some(3), "{path}");
+    }
+}

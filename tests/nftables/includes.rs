@@ -76,6 +76,9 @@ fn includes_are_bounded_and_that_is_said() {
     let f = read(&main, Includes::default());
     let bound: Vec<_> = errors(&f).into_iter().filter(|m| m.starts_with("more than")).collect();
     assert_eq!(bound.len(), 1, "once: {bound:?}");
+    let help =
+        f.diagnostics.iter().find(|d| d.message == bound[0]).map(|d| d.help.as_str()).unwrap_or_default();
+    assert!(help.contains("reached by main.nft > l0.nft > l1.nft > "), "{help}");
     assert!(f.files.len() < 2000);
     assert_eq!(verdict(&f, SSH), Undecided);
 }

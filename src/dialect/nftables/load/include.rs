@@ -174,7 +174,13 @@ impl Loader {
                         "more than {MAX_FILES} files, or {} megabytes, are included",
                         MAX_BYTES >> 20
                     );
-                    self.lose(SyntaxError::new(at, message).help("what stands in the others is not read"));
+                    let name = |p: &PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let chain: Vec<String> = self.folder.open.iter().map(name).collect();
+                    let help = format!(
+                        "what stands in the others is not read; this one is reached by {}",
+                        chain.join(" > ")
+                    );
+                    self.lose(SyntaxError::new(at, message).help(help));
                 }
                 self.folder.files = usize::MAX;
                 return;
