@@ -54,8 +54,8 @@ pub(super) struct Walk<'a> {
     pub ways: Vec<Vec<(usize, &'a BaseChain)>>,
     pub local: Option<IntervalSet>,
     states: Vec<State>,
-    // Numbers of states; each state stands in the list only.
-    state_index: HashTable<u32>,
+    // Numbers of states; each state stands in the list only. With their hashes, which take a while.
+    state_index: HashTable<(u64, u32)>,
     pub deciders: Vec<Decider>,
     pub decider_index: FxHashMap<Decider, u32>,
     pub reasons: Vec<Because>,
@@ -261,18 +261,14 @@ impl<'a> Walk<'a> {
 
     /// Index of a state.
     pub(super) fn intern(&mut self, state: State) -> u32 {
-        let hash = |s: &State| FxBuildHasher.hash_one(s);
+        let hash = FxBuildHasher.hash_one(&state);
         let states = &mut self.states;
-        let found = self.state_index.entry(
-            hash(&state),
-            |i| states[*i as usize] == state,
-            |i| hash(&states[*i as usize]),
-        );
-        match found {
-            Entry::Occupied(known) => *known.get(),
+        let same = |(h, i): &(u64, u32)| *h == hash && states[*i as usize] == state;
+        match self.state_index.entry(hash, same, |(h, _)| *h) {
+            Entry::Occupied(known) => known.get().1,
             Entry::Vacant(new) => {
                 let i = states.len() as u32;
-                new.insert(i);
+                new.insert((hash, i));
                 states.push(state);
                 i
             }
