@@ -82,6 +82,7 @@ pub fn triage(
         deployment: declared,
         sources: &sources,
         selection,
+        aliases: &opened.catalogue.aliases(),
         rules: &|| all_rules(&opened.catalogue),
         judged: &|rule, path| {
             (rule.kind != "requirement" || asked.contains(rule.id.as_str())) && !unsound.contains(path)

@@ -62,31 +62,44 @@ impl Inline {
 /// A waiver as it is written, whatever it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The rule that it names, as written; empty = it names none.
+    /// The rule that it names, by its id where another name of it is written; empty = it names none.
     pub id: String,
     /// Where it stands.
     pub at: Location,
 }
 
-/// The files in which waivers stand beside rules, by name: most have none, and then nothing of them is read.
-pub struct Files<'a>(FxHashMap<&'a str, &'a SourceFile>);
+/// The files in which waivers stand beside rules: most have none, and then nothing of them is read.
+pub struct Files<'a> {
+    by_name: FxHashMap<&'a str, &'a SourceFile>,
+    // Other names of rules, each with the id that it stands for.
+    aliases: &'a [(String, String)],
+}
 
 impl<'a> Files<'a> {
-    /// Of all files of a run.
-    pub fn of(sources: &'a [Arc<SourceFile>]) -> Self {
+    /// Of all files of a run. `aliases`: other names of rules, each with the id that it stands for.
+    pub fn of(sources: &'a [Arc<SourceFile>], aliases: &'a [(String, String)]) -> Self {
         let waives = |s: &&Arc<SourceFile>| memmem::find(s.bytes(), MARK).is_some();
-        Self(sources.iter().filter(waives).map(|s| (s.path.as_str(), &**s)).collect())
+        let by_name = sources.iter().filter(waives).map(|s| (s.path.as_str(), &**s)).collect();
+        Self { by_name, aliases }
+    }
+
+    // The id of a rule that is written by any of its names.
+    fn id<'w>(&self, name: &'w str) -> &'w str
+    where
+        'a: 'w,
+    {
+        self.aliases.iter().find(|(alias, _)| alias == name).map_or(name, |(_, id)| id.as_str())
     }
 
     /// The waiver that stands beside the rule that a finding is about, and names the finding's rule.
     pub fn beside(&self, f: &Finding) -> Option<Inline> {
         let lines = (f.location.line, f.location.end_line);
-        let allowed = |comment: &str| allows(comment, &f.rule, lines);
+        let allowed = |comment: &str| allows(comment, |name| self.id(name) == f.rule, lines);
         if let Some(found) = f.location.rule.as_ref().and_then(|r| allowed(&r.description)) {
             return Some(found);
         }
         // Documents have no comments: what is text there is somebody's name, tag or value.
-        let file = self.0.get(f.location.path.as_str()).filter(|s| !is_document(s.bytes()))?;
+        let file = self.by_name.get(f.location.path.as_str()).filter(|s| !is_document(s.bytes()))?;
         let (own, behind) = own_text(f, file)?;
         let after = behind.split_once('#').map(|(_, comment)| comment);
         if let Some(found) = comments(&own).into_iter().chain(after).find_map(allowed) {
@@ -95,14 +108,16 @@ impl<'a> Files<'a> {
         let above = f.location.line.checked_sub(1)?;
         let text = file.text(file.line_range((above as usize).checked_sub(1)?)).into_owned();
         let mut words = comment_line(&text)?.strip_prefix("allow")?.split_whitespace();
-        (words.next()? == f.rule).then(|| Inline::of(words, (above, above)))
+        (self.id(words.next()?) == f.rule).then(|| Inline::of(words, (above, above)))
     }
 
     /// Everything that is written as a waiver, in the order of files and places.
     pub fn written(&self) -> Vec<Written> {
-        let mut files: Vec<&&SourceFile> = self.0.values().collect();
+        let mut files: Vec<&&SourceFile> = self.by_name.values().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        files.into_iter().flat_map(|f| written(f)).collect()
+        let mut all: Vec<Written> = files.into_iter().flat_map(|f| written(f)).collect();
+        all.iter_mut().for_each(|w| w.id = self.id(&w.id).to_owned());
+        all
     }
 }
 
@@ -152,11 +167,11 @@ fn named(text: &str) -> &str {
 }
 
 /// The waiver of a rule in a comment.
-fn allows(comment: &str, rule: &str, lines: (u32, u32)) -> Option<Inline> {
+fn allows(comment: &str, is: impl Fn(&str) -> bool, lines: (u32, u32)) -> Option<Inline> {
     let mut ids = comment.split(IN_COMMENT).skip(1);
     ids.find_map(|rest| {
         let words = || rest.split_whitespace().filter(|w| w.starts_with(OWNER) || w.starts_with(EXPIRES));
-        (named(rest) == rule).then(|| Inline::of(words(), lines))
+        is(named(rest)).then(|| Inline::of(words(), lines))
     })
 }
 
@@ -220,7 +235,7 @@ mod tests {
         let start = text.find(place).unwrap();
         let location = file.locate(start, start + place.len());
         let finding = Finding::new(rule, Severity::Error, String::new(), location, "");
-        Files::of(&[file]).beside(&finding).is_some()
+        Files::of(&[file], &[("HL-OLD".to_owned(), "HL-X".to_owned())]).beside(&finding).is_some()
     }
 
     #[test]
@@ -234,6 +249,8 @@ mod tests {
             ("drop comment \"havenlint:allow=HL-X\"; accept;", "accept", false),
             ("drop comment \"havenlint:allow=HL-X\"; accept;", "drop comment \"havenlint:allow=HL-X\"", true),
             ("accept # havenlint:allow=HL-X", "accept", true),
+            ("accept # havenlint:allow=HL-OLD", "accept", true),
+            ("# havenlint: allow HL-OLD because\naccept", "accept", true),
             ("# havenlint: allow HL-X because\naccept", "accept", true),
             ("  // havenlint: allow HL-X\naccept", "accept", true),
             ("# havenlint: allow HL-Y\naccept", "accept", false),
@@ -248,7 +265,7 @@ mod tests {
     #[test]
     fn everything_that_is_written_as_a_waiver_is_found() {
         let found = |text: &str| -> Vec<(String, u32)> {
-            let all = Files::of(&[SourceFile::new("f", text)]).written();
+            let all = Files::of(&[SourceFile::new("f", text)], &[]).written();
             all.into_iter().map(|w| (w.id, w.at.line)).collect()
         };
         let one = |id: &str, line| vec![(id.to_owned(), line)];
@@ -267,7 +284,7 @@ mod tests {
             SourceFile::new("f", "# havenlint: allow HL-X for owner=net the move expires=2027-03-31\naccept");
         let location = file.locate(file.line_range(1).start, file.line_range(1).end);
         let finding = Finding::new("HL-X", Severity::Error, String::new(), location, "");
-        let it = Files::of(&[file]).beside(&finding).unwrap();
+        let it = Files::of(&[file], &[]).beside(&finding).unwrap();
         assert_eq!((&*it.reason, &*it.owner, &*it.expires), ("for the move", "net", "2027-03-31"));
         assert_eq!(it.last_day().unwrap(), Some(jiff::civil::date(2027, 3, 31)));
         assert!(Inline { expires: "soon".to_owned(), ..it }.last_day().is_err());

@@ -49,6 +49,8 @@ pub struct World<'a> {
     pub sources: &'a [Arc<SourceFile>],
     /// The rules that are reported.
     pub selection: &'a Selection,
+    /// Other names of rules, each with the id that it stands for.
+    pub aliases: &'a [(String, String)],
     /// All rules.
     pub rules: &'a dyn Fn() -> Vec<RuleDoc>,
     /// Whether the run would have found what a rule finds in a file.
@@ -61,11 +63,11 @@ pub struct World<'a> {
 
 /// Takes waived findings out of the list; adds findings about the waivers themselves.
 pub fn apply(findings: &mut Vec<Finding>, world: &World<'_>) -> Vec<Waived> {
-    let World { deployment, sources, today, flow_of, .. } = *world;
+    let World { deployment, sources, aliases, today, flow_of, .. } = *world;
     let mut waived = Vec::new();
     let waivers: &[Waiver] = deployment.map_or(&[], |d| &d.waivers);
     let mut used = vec![false; waivers.len()];
-    let files = Files::of(sources);
+    let files = Files::of(sources, aliases);
     let mut inline = Met::default();
     let in_force = deployment.map_or(&InlineWaivers::All, |d| &d.inline_waivers);
     let all = std::mem::take(findings);
