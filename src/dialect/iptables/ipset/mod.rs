@@ -13,6 +13,7 @@ use crate::packet::{Family, Value};
 use crate::source::{Diagnostic, SourceFile};
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A dimension of a set's elements.
@@ -61,14 +62,14 @@ pub(super) struct Element<'a> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Set {
     /// Its type: `hash:net,iface`.
-    kind: String,
+    kind: &'static str,
     pub dimensions: Vec<Dimension>,
     /// Not for sets of ports and hardware addresses, which serve both families.
     pub family: Option<Family>,
     // The parts of one element after those of another.
     parts: Vec<Part>,
     traits: Vec<Traits>,
-    // By hash of the parts.
+    // By hash of the parts, where they are more than a few.
     index: FxHashMap<u64, u32>,
     /// `list:set`: names of its members.
     pub members: Vec<String>,
@@ -100,10 +101,19 @@ impl Set {
     // Where an element with just these parts lies.
     fn find(&self, parts: &[Part]) -> Option<usize> {
         let key = self.key(parts);
-        let at = *self.index.get(&hash(key))? as usize;
+        let is = |at: &usize| {
+            let found = self.parts.get(self.place(*at));
+            found.is_some_and(|f| f.starts_with(key)) && !self.traits[*at].deleted
+        };
+        if self.index.is_empty() {
+            return (0..self.traits.len()).find(is);
+        }
+        self.index.get(&hash(key)).map(|at| *at as usize).filter(is)
+    }
+
+    fn place(&self, at: usize) -> Range<usize> {
         let width = self.dimensions.len();
-        let found = self.parts.get(at * width..(at + 1) * width)?;
-        (found.starts_with(key) && !self.traits[at].deleted).then_some(at)
+        at * width..(at + 1) * width
     }
 
     // What tells an element from others: `bitmap:ip,mac` has one hardware address for each address (ip_set_bitmap_ipmac.c).
@@ -113,17 +123,28 @@ impl Set {
 
     // An element that is added again.
     fn replace(&mut self, at: usize, parts: &[Part], traits: Traits) {
-        let width = self.dimensions.len();
-        if let Some(old) = self.parts.get_mut(at * width..(at + 1) * width) {
+        let place = self.place(at);
+        if let Some(old) = self.parts.get_mut(place) {
             old.iter_mut().zip(parts).for_each(|(old, new)| *old = *new);
         }
         self.traits[at] = traits;
     }
 
     fn insert(&mut self, parts: &[Part], traits: Traits) {
-        self.index.insert(hash(self.key(parts)), self.traits.len() as u32);
+        // There may be very many sets, most of them small.
+        let (first, new) = if self.index.is_empty() {
+            (0, self.traits.len())
+        } else {
+            (self.traits.len(), self.traits.len())
+        };
         self.parts.extend_from_slice(parts);
         self.traits.push(traits);
+        if new >= FEW {
+            for at in first..=new {
+                let key = self.parts.get(self.place(at)).map(|p| hash(self.key(p)));
+                self.index.extend(key.map(|key| (key, at as u32)));
+            }
+        }
     }
 
     fn clear(&mut self) {
@@ -154,13 +175,19 @@ fn hash(parts: &[Part]) -> u64 {
     h.finish()
 }
 
+/// Sets by their names. Boxed: a table has room for more than it holds.
+pub(super) type ByName = FxHashMap<String, Box<Set>>;
+
 /// All sets of the companions, by name.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
-    by_name: FxHashMap<String, Set>,
+    by_name: ByName,
     /// What is wrong with the companions.
     pub diagnostics: Vec<Diagnostic>,
 }
+
+// So many elements are looked through one by one.
+const FEW: usize = 8;
 
 // As many diagnostics of companions are kept.
 const MAX_DIAGNOSTICS: usize = 50;
@@ -182,7 +209,7 @@ impl Sets {
 
     /// The set with a name.
     pub(super) fn get(&self, name: &str) -> Option<&Set> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(|set| &**set)
     }
 
     /// The family that rules with the set are of: neither program takes a set of the other's addresses.
@@ -191,7 +218,7 @@ impl Sets {
     }
 
     // Another file's sets of the same name are another box's, perhaps.
-    fn merge(&mut self, own: FxHashMap<String, Set>) {
+    fn merge(&mut self, own: ByName) {
         for (name, mut set) in own {
             set.index = FxHashMap::default();
             match self.by_name.get_mut(&name) {

@@ -5,10 +5,9 @@
 
 use super::super::lexer::{Lines, Words};
 use super::super::values;
-use super::{Dimension, Part, Set, Traits, element};
+use super::{ByName, Dimension, Part, Set, Traits, element};
 use crate::packet::Family;
 use crate::source::{Diagnostic, Origin};
-use rustc_hash::FxHashMap;
 
 // Each range is held against all elements: beyond so many that would be slow.
 const MAX_RANGES: u32 = 64;
@@ -129,8 +128,8 @@ const STOPS: &str = "ipset restore stops here, and the rest of the file is not l
 const STOPPED: &str = "the file that makes the set has a mistake, at which ipset stops";
 
 /// Carries out the commands of a file; the sets that are there at its end.
-pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) -> FxHashMap<String, Set> {
-    let mut script = Script { sets: FxHashMap::default(), stopped: false };
+pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) -> ByName {
+    let mut script = Script { sets: ByName::default(), stopped: false };
     let mut words = Words::new(bytes);
     for line in Lines::new(bytes).filter(|l| !skipped(&bytes[l.start..l.end])) {
         let split =
@@ -152,7 +151,7 @@ pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) ->
 }
 
 struct Script {
-    sets: FxHashMap<String, Set>,
+    sets: ByName,
     stopped: bool,
 }
 
@@ -177,7 +176,7 @@ impl Script {
             (Verb::Create, Some(name), Some(kind)) => self.create(words, name, &kind, &rest[2..], exist)?,
             (Verb::Add, Some(name), Some(element)) => self.add(words, &name, &element, &rest[2..], exist)?,
             (Verb::Delete, Some(name), Some(element)) => self.delete(&name, &element, exist)?,
-            (Verb::Flush, None, _) => self.sets.values_mut().for_each(Set::clear),
+            (Verb::Flush, None, _) => self.sets.values_mut().for_each(|s| s.clear()),
             (Verb::Flush, Some(name), _) => self.set(&name)?.clear(),
             (Verb::Destroy, None, _) => match self.sets.values().any(|s| !s.members.is_empty()) {
                 true => return Err(("sets that are in a list cannot be destroyed".to_owned(), STOPS)),
@@ -208,7 +207,8 @@ impl Script {
     }
 
     fn set(&mut self, name: &str) -> Result<&mut Set, Failure> {
-        self.sets.get_mut(name).ok_or_else(|| (format!("the set {name} is not created above"), STOPS))
+        let set = self.sets.get_mut(name).map(|set| &mut **set);
+        set.ok_or_else(|| (format!("the set {name} is not created above"), STOPS))
     }
 
     fn create(
@@ -253,7 +253,7 @@ impl Script {
                 _ => return Err((format!("`{option}` is no option of a set that havenlint knows"), STOPS)),
             }
         }
-        self.sets.insert(name, set);
+        self.sets.insert(name, Box::new(set));
         Ok(())
     }
 
@@ -388,7 +388,7 @@ impl Script {
 
     // Whoever names one of them, rules and lists, has the other's contents from then on.
     fn swap(&mut self, a: &str, b: &str) -> Result<(), Failure> {
-        let (first, second) = (self.set(a)?.clone_kind(), self.set(b)?.clone_kind());
+        let (first, second) = (self.set(a)?.what_it_is(), self.set(b)?.what_it_is());
         if first != second {
             return Err((format!("the sets {a} and {b} are of different types"), STOPS));
         }
@@ -401,7 +401,7 @@ impl Script {
 }
 
 fn of_type(kind: &'static str) -> Set {
-    let mut set = Set { kind: kind.to_owned(), ..Set::default() };
+    let mut set = Set { kind, ..Set::default() };
     if set.is_list() {
         return set;
     }
@@ -427,8 +427,8 @@ fn of_type(kind: &'static str) -> Set {
 }
 
 impl Set {
-    fn clone_kind(&self) -> (String, Option<Family>) {
-        (self.kind.clone(), self.family)
+    fn what_it_is(&self) -> (&'static str, Option<Family>) {
+        (self.kind, self.family)
     }
 
     fn families(&mut self, word: &[u8]) {

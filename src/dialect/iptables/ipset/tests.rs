@@ -47,6 +47,23 @@ fn held(sets: &Sets, name: &str) -> Option<Vec<String>> {
     Some(m.certain.iter().filter_map(of).flatten().collect())
 }
 
+// Few elements are looked through one by one, more by an index.
+#[test]
+fn elements_are_found_however_many_there_are() {
+    for n in [1, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+        let mut script = "create a hash:ip\n".to_owned();
+        (0..n).for_each(|i| script += &format!("add a 10.0.0.{i}\n"));
+        for i in 0..n {
+            let again = read(&format!("{script}add a 10.0.0.{i}\n"));
+            assert_eq!(again.diagnostics.len(), 1, "{i} of {n}");
+            let without = read(&format!("{script}del a 10.0.0.{i}\n"));
+            assert_eq!((without.diagnostics.len(), parts(&without, "a").len()), (0, n - 1), "{i} of {n}");
+            let back = read(&format!("{script}del a 10.0.0.{i}\nadd a 10.0.0.{i}\nadd a 10.0.1.0\n"));
+            assert_eq!((back.diagnostics.len(), parts(&back, "a").len()), (0, n + 1), "{i} of {n}");
+        }
+    }
+}
+
 // What ipset 7.17 does with each script was measured in a network namespace.
 #[test]
 fn scripts_are_carried_out_in_order() {
