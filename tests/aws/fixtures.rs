@@ -144,6 +144,7 @@ fn a_waiver_in_a_description_allows_its_own_entry_only() {
         deployment: None,
         sources: &files,
         selection: &Selection::default(),
+        aliases: &[],
         rules: &Vec::new,
         judged: &|_, _| false,
         today: &today,
