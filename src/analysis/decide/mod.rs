@@ -94,6 +94,8 @@ pub struct Partly {
 
 // Steps of a walk before it is asked whether diagrams do better: a fraction of a second.
 const FIRST: u64 = 2_000_000;
+// The same for a table, which takes diagrams less than exact boxes do.
+const BRIEF: u64 = FIRST / 8;
 
 /// Answers a question. A narrow one is walked; where that takes too many steps, the chains are put together as diagrams; where those do not serve, or
 /// take too much themselves, the walk goes on to the end of its budget, and what is left then is undecided.
@@ -115,7 +117,7 @@ pub fn decide(question: &Question<'_>) -> Answer {
                 continue;
             }
         }
-        let walk = begun(question, family, &regions);
+        let walk = begun(question, family, &regions, FIRST);
         if (walk.exhausted || walk.is_crowded())
             && let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT)
         {
@@ -137,7 +139,7 @@ pub fn outline(question: &Question<'_>, regions: &[Region], hidden: &[Field]) ->
     }
     for (family, regions) in families(regions).into_iter().filter(|_| !placed) {
         let mut answer = Answer::default();
-        let walk = begun(question, family, &regions);
+        let walk = begun(question, family, &regions, BRIEF);
         let mut wide = walk.exhausted || walk.is_crowded();
         if !wide {
             walk.settle(&mut answer);
@@ -151,7 +153,7 @@ pub fn outline(question: &Question<'_>, regions: &[Region], hidden: &[Field]) ->
                 out.samples.extend(outline.samples);
             }
             None if wide && answer.is_empty() => {
-                finished(begun(question, family, &regions), regions).settle(&mut out.answer)
+                finished(begun(question, family, &regions, FIRST), regions).settle(&mut out.answer)
             }
             None => out.answer.add(answer),
         }
@@ -167,10 +169,10 @@ fn asks(region: &Region, fields: &[Field]) -> bool {
     fields.iter().any(|f| *region.get(*f) != f.all())
 }
 
-// A walk of as many steps as it may take before diagrams are asked.
-fn begun<'a>(question: &'a Question<'a>, family: Family, regions: &[Region]) -> Walk<'a> {
+// A walk of so many steps.
+fn begun<'a>(question: &'a Question<'a>, family: Family, regions: &[Region], steps: u64) -> Walk<'a> {
     let mut walk = Walk::new(question, family);
-    walk.budget = FIRST;
+    walk.budget = steps;
     walk.run(regions.to_vec());
     walk
 }
@@ -212,7 +214,7 @@ pub fn compare(
 ) -> Option<Vec<(Region, [Told; 2])>> {
     let mut out = Vec::new();
     for (family, regions) in by_family(questions[0]) {
-        let walks = questions.map(|q| begun(q, family, &regions));
+        let walks = questions.map(|q| begun(q, family, &regions, FIRST));
         if walks.iter().any(|w| w.exhausted || w.is_crowded())
             && let Some(pairs) = wide::pairs(questions, family, &regions, wide::LIMIT, plain)
         {
