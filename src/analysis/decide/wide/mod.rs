@@ -59,13 +59,9 @@ pub(super) fn answer(
         }
         pieces.extend(wide.pieces(node, &cell.region, EXACT));
     }
-    join(&mut pieces);
-    // The largest first: they are the ones to be told well.
-    let mut pieces: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
-    pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut answer = Answer::default();
     let mut left = MAX_SHOWN;
-    for (_, (region, outcome)) in pieces {
+    for (region, outcome) in largest_first(pieces) {
         if outcome == UNSETTLED {
             answer.exhausted = true;
             answer.undecided.push(wide.unsettled(region));
@@ -80,6 +76,14 @@ pub(super) fn answer(
         }
     }
     Some(answer)
+}
+
+// Few pieces, the largest first: they are the ones to be told well.
+fn largest_first(mut pieces: Vec<(Region, Outcome)>) -> impl Iterator<Item = (Region, Outcome)> {
+    join(&mut pieces);
+    let mut weighed: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
+    weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
+    weighed.into_iter().map(|(_, piece)| piece)
 }
 
 /// Two firewalls' answers to one question, laid on each other: the parts with what each says of them, but for those that are of no interest.

@@ -2,10 +2,9 @@
 
 use super::answer::{Fates, Limits};
 use super::levels::Plan;
-use super::{MAX_NODES, Wide};
+use super::{MAX_NODES, Wide, largest_first};
 use crate::analysis::Verdict;
 use crate::analysis::decide::cell::Cell;
-use crate::analysis::decide::join::join;
 use crate::analysis::decide::walk::Walk;
 use crate::analysis::decide::{Outline, Part, Partly, Question};
 use crate::analysis::diagram::{Arena, Node, Outcome};
@@ -68,12 +67,9 @@ pub(in crate::analysis::decide) fn outline(
         let lump = |arena: &Arena, node| arena.known_possible(node).iter().fold(LUMP, |all, o| all | o);
         pieces.extend(wide.pieces(told, &cell.region, Limits { boxes, work: WORK, lump }));
     }
-    join(&mut pieces);
-    let mut pieces: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
-    pieces.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut outline = Outline::default();
     let mut left = SHOWN;
-    for (_, (region, mask)) in pieces {
+    for (region, mask) in largest_first(pieces) {
         match VERDICTS.into_iter().find(|v| mask == bit(*v)) {
             Some(verdict) => {
                 let part = wide.told_part(region, verdict, &mut left);
