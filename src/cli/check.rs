@@ -173,7 +173,7 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
             return fail(message);
         }
     }
-    verdict(fail_on, &outcome)
+    verdict(fail_on, &outcome.report)
 }
 
 /// What is left to do.
@@ -235,26 +235,26 @@ pub(super) fn write_gathered(
 
 /// The status of a report of which only the counts are at hand.
 pub(super) fn verdict_of(fail_on: &str, head: &Report) -> u8 {
-    if head.problems.iter().any(|p| p.level == Severity::Error) {
-        return status::TROUBLE;
-    }
     let Summary { error, warning, note, .. } = head.summary;
-    let count = match least(fail_on) {
-        None => 0,
-        Some(Severity::Error) => error,
-        Some(Severity::Warning) => error + warning,
-        Some(Severity::Note) => error + warning + note,
+    let count = |least| match least {
+        Severity::Error => error,
+        Severity::Warning => error + warning,
+        Severity::Note => error + warning + note,
     };
-    if count > 0 { status::FINDINGS } else { status::CLEAN }
+    settled(fail_on, head, |least| count(least) > 0)
 }
 
-fn verdict(fail_on: &str, outcome: &Outcome) -> u8 {
-    let report = &outcome.report;
+/// The status of a report.
+pub(super) fn verdict(fail_on: &str, report: &Report) -> u8 {
+    settled(fail_on, report, |least| report.findings.iter().any(|f| f.level >= least))
+}
+
+// `fails`: whether there is a finding of a level or a higher one.
+fn settled(fail_on: &str, report: &Report, fails: impl FnOnce(Severity) -> bool) -> u8 {
     if report.problems.iter().any(|p| p.level == Severity::Error) {
         return status::TROUBLE;
     }
-    let Some(least) = least(fail_on) else { return status::CLEAN };
-    if report.findings.iter().any(|f| f.level >= least) { status::FINDINGS } else { status::CLEAN }
+    if least(fail_on).is_some_and(fails) { status::FINDINGS } else { status::CLEAN }
 }
 
 // The lowest level that fails the run; `None` = none does.

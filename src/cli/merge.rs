@@ -1,12 +1,12 @@
 //! `havenlint merge`: one report from those of shards.
 
-use super::check::{verdict_of, write_gathered};
+use super::check::{verdict, verdict_of, write_gathered};
 use super::target::{Target, targets};
 use super::{say, status, style};
 use crate::catalogue;
 use crate::finding::merge::merge;
 use crate::finding::stream::{self, Element};
-use crate::finding::{Report, RuleDoc, Severity};
+use crate::finding::{Report, RuleDoc};
 use crate::report::gathered::{GatherError, Gathering};
 use crate::session::all_rules;
 use crate::source::discover::{bytes, open, unchanged};
@@ -33,7 +33,7 @@ pub struct Merge {
 pub fn execute(args: &Merge, color: ColorChoice) -> u8 {
     let done = match join_in_parts(args, color) {
         Ok(Some(status)) => Ok(status),
-        Ok(None) => join(args, color).map(|report| verdict(&report, &args.fail_on)),
+        Ok(None) => join(args, color).map(|report| verdict(&args.fail_on, &report)),
         Err(message) => Err(message),
     };
     match done {
@@ -115,17 +115,4 @@ fn of_this_version(path: &Path, read: serde_json::Result<Report>) -> Result<Repo
 fn rules(report: &Report) -> Vec<RuleDoc> {
     let catalogue = catalogue::open(&report.catalogue.id, Path::new(""));
     if catalogue.is_sound() { all_rules(&catalogue) } else { Vec::new() }
-}
-
-fn verdict(report: &Report, fail_on: &str) -> u8 {
-    if report.problems.iter().any(|p| p.level == Severity::Error) {
-        return status::TROUBLE;
-    }
-    let least = match fail_on {
-        "never" => return status::CLEAN,
-        "note" => Severity::Note,
-        "warning" => Severity::Warning,
-        _ => Severity::Error,
-    };
-    if report.findings.iter().any(|f| f.level >= least) { status::FINDINGS } else { status::CLEAN }
 }
