@@ -471,6 +471,42 @@ impl Arena {
         n
     }
 
+    /// A diagram that says the same where each level's class is within its ranges, and elsewhere whatever makes it small: everything that is possible
+    /// in it is possible within. No ranges are empty; a level without ranges is not restricted.
+    pub fn within(&mut self, node: Node, ranges: &[Option<&[(Class, Class)]>]) -> Node {
+        self.cut(node, ranges, &mut FxHashMap::default())
+    }
+
+    fn cut(
+        &mut self,
+        node: Node,
+        ranges: &[Option<&[(Class, Class)]>],
+        done: &mut FxHashMap<Node, Node>,
+    ) -> Node {
+        if node.is_terminal() || self.exceeded() {
+            return node;
+        }
+        if let Some(n) = done.get(&node) {
+            return *n;
+        }
+        let n = match ranges.get(self.rank(node) as usize).copied().flatten() {
+            None => self.rebuilt(node, &mut |arena, below| arena.cut(below, ranges, done)),
+            Some(inside) => {
+                let level = self.rank(node);
+                let top = self.tops[level as usize];
+                let edges: SmallVec<[Edge; 8]> = met(self.slice(node), inside).collect();
+                let from = self.scratch.len();
+                for (i, e) in edges.iter().enumerate() {
+                    let n = self.cut(e.to, ranges, done);
+                    self.push(from, if i + 1 == edges.len() { top } else { e.hi }, n);
+                }
+                self.finish(level, from)
+            }
+        };
+        done.insert(node, n);
+        n
+    }
+
     /// The diagram without the levels from one on: what was possible under any of their answers.
     pub fn project(&mut self, node: Node, level: Level) -> Node {
         self.projected(node, level, &mut FxHashMap::default())
@@ -594,6 +630,15 @@ impl Search<'_> {
         }
         false
     }
+}
+
+// The edges that ascending ranges meet.
+fn met<'e>(edges: &'e [Edge], ranges: &'e [(Class, Class)]) -> impl Iterator<Item = Edge> + 'e {
+    let mut from = 0;
+    edges.iter().copied().filter(move |e| {
+        let lo = std::mem::replace(&mut from, e.hi.wrapping_add(1));
+        ranges.get(ranges.partition_point(|r| r.1 < lo)).is_some_and(|r| r.0 <= e.hi)
+    })
 }
 
 // What outcomes lead to, in ascending order.
@@ -721,6 +766,13 @@ mod tests {
                 let inside = |p: &[Class; 3]| (0..3).all(|i| (sides[i].0..=sides[i].1).contains(&p[i]));
                 let wanted = points().filter(inside).any(|p| at(&arena, node, p).contains(&outcome));
                 prop_assert_eq!(arena.meets(node, &ranges, &|o| o == outcome), wanted);
+                let cut = arena.within(node, &ranges);
+                let mut possible = std::collections::BTreeSet::new();
+                for p in points().filter(inside) {
+                    prop_assert_eq!(at(&arena, cut, p), at(&arena, node, p));
+                    possible.extend(at(&arena, node, p));
+                }
+                prop_assert_eq!(arena.possible(cut).to_vec(), possible.into_iter().collect::<Vec<_>>());
             }
             let flat = arena.project(node, 2);
             let forgot = arena.forget(node, &[false, true]);

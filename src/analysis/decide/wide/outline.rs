@@ -38,13 +38,12 @@ pub(in crate::analysis::decide) fn outline(
     let arena = Arena::new(plan.tops(), limit, MAX_NODES);
     let mut wide = Wide::new(&mut walk, &mut plan, 0, arena);
     // Cells differ in their region, seldom in their state.
-    let mut by_state: FxHashMap<u32, (Node, Node)> = FxHashMap::default();
+    let mut by_state: FxHashMap<u32, Node> = FxHashMap::default();
     let mut ends: Vec<(Cell, Node, Node)> = Vec::with_capacity(cells.len());
     for cell in cells {
-        let (node, told) = *by_state.entry(cell.state).or_insert_with(|| {
-            let node = wide.verdicts(question, cell.state);
-            (node, wide.told(node, hidden))
-        });
+        let node = *by_state.entry(cell.state).or_insert_with(|| wide.verdicts(question, cell.state));
+        let node = wide.only(node, &cell.region);
+        let told = wide.told(node, hidden);
         ends.push((cell, node, told));
     }
     let masks: Vec<Outcome> =
@@ -129,16 +128,21 @@ impl Wide<'_, '_> {
         self.part(region, super::Fate { verdict, tracked: true, translated: None }, left)
     }
 
-    // Some packets with a verdict.
-    fn sample(&mut self, cell: &Cell, node: Node, verdict: Verdict) -> Option<Region> {
+    // The diagram of a region's packets only: what is possible in it happens to some of them.
+    fn only(&mut self, node: Node, region: &Region) -> Node {
         let mut inside = vec![None; self.fields as usize];
         for f in Field::ALL {
             if let Some(level) = self.levels[f.index()] {
-                inside[level as usize] = Some(self.classes[f.index()].set(cell.region.get(f).ranges()));
+                inside[level as usize] = Some(self.classes[f.index()].set(region.get(f).ranges()));
             }
         }
         let ranges: Vec<Option<&[(u32, u32)]>> = inside.iter().map(|s| s.as_deref()).collect();
-        let way = self.arena.find(node, &ranges, &|o| o == verdict as Outcome)?;
+        self.arena.within(node, &ranges)
+    }
+
+    // Some packets with a verdict.
+    fn sample(&mut self, cell: &Cell, node: Node, verdict: Verdict) -> Option<Region> {
+        let way = self.arena.find(node, &[], &|o| o == verdict as Outcome)?;
         let mut region = cell.region.clone();
         for f in Field::ALL {
             if let Some((_, lo, hi)) = way.iter().find(|(level, ..)| Some(*level) == self.levels[f.index()]) {
