@@ -52,6 +52,15 @@ impl Sorter {
         }
     }
 
+    /// Where some set begins or ends among some values, but for their first one: values before it and from it on are told apart.
+    pub fn changes(&self, (lo, hi): (Value, Value)) -> Vec<Value> {
+        let mut out: Vec<Value> =
+            self.changes.iter().map(|c| c.0).filter(|v| (lo + 1..=hi).contains(v)).collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     /// The classes of the values up to `max`; only those within a set are told apart.
     ///
     /// Runs of values are told apart by a sum over the sets that hold them of 128 random bits for each set, drawn anew in each process: that two

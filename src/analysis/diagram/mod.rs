@@ -9,6 +9,10 @@
 
 mod arena;
 mod classes;
+mod operations;
+mod search;
+#[cfg(test)]
+mod tests;
 
 pub use arena::{Arena, Class, Level, Node, Outcome};
 pub use classes::{ClassSet, Classes, Sorter};
