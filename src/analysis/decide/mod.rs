@@ -1,5 +1,6 @@
 //! What happens to every packet of a region: exact, three-valued.
 
+mod act;
 mod attached;
 mod cell;
 mod guard;

@@ -361,6 +361,74 @@ fn a_translated_destination_is_judged_where_it_goes() {
     assert!(witness(&question, part).is_some());
 }
 
+// 198.51.100.0/24 is mapped on 10.2.0.0/24; ports 1000-1099 of 203.0.113.9 become 8000-8099.
+#[test]
+fn what_is_moved_by_a_number_is_exact_in_diagrams_too() {
+    let mut t = Bench::new();
+    let nat = t.base(Hook::Prerouting, ChainKind::Nat, Policy::Accept);
+    let inside = addr::parse("10.2.0.0/24").unwrap();
+    let (lo, hi) = (inside.first().unwrap(), inside.last().unwrap());
+    let netmap = t.b.translation(Translation {
+        address: Some((lo, hi)),
+        netmap: true,
+        ..Translation::of(TranslatedEnd::Destination)
+    });
+    let public = t.net(Field::Dst, "198.51.100.0/24");
+    t.add(nat, &[public], Action::Translate(netmap));
+    let ports = t.b.translation(Translation {
+        port: Some((8000, 8099)),
+        port_from: Some((1000, 1099)),
+        ..Translation::of(TranslatedEnd::Destination)
+    });
+    let (other, tcp_ports) = (t.net(Field::Dst, "203.0.113.9"), t.range(Field::Dport, 1000, 1099));
+    t.add(nat, &[other, tcp_ports], Action::Translate(ports));
+    let forward = t.base(Hook::Forward, ChainKind::Filter, Policy::Drop);
+    let mapped = t.net(Field::Dst, "10.2.0.5-10.2.0.9");
+    t.add(forward, &[mapped], Action::Accept);
+    let (same, moved) = (t.net(Field::Dst, "203.0.113.9"), t.range(Field::Dport, 8010, 8010));
+    t.add(forward, &[same, moved], Action::Accept);
+    let f = t.b.finish();
+    let environment = Environment { local: addr::parse("192.0.2.1"), ..Environment::default() };
+    let firewalls = [&f];
+    let point = Point { firewalls: &firewalls, environment: &environment };
+    let region = tcp().cut(Field::State, &IntervalSet::single(ConnState::New.value()));
+    let asked = addr::parse("198.51.100.0/24").unwrap().union(&addr::parse("203.0.113.9").unwrap());
+    let region = region.cut(Field::Dst, &asked);
+    let wanted = addr::parse("10.2.0.6-10.2.0.20").unwrap();
+    for delivered_to in [None, Some(wanted.clone())] {
+        let question = Question {
+            point,
+            path: Path::Forward,
+            region: region.clone(),
+            mark: 0,
+            delivered_to: delivered_to.clone(),
+        };
+        let answer = wide::answer(&question, Family::V4, &region.normal(), wide::LIMIT).unwrap();
+        assert!(answer.undecided.is_empty(), "{:?}", answer.undecided);
+        let accepted: Vec<(IntervalSet, IntervalSet)> = answer
+            .accepted
+            .iter()
+            .map(|p| (p.region.get(Field::Dst).clone(), p.region.get(Field::Dport).clone()))
+            .collect();
+        match delivered_to {
+            None => {
+                let net = addr::parse("198.51.100.5-198.51.100.9").unwrap();
+                let port = |n: u16| (addr::parse("203.0.113.9").unwrap(), IntervalSet::single(n));
+                assert_eq!(accepted, [(net, Field::Dport.all()), port(1010), port(8010)]);
+            }
+            Some(_) => {
+                let net = addr::parse("198.51.100.6-198.51.100.9").unwrap();
+                assert_eq!(accepted, [(net, Field::Dport.all())]);
+                let stopped = answer
+                    .denied
+                    .iter()
+                    .fold(IntervalSet::EMPTY, |all, p| all.union(p.region.get(Field::Dst)));
+                assert_eq!(stopped, addr::parse("198.51.100.10-198.51.100.20").unwrap());
+            }
+        }
+    }
+}
+
 #[test]
 fn an_exhausted_budget_never_claims_anything() {
     let mut t = Bench::new();

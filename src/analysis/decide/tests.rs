@@ -388,6 +388,8 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
         wide.add(answer);
     }
     holds(&question, &wide, &packets, options, near, false)?;
+    let wanted = IntervalSet::range(base_of(Field::Dst) + 1, base_of(Field::Dst) + 2);
+    arrives(&Question { delivered_to: Some(wanted), ..question.clone() }, &packets)?;
     for boxes in [FEW, 3] {
         let mut outline = Outline::default();
         for (family, regions) in by_family(&question) {
@@ -405,6 +407,30 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
         for x in outline.partly.iter().filter(|x| x.accepted) {
             let meets = wide.accepted.iter().any(|part| part.region.intersects(&x.region));
             prop_assert!(meets, "nothing of {:?} is let through", x.region);
+        }
+    }
+    Ok(())
+}
+
+// Whether what is said of packets by where they go in the end, walked or by diagrams, is said of those that the evaluator sends there.
+fn arrives(question: &Question<'_>, packets: &[Packet]) -> Result<(), TestCaseError> {
+    let Some(wanted) = &question.delivered_to else { return Ok(()) };
+    let mut wide = Answer::default();
+    for (family, regions) in by_family(question) {
+        let Some(answer) = wide::answer(question, family, &regions, wide::LIMIT) else { return Ok(()) };
+        wide.add(answer);
+    }
+    for p in packets.iter().filter(|p| question.region.contains(p)) {
+        let trace = evaluate(question.point, p);
+        let Some(end) = trace.delivered.as_ref().filter(|_| trace.verdict != Verdict::Undecided) else {
+            continue;
+        };
+        for answer in [&decide(question), &wide] {
+            match (end.get(Field::Dst).is_some_and(|v| wanted.contains(v)), &lists(answer, p)[..]) {
+                (_, [(Verdict::Undecided, _)]) | (false, []) => {}
+                (true, [(told, _)]) => prop_assert_eq!(*told, trace.verdict, "{}", p),
+                (_, found) => prop_assert!(false, "{} goes to {}: {:?}", p, end, found),
+            }
         }
     }
     Ok(())

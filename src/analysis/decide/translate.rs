@@ -168,28 +168,8 @@ impl<'a> Walk<'a> {
         lo: Value,
         mask: Value,
     ) -> Option<Vec<(Cell, Option<bool>)>> {
-        let set = cell.region.get(field);
-        let blocks: u128 = set.ranges().iter().try_fold(0u128, |n, (a, b)| {
-            n.checked_add((b & !mask).abs_diff(a & !mask) / mask.checked_add(1)? + 1)
-        })?;
-        if blocks > MAX_BLOCKS {
-            return None;
-        }
-        let mut bases: Vec<Value> = Vec::new();
-        for (a, b) in set.ranges() {
-            let mut base = a & !mask;
-            loop {
-                if bases.last() != Some(&base) {
-                    bases.push(base);
-                }
-                match base.checked_add(mask).and_then(|v| v.checked_add(1)) {
-                    Some(next) if next <= *b => base = next,
-                    _ => break,
-                }
-            }
-        }
         let mut out = Vec::new();
-        for base in bases {
+        for base in blocks(cell.region.get(field), mask)? {
             let block = IntervalSet::range(base, base | mask);
             let delta = lo.wrapping_sub(base);
             let view = if delta == 0 { View::Same } else { View::Shift(delta) };
@@ -347,6 +327,30 @@ impl<'a> Walk<'a> {
             }
         })
     }
+}
+
+/// The first addresses of the blocks of a host mask that some addresses lie in; `None` if those are too many to follow each.
+pub(super) fn blocks(set: &IntervalSet, mask: Value) -> Option<Vec<Value>> {
+    let count: u128 = set.ranges().iter().try_fold(0u128, |n, (a, b)| {
+        n.checked_add((b & !mask).abs_diff(a & !mask) / mask.checked_add(1)? + 1)
+    })?;
+    if count > MAX_BLOCKS {
+        return None;
+    }
+    let mut bases: Vec<Value> = Vec::new();
+    for (a, b) in set.ranges() {
+        let mut base = a & !mask;
+        loop {
+            if bases.last() != Some(&base) {
+                bases.push(base);
+            }
+            match base.checked_add(mask).and_then(|v| v.checked_add(1)) {
+                Some(next) if next <= *b => base = next,
+                _ => break,
+            }
+        }
+    }
+    Some(bases)
 }
 
 /// A rule writes a field.

@@ -175,8 +175,9 @@ fn fate(walk: &super::Walk<'_>, outs: impl Iterator<Item = Out>) -> Option<Fate>
                     continue;
                 }
                 View::Among { left, .. } if !wanted.covers(left) => doubtful = true,
-                View::Shift(_) | View::Unknown => doubtful = true,
-                View::One(_) | View::Same | View::Among { .. } => {}
+                View::Unknown => doubtful = true,
+                // Of those that are as they arrived, or moved by a number, only those wanted are left here.
+                View::Shift(_) | View::One(_) | View::Same | View::Among { .. } => {}
             }
         }
         let moved = [Field::Src, Field::Dst, Field::Sport, Field::Dport]

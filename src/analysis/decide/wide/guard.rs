@@ -2,6 +2,7 @@
 
 use super::{Out, Wide};
 use crate::analysis::decide::cell::{Fact, View};
+use crate::analysis::decide::guard::shifted;
 use crate::analysis::decide::hull::{Seen, seen};
 use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::walk::Here;
@@ -188,7 +189,7 @@ impl<'a> Wide<'_, 'a> {
             Known(bool),
             OneOf,
             Unknown,
-            Beyond,
+            Moved(Value),
         }
         let case = match seen(field, &self.walk.state(state).views[field.index()], here.sees) {
             Seen::Same => Case::Arrived,
@@ -197,7 +198,7 @@ impl<'a> Wide<'_, 'a> {
             Seen::Among(among) if !set.intersects(among) => Case::Known(false),
             Seen::Among(_) => Case::OneOf,
             Seen::Unknown => Case::Unknown,
-            Seen::Shift(_) => Case::Beyond,
+            Seen::Shift(by) => Case::Moved(by),
         };
         if matches!(case, Case::Unknown) {
             return self.doubt(here, Why::Among(field), rule, g);
@@ -215,18 +216,42 @@ impl<'a> Wide<'_, 'a> {
                 g.reasons.push(self.walk.reason(here.firewall, Why::Among(field), rule.origin));
             }
             Case::OneOf | Case::Unknown => self.doubt(here, Why::Among(field), rule, g),
-            Case::Beyond => self.unsupported = true,
+            Case::Moved(by) => {
+                let classes = self.moved_set(field, key, set, by);
+                want(g, field, &classes);
+            }
         }
     }
 
     /// The classes of a set that was planned for; anything else is not supported.
     pub(super) fn class_set(&mut self, field: Field, key: Key, set: &IntervalSet) -> Rc<ClassSet> {
-        if let Some(c) = self.class_sets.get(&(field, key)) {
+        if let Some(c) = self.class_sets.get(&(field, key, 0)) {
             return Rc::clone(c);
         }
         let c = Rc::new(self.classes[field.index()].set(set.ranges()));
-        self.class_sets.insert((field, key), Rc::clone(&c));
+        self.class_sets.insert((field, key, 0), Rc::clone(&c));
         c
+    }
+
+    // The classes of arriving values that are in a set after they were moved.
+    fn moved_set(&mut self, field: Field, key: Key, set: &IntervalSet, by: Value) -> Rc<ClassSet> {
+        if let Some(c) = self.class_sets.get(&(field, key, by)) {
+            return Rc::clone(c);
+        }
+        let c = self.before_move(field, set, by);
+        self.class_sets.insert((field, key, by), Rc::clone(&c));
+        c
+    }
+
+    /// The same of a set that has no key.
+    pub(super) fn before_move(&mut self, field: Field, set: &IntervalSet, by: Value) -> Rc<ClassSet> {
+        let shift = self.shifts.iter().find(|s| (s.field, s.by) == (field, by));
+        let classes = shift.and_then(|s| {
+            let before = shifted(set, by.wrapping_neg()).intersect(&s.of);
+            self.classes[field.index()].exact(&before, &s.of)
+        });
+        self.unsupported |= classes.is_none();
+        Rc::new(classes.unwrap_or_default())
     }
 
     /// The same of a set that has no key; `unsupported` if it is no union of classes.
@@ -316,9 +341,15 @@ impl<'a> Wide<'_, 'a> {
             View::One(v) => vec![(None, types_of(&classes, &IntervalSet::single(*v)))],
             View::Among { left, .. } => vec![(None, types_of(&classes, left))],
             View::Unknown => vec![(None, u8::MAX)],
-            View::Shift(_) => {
-                self.unsupported = true;
-                return;
+            View::Shift(by) => {
+                let shift = self.shifts.iter().find(|s| (s.field, s.by) == (field, *by));
+                let moved = shift.map_or(IntervalSet::EMPTY, |s| shifted(&s.of, *by));
+                self.unsupported |= shift.is_none();
+                classes
+                    .iter()
+                    .flat_map(|c| c.types(c.set.intersect(&moved)))
+                    .map(|(set, t)| (Some(set), t))
+                    .collect()
             }
         };
         let (yes, no) = (self.terminal(&[Out::Holds]), self.terminal(&[Out::Fails]));
@@ -335,7 +366,10 @@ impl<'a> Wide<'_, 'a> {
             };
             node = match set {
                 Some(set) => {
-                    let classes = self.exact_set(field, &set);
+                    let classes = match view {
+                        View::Shift(by) => self.before_move(field, &set, by),
+                        _ => self.exact_set(field, &set),
+                    };
                     self.split(field, &classes, here_node, node)
                 }
                 None => here_node,

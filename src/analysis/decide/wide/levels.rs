@@ -1,5 +1,7 @@
 //! What a question touches: the rules, the classes of each field's values, and the order of the fields.
 
+use super::super::guard::shifted;
+use super::super::translate::blocks;
 use super::super::walk::Walk;
 use crate::analysis::diagram::{Class, Classes, Level, Sorter};
 use crate::analysis::evaluate::{MAX_INTERVALS, Routed, classes};
@@ -19,7 +21,16 @@ pub(super) struct Plan {
     pub arrived: Rc<[IntervalSet]>,
     /// Registers that some rule reads; what the others hold tells no packets apart.
     pub read: [bool; Register::COUNT],
+    /// Values that translations move by a number, as they arrive.
+    pub shifts: Rc<[Shift]>,
     order: Vec<Field>,
+}
+
+/// Values of a field that translations move, and by how much.
+pub(super) struct Shift {
+    pub field: Field,
+    pub by: Value,
+    pub of: IntervalSet,
 }
 
 /// Indices of rules by firewall and chain.
@@ -47,7 +58,8 @@ impl Plan {
         for (walk, touched) in walks.iter().zip(&touched) {
             sets.all_of(walk, touched);
         }
-        let read = sets.read;
+        sets.moved();
+        let (read, shifts) = (sets.read, std::mem::take(&mut sets.shifts));
         let rewritten = walks.iter().flat_map(|w| w.question.point.firewalls).any(|f| f.rewrites());
         let classes = sets.classes(rewritten);
         let order = order(walks, &touched, &classes);
@@ -55,7 +67,8 @@ impl Plan {
         for (i, f) in order.iter().enumerate() {
             levels[f.index()] = Some(i as Level);
         }
-        Self { levels, classes: Rc::from(classes), touched, arrived: Rc::from(arrived), read, order }
+        let (classes, arrived, shifts) = (Rc::from(classes), Rc::from(arrived), Rc::from(shifts));
+        Self { levels, classes, touched, arrived, read, shifts, order }
     }
 
     /// The highest class of each level.
@@ -217,6 +230,7 @@ struct Sets<'r> {
     masks: FxHashSet<(usize, Field, BitsId)>,
     read: [bool; Register::COUNT],
     arrived: &'r [IntervalSet],
+    shifts: Vec<Shift>,
 }
 
 impl<'r> Sets<'r> {
@@ -229,6 +243,7 @@ impl<'r> Sets<'r> {
             masks: FxHashSet::default(),
             read: [false; Register::COUNT],
             arrived,
+            shifts: Vec::new(),
         }
     }
 
@@ -251,7 +266,7 @@ impl<'r> Sets<'r> {
                     }
                     types |= self.terms(f, rule.terms, run.map(|r| r.at));
                     if let Action::Translate(t) = rule.action {
-                        self.translation(walk, f, &f.translations[t.index()]);
+                        self.translation(walk, (f, rule), &f.translations[t.index()]);
                     }
                     for e in f.effects(rule) {
                         match *e {
@@ -276,7 +291,10 @@ impl<'r> Sets<'r> {
             .flatten()
         {
             for field in [Field::Src, Field::Dst] {
-                for (set, _) in class.types(class.set.intersect(&self.arrived[field.index()])) {
+                let shifts = self.shifts.iter().filter(|s| s.field == field);
+                let moved = shifts.fold(IntervalSet::EMPTY, |all, s| all.union(&shifted(&s.of, s.by)));
+                let seen = self.arrived[field.index()].union(&moved);
+                for (set, _) in class.types(class.set.intersect(&seen)) {
                     self.add(field, set.ranges());
                 }
             }
@@ -342,7 +360,7 @@ impl<'r> Sets<'r> {
         types
     }
 
-    fn translation(&mut self, walk: &Walk<'_>, f: &Firewall, t: &Translation) {
+    fn translation(&mut self, walk: &Walk<'_>, (f, rule): (&Firewall, &Rule), t: &Translation) {
         let (address, port) = match t.end {
             TranslatedEnd::Destination => (Field::Dst, Field::Dport),
             TranslatedEnd::Source => (Field::Src, Field::Sport),
@@ -357,6 +375,7 @@ impl<'r> Sets<'r> {
         if let Some((lo, hi)) = t.port {
             self.add(port, &[(lo.into(), hi.into())]);
         }
+        self.shifts_of((f, rule), t, [address, port]);
         if t.own {
             if let Some(local) = &walk.local {
                 self.add(address, local.intersect(&walk.family.all()).ranges());
@@ -364,6 +383,47 @@ impl<'r> Sets<'r> {
             // Where the box's own packets are sent.
             self.add(address, crate::packet::addr::parse("127.0.0.1").unwrap_or_default().ranges());
             self.add(address, &[(1, 1)]);
+        }
+    }
+
+    // What a translation moves, of the packets that its rule takes.
+    fn shifts_of(&mut self, (f, rule): (&Firewall, &Rule), t: &Translation, [address, port]: [Field; 2]) {
+        if let (Some((lo, _)), Some(mask)) = (t.address, t.host_mask()) {
+            let asked = f.terms(rule.terms).iter().filter_map(|t| f.field_set(t));
+            let own = asked.filter(|(field, _)| *field == address);
+            let taken =
+                own.fold(self.arrived[address.index()].clone(), |left, (_, set)| left.intersect(&set));
+            for base in blocks(&taken, mask).unwrap_or_default() {
+                self.shift(address, lo.wrapping_sub(base), (base, base | mask));
+            }
+        }
+        if let (Some((a, b)), Some((lo, _))) = (t.port_from, t.port) {
+            let (a, b, lo) = (Value::from(a), Value::from(b), Value::from(lo));
+            // No port goes beyond the last one.
+            self.add(port, &[(a, b)]);
+            self.shift(port, lo.wrapping_sub(a), (a, b.min(a + (0xffff - lo))));
+        }
+    }
+
+    fn shift(&mut self, field: Field, by: Value, (lo, hi): (Value, Value)) {
+        let of = IntervalSet::range(lo, hi);
+        self.add(field, of.ranges());
+        match self.shifts.iter_mut().find(|s| (s.field, s.by) == (field, by)) {
+            Some(s) => s.of = s.of.union(&of),
+            None => self.shifts.push(Shift { field, by, of }),
+        }
+    }
+
+    // What rules tell apart of values after they were moved is told apart before.
+    fn moved(&mut self) {
+        for Shift { field, by, of } in &self.shifts {
+            let sorter = &mut self.sorters[field.index()];
+            for (lo, hi) in of.ranges() {
+                let new = (lo.wrapping_add(*by), hi.wrapping_add(*by));
+                for v in sorter.changes(new) {
+                    sorter.add(&[(v.wrapping_sub(*by), *hi)]);
+                }
+            }
         }
     }
 

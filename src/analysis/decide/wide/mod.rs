@@ -20,7 +20,7 @@ use super::{Answer, Part, Question};
 use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
-use crate::packet::{Family, Field, IntervalSet, Path, Region};
+use crate::packet::{Family, Field, IntervalSet, Path, Region, Value};
 use answer::{EXACT, Fate, Fates, MAX_SHOWN, UNSETTLED};
 use levels::Plan;
 pub(super) use outline::outline;
@@ -193,8 +193,10 @@ struct Wide<'w, 'a> {
     arrived: Rc<[IntervalSet]>,
     // Registers that some rule reads.
     read: [bool; Register::COUNT],
+    shifts: Rc<[levels::Shift]>,
     atoms: FxHashMap<Fact, Level>,
-    class_sets: FxHashMap<(Field, guard::Key), Rc<ClassSet>>,
+    // By field, what makes sets equal, and by how much the field was moved.
+    class_sets: FxHashMap<(Field, guard::Key, Value), Rc<ClassSet>>,
     outs: Vec<Out>,
     out_index: FxHashMap<Out, Outcome>,
     chains: FxHashMap<(Path, usize, ChainId, u32), Node>,
@@ -219,6 +221,7 @@ impl<'w, 'a> Wide<'w, 'a> {
             classes: Rc::clone(&plan.classes),
             arrived: Rc::clone(&plan.arrived),
             read: plan.read,
+            shifts: Rc::clone(&plan.shifts),
             rules: levels::count(firewalls, &touched),
             callers: firewalls.iter().zip(&touched).map(|(f, chains)| rules::callers(f, chains)).collect(),
             touched,

@@ -93,11 +93,36 @@ impl<'a> Wide<'_, 'a> {
 
     fn stopped(&mut self, state: u32) -> Node {
         let out = self.dropped(state);
-        self.terminal(&[out])
+        let node = self.terminal(&[out]);
+        self.delivered(state, node, |wide, elsewhere| {
+            let out = wide.dropped(elsewhere);
+            wide.terminal(&[out])
+        })
+    }
+
+    // Of destinations that are not one known value, the question asks for some: `node` where it asks, else as if they were another one.
+    fn delivered(&mut self, state: u32, node: Node, end: impl FnOnce(&mut Self, u32) -> Node) -> Node {
+        let Some(wanted) = self.walk.question.delivered_to.clone() else { return node };
+        let set = match self.walk.state(state).views[Field::Dst.index()] {
+            View::Same => self.exact_set(Field::Dst, &wanted),
+            View::Shift(by) => self.before_move(Field::Dst, &wanted, by),
+            _ => return node,
+        };
+        let Some(other) = Field::Dst.complement(&wanted).first() else { return node };
+        let mut elsewhere = self.walk.state(state).clone();
+        elsewhere.views[Field::Dst.index()] = View::One(other);
+        let elsewhere = self.walk.intern(elsewhere);
+        let elsewhere = end(self, elsewhere);
+        self.split(Field::Dst, &set, node, elsewhere)
     }
 
     // The end of the way.
     fn passed(&mut self, state: u32) -> Node {
+        let node = self.let_through(state);
+        self.delivered(state, node, Self::let_through)
+    }
+
+    fn let_through(&mut self, state: u32) -> Node {
         let mut end = self.walk.state(state).clone();
         // What no later rule and no report asks for.
         end.known = Vec::new();
@@ -362,20 +387,17 @@ impl<'a> Wide<'_, 'a> {
             }
             Action::Translate(t) => {
                 let t = here.f.translations[t.index()];
-                if t.netmap || t.port_from.is_some() {
-                    self.unsupported = true;
-                    return Node::NOTHING;
-                }
                 self.translated(here, place, state, &t)
             }
             Action::Unknown(c) => {
                 let reason = self.walk.reason(here.firewall, Why::Condition(c), rule.origin);
                 self.doubts.push(Doubt { fields: Default::default(), reason });
-                let drop = self.dropped(state);
+                let drop = self.stopped(state);
                 let mut s = self.walk.state(state).clone();
                 s.registers = Default::default();
                 let on = self.walk.intern(s);
-                let node = self.terminal(&[Out::Accept(on), drop, Out::Fall(on)]);
+                let node = self.terminal(&[Out::Accept(on), Out::Fall(on)]);
+                let node = self.arena.union(node, drop);
                 if here.base.kind != ChainKind::Nat {
                     return node;
                 }
@@ -395,12 +417,15 @@ impl<'a> Wide<'_, 'a> {
     // only one. What they ask is asked of the arriving values of fields that rules see as they arrived: no field comes back to that.
     fn arriving_at(&self, here: &Here<'a>, place: (ChainId, u32), state: u32) -> Region {
         let all = Region::all(self.walk.family);
-        let mut within = all.clone();
         let views = &self.walk.state(state).views;
         let same = |field: Field| {
             let seen = super::super::hull::seen(field, &views[field.index()], here.sees);
             matches!(seen, super::super::hull::Seen::Same)
         };
+        let mut within = all.clone();
+        for field in [Field::Src, Field::Dst].into_iter().filter(|f| same(*f)) {
+            within = within.cut(field, &self.arrived[field.index()]);
+        }
         let mut next = Some(place);
         for _ in 0..CALLERS {
             let Some((chain, index)) = next else { break };
