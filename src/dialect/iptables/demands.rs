@@ -293,7 +293,7 @@ fn in_order(text: &[u8], max: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::extensions::EXTENSIONS;
+    use super::super::extensions;
     use super::*;
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
         }
         for (name, demands) in DEMANDS {
             let e =
-                EXTENSIONS.iter().find(|e| e.name == *name).unwrap_or_else(|| panic!("no extension {name}"));
+                extensions::all().find(|e| e.name == *name).unwrap_or_else(|| panic!("no extension {name}"));
             for d in *demands {
                 let options: Vec<&str> = match d {
                     OneOf(l) | Exclusive(l) => l.to_vec(),

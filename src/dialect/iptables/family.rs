@@ -146,7 +146,7 @@ fn line_tells(words: &Words<'_>, sets: &Sets, seen: &mut Seen) -> bool {
 // A match or target that only one of the programs has.
 fn only(name: &[u8], target: bool) -> Option<Family> {
     let named = |e: &&extensions::Extension| e.name.as_bytes() == name && e.is_target() == target;
-    match extensions::EXTENSIONS.iter().find(named)?.family {
+    match extensions::all().find(named)?.family {
         Only::Both => None,
         Only::V4 => Some(Family::V4),
         Only::V6 => Some(Family::V6),

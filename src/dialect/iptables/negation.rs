@@ -1,7 +1,7 @@
 //! The negation of what is not known is not known: over the table of matches, an option behind `!` is as opaque as the option itself.
 
 use super::Iptables;
-use super::extensions::{EXTENSIONS, Extension, Kind, Only, Opt};
+use super::extensions::{self, Extension, Kind, Only, Opt};
 use crate::dialect::{Dialect, ReadOptions};
 use crate::model::{Firewall, Term, TermRange};
 use crate::source::SourceFile;
@@ -96,7 +96,7 @@ fn opaque(f: &Firewall, range: TermRange) -> bool {
 #[test]
 fn each_option_is_as_opaque_behind_a_not() {
     let (mut compared, mut wrong) = (0, Vec::new());
-    for extension in EXTENSIONS.iter().filter(|e| !e.is_target()) {
+    for extension in extensions::all().filter(|e| !e.is_target()) {
         for option in extension.options.iter().filter(|o| o.negatable && o.canonical != "limit") {
             let asked = |not| read(extension, option, not).map(|f| opaque(&f, f.chains[0].rules[0].terms));
             match (asked(""), asked("! ")) {

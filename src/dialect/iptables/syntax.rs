@@ -448,7 +448,7 @@ impl Parser<'_, '_> {
     fn unknown_match(&self, word: usize) -> Box<Problem> {
         let shown = self.words.shown(word);
         let p = Problem::at(self.words, word, format!("the match `{shown}` is not known"));
-        let names = extensions::EXTENSIONS.iter().filter(|e| !e.is_target()).map(|e| e.name);
+        let names = extensions::all().filter(|e| !e.is_target()).map(|e| e.name);
         match nearest(&shown, names) {
             Some(n) => p.help(format!("did you mean `{n}`?")),
             None => p.help("any verdict is taken to be possible for this rule"),
