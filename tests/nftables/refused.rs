@@ -59,6 +59,16 @@ fn elements_that_conflict() {
         (true, ruled("ip saddr vmap { 10.0.0.5 : accept, 10.0.0.5 : drop }")),
         (true, ruled("tcp dport vmap { 1-100 : accept, 50 : drop }")),
         (true, ruled("ip saddr . tcp dport { 10.0.0.0/24 . 22, 10.0.0.5 . 22 } accept")),
+        // Of concatenations the kernel looks at the ends of the new element only.
+        (
+            true,
+            set("ipv4_addr . inet_service", "flags interval", "10.0.0.128-10.0.1.5 . 22, 10.0.0.0/24 . 22"),
+        ),
+        (false, set("ipv4_addr . inet_service", "flags interval", "10.0.0.5 . 22, 10.0.0.0/24 . 22")),
+        (false, set("ipv4_addr . inet_service", "flags interval", "10.0.0.0/24 . 22, 10.0.0.5 . 20-30")),
+        (false, ruled("ip saddr . ip daddr { 10.0.0.5 . 10.1.0.0/24, 10.0.0.0/28 . 10.1.0.1 } accept")),
+        (true, ruled("ip saddr . tcp dport vmap { 10.0.0.0/24 . 22 : accept, 10.0.0.5 . 22-25 : drop }")),
+        (false, ruled("ip saddr . tcp dport vmap { 10.0.0.0/24 . 22 : accept, 10.0.0.5 . 20-25 : drop }")),
         (false, set("ipv4_addr", "flags interval", "10.0.0.0/24, 10.0.0.0/24")),
         (false, set("ipv4_addr", "flags interval", "10.0.0.0/24, 10.0.0.0-10.0.0.255")),
         (false, set("ipv4_addr", "flags interval", "10.0.0.0-10.0.0.9, 10.0.0.10-10.0.0.20")),

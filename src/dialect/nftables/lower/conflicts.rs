@@ -8,6 +8,9 @@ use crate::dialect::nftables::ruleset::SetDeclaration;
 
 // Concatenations of one list are compared pair by pair: of longer lists none are.
 const MAX_PAIRED: usize = 512;
+// Elements of a map that are held against each other, and those that may meet.
+const MAX_COMPARED: usize = 20_000_000;
+const MAX_MEETING: usize = 20_000;
 
 const MERGE: &str = "nft refuses the file: add `auto-merge` to the set, or take one of the two out";
 const REFUSED: &str = "nft refuses the file: take one of the two out";
@@ -70,19 +73,72 @@ fn beside<'r, 'a>(rows: &[&'r Row<'a>]) -> Option<&'r Row<'a>> {
     spans.windows(2).find(|w| clash(&w[0], &w[1])).map(|w| w[1].2)
 }
 
+// The first row that the kernel does not take beside those before it: it looks whether the new element's lowest or highest value lies in one of them
+// (`nft_pipapo_insert` in net/netfilter/nft_set_pipapo.c). Elements that overlap in another way are taken.
 fn pairs<'r, 'a>(rows: &[&'r Row<'a>]) -> Option<&'r Row<'a>> {
     if rows.len() > MAX_PAIRED {
         return None;
     }
     let clash = |a: &Row<'a>, b: &Row<'a>| {
-        let meet = a.keys.len() == b.keys.len()
-            && a.keys.iter().zip(&b.keys).all(|(x, y)| match (x, y) {
-                (Key::Set(x), Key::Set(y)) => x.intersects(y),
-                (x, y) => x == y,
-            });
-        meet && (a.keys != b.keys || !gives_same(a, b))
+        let same = a.keys == b.keys && gives_same(a, b);
+        let lies = |end: fn((u128, u128)) -> u128| {
+            a.keys.len() == b.keys.len()
+                && a.keys.iter().zip(&b.keys).all(|(x, y)| match (x, y) {
+                    (Key::Set(x), Key::Set(_)) => x.contains(end(y.bounds())),
+                    (x, y) => x == y,
+                })
+        };
+        !same && (lies(|(lo, _)| lo) || lies(|(_, hi)| hi))
     };
     rows.iter().enumerate().find(|(i, b)| rows[..*i].iter().any(|a| clash(a, b))).map(|(_, b)| *b)
+}
+
+/// Tells each row of a map of concatenations which rows stand before it and take some of its packets: of elements that meet, the kernel takes the
+/// one that was added first (measured; `pipapo_get` in net/netfilter/nft_set_pipapo.c).
+pub(super) fn settle(rows: &mut [Row<'_>], at: Origin) -> Parsed<()> {
+    let one = |k: &Key| !matches!(k, Key::Set(s) if s.count() > 1);
+    if rows.iter().all(|r| r.keys.len() < 2 || r.keys.iter().all(one)) {
+        return Ok(());
+    }
+    let meeting = meeting(rows).ok_or_else(|| {
+        SyntaxError::new(at, "more elements overlap than can be held against each other: split the map")
+    })?;
+    for (first, second) in meeting {
+        if gives_same(&rows[first], &rows[second]) {
+            continue;
+        }
+        // What may be gone does not take the packets for certain, nor leave them.
+        rows[second].timed |= rows[first].timed || rows[first].guard.is_some();
+        let keys = rows[first].keys.clone();
+        rows[second].behind.push(keys);
+    }
+    Ok(())
+}
+
+// Pairs of rows that have a value in common, the first before the second. `None`: too many.
+fn meeting(rows: &[Row<'_>]) -> Option<Vec<(usize, usize)>> {
+    let bounds = |i: usize| rows[i].keys[0].bounds();
+    let is_rest = |i: &usize| rows[*i].keys.iter().all(|k| *k == Key::All);
+    let mut order: Vec<usize> = (0..rows.len()).filter(|i| !is_rest(i)).collect();
+    order.sort_by_key(|i| bounds(*i));
+    let (mut open, mut found, mut compared) = (Vec::<usize>::new(), Vec::new(), 0);
+    for i in order {
+        open.retain(|j| bounds(*j).1 >= bounds(i).0);
+        compared += open.len();
+        let meets = |j: &&usize| {
+            rows[**j].keys.iter().zip(&rows[i].keys).all(|(x, y)| match (x, y) {
+                (Key::Set(x), Key::Set(y)) => x.intersects(y),
+                (x, y) => x == y || *x == Key::All || *y == Key::All,
+            })
+        };
+        found.extend(open.iter().filter(meets).map(|j| (i.min(*j), i.max(*j))));
+        if compared > MAX_COMPARED || found.len() > MAX_MEETING {
+            return None;
+        }
+        open.push(i);
+    }
+    found.sort_unstable();
+    Some(found)
 }
 
 fn gives_same(a: &Row<'_>, b: &Row<'_>) -> bool {

@@ -47,8 +47,9 @@ impl<'a> Lower<'a> {
             }
             _ => return Err(SyntaxError::new(map.at, "a map is expected here: `{ … }` or `@name`")),
         };
-        // Elements are disjoint: their order is of no meaning, and the two forms print different ones.
         let mut rows = rows;
+        conflicts::settle(&mut rows, map.at)?;
+        // What elements take is disjoint now: their order is of no meaning, and the two forms print different ones.
         rows.sort_by(|a, b| a.keys.cmp(&b.keys));
         let unknown = unknown.or_else(|| rows.iter().any(|r| r.timed).then_some("an element expires"));
         Ok(Mapping { subjects, rows, unknown: unknown.map(|u| (u, text)), name })
@@ -150,6 +151,9 @@ impl<'a> Lower<'a> {
             }
         } else {
             self.constrain_row(state, conj, &mapping.subjects, &row.keys)?;
+            for taken in &row.behind {
+                self.exclude(state, conj, &mapping.subjects, taken)?;
+            }
         }
         if row.timed {
             let text = format!("{} still lasts", mapping.name);

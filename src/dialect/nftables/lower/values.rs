@@ -27,6 +27,8 @@ pub(super) struct Row<'a> {
     /// It expires: it may be gone.
     pub(super) timed: bool,
     pub(super) guard: Option<Stateful<'a>>,
+    /// Keys of elements that overlap this one and take their packets before it.
+    pub(super) behind: Vec<Vec<Key>>,
     pub(super) at: Origin,
 }
 
@@ -37,6 +39,16 @@ pub(super) enum Key {
     Name(String),
     /// Anything.
     All,
+}
+
+impl Key {
+    /// Its lowest and highest value; of a name, all.
+    pub(super) fn bounds(&self) -> (u128, u128) {
+        match self {
+            Key::Set(s) => s.first().zip(s.last()).unwrap_or((0, 0)),
+            Key::Name(_) | Key::All => (0, u128::MAX),
+        }
+    }
 }
 
 /// The contents of a set or map.
@@ -154,7 +166,8 @@ impl<'a> Lower<'a> {
 
     fn row(&mut self, types: &[Type], e: Element<'a>, out: &mut Vec<Row<'a>>) -> Parsed<()> {
         let at = self.place(e.at);
-        let mut row = Row { keys: Vec::new(), value: e.value, timed: e.timed, guard: e.guard, at };
+        let mut row =
+            Row { keys: Vec::new(), value: e.value, timed: e.timed, guard: e.guard, behind: Vec::new(), at };
         match e.key.kind {
             ExprKind::Rest if types.len() > 1 || row.value.is_some() || types.len() == 1 => {
                 row.keys = vec![Key::All; types.len()];
