@@ -8,9 +8,9 @@ use crate::analysis::{Environment, Point, Verdict};
 use crate::dialect::{Missing, by_name};
 use crate::evidence::near::near_misses;
 use crate::finding::{Fix, Reason, Related};
-use crate::model::Firewall;
+use crate::model::{Firewall, Term};
 use crate::packet::{
-    ConnState, Field, IntervalSet, Packet, PacketError, Region, interface_name, interface_value,
+    ConnState, Field, IntervalSet, Packet, PacketError, Region, Value, interface_name, interface_value,
 };
 use crate::report::json::write_line;
 use crate::report::text::{Ink, Paint, clean, width};
@@ -153,6 +153,25 @@ struct Refused {
     words: String,
 }
 
+// The hardware address of a packet that tells none and comes over a wire, where rules ask for it: one that no rule names.
+fn hardware(packet: &Packet, firewalls: &[&Firewall]) -> Option<Value> {
+    const OWN: Value = 0x0200_5e00_5300; // locally administered, after the block for documentation of RFC 9542
+    const MANY: Value = 1 << 24;
+    let wire = packet.get(Field::Iif).is_some_and(|i| i != 0 && Ok(i) != interface_value("lo"));
+    if !wire || packet.get(Field::Mac) != Some(0) {
+        return None;
+    }
+    let terms = firewalls.iter().flat_map(|f| f.terms.iter().map(move |t| (f, t)));
+    let named: Vec<&IntervalSet> = terms
+        .filter_map(|(f, t)| match t {
+            Term::In(Field::Mac, id) => Some(f.sets.get(*id)),
+            _ => None,
+        })
+        .collect();
+    let unnamed = |mac: &Value| named.iter().all(|s| s.count() >= MANY || !s.contains(*mac));
+    (OWN..OWN + 256).find(unnamed).filter(|_| !named.is_empty())
+}
+
 impl Refused {
     fn new(e: impl std::fmt::Display) -> Self {
         Self { message: e.to_string(), words: String::new() }
@@ -257,6 +276,9 @@ impl Run<'_> {
             environment.labels = Some(groups.clone());
         }
         let firewalls = subject.all();
+        if let Some(mac) = hardware(&packet, &firewalls) {
+            packet.set(Field::Mac, mac);
+        }
         let trace = evaluate(Point { firewalls: &firewalls, environment: &environment }, &packet);
         let mut told = Self::tell(subject, &trace);
         told.name = (self.subjects.boxes.len() > 1).then(|| subject.name.clone());

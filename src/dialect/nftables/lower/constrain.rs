@@ -102,7 +102,17 @@ impl<'a> Lower<'a> {
             Meaning::EtherType if (test(0x8100) || test(0x88a8)) && !(s.text == "meta protocol" && after) => {
                 self.opaque_term(rule, conj, s, &text(), false)
             }
-            Meaning::EtherType => families(conj, test(0x0800), test(0x86dd)),
+            Meaning::EtherType => {
+                // nft asks for an Ethernet device along with a field of the frame: what comes by lo has none.
+                if s.text == "ether type" {
+                    conj.field(
+                        &self.b,
+                        Field::Mac,
+                        FieldSet::Owned(IntervalSet::range(1u8, Field::Mac.max())),
+                    );
+                }
+                families(conj, test(0x0800), test(0x86dd));
+            }
             Meaning::AddressType(field) => {
                 let mut types = AddressTypes::default();
                 let kinds = [
