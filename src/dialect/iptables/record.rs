@@ -264,9 +264,11 @@ fn original_port(c: &mut Context<'_>, test: &Test, field: Field) -> Lowered<()> 
     let unknown = unknown_test(c, test);
     let set = complement(c, field, IntervalSet::range(lo, hi), test.negated);
     let original = Term::Original(field, c.b.set(set));
-    let with_ports: IntervalSet = proto::WITH_PORTS.into_iter().map(u128::from).collect();
-    let portless = c.b.field(Field::Proto, Field::Proto.complement(&with_ports));
-    let exact = vec![vec![portless, unknown], vec![original]];
+    // Of other protocols a kernel may keep no ports: DCCP has no tracker since 6.17 (then its port is 0 in the record), that of UDP-Lite is optional.
+    let recorded: IntervalSet = [proto::TCP, proto::UDP, proto::SCTP].into_iter().map(u128::from).collect();
+    let others = c.b.field(Field::Proto, Field::Proto.complement(&recorded));
+    let recorded = c.b.field(Field::Proto, recorded);
+    let exact = vec![vec![others, unknown], vec![recorded, original]];
     let any = record_test(c, exact, unknown);
     c.push(any);
     Ok(())

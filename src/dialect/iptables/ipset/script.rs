@@ -21,6 +21,8 @@ enum Verb {
     Flush,
     Rename,
     Swap,
+    /// Fails, and so ends the script, where the element is not in the set.
+    Test,
     /// Shows, or ends a part of the script.
     Nothing,
     /// Nothing behind it is carried out.
@@ -30,15 +32,15 @@ enum Verb {
 fn verb(word: &[u8]) -> Option<Verb> {
     Some(match word {
         b"create" | b"-N" | b"--create" | b"n" => Verb::Create,
-        b"add" | b"-A" | b"--add" => Verb::Add,
-        b"del" | b"-D" | b"--del" => Verb::Delete,
+        b"add" | b"-A" | b"--add" | b"a" => Verb::Add,
+        b"del" | b"-D" | b"--del" | b"d" => Verb::Delete,
+        b"test" | b"-T" | b"--test" | b"t" => Verb::Test,
         b"destroy" | b"-X" | b"--destroy" | b"x" => Verb::Destroy,
         b"flush" | b"-F" | b"--flush" => Verb::Flush,
         b"rename" | b"-E" | b"--rename" | b"e" => Verb::Rename,
         b"swap" | b"-W" | b"--swap" | b"w" => Verb::Swap,
-        b"list" | b"-L" | b"--list" | b"save" | b"-S" | b"--save" | b"COMMIT" | b"version" | b"help" => {
-            Verb::Nothing
-        }
+        b"list" | b"-L" | b"--list" | b"l" | b"save" | b"-S" | b"--save" | b"COMMIT" | b"version"
+        | b"help" => Verb::Nothing,
         b"quit" => Verb::Quit,
         _ => return None,
     })
@@ -126,10 +128,11 @@ type Failure = (String, &'static str);
 const SAVED: &str = "a line of `ipset save` is `create NAME TYPE …` or `add NAME ELEMENT …`";
 const STOPS: &str = "ipset restore stops here, and the rest of the file is not loaded: mend the line";
 const STOPPED: &str = "the file that makes the set has a mistake, at which ipset stops";
+const TESTED: &str = "ipset stops at a test above that fails, and it may";
 
 /// Carries out the commands of a file; the sets that are there at its end.
 pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) -> ByName {
-    let mut script = Script { sets: ByName::default(), stopped: false };
+    let mut script = Script { sets: ByName::default(), stopped: None };
     let mut words = Words::new(bytes);
     for line in Lines::new(bytes).filter(|l| !skipped(&bytes[l.start..l.end])) {
         let split =
@@ -143,7 +146,7 @@ pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) ->
                         Diagnostic::error(Origin::new(index, line.start, line.end), message).help(help),
                     );
                 }
-                script.stopped = true;
+                script.stopped = Some(STOPPED);
             }
         }
     }
@@ -152,7 +155,8 @@ pub(super) fn run(index: usize, bytes: &[u8], problems: &mut Vec<Diagnostic>) ->
 
 struct Script {
     sets: ByName,
-    stopped: bool,
+    // Why the commands from here on may not be carried out.
+    stopped: Option<&'static str>,
 }
 
 impl Script {
@@ -166,12 +170,13 @@ impl Script {
             return Err((format!("the command `{}` is not understood", words.shown(*first)), SAVED));
         };
         let text = |n: usize| rest.get(n).map(|i| words.shown(*i));
-        if self.stopped {
-            self.concerned(verb, [text(0), text(1)]);
+        if let Some(why) = self.stopped {
+            self.concerned(verb, [text(0), text(1)], why);
             return Ok(true);
         }
         match (verb, text(0), text(1)) {
             (Verb::Nothing, ..) => {}
+            (Verb::Test, ..) => self.stopped = Some(TESTED),
             (Verb::Quit, ..) => return Ok(false),
             (Verb::Create, Some(name), Some(kind)) => self.create(words, name, &kind, &rest[2..], exist)?,
             (Verb::Add, Some(name), Some(element)) => self.add(words, &name, &element, &rest[2..], exist)?,
@@ -191,18 +196,18 @@ impl Script {
     }
 
     // What a command does that may be carried out or not: its sets are not known from here on.
-    fn concerned(&mut self, verb: Verb, names: [Option<String>; 2]) {
+    fn concerned(&mut self, verb: Verb, names: [Option<String>; 2], why: &'static str) {
         let [first, second] = names;
         let named = match verb {
-            Verb::Nothing | Verb::Quit => [None, None],
+            Verb::Nothing | Verb::Test | Verb::Quit => [None, None],
             Verb::Rename | Verb::Swap => [first, second],
             Verb::Flush | Verb::Destroy if first.is_none() => {
-                return self.sets.values_mut().for_each(|s| s.doubt(STOPPED));
+                return self.sets.values_mut().for_each(|s| s.doubt(why));
             }
             _ => [first, None],
         };
         for name in named.into_iter().flatten() {
-            self.sets.entry(name).or_default().doubt(STOPPED);
+            self.sets.entry(name).or_default().doubt(why);
         }
     }
 
