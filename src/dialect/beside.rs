@@ -35,8 +35,8 @@ fn look(folder: &Path) -> Arc<[Beside]> {
 
 fn recognised(path: PathBuf) -> Option<Beside> {
     let start = head(&path).ok()?;
-    let (dialect, role) = detect(&start).or_else(|| claimed(&path, false))?;
-    let world = dialect.world(&start);
+    let seen = detect(&start).map(|(d, role)| (d, role, d.world(&start)));
+    let (dialect, role, world) = seen.or_else(|| claimed(&path, false))?;
     let dialect = position(dialect);
     (role == Role::Companion || world == World::Folder).then_some(Beside { path, dialect, role, world })
 }

@@ -320,7 +320,8 @@ fn member(
         let file = whole.clone().or_else(|| read(&c.path).ok());
         found = file.and_then(|f| detect(f.bytes()).or_else(|| detect(behind_padding(f.bytes()))));
     }
-    found = found.or_else(|| claimed(&c.path, c.named));
+    let claim = if found.is_none() { claimed(&c.path, c.named) } else { None };
+    found = found.or(claim.map(|(d, role, _)| (d, role)));
     if c.named && found.is_none() {
         found = forced.map(|d| (d, Role::Rules));
     }
@@ -341,7 +342,7 @@ fn member(
     };
     Some(match whole.map_or_else(|| edited.read(&c.path), Ok) {
         Ok(file) => {
-            let world = dialect.world(&start);
+            let world = claim.map_or_else(|| dialect.world(&start), |(_, _, world)| world);
             let dialect = position(dialect);
             Ok(Member { path: c.path.clone(), file, dialect, role, named: c.named, beside: false, world })
         }
@@ -349,9 +350,9 @@ fn member(
     })
 }
 
-pub(super) fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role)> {
+pub(super) fn claimed(path: &Path, named: bool) -> Option<(&'static dyn Dialect, Role, World)> {
     let name = path.file_name()?.to_string_lossy();
-    DIALECTS.iter().find_map(|d| d.claims(&name, named).map(|role| (*d, role)))
+    DIALECTS.iter().find_map(|d| d.claims(&name, named).map(|(role, world)| (*d, role, world)))
 }
 
 // The longest comment that some dialect has, or blanks, at the beginning of a text.
@@ -492,7 +493,8 @@ fn build(groups: Vec<Group>, options: &ReadOptions) -> Vec<Firewall> {
     done.into_inner().unwrap_or_default()
 }
 
-// The folders of a world of folders that no other one reads, each with those that it reads; without rules they are no firewall.
+// The folders of a world of folders that no other one reads, each with those that it reads; without rules they are no firewall. Companions that are
+// named and lie in a folder of their own are for every folder with rules.
 fn modules(members: &[Member]) -> Vec<(usize, Vec<Arc<SourceFile>>)> {
     let mut folders: BTreeMap<(usize, PathBuf), Vec<&Member>> = BTreeMap::new();
     for m in members.iter().filter(|m| m.world == World::Folder) {
@@ -511,8 +513,14 @@ fn modules(members: &[Member]) -> Vec<(usize, Vec<Arc<SourceFile>>)> {
         })
         .collect();
     let read: BTreeSet<&(usize, PathBuf)> = reads.values().flatten().collect();
+    let rules: BTreeSet<usize> =
+        members.iter().filter(|m| m.role == Role::Rules).map(|m| m.dialect).collect();
+    let is_loose = |(key, files): &(&(usize, PathBuf), &Vec<&Member>)| {
+        rules.contains(&key.0) && files.iter().all(|m| m.named && m.role == Role::Companion)
+    };
+    let loose: BTreeMap<&(usize, PathBuf), &Vec<&Member>> = folders.iter().filter(is_loose).collect();
     let mut out = Vec::new();
-    for key in folders.keys().filter(|k| !read.contains(k)) {
+    for key in folders.keys().filter(|k| !read.contains(k) && !loose.contains_key(k)) {
         let mut seen = BTreeSet::new();
         let mut work = vec![key];
         let mut files: Vec<&Member> = Vec::new();
@@ -523,6 +531,7 @@ fn modules(members: &[Member]) -> Vec<(usize, Vec<Arc<SourceFile>>)> {
             }
         }
         if files.iter().any(|m| m.role == Role::Rules || m.named) {
+            files.extend(loose.iter().filter(|(k, _)| k.0 == key.0).flat_map(|(_, files)| files.iter()));
             files.sort_by_key(|m| m.role != Role::Rules);
             out.push((key.0, files.iter().map(|m| Arc::clone(&m.file)).collect()));
         }

@@ -42,8 +42,9 @@ pub trait Dialect: Sync {
         Grouping::Each
     }
 
-    /// The role of a file whose content does not show what it is, by its name; `named` = it was named itself, not found in a folder.
-    fn claims(&self, name: &str, named: bool) -> Option<Role> {
+    /// The role and the world of a file whose content does not show what it is, by its name; `named` = it was named itself, not found in a
+    /// folder.
+    fn claims(&self, name: &str, named: bool) -> Option<(Role, World)> {
         let _ = (name, named);
         None
     }

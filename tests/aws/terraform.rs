@@ -220,3 +220,54 @@ fn what_nobody_knows_in_a_configuration_changes_no_certain_answer_into_another()
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(tried > 300, "{tried}");
 }
+
+// What the Internet gets at tcp/22 with some files in a folder. `named`: those that are given by name, with the folder's configuration.
+fn with_values(files: &[(&str, &str)], named: &[&str]) -> Verdict {
+    let folder = tempfile::tempdir().unwrap();
+    let main = "variable \"open\" {\n  default = \"10.0.0.0/8\"\n}\nresource \"aws_security_group\" \"a\" {\n  ingress {\n    from_port = 22\n    \
+        to_port = 22\n    protocol = \"tcp\"\n    cidr_blocks = [var.open]\n  }\n}\n";
+    for (name, text) in [("net/main.tf", main)].iter().chain(files) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let first = if named.is_empty() { "net" } else { "net/main.tf" };
+    let paths: Vec<_> = [first].iter().chain(named).map(|p| folder.path().join(p)).collect();
+    let loaded = havenlint::dialect::load::load(&paths, &ReadOptions::default(), None);
+    let [firewall] = loaded.firewalls.as_slice() else {
+        panic!("{files:?}: {} firewalls", loaded.firewalls.len())
+    };
+    let packet: Packet = "ingress tcp 203.0.113.7:40000 > 10.1.0.5:22".parse().unwrap();
+    trace(firewall, Some(&["aws_security_group.a"]), &packet).verdict
+}
+
+#[test]
+fn the_last_file_of_values_has_the_last_word() {
+    use Verdict::{Accept, Drop, Undecided};
+    const OPEN: &str = "open = \"0.0.0.0/0\"\n";
+    const CLOSED: &str = "open = \"10.1.0.0/16\"\n";
+    const OPEN_JSON: &str = "{\"open\": \"0.0.0.0/0\"}\n";
+    for (files, named, expected) in [
+        (vec![], vec![], Drop),
+        (vec![("net/terraform.tfvars", OPEN)], vec![], Accept),
+        (vec![("net/terraform.tfvars.json", OPEN_JSON)], vec![], Accept),
+        (vec![("net/a.auto.tfvars.json", OPEN_JSON)], vec![], Accept),
+        (vec![("net/a.auto.tfvars", OPEN), ("net/terraform.tfvars", CLOSED)], vec![], Accept),
+        (vec![("net/a.auto.tfvars", CLOSED), ("net/terraform.tfvars", OPEN)], vec![], Drop),
+        (vec![("net/a.auto.tfvars", OPEN), ("net/b.auto.tfvars", CLOSED)], vec![], Drop),
+        (vec![("net/a.auto.tfvars", CLOSED), ("net/b.auto.tfvars.json", OPEN_JSON)], vec![], Accept),
+        (vec![("net/terraform.tfvars", CLOSED), ("net/terraform.tfvars.json", OPEN_JSON)], vec![], Accept),
+        // What Terraform does not read of its own accord counts when it is named, wherever it lies.
+        (vec![("net/prod.tfvars", OPEN)], vec![], Drop),
+        (vec![("net/prod.tfvars", OPEN), ("net/z.auto.tfvars", CLOSED)], vec!["net/prod.tfvars"], Accept),
+        (vec![("env/prod.tfvars", OPEN)], vec!["env/prod.tfvars"], Accept),
+        (vec![("env/prod.tfvars.json", OPEN_JSON)], vec!["env/prod.tfvars.json"], Accept),
+        (
+            vec![("env/a.tfvars", OPEN), ("env/b.tfvars", CLOSED)],
+            vec!["env/a.tfvars", "env/b.tfvars"],
+            Undecided,
+        ),
+    ] {
+        assert_eq!(with_values(&files, &named), expected, "{files:?}, named {named:?}");
+    }
+}

@@ -59,9 +59,9 @@ impl Dialect for Aws {
         Grouping::Together
     }
 
-    fn claims(&self, name: &str, named: bool) -> Option<Role> {
+    fn claims(&self, name: &str, named: bool) -> Option<(Role, World)> {
         let values = terraform::hcl::is_values(name) && (named || terraform::hcl::is_loaded(name));
-        values.then_some(Role::Companion)
+        values.then_some((Role::Companion, World::Folder))
     }
 
     fn world(&self, content: &[u8]) -> World {
@@ -83,7 +83,8 @@ impl Dialect for Aws {
         let mut configurations = Vec::new();
         for (number, file) in files.iter().enumerate() {
             let yaml = || parse(file.bytes()).is_some_and(|d| d.roots().any(|r| role_of(r).is_some()));
-            if !is_json(file.bytes()) && !yaml() && terraform::hcl::is_configuration(file) {
+            let values = terraform::hcl::is_values(&file.path);
+            if values || !is_json(file.bytes()) && !yaml() && terraform::hcl::is_configuration(file) {
                 inventory.forms.push(Form::Terraform);
                 configurations.push((number, &**file));
                 continue;

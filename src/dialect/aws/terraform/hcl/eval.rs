@@ -372,8 +372,8 @@ impl<'e, 's> Eval<'e, 's> {
                     let parent = Eval { instance: &call.parent, file: call.file, ..*self };
                     parent.eval(&call.scope, &a.value)
                 }),
-                None => instance.module.given.get(name).map(|(file, e)| {
-                    Eval { file: *file, ..*self }.eval(&Scope::default(), e)
+                None => instance.module.given.get(name).map(|g| {
+                    Eval { file: g.file, ..*self }.eval(&Scope::default(), g.value)
                 }),
             };
             let nullable = block.body.get_attribute("nullable").and_then(|a| a.value.as_bool()) != Some(false);

@@ -17,7 +17,7 @@ use super::lower;
 use crate::dialect::Role;
 use crate::source::{Diagnostic, Origin, SourceFile};
 use hcl_edit::Span;
-use hcl_edit::expr::Expression;
+use hcl_edit::expr::{Expression, Object, ObjectKey};
 use hcl_edit::structure::{Block, Body, Structure};
 use scope::{Instance, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,21 +66,60 @@ pub fn local_modules(file: &SourceFile) -> Vec<String> {
 
 /// Whether a file is one of values for variables, by its name: such files say nothing of what they are.
 pub fn is_values(path: &str) -> bool {
-    path.ends_with(".tfvars")
+    path.ends_with(".tfvars") || path.ends_with(".tfvars.json")
 }
 
 /// Whether Terraform reads a file of values of its own accord.
 pub fn is_loaded(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name == "terraform.tfvars" || name.ends_with(".auto.tfvars")
+    Rank::of(path) < Rank::Named
+}
+
+/// What a file of values yields to: a later one has the last word (Terraform, "Variable definition precedence").
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Plain,
+    Json,
+    /// In the order of their names.
+    Auto(String),
+    /// With `-var-file`.
+    Named,
+}
+
+impl Rank {
+    fn of(path: &str) -> Rank {
+        match path.rsplit('/').next().unwrap_or(path) {
+            "terraform.tfvars" => Rank::Plain,
+            "terraform.tfvars.json" => Rank::Json,
+            auto if auto.ends_with(".auto.tfvars") || auto.ends_with(".auto.tfvars.json") => {
+                Rank::Auto(auto.to_owned())
+            }
+            _ => Rank::Named,
+        }
+    }
 }
 
 /// A file that was parsed.
 struct Source {
     file: usize,
     folder: String,
-    values: bool,
-    body: Body,
+    content: Content,
+}
+
+enum Content {
+    Configuration(Body),
+    Values(Rank, Body),
+    /// The same as JSON.
+    Object(Rank, Object),
+}
+
+/// The value of a variable, by a file of values.
+#[derive(Clone)]
+struct Given<'s> {
+    rank: Rank,
+    file: usize,
+    value: &'s Expression,
+    // Another file that was named gives one as well.
+    disputed: bool,
 }
 
 /// A folder of `.tf` files. Everything by name, with the number of the file.
@@ -93,7 +132,7 @@ struct Module<'s> {
     calls: BTreeMap<&'s str, (usize, &'s Block)>,
     outputs: BTreeMap<&'s str, (usize, &'s Expression)>,
     /// Values of variables from `*.tfvars`.
-    given: BTreeMap<&'s str, (usize, &'s Expression)>,
+    given: BTreeMap<&'s str, Given<'s>>,
     strays: Vec<Unknown>,
 }
 
@@ -113,10 +152,9 @@ pub fn read(reader: &mut Reader<'_>, files: &[(usize, &SourceFile)]) {
     let mut modules: BTreeMap<&str, Module<'_>> = BTreeMap::new();
     for source in &sources {
         let module = modules.entry(&source.folder).or_default();
-        for structure in &source.body {
-            module.add(reader, source, structure);
-        }
+        module.read(reader, source);
     }
+    named_elsewhere(reader, &mut modules);
     for (folder, why, origin) in &broken {
         let unknown = Unknown { text: "what this file holds".to_owned(), why: why.clone(), origin: *origin };
         modules.entry(folder).or_default().strays.push(unknown);
@@ -152,32 +190,107 @@ fn parse(file: usize, content: &SourceFile) -> Result<Source, Diagnostic> {
     })?;
     // The parser knows places from the beginning of what it is given: a byte order mark becomes blanks.
     let text = if skip == 0 { text.to_owned() } else { format!("   {text}") };
-    let body = text.parse::<Body>().map_err(|e: hcl_edit::parser::Error| {
+    let wrong = |e: hcl_edit::parser::Error| {
         let at = e.location().offset().min(text.len());
         let message = format!("this is no valid HCL: {}", e.message().replace('\n', "; "));
         Diagnostic::error(Origin::new(file, at, (at + 1).min(text.len())), message)
             .help("correct it (`terraform validate` shows more); nothing of this file was read")
-    })?;
-    Ok(Source { file, folder: folder(&content.path), values: is_values(&content.path), body })
+    };
+    let rank = is_values(&content.path).then(|| Rank::of(&content.path));
+    let parsed = match rank {
+        // JSON is a constant of HCL.
+        Some(rank) if content.path.ends_with(".json") => match text.trim().parse().map_err(wrong)? {
+            Expression::Object(object) => Content::Object(rank, object),
+            _ => {
+                return Err(Diagnostic::error(
+                    Origin::new(file, 0, text.len()),
+                    "these are no values of variables",
+                )
+                .help("a JSON file of values is an object: { \"name\": value }"));
+            }
+        },
+        Some(rank) => Content::Values(rank, text.parse().map_err(wrong)?),
+        None => Content::Configuration(text.parse().map_err(wrong)?),
+    };
+    Ok(Source { file, folder: folder(&content.path), content: parsed })
+}
+
+// Files of values that were named and stand in a folder without a configuration are for every configuration that declares the variable, as with
+// `-var-file`.
+fn named_elsewhere(reader: &mut Reader<'_>, modules: &mut BTreeMap<&str, Module<'_>>) {
+    let apart = |m: &Module<'_>| m.variables.is_empty() && m.resources.is_empty() && m.calls.is_empty();
+    let named: Vec<_> = modules
+        .values()
+        .filter(|m| apart(m))
+        .flat_map(|m| m.given.iter().filter(|(_, g)| g.rank == Rank::Named))
+        .map(|(name, g)| (*name, g.clone()))
+        .collect();
+    for module in modules.values_mut() {
+        for (name, given) in &named {
+            if module.variables.contains_key(name) {
+                module.give(reader, name, given.clone());
+            }
+        }
+    }
 }
 
 impl<'s> Module<'s> {
-    fn add(&mut self, reader: &mut Reader<'_>, source: &'s Source, structure: &'s Structure) {
+    fn read(&mut self, reader: &mut Reader<'_>, source: &'s Source) {
         let file = source.file;
-        match structure {
-            Structure::Attribute(a) if source.values => {
-                self.given.insert(a.key.as_str(), (file, &a.value));
+        match &source.content {
+            Content::Configuration(body) => {
+                for structure in body {
+                    match structure {
+                        Structure::Block(b) => self.block(reader, file, b),
+                        Structure::Attribute(a) => {
+                            self.stray(reader, "an argument outside of a block", at(file, a.span()));
+                        }
+                    }
+                }
             }
-            Structure::Block(b) if !source.values => self.block(reader, file, b),
-            other => {
-                let what = if source.values {
-                    "a block in a file of values"
-                } else {
-                    "an argument outside of a block"
-                };
-                self.stray(reader, what, at(file, other.span()));
+            Content::Values(rank, body) => {
+                for structure in body {
+                    match structure {
+                        Structure::Attribute(a) => {
+                            let given = Given { rank: rank.clone(), file, value: &a.value, disputed: false };
+                            self.give(reader, a.key.as_str(), given);
+                        }
+                        Structure::Block(b) => {
+                            self.stray(reader, "a block in a file of values", at(file, b.span()));
+                        }
+                    }
+                }
+            }
+            Content::Object(rank, object) => {
+                for (key, value) in object.iter() {
+                    let given = Given { rank: rank.clone(), file, value: value.expr(), disputed: false };
+                    match key {
+                        ObjectKey::Ident(name) => self.give(reader, name.as_str(), given),
+                        ObjectKey::Expression(Expression::String(name)) => {
+                            self.give(reader, name.as_str(), given);
+                        }
+                        ObjectKey::Expression(other) => {
+                            self.stray(reader, "the name of this value", at(file, other.span()));
+                        }
+                    }
+                }
             }
         }
+    }
+
+    // The value that has the last word. In which order files are named with `-var-file` is not told.
+    fn give(&mut self, reader: &mut Reader<'_>, name: &'s str, mut given: Given<'s>) {
+        if let Some(before) = self.given.get(name) {
+            if before.rank > given.rank {
+                return;
+            }
+            given.disputed |= before.rank == Rank::Named && before.file != given.file;
+        }
+        if given.disputed {
+            let place = at(given.file, given.value.span());
+            self.stray(reader, "a variable that two of the named files set", place);
+        }
+        self.given.insert(name, given);
     }
 
     fn block(&mut self, reader: &mut Reader<'_>, file: usize, b: &'s Block) {
