@@ -225,6 +225,34 @@ fn a_parameter_without_a_default_is_one_of_the_values_that_it_allows() {
 }
 
 #[test]
+fn what_depends_on_a_condition_and_is_private_lets_no_internet_in() {
+    let undecided = |cidr: &str, sections: &str| {
+        findings(&with_parameters(&template(cidr, sections), &[])).contains("HL-AWS-INTERNET-UNDECIDED")
+    };
+    let condition =
+        r#","Parameters":{"E":{"Type":"String"}},"Conditions":{"O":{"Fn::Equals":[{"Ref":"E"},"dev"]}}"#;
+    for (yes, no, open) in [
+        ("192.168.0.0/16", "10.0.0.0/8", false),
+        ("192.168.0.0/16", "0.0.0.0/0", true),
+        ("203.0.113.0/24", "10.0.0.0/8", true),
+        ("0.0.0.0/1", "10.0.0.0/8", true),
+    ] {
+        let cidr = format!(r#"{{"Fn::If":["O","{yes}","{no}"]}}"#);
+        assert_eq!(undecided(&cidr, condition), open, "{cidr}");
+    }
+}
+
+#[test]
+fn a_nested_stack_is_named() {
+    let stack = r#","S":{"Type":"AWS::CloudFormation::Stack","Properties":{"TemplateURL":"https://example.com/t.json"}}}}"#;
+    let text = template(r#""10.0.0.0/8""#, "");
+    let f = with_parameters(&format!("{}{stack}", text.strip_suffix("}}").unwrap()), &[]);
+    let told: Vec<_> = f.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(told, ["the nested stack S is made by another template: its groups are not in this file"]);
+    assert_eq!(verdict(&f, Some(&["G"]), WORLD), Drop);
+}
+
+#[test]
 fn prefixes_of_a_network_may_be_those_of_members() {
     let group = r#"{"SecurityGroups":[{"GroupId":"sg-1","GroupName":"a","VpcId":"vpc-1","OwnerId":"111122223333","Description":"a",
         "IpPermissions":[{"IpProtocol":"tcp","FromPort":22,"ToPort":22,"UserIdGroupPairs":[{"GroupId":"sg-1"}]}],"IpPermissionsEgress":[]}]}"#;

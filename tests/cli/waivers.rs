@@ -138,3 +138,16 @@ fn what_names_no_rule_or_is_over_is_told() {
     let r = run_in(dir.path(), &["check", "a.rules", "--no-config", "--date", "2026-03-31"]);
     assert!(r.out.contains("did you mean `HL-EXPOSED-SSH`?"), "{}", r.out);
 }
+
+#[test]
+fn a_range_of_a_security_group_is_told_by_every_kind_that_it_opens() {
+    let text = r#"{"SecurityGroups":[{"GroupId":"sg-0123456789abcdef0","GroupName":"web","Description":"web","VpcId":"vpc-1",
+        "IpPermissions":[{"IpProtocol":"tcp","FromPort":20,"ToPort":30,"IpRanges":[{"CidrIp":"0.0.0.0/0","Description":"d"}]}],
+        "IpPermissionsEgress":[]}]}"#;
+    let dir = folder(&[("groups.json", text.as_bytes())]);
+    let report = json(&run_in(dir.path(), &["check", "groups.json", "--no-config", "--format", "json"]));
+    let errors: Vec<_> =
+        report["findings"].as_array().unwrap().iter().filter(|f| f["level"] == "error").collect();
+    let rules: Vec<_> = errors.iter().map(|f| f["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["HL-AWS-INTERNET-ADMIN", "HL-AWS-INTERNET-SSH"]);
+}

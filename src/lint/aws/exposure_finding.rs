@@ -61,16 +61,6 @@ impl Exposure<'_> {
         })
     }
 
-    /// Id of the one check that tells of what it opens.
-    pub fn check(&self) -> Option<String> {
-        if self.open.is_broad() {
-            return Some("HL-AWS-INTERNET-ALL".to_owned());
-        }
-        let opens = |p: &SensitivePort| p.within(self.open.of(p.protocol)).is_some();
-        let kind = Class::ALL.into_iter().find(|c| sensitive_ports::of(*c).any(opens))?;
-        Some(format!("HL-AWS-INTERNET-{}", kind.id()))
-    }
-
     // A packet from the Internet that the evaluator lets in.
     fn witness(
         &self,
@@ -138,7 +128,6 @@ pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
             finding.extent = exposure.extent(&|r| of_class(r, class));
             // Also where it opens less than everything: it may have been more.
             finding.within.push("HL-AWS-INTERNET-ALL".to_owned());
-            finding.within.extend(exposure.check().filter(|id| *id != check.id));
             findings.push(finding);
         }
     }

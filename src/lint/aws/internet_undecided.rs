@@ -3,7 +3,7 @@
 //! ## What it does
 //! Reports rules for a peer or a service that the files do not show: a prefix list without its entries, a value that is
 //! known only at deployment, a part of the dump that is missing or broken. Also reports openings if the files do not show
-//! whether a network ACL stops them. References to groups are left out: they match no public address.
+//! whether a network ACL stops them. References to groups and private networks are left out: they match no public address.
 //!
 //! ## Why is this bad?
 //! The rule may open the group to everyone. A prefix list that holds 0.0.0.0/0 looks like any other.
@@ -18,10 +18,12 @@
 //! pl-0123abcd > pl-0123abcd.json`.
 
 use super::{described, inventory, over};
-use crate::dialect::aws::inventory::{Peer, Service};
+use crate::dialect::aws::inventory::{Inventory, Peer, Service};
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
+use crate::packet::{addr, public};
 use crate::source::Origin;
+use ipnet::IpNet;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -44,7 +46,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
     for group in described(inventory) {
         let mut open = Vec::new();
-        for e in &group.ingress.entries {
+        for e in group.ingress.entries.iter().filter(|e| may_be_public(inventory, &e.peer)) {
             if let Some(u) = &e.only_if {
                 open.push((e.origin, u.text.clone(), u.why.clone()));
             }
@@ -87,5 +89,18 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let because = |(t, w, _): &(String, String, Origin)| ("because".to_owned(), format!("{t}: {w}"));
         f.details.extend(exposure.acls.depends_on.iter().map(because));
         findings.push(f);
+    }
+}
+
+// Whether the peer may have an address that others than the owner's networks use. A group matches private addresses only.
+fn may_be_public(inventory: &Inventory, peer: &Peer) -> bool {
+    let public = |net: &IpNet| addr::net(*net).intersects(public::with_documentation());
+    match peer {
+        Peer::Net(net) => public(net),
+        Peer::Group(_) => false,
+        Peer::PrefixList(id) => inventory
+            .prefix_list(id)
+            .is_none_or(|l| !l.unknown.is_empty() || l.entries.iter().any(|(net, _)| public(net))),
+        Peer::Unknown(..) => true,
     }
 }

@@ -204,6 +204,9 @@ impl Template<'_, '_> {
         if matches!(kind, "AWS::EC2::VPC" | "AWS::EC2::VPCCidrBlock") {
             return self.vpc(id, r);
         }
+        if matches!(kind, "AWS::CloudFormation::Stack" | "AWS::Serverless::Application") {
+            return self.nested(id, r);
+        }
         if types::is_harmless(kind) {
             return r.settle();
         }
@@ -260,6 +263,17 @@ impl Template<'_, '_> {
             group.doubt(&u);
         }
         self.reader.define(group);
+    }
+
+    // A stack within this one: another template makes it.
+    fn nested(&mut self, id: &str, r: Value<'_>) {
+        let what =
+            format!("the nested stack {id} is made by another template: its groups are not in this file");
+        let at = self.place(r);
+        self.reader.diagnostics.push(
+            Diagnostic::warning(at, what).help("give the template of the nested stack to havenlint as well"),
+        );
+        r.settle();
     }
 
     // The prefixes of a network, as far as they are constants; another one than those is learnt at deployment.
