@@ -97,7 +97,7 @@ fn show(found: &Repairs, diffs: bool, style: &Style, out: &mut dyn Write) -> io:
         }
         for (finding, fix) in &found.elsewhere {
             heading(finding, paint, out)?;
-            writeln!(out, "#   outside this file, not proven: {}", clean(&fix.description))?;
+            writeln!(out, "#   by hand, not proven: {}", clean(&fix.description))?;
             for line in fix.text.lines() {
                 writeln!(out, "{}", paint.ink(Ink::Green, &clean(line)))?;
             }

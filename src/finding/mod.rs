@@ -500,6 +500,11 @@ impl Problem {
 }
 
 impl Report {
+    /// `, operation phase`, or nothing where the catalogue tells no phases apart.
+    pub fn in_phase(&self) -> String {
+        if self.phase.is_empty() { String::new() } else { format!(", {} phase", self.phase) }
+    }
+
     /// A report of nothing but problems of inputs.
     pub fn of_problems(problems: Vec<Problem>, sources: Vec<Arc<SourceFile>>) -> Self {
         Report {

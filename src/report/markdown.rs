@@ -30,13 +30,8 @@ pub fn write(report: &Report, _: &Style, out: &mut dyn Write) -> io::Result<()> 
     let _ = writeln!(page, "## havenlint: {}\n", escape(&verdict(report)));
     if !report.catalogue.id.is_empty() {
         let c = &report.catalogue;
-        let _ = write!(
-            page,
-            "Catalogue {} {}, {} phase",
-            escape(&c.id),
-            escape(&c.version),
-            escape(&report.phase)
-        );
+        let _ =
+            write!(page, "Catalogue {} {}{}", escape(&c.id), escape(&c.version), escape(&report.in_phase()));
         for a in &report.assumptions {
             let _ = write!(page, "; {}", escape(assumption(a)));
         }

@@ -194,7 +194,7 @@ impl Tables {
         let c = &report.catalogue;
         if !c.id.is_empty() {
             let version = if c.version.is_empty() { String::new() } else { format!(" {}", c.version) };
-            let mut line = format!("{}{version}, {} phase", c.id, report.phase);
+            let mut line = format!("{}{version}{}", c.id, report.in_phase());
             for a in &report.assumptions {
                 line += &format!("; {}", assumption(a));
             }

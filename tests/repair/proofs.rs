@@ -129,7 +129,7 @@ fn the_demo_is_repaired() {
         "only tcp from port 80 of this machine to 10.2.8.61 is newly let through",
         "+\t\tiifname \"eth2\" ip saddr 10.1.8.51 tcp dport 5671 ct state new accept\n",
         "only udp/20082 from 10.2.0.11 to 10.1.0.11 (as it is after translation) is newly let through",
-        "outside this file, not proven: run\naws ec2 authorize-security-group-ingress",
+        "by hand, not proven: run\naws ec2 authorize-security-group-ingress",
     ] {
         assert!(shown.out.contains(part), "{part}\n{}", shown.out);
     }

@@ -23,7 +23,7 @@ impl Page<'_> {
                 (self.tiles())
                 p.soft {
                     @if !r.catalogue.id.is_empty() {
-                        "Catalogue " (r.catalogue.id) " " (r.catalogue.version) ", " (r.phase) " phase. "
+                        "Catalogue " (r.catalogue.id) " " (r.catalogue.version) (r.in_phase()) ". "
                     }
                     @if let Some(date) = &self.style.date { (date) ". " }
                     (r.tool.name) " " (r.tool.version) ". "
