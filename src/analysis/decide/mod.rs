@@ -207,19 +207,36 @@ pub fn decide_by_rule(question: &Question<'_>, steps: &mut u64) -> Answer {
 /// A verdict, and the part of an answer that it is about.
 pub type Told = (Verdict, Part);
 
-/// What two points say of the same packets: the parts of both answers laid on each other, without those that are of no interest: `plain` says
-/// which, of two verdicts, each with whether the packets are tracked and keep their addresses and ports. `None` if there are too many to tell.
-pub fn compare(
-    questions: [&Question<'_>; 2],
-    plain: &dyn Fn([(Verdict, bool, bool); 2]) -> bool,
-) -> Option<Vec<(Region, [Told; 2])>> {
-    let mut out = Vec::new();
+/// What two points say of the same packets.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    /// The parts of both answers laid on each other, without those that are of no interest.
+    pub parts: Vec<(Region, [Told; 2])>,
+    /// Where there are too many of those to tell apart.
+    pub partly: Vec<Different>,
+}
+
+/// Packets of which some, but perhaps not all, are of interest.
+#[derive(Debug, Clone)]
+pub struct Different {
+    /// The packets.
+    pub region: Region,
+    /// Some of them for each pair of verdicts that occurs among those of interest.
+    pub samples: Vec<(Region, [Told; 2])>,
+}
+
+/// Whether packets are of no interest: by the two verdicts, each with whether the packets are tracked, and keep their addresses and ports.
+pub type PlainFates<'f> = dyn Fn([(Verdict, bool, bool); 2]) -> bool + 'f;
+
+/// Two points' answers about the same packets, but for those that are of no interest. `None` if it takes too long.
+pub fn compare(questions: [&Question<'_>; 2], plain: &PlainFates<'_>) -> Option<Compared> {
+    let mut out = Compared::default();
     for (family, regions) in by_family(questions[0]) {
         let walks = questions.map(|q| begun(q, family, &regions, FIRST));
         if walks.iter().any(|w| w.exhausted || w.is_crowded())
-            && let Some(pairs) = wide::pairs(questions, family, &regions, wide::LIMIT, plain)
+            && let Some(compared) = wide::compare(questions, family, &regions, plain, &wide::DETAIL)
         {
-            out.extend(pairs);
+            out.add(compared);
             continue;
         }
         let mut told: Vec<Vec<Told>> = Vec::new();
@@ -233,17 +250,29 @@ pub fn compare(
         }
         let [old, new] = &told[..] else { return None };
         if old.len().saturating_mul(new.len()) > MAX_PAIRS {
-            out.extend(wide::pairs(questions, family, &regions, wide::LIMIT, plain)?);
+            out.add(wide::compare(questions, family, &regions, plain, &wide::DETAIL)?);
             continue;
         }
         let seen = |t: &Told| (t.0, t.1.tracked, t.1.translated.is_none());
         for a in old {
             for b in new.iter().filter(|b| !plain([seen(a), seen(b)]) && b.1.region.intersects(&a.1.region)) {
-                out.push((a.1.region.intersect(&b.1.region), [a.clone(), b.clone()]));
+                out.parts.push((a.1.region.intersect(&b.1.region), [a.clone(), b.clone()]));
             }
         }
     }
     Some(out)
+}
+
+impl Compared {
+    /// Whether nothing is of interest.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.partly.is_empty()
+    }
+
+    fn add(&mut self, other: Compared) {
+        self.parts.extend(other.parts);
+        self.partly.extend(other.partly);
+    }
 }
 
 // Pairs of parts that are looked at one by one.

@@ -412,6 +412,59 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+// Whether what is said of two rulesets, laid on each other, is what the evaluator says of each, however few boxes may be told.
+fn differ(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
+    let mut d = Dice { bytes, at: 0, registers: 0 };
+    let old = random_firewall(&mut d, options);
+    let new = random_firewall(&mut d, options);
+    let (environment, sides) = (Environment::default(), [[&old], [&new]]);
+    let path = if d.chance(3) { Path::Forward } else { Path::Input };
+    let region = random_region(&mut d);
+    let question = |side: usize| Question {
+        point: Point { firewalls: &sides[side], environment: &environment },
+        path,
+        region: region.clone(),
+        mark: 0,
+        delivered_to: None,
+    };
+    let questions = [&question(0), &question(1)];
+    let packets = packets(&mut d, path, 60);
+    let plain = |[a, b]: [(Verdict, bool, bool); 2]| a.0 == b.0 && a.0 != Verdict::Undecided;
+    for exact in [wide::DETAIL.exact, 0] {
+        let mut told = Compared::default();
+        for (family, regions) in by_family(questions[0]) {
+            let detail = wide::Detail { exact, wide: 3 };
+            match wide::compare(questions, family, &regions, &plain, &detail) {
+                Some(compared) => told.add(compared),
+                None => return Ok(()),
+            }
+        }
+        for p in packets.iter().filter(|p| region.contains(p)) {
+            let verdicts = questions.map(|q| evaluate(q.point, p).verdict);
+            let parts: Vec<_> = told.parts.iter().filter(|x| x.0.contains(p)).collect();
+            let partly = told.partly.iter().filter(|x| x.region.contains(p)).count();
+            prop_assert!(parts.len() + partly <= 1, "{} is in {} and {}", p, parts.len(), partly);
+            match parts.first() {
+                Some((_, sides)) => {
+                    for (side, verdict) in sides.iter().zip(verdicts) {
+                        prop_assert!(side.0 == Verdict::Undecided || side.0 == verdict, "{}", p);
+                    }
+                }
+                None => prop_assert!(partly == 1 || verdicts[0] == verdicts[1], "{} is not told", p),
+            }
+        }
+        for x in &told.partly {
+            prop_assert!(!x.samples.is_empty());
+            for (sample, sides) in &x.samples {
+                prop_assert!(x.region.covers(sample) && !sample.is_empty());
+                let kind = sides.each_ref().map(|s| s.0);
+                prop_assert!(!plain(kind.map(|v| (v, true, true))));
+            }
+        }
+    }
+    Ok(())
+}
+
 // Whether what is said of packets by where they go in the end, walked or by diagrams, is said of those that the evaluator sends there.
 fn arrives(question: &Question<'_>, packets: &[Packet]) -> Result<(), TestCaseError> {
     let Some(wanted) = &question.delivered_to else { return Ok(()) };
@@ -548,6 +601,11 @@ proptest! {
     #[test]
     fn everything_together_agrees_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 400..700)) {
         agree(&bytes, &Options { conditions: true, nat: true, loops: false })?;
+    }
+
+    #[test]
+    fn two_rulesets_on_each_other_agree_with_the_evaluator(bytes in prop::collection::vec(any::<u8>(), 800..1400)) {
+        differ(&bytes, &Options { conditions: true, nat: true, loops: false })?;
     }
 
     #[test]

@@ -163,7 +163,8 @@ impl<'a> Comparison<'a> {
             (Verdict::Accept, Verdict::Accept) => straight && a.2 && b.2 && a.1 == b.1,
             _ => false,
         };
-        let pairs = compare([&question(OLD), &question(NEW)], &plain);
+        let compared = compare([&question(OLD), &question(NEW)], &plain);
+        let pairs = compared.filter(|c| c.partly.is_empty()).map(|c| c.parts);
         self.environments.iter_mut().for_each(|e| e.settled.clear());
         self.budget = self.budget.checked_sub(pairs.as_ref()?.len() as u64)?;
         pairs

@@ -21,7 +21,8 @@ pub(super) const MAX_SHOWN: u64 = 100_000_000;
 /// The outcome of packets that would have been too many boxes to tell apart.
 pub(super) const UNSETTLED: Outcome = Outcome::MAX;
 /// Of one diagram as exact boxes; some seconds.
-pub(super) const EXACT: Limits = Limits { boxes: 400_000, work: 20_000_000, lump: |_, _| UNSETTLED };
+pub(super) const EXACT: Limits<'static> =
+    Limits { boxes: 400_000, work: 20_000_000, lump: &|_, _| UNSETTLED };
 const MAX_REASONS: usize = 8;
 
 /// What is known of packets at the end.
@@ -46,7 +47,7 @@ impl Wide<'_, '_> {
     }
 
     /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or of the lump that it is in.
-    pub(super) fn pieces(&self, node: Node, region: &Region, limits: Limits) -> Vec<(Region, Outcome)> {
+    pub(super) fn pieces(&self, node: Node, region: &Region, limits: Limits<'_>) -> Vec<(Region, Outcome)> {
         let mut order: Vec<(Level, Field)> =
             Field::ALL.into_iter().filter_map(|f| Some((self.levels[f.index()]?, f))).collect();
         order.sort_unstable();
@@ -66,6 +67,37 @@ impl Wide<'_, '_> {
             out.push((piece, *outcome));
         }
         out
+    }
+
+    /// A diagram cut to a region's packets: what is possible in it happens to some of them.
+    pub(super) fn only(&mut self, node: Node, region: &Region) -> Node {
+        let mut inside = vec![None; self.fields as usize];
+        for f in Field::ALL {
+            if let Some(level) = self.levels[f.index()] {
+                inside[level as usize] = Some(self.classes[f.index()].set(region.get(f).ranges()));
+            }
+        }
+        let ranges: Vec<Option<&[(u32, u32)]>> = inside.iter().map(|s| s.as_deref()).collect();
+        self.arena.within(node, &ranges)
+    }
+
+    /// Some packets of a region, to which a diagram was [cut](Wide::only), with one outcome of some.
+    pub(super) fn sample(
+        &mut self,
+        region: &Region,
+        node: Node,
+        outcome: &impl Fn(Outcome) -> bool,
+    ) -> Option<(Region, Outcome)> {
+        let way = self.arena.find(node, &[], outcome)?;
+        let mut region = region.clone();
+        let mut end = node;
+        for (level, lo, hi) in way.iter().rev() {
+            end = self.arena.edges(end).find(|e| (e.0..=e.1).contains(lo))?.2;
+            let field = Field::ALL.into_iter().find(|f| self.levels[f.index()] == Some(*level))?;
+            region = region.cut(field, &self.classes[field.index()].values(&[(*lo, *hi)]));
+        }
+        let outcome = self.arena.outcomes(end)?.iter().copied().find(|o| outcome(*o))?;
+        Some((region, outcome))
     }
 
     /// The part of an answer that a region with one fate is. `left` counts down the rules that packets may be shown to; after that nobody is named

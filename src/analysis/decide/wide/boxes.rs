@@ -6,13 +6,13 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
 /// What is told of packets that would be too many boxes to tell apart.
-pub(super) struct Limits {
+pub(super) struct Limits<'l> {
     /// Boxes of a node and all below it.
     pub boxes: usize,
     /// Boxes and ranges looked at, in all.
     pub work: u64,
     /// The outcome of the one box that stands for all below a node.
-    pub lump: fn(&Arena, Node) -> Outcome,
+    pub lump: &'l dyn Fn(&Arena, Node) -> Outcome,
 }
 
 /// A box within all that was asked for: indices into [`Boxes::parts`].
@@ -26,7 +26,7 @@ pub(super) struct Boxes<'d> {
     arena: &'d Arena,
     // The classes asked for, by level.
     inside: Vec<ClassSet>,
-    limits: Limits,
+    limits: Limits<'d>,
     // A level, the classes there, and the box below.
     parts: Vec<(Level, u32, BoxId)>,
     part_index: FxHashMap<(Level, u32, BoxId), BoxId>,
@@ -38,7 +38,7 @@ pub(super) struct Boxes<'d> {
 
 impl<'d> Boxes<'d> {
     /// For packets whose classes are within these, by level.
-    pub fn new(arena: &'d Arena, inside: Vec<ClassSet>, limits: Limits) -> Self {
+    pub fn new(arena: &'d Arena, inside: Vec<ClassSet>, limits: Limits<'d>) -> Self {
         Self {
             arena,
             inside,

@@ -7,6 +7,7 @@
 
 mod answer;
 mod boxes;
+mod compare;
 mod guard;
 mod levels;
 mod outline;
@@ -16,12 +17,15 @@ mod substitute;
 use super::cell::{Fact, State};
 use super::join::join;
 use super::walk::Walk;
-use super::{Answer, Part, Question};
+use super::{Answer, Question};
 use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, Value};
-use answer::{EXACT, Fate, Fates, MAX_SHOWN, UNSETTLED};
+use answer::{EXACT, Fates, MAX_SHOWN, UNSETTLED};
+#[cfg(test)]
+pub(super) use compare::Detail;
+pub(super) use compare::{DETAIL, compare};
 use levels::Plan;
 pub(super) use outline::outline;
 use rustc_hash::FxHashMap;
@@ -84,77 +88,6 @@ fn largest_first(mut pieces: Vec<(Region, Outcome)>) -> impl Iterator<Item = (Re
     let mut weighed: Vec<(f64, (Region, Outcome))> = pieces.into_iter().map(|p| (p.0.weight(), p)).collect();
     weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
     weighed.into_iter().map(|(_, piece)| piece)
-}
-
-/// Two firewalls' answers to one question, laid on each other: the parts with what each says of them, but for those that are of no interest.
-pub(super) type Pairs = Vec<(Region, [(Verdict, Part); 2])>;
-
-/// As [`answer`], for two points and the same packets. `plain`: whether packets with two fates, each a verdict and, for those that are let
-/// through, whether they are tracked and as they arrived, are of no interest.
-pub(super) fn pairs(
-    questions: [&Question<'_>; 2],
-    family: Family,
-    regions: &[Region],
-    limit: u64,
-    plain: &dyn Fn([(Verdict, bool, bool); 2]) -> bool,
-) -> Option<Pairs> {
-    let [a, b] = questions;
-    let (mut old, mut new) = (Walk::new(a, family), Walk::new(b, family));
-    let cells = [old.begin(regions.to_vec()), new.begin(regions.to_vec())];
-    let mut plan = Plan::of(&mut [&mut old, &mut new], regions);
-    let arena = Arena::new(plan.tops(), limit, MAX_NODES);
-    let mut first = Wide::new(&mut old, &mut plan, 0, arena);
-    let mut fates = [Fates::default(), Fates::default()];
-    let [olds, news] = cells;
-    let mut ends = Vec::with_capacity(olds.len());
-    for cell in olds {
-        let node = first.path(a.path, 0, cell.state);
-        ends.push((first.fates(node, &mut fates[0]), cell.region));
-        if first.failed() {
-            return None;
-        }
-    }
-    let arena = std::mem::take(&mut first.arena);
-    let mut second = Wide::new(&mut new, &mut plan, 1, arena);
-    let mut others = Vec::with_capacity(news.len());
-    for cell in news {
-        let node = second.path(b.path, 0, cell.state);
-        others.push((second.fates(node, &mut fates[1]), cell.region));
-        if second.failed() {
-            return None;
-        }
-    }
-    // Cells of both begin as parts of the same regions, cut otherwise where only one side looks at marks.
-    let width = fates[1].list.len() as Outcome;
-    let told = |f: &Fate| (f.verdict, f.tracked, f.translated.is_none());
-    let mut pieces = Vec::new();
-    for (x, of) in &ends {
-        for (y, with) in others.iter().filter(|o| o.1.intersects(of)) {
-            let both = second.arena.bind(*x, |arena, i| {
-                Some(arena.map(*y, &mut |arena, js| {
-                    let [j] = js else { return Node::NOTHING };
-                    let (p, q) = (&fates[0].list[i as usize], &fates[1].list[*j as usize]);
-                    if plain([told(p), told(q)]) { Node::NOTHING } else { arena.terminal(&[i * width + j]) }
-                }))
-            });
-            if second.failed() {
-                return None;
-            }
-            pieces.extend(second.pieces(both, &of.intersect(with), EXACT));
-        }
-    }
-    if pieces.iter().any(|(_, outcome)| *outcome == UNSETTLED) {
-        return None;
-    }
-    join(&mut pieces);
-    let mut left = MAX_SHOWN;
-    let parts = pieces.into_iter().map(|(region, o)| {
-        let (p, q) = (fates[0].list[(o / width) as usize], fates[1].list[(o % width) as usize]);
-        let sides = [first.part(region.clone(), p, &mut left), second.part(region.clone(), q, &mut left)];
-        let [a, b] = sides;
-        (region, [(p.verdict, a), (q.verdict, b)])
-    });
-    Some(parts.collect())
 }
 
 /// What becomes of packets, as far as it has been followed.

@@ -1,6 +1,6 @@
 //! An answer that fits a table: what cannot be told apart in few boxes is told in wide ones, of which only a part has the verdict.
 
-use super::answer::{Fates, Limits};
+use super::answer::{Fate, Fates, Limits};
 use super::levels::Plan;
 use super::{MAX_NODES, Wide, largest_first};
 use crate::analysis::Verdict;
@@ -16,8 +16,8 @@ const LUMP: Outcome = 1 << 3;
 
 const VERDICTS: [Verdict; 3] = [Verdict::Accept, Verdict::Drop, Verdict::Undecided];
 
-// So much is looked at for the boxes of a diagram: a fraction of a second.
-const WORK: u64 = 2_000_000;
+/// So much is looked at for the wide boxes of a diagram: a fraction of a second.
+pub(super) const WORK: u64 = 2_000_000;
 
 // Rules that packets may be shown to, to name who decides.
 const SHOWN: u64 = 4_000_000;
@@ -64,7 +64,7 @@ pub(in crate::analysis::decide) fn outline(
         };
         wide.arena.possible(told);
         let lump = |arena: &Arena, node| arena.known_possible(node).iter().fold(LUMP, |all, o| all | o);
-        pieces.extend(wide.pieces(told, &cell.region, Limits { boxes, work: WORK, lump }));
+        pieces.extend(wide.pieces(told, &cell.region, Limits { boxes, work: WORK, lump: &lump }));
     }
     let mut outline = Outline::default();
     let mut left = SHOWN;
@@ -78,8 +78,9 @@ pub(in crate::analysis::decide) fn outline(
         }
     }
     for verdict in VERDICTS {
-        let sample = ends.iter().find_map(|(cell, node, _)| wide.sample(cell, *node, verdict));
-        if let Some(region) = sample.filter(|_| outline.answer.list(verdict).is_empty()) {
+        let has = |o: Outcome| o == verdict as Outcome;
+        let sample = ends.iter().find_map(|(cell, node, _)| wide.sample(&cell.region, *node, &has));
+        if let Some((region, _)) = sample.filter(|_| outline.answer.list(verdict).is_empty()) {
             let mut part = wide.told_part(region, verdict, &mut left);
             if verdict == Verdict::Undecided {
                 for p in outline.partly.iter().take(REASONED) {
@@ -125,30 +126,6 @@ impl Wide<'_, '_> {
     }
 
     fn told_part(&self, region: Region, verdict: Verdict, left: &mut u64) -> Part {
-        self.part(region, super::Fate { verdict, tracked: true, translated: None }, left)
-    }
-
-    // The diagram of a region's packets only: what is possible in it happens to some of them.
-    fn only(&mut self, node: Node, region: &Region) -> Node {
-        let mut inside = vec![None; self.fields as usize];
-        for f in Field::ALL {
-            if let Some(level) = self.levels[f.index()] {
-                inside[level as usize] = Some(self.classes[f.index()].set(region.get(f).ranges()));
-            }
-        }
-        let ranges: Vec<Option<&[(u32, u32)]>> = inside.iter().map(|s| s.as_deref()).collect();
-        self.arena.within(node, &ranges)
-    }
-
-    // Some packets with a verdict.
-    fn sample(&mut self, cell: &Cell, node: Node, verdict: Verdict) -> Option<Region> {
-        let way = self.arena.find(node, &[], &|o| o == verdict as Outcome)?;
-        let mut region = cell.region.clone();
-        for f in Field::ALL {
-            if let Some((_, lo, hi)) = way.iter().find(|(level, ..)| Some(*level) == self.levels[f.index()]) {
-                region = region.cut(f, &self.classes[f.index()].values(&[(*lo, *hi)]));
-            }
-        }
-        Some(region)
+        self.part(region, Fate { verdict, tracked: true, translated: None }, left)
     }
 }
