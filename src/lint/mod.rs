@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod general;
+pub mod narrowed;
 pub mod nftables;
 pub mod open;
 pub mod pfsense;
@@ -11,6 +12,7 @@ pub mod probe;
 pub mod reach;
 pub mod registry;
 pub mod sensitive_ports;
+pub mod through;
 pub mod unused;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::probe::Probe;
 use super::unused::{self, Unused, WithoutPackets};
 use super::{aws, general, nftables, pfsense, probe};
 use crate::analysis::Environment;
+use crate::analysis::coverage::{self, Copied};
 use crate::catalogue::Catalogue;
 use crate::catalogue::controls::controls;
 use crate::catalogue::resolve::ResolvedFlow;
@@ -69,6 +70,7 @@ pub struct Subject<'a> {
     pub name: &'a str,
     probes: OnceLock<Vec<Probe>>,
     exposures: OnceLock<Vec<Exposure<'a>>>,
+    copies: OnceLock<Vec<Copied>>,
     without_packets: OnceLock<Vec<WithoutPackets>>,
     unused: OnceLock<Vec<Unused>>,
     open: OnceLock<Open>,
@@ -204,6 +206,7 @@ impl<'a> Subject<'a> {
             probes: OnceLock::new(),
             exposures: OnceLock::new(),
             open: OnceLock::new(),
+            copies: OnceLock::new(),
             without_packets: OnceLock::new(),
             unused: OnceLock::new(),
         }
@@ -222,14 +225,25 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// The rules of the model to which no packet is left. Found once, for all checks.
-    pub fn without_packets(&self) -> &[WithoutPackets] {
-        self.without_packets.get_or_init(|| unused::without_packets(self.firewall))
+    /// The rules of the model that say the same as an earlier one of their chain. Found once, for all checks.
+    pub fn copies(&self) -> &[Copied] {
+        self.copies.get_or_init(|| coverage::copies(self.firewall))
     }
 
-    /// The written rules to which no packet is left and which no other check tells. Found once, for all checks.
+    /// The rules of the model to which no packet is left. Found once, for all checks.
+    pub fn without_packets(&self) -> &[WithoutPackets] {
+        self.without_packets.get_or_init(|| coverage::unused_beside(self.firewall, self.copies()))
+    }
+
+    /// The written rules to which no packet is left, but for copies. Found once, for all checks.
     pub fn unused(&self) -> &[Unused] {
         self.unused.get_or_init(|| unused::of(self.firewall, self.without_packets()))
+    }
+
+    /// Those of them that a check tells: each has one that does.
+    pub fn unused_told_by(&self, check: &Check) -> Vec<&Unused> {
+        let told = |u: &&Unused| unused::told_by(self.firewall, u) == check.id;
+        self.unused().iter().filter(told).collect()
     }
 
     /// What anybody may open a connection to at the box, told at the first of its firewalls; empty elsewhere and in a cloud, where

@@ -1,12 +1,11 @@
 //! Rules to which no packet is left, each with the one check that tells it.
 
-use super::general::duplicate::copies;
 use super::registry::{Check, Subject};
 use crate::analysis::coverage::{self, Reason};
 use crate::finding::{Finding, Related};
 use crate::model::{Action, ChainId, Firewall, Rule};
 use crate::source::Origin;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 /// A written rule to which no packet is left.
 pub struct Unused {
@@ -40,58 +39,54 @@ pub enum Case {
 /// A rule of the model to which no packet is left.
 pub type WithoutPackets = ((ChainId, usize), coverage::Unused);
 
-/// Whether the dialect has checks of its own for rules that decide nothing.
-pub fn has_own_checks(f: &Firewall) -> bool {
-    ["aws", "pf", "opn"].iter().any(|own| f.dialect.starts_with(own))
+/// Whether the rules of a firewall have no order, so that each may be covered by later ones too: those of security groups. `HL-AWS-COVERED` tells
+/// them.
+fn is_unordered(f: &Firewall) -> bool {
+    f.dialect == "aws"
 }
 
-/// Chain and index of each rule to which no packet is left; `None` if the dialect has checks of its own for rules that decide nothing.
-pub fn left_without_packets(subject: &Subject<'_>) -> Option<FxHashSet<(ChainId, usize)>> {
-    let all = || subject.without_packets().iter().map(|(rule, _)| *rule).collect();
-    (!has_own_checks(subject.firewall)).then(all)
+/// Rules that the checks of pairs of rules leave out: those to which no packet is left, and those without order.
+pub fn left_out(subject: &Subject<'_>) -> impl Fn(ChainId, usize) -> bool {
+    let f = subject.firewall;
+    let unused: FxHashSet<_> = subject.without_packets().iter().map(|(rule, _)| *rule).collect();
+    let unordered = is_unordered(f);
+    move |chain, rule| unordered || unused.contains(&(chain, rule))
 }
 
-/// All rules of a firewall to which no packet is left.
-pub fn without_packets(f: &Firewall) -> Vec<WithoutPackets> {
-    if has_own_checks(f) { Vec::new() } else { coverage::unused(f) }
+/// Where the rules stand to which no packet is left.
+pub fn places(subject: &Subject<'_>) -> FxHashSet<Origin> {
+    let f = subject.firewall;
+    subject.without_packets().iter().map(|((c, r), _)| f.chain(*c).rules[*r].origin).collect()
 }
 
-/// All of a firewall, by chain and rule. Left out are rules that another check tells: copies of earlier ones, those behind a verdict without
-/// conditions in nftables, and all of dialects that have checks of their own for it (pf, AWS).
+/// All of a firewall that the checks of single rules tell, by chain and rule: no copies of earlier ones, which `HL-DUPLICATE` tells.
 pub fn of(f: &Firewall, without_packets: &[WithoutPackets]) -> Vec<Unused> {
-    let mut copied: FxHashMap<ChainId, FxHashSet<usize>> = FxHashMap::default();
-    let mut seen: FxHashSet<Origin> = FxHashSet::default();
     let mut out: Vec<Unused> = Vec::new();
-    // The last rule that came to no packet at its place, and where it is counted.
-    let mut run: Option<((ChainId, usize), usize)> = None;
+    if is_unordered(f) {
+        return out;
+    }
+    let mut seen: FxHashSet<Origin> = FxHashSet::default();
+    // The chain whose end was met, and where its rules behind that are counted.
+    let mut ended: Option<(ChainId, usize)> = None;
     for ((chain, rule), found) in without_packets.iter().cloned() {
         let own = &f.chain(chain).rules[rule];
-        let copies = copied.entry(chain).or_insert_with(|| copies(f, f.chain(chain)).map(|c| c.1).collect());
-        let new = seen.insert(own.origin);
-        if found.reason == Reason::Ended {
-            let goes_on = run.filter(|(last, _)| last.0 == chain);
-            if goes_on.is_none() && (copies.contains(&rule) || !new || is_plain_verdict(f, &found.by)) {
-                continue;
-            }
-            match goes_on {
-                Some((_, at)) => {
-                    if let Case::Ended(n) = &mut out[at].case
-                        && new
-                        && !copies.contains(&rule)
-                    {
-                        *n += 1;
-                    }
-                    run = Some(((chain, rule), at));
-                    continue;
-                }
-                None => run = Some(((chain, rule), out.len())),
-            }
-        }
-        if !new || copies.contains(&rule) {
+        if !seen.insert(own.origin) {
             continue;
         }
         let case = match found.reason {
-            Reason::Ended => Case::Ended(1),
+            Reason::Copied => continue,
+            Reason::Ended => match ended.filter(|(last, _)| *last == chain) {
+                Some((_, at)) => {
+                    if let Case::Ended(n) = &mut out[at].case {
+                        *n += 1;
+                    }
+                    continue;
+                }
+                None => {
+                    ended = Some((chain, out.len()));
+                    Case::Ended(1)
+                }
+            },
             Reason::Elsewhere => Case::Elsewhere,
             Reason::Covered | Reason::Strays => covered(f, own, &found.by),
         };
@@ -100,10 +95,24 @@ pub fn of(f: &Firewall, without_packets: &[WithoutPackets]) -> Vec<Unused> {
     out
 }
 
-// nftables has a check of its own for rules behind a verdict without conditions.
-fn is_plain_verdict(f: &Firewall, by: &[(ChainId, u32)]) -> bool {
-    f.dialect.starts_with("nft")
-        && matches!(by, [(c, r)] if f.chain(*c).rules.get(*r as usize).is_some_and(|r| r.terms.len == 0))
+/// The id of the one check that tells an unused rule.
+pub fn told_by(f: &Firewall, about: &Unused) -> &'static str {
+    let is = |dialect: &str| f.dialect.starts_with(dialect);
+    match about.case {
+        _ if is("pf") || is("opn") => "HL-PF-SHADOWED",
+        Case::Ended(_) if is("nft") && ender(f, about).is_some() => "HL-NFT-AFTER-VERDICT",
+        Case::Ended(_) | Case::Elsewhere => "HL-UNREACHABLE",
+        Case::ExceptionLost => "HL-EXCEPTION-LOST",
+        Case::Opposed | Case::Repeated => "HL-SHADOWED",
+    }
+}
+
+/// The rule without conditions that ends the way of every packet, if that is why none comes to the place of another.
+pub fn ender<'f>(f: &'f Firewall, about: &Unused) -> Option<&'f Rule> {
+    match about.by[..] {
+        [(c, r)] => f.chain(c).rules.get(r as usize).filter(|r| r.terms.len == 0),
+        _ => None,
+    }
 }
 
 fn covered(f: &Firewall, own: &Rule, by: &[(ChainId, u32)]) -> Case {
@@ -209,6 +218,19 @@ pub fn take(takers: &[Related], (does, do_it): (&str, &str)) -> String {
         }
         _ => format!("earlier rules together already {do_it}"),
     }
+}
+
+/// The message about rules in a row, so many, to whose place no packet of a chain comes.
+pub fn unreached(chain: &str, rules: usize) -> String {
+    match rules {
+        1 => format!("no packet of chain {chain} reaches this rule"),
+        n => format!("no packet of chain {chain} reaches this rule and the {} after it", n - 1),
+    }
+}
+
+/// Whether a rule stands above or below another one: not everywhere does the first one decide.
+pub fn side(of: Origin, about: Origin) -> &'static str {
+    if of < about { "above" } else { "below" }
 }
 
 /// What a rule that lets packets through, or not, does to them: for one rule and for several.

@@ -61,10 +61,23 @@ impl<'a> Sides<'a> {
         pools && Translation { one_of: None, ..a } == Translation { one_of: None, ..b }
     }
 
-    /// Whether two lists of terms ask the same, in the same order.
+    /// Whether two lists of terms ask the same. Of fields it does not matter in which order, nor in how many terms, unless a condition has a
+    /// truth value each time it is asked: then it may matter which packets come to it.
     pub fn terms(&self, a: TermRange, b: TermRange) -> bool {
         let (x, y) = (self.first.terms(a), self.second.terms(b));
-        x.len() == y.len() && x.iter().zip(y).all(|(x, y)| self.term(x, y))
+        let alike =
+            |x: &[Term], y: &[Term]| x.len() == y.len() && x.iter().zip(y).all(|(x, y)| self.term(x, y));
+        if alike(x, y) {
+            return true;
+        }
+        if x.len().min(y.len()) < 2 {
+            return false;
+        }
+        let (rest, others) = (beside_fields(x), beside_fields(y));
+        alike(&rest, &others)
+            && self.first.is_settled(&rest)
+            && self.second.is_settled(&others)
+            && self.first.fields_asked(x) == self.second.fields_asked(y)
     }
 
     fn term(&self, a: &Term, b: &Term) -> bool {
@@ -101,5 +114,33 @@ impl<'a> Sides<'a> {
             return x == y;
         }
         *self.sets.borrow_mut().entry((a, b)).or_insert_with(|| x == y)
+    }
+}
+
+fn beside_fields(terms: &[Term]) -> Vec<Term> {
+    terms.iter().filter(|t| !matches!(t, Term::Range { .. } | Term::In(..))).copied().collect()
+}
+
+impl Firewall {
+    /// What a list of terms asks of fields, by field: one set each.
+    pub fn fields_asked(&self, terms: &[Term]) -> Vec<(Field, IntervalSet)> {
+        let mut out: Vec<(Field, IntervalSet)> = Vec::with_capacity(terms.len());
+        for (field, set) in terms.iter().filter_map(|t| self.field_set(t)) {
+            match out.iter_mut().find(|(f, _)| *f == field) {
+                Some((_, known)) => *known = known.intersect(&set),
+                None => out.push((field, set)),
+            }
+        }
+        out.sort_unstable_by_key(|(f, _)| *f);
+        out
+    }
+
+    // Whether what terms ask has one answer for a packet.
+    fn is_settled(&self, terms: &[Term]) -> bool {
+        terms.iter().all(|t| match *t {
+            Term::Opaque { condition, .. } => self.condition(condition).kind.is_pure(),
+            Term::Any(a) => self.alternatives[a.index()].iter().all(|t| self.is_settled(self.terms(*t))),
+            _ => true,
+        })
     }
 }

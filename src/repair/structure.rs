@@ -12,7 +12,6 @@ use crate::analysis::coverage;
 use crate::evidence::near::few;
 use crate::evidence::scope::{View, boxes};
 use crate::finding::Purpose;
-use crate::lint::general::duplicate;
 use crate::model::same::Sides;
 use crate::model::{Action, BaseChain, ChainId, Firewall, Rule, TranslatedEnd};
 use crate::packet::Region;
@@ -204,14 +203,14 @@ impl Walk<'_> {
             let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
             let mut alike: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
             for (n, r) in rules.iter().enumerate().filter(|(_, r)| stays(r)) {
-                alike.entry(duplicate::hash(self.old, r)).or_default().push(n);
+                alike.entry(coverage::hash(self.old, r)).or_default().push(n);
             }
             self.alike.insert(chain, alike);
         }
         let own = &rules[at];
-        let same = self.alike.get(&chain).and_then(|a| a.get(&duplicate::hash(self.old, own)));
+        let same = self.alike.get(&chain).and_then(|a| a.get(&coverage::hash(self.old, own)));
         let mut above = same.into_iter().flatten().take_while(|n| **n < at);
-        above.any(|n| duplicate::decides_for(self.old, &rules[*n], own))
+        above.any(|n| coverage::decides_for(self.old, &rules[*n], own))
             || self.needless.get_or_init(|| needless(self.old)).contains(&(chain, at))
     }
 

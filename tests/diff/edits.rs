@@ -394,6 +394,37 @@ fn another_dialect_is_compared_whole() {
     );
 }
 
+/// What `iptables-nft-restore` and `nft list ruleset` make of a dump is the same firewall, whatever they call its tables and in which order they ask.
+#[test]
+fn a_migration_is_proven() {
+    let iptables = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+        -A PREROUTING -d 203.0.113.5/32 -p tcp -m tcp --dport 8443 -j DNAT --to-destination 10.0.20.11:443\n\
+        -A POSTROUTING -s 10.0.0.0/8 -o eth0 -j MASQUERADE\nCOMMIT\n\
+        *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:WEB - [0:0]\n\
+        -A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+        -A INPUT -s 10.0.0.0/8 -d 10.0.20.10/32 -p udp -m multiport --dports 264,1444 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 443 -j WEB\n\
+        -A WEB -s 203.0.113.64/26 -j DROP\n-A WEB -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n";
+    let nft = "table ip nat {\n\tchain PREROUTING {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n\
+        \t\tip daddr 203.0.113.5 tcp dport 8443 counter packets 0 bytes 0 dnat to 10.0.20.11:443\n\t}\n\
+        \tchain INPUT {\n\t\ttype nat hook input priority srcnat; policy accept;\n\t}\n\
+        \tchain OUTPUT {\n\t\ttype nat hook output priority dstnat; policy accept;\n\t}\n\
+        \tchain POSTROUTING {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n\
+        \t\toifname \"eth0\" ip saddr 10.0.0.0/8 counter packets 0 bytes 0 masquerade\n\t}\n}\n\
+        table ip filter {\n\tchain WEB {\n\t\tip saddr 203.0.113.64/26 counter packets 0 bytes 0 drop\n\t\tct state new counter packets 0 bytes 0 accept\n\t}\n\
+        \tchain INPUT {\n\t\ttype filter hook input priority filter; policy drop;\n\t\tiifname \"lo\" counter packets 0 bytes 0 accept\n\
+        \t\tct state related,established counter packets 0 bytes 0 accept\n\
+        \t\tmeta l4proto udp ip saddr 10.0.0.0/8 ip daddr 10.0.20.10 udp dport { 264, 1444 } counter packets 0 bytes 0 accept\n\
+        \t\ttcp dport 443 counter packets 0 bytes 0 jump WEB\n\t}\n\
+        \tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n\
+        \tchain OUTPUT {\n\t\ttype filter hook output priority filter; policy accept;\n\t}\n}\n";
+    equal(iptables, nft);
+    let lost = nft.replace("\t\tip saddr 203.0.113.64/26 counter packets 0 bytes 0 drop\n", "");
+    assert_ne!(lost, nft);
+    let (pair, code) = texts(iptables, &lost, &["--fail-on", "any"]);
+    assert_eq!((pair["state"].as_str(), code), (Some("changed"), 1));
+    assert_eq!(flows(&pair)[0], "accepted input tcp 203.0.113.64/26>0.0.0.0/0 443");
+}
+
 #[test]
 fn loopback_and_answers_are_no_exposure() {
     let lo = "-A INPUT -i lo -j ACCEPT\n";

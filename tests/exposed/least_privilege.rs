@@ -68,3 +68,39 @@ fn flows_that_were_seen_are_needed_too() {
     let (_, problems) = check(Some(("seen.csv", "from,to,proto,port\n10.0.0.1,10.0.20.11,tcp,ssh\n")));
     assert_eq!(problems[0]["location"]["line"], 2, "{problems:?}");
 }
+
+const GATEWAY: &str = r#"
+[[gateway]]
+name = "edge"
+firewall = ["edge.rules"]
+interfaces = { wan = ["internet"], dmz = ["10.0.20.0/24"], lan = ["10.0.9.0/24"] }
+"#;
+
+const EDGE: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+    -A FORWARD -d 10.0.20.0/24 -p tcp -m multiport --dports 443,8080 -j ACCEPT\n\
+    -A FORWARD -s 10.0.9.0/24 -i lan -o dmz -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn rules_of_gateways_are_narrowed_to_what_passes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/web-servers"), folder.path());
+    let file = folder.path().join("havenlint.toml");
+    let deployment = std::fs::read_to_string(&file).unwrap() + GATEWAY;
+    std::fs::write(&file, deployment).unwrap();
+    std::fs::write(folder.path().join("edge.rules"), EDGE).unwrap();
+    let args = ["check", "--format", "json", "--select", "HL-LEAST-PRIVILEGE", "--fail-on", "never"];
+    let out =
+        Command::cargo_bin("havenlint").unwrap().current_dir(folder.path()).args(args).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let findings: Vec<Value> = report["findings"].as_array().unwrap().clone();
+    let edge: Vec<&Value> = findings.iter().filter(|f| f["subject"] == "edge").collect();
+    let wide = edge.iter().find(|f| f["location"]["line"] == 6).unwrap_or_else(|| panic!("{report:#}"));
+    let message = wide["message"].as_str().unwrap();
+    assert!(message.starts_with("lets through edge more than is needed:"), "{message}");
+    assert!(message.contains("8080"), "{message}");
+    // Not by interfaces behind which nobody has these addresses.
+    assert!(!message.contains("10.0.20.0/24 > 10.0.20.0/24"), "{message}");
+    let fix = wide["fix"]["text"].as_str().unwrap_or_else(|| panic!("{wide:#}"));
+    assert!(fix.lines().all(|l| l.starts_with("-A FORWARD ") && l.contains("--dport 443")), "{fix}");
+}

@@ -8,7 +8,7 @@ use crate::support::pool::Pool;
 use crate::support::random::Random;
 use crate::support::{say, skip};
 use havenlint::analysis::coverage::{Reason, unused};
-use havenlint::packet::Family;
+use havenlint::packet::{Family, Packet};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -128,4 +128,69 @@ fn counters_of_unused_rules_stay_at_zero() {
     }
     say(&format!("{test}: {asked} unused rules, {met} that counted packets; {by_reason:?}"));
     assert!(asked >= 400 && met >= 400, "{asked} unused rules, {met} that counted packets");
+}
+
+// Packets to ports that the files of `fixtures/planted` name and to one beside each, from their networks and from elsewhere.
+fn around_planted(text: &str) -> Vec<Packet> {
+    let sources = ["10.0.9.7", "10.1.2.5", "10.1.0.9", "10.99.0.1", "203.0.113.66", "198.51.100.9"];
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u16>().ok());
+    let ports: std::collections::BTreeSet<u16> =
+        numbers.flat_map(|n| [n.max(1), n.saturating_add(1)]).collect();
+    let one = |source: &str, port: u16, protocol: &str| {
+        format!("input eth0 {protocol} {source}:40000 > 10.20.30.1:{port}").parse::<Packet>().unwrap()
+    };
+    let all = sources.iter().flat_map(|s| ports.iter().map(move |p| (*s, *p)));
+    all.flat_map(|(s, p)| ["tcp", "udp"].map(|protocol| one(s, p, protocol))).collect()
+}
+
+// Packets that the rule at a line of a file has counted: rules stand in the same order in what the kernel lists.
+fn at_line(text: &str, line: usize, listed: &str) -> u64 {
+    let is_rule = |l: &&str| l.starts_with("-A ") || l.contains(" counter ");
+    let before = text.lines().take(line - 1).filter(is_rule).count();
+    let counts: Vec<u64> = listed
+        .lines()
+        .filter_map(|l| match l.strip_prefix('[') {
+            Some(rest) if rest.contains("] -A ") => rest.split(':').next()?.parse().ok(),
+            _ => l.split_once("counter packets ")?.1.split(' ').next()?.parse().ok(),
+        })
+        .collect();
+    counts[before]
+}
+
+#[test]
+fn planted_rules_that_never_decide_count_no_packet() {
+    let test = "planted_rules_that_never_decide_count_no_packet";
+    let mut bench = match Bench::start() {
+        Ok(bench) => bench,
+        Err(why) => return skip(test, &why),
+    };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/planted");
+    let (mut silent, mut busy) = (0, 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (load, save) = match path.extension().is_some_and(|e| e == "nft") {
+            true => ("nft", "nft"),
+            false => ("iptables-nft-restore", "iptables-nft-save"),
+        };
+        bench.load(&[(load, &text)]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        bench.judge(&around_planted(&text));
+        let listed = bench.save(save);
+        let expected = text.lines().find_map(|l| l.strip_prefix("# expect: ")).unwrap();
+        let mut words = expected.split(' ');
+        let (id, line) = (words.next().unwrap(), words.next().unwrap().parse::<usize>().unwrap());
+        let counted = at_line(&text, line, &listed);
+        match id {
+            // These see packets: what is wrong is that others would decide alike, or otherwise.
+            "HL-REDUNDANT" | "HL-CONTRADICTED" => busy += u64::from(counted > 0),
+            _ => {
+                assert_eq!(counted, 0, "{}:\n{listed}", path.display());
+                silent += 1;
+            }
+        }
+        for by in words.filter_map(|w| w.parse::<usize>().ok()) {
+            assert!(at_line(&text, by, &listed) > 0, "line {by} of {}:\n{listed}", path.display());
+        }
+    }
+    assert_eq!((silent, busy), (4, 2));
 }

@@ -5,7 +5,7 @@ gone when this process ends. Requests and answers are lines of JSON on standard 
 
     {"op": "setup", "interfaces": {"eth0": ["10.9.0.1/32", ...], ...}, "locals": [...]}
     {"op": "load", "loads": [{"tool": "nft", "text": "..."}]}              -> {"ok": true} or {"ok": false, "error": "..."}
-    {"op": "save", "tool": "iptables-nft-save"}        -> {"text": "..."}, with counters
+    {"op": "save", "tool": "iptables-nft-save"}        -> {"text": "..."}, with counters; "nft": of the table `inet filter`
     {"op": "egress", "on": true}           lets packets through to the device: only so `egress` sees them
     {"op": "send", "packets": [{"in": "eth0", "frame": "hex"}, {"out": "eth0", "mark": 0, "to": "...", "packet": "hex"}],
      "connections": [...]}                                                 -> {"seen": {"4 pre first": [[id, iif, oif], ...]}}
@@ -339,7 +339,9 @@ class Worker:
         return {"ok": True}
 
     def save(self, request):
-        done = subprocess.run([request["tool"], "-c"], stdout=subprocess.PIPE, check=True)
+        tool = request["tool"]
+        command = ["nft", "list", "table", "inet", "filter"] if tool == "nft" else [tool, "-c"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         return {"text": done.stdout.decode()}
 
     def socket_for(self, name, six):

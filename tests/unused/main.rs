@@ -3,3 +3,4 @@
 
 mod cases;
 mod fixtures;
+mod planted;

@@ -51,7 +51,8 @@ fn of_chain(
     };
     let mut boxes = Boxes::new(fields);
     for (n, rule) in rules.iter().enumerate() {
-        let decides = lets_in(n as u32).is_some() && rule.terms.len > 0 && !left_out(id, n);
+        let written = rule.note.is_none();
+        let decides = lets_in(n as u32).is_some() && written && rule.terms.len > 0 && !left_out(id, n);
         let roles = if decides { TARGET | BLOCKER } else { TARGET };
         let new = ConnState::New as u32;
         for mut part in reader.parts(rule) {

@@ -81,9 +81,38 @@ fn alone(boxes: &Boxes, table: &Table, target: u32, blockers: &[u32]) -> Fate {
     let mut took = Vec::new();
     let others = near.iter().map(|b| (boxes.rule(*b), boxes.get(*b)));
     match remainder(own, others, MOST_PARTS, &mut took) {
-        Some(left) if left.is_empty() => shared(took),
+        Some(left) if left.is_empty() => shared(needed(boxes, table, target, took)),
         _ => Fate::Left,
     }
+}
+
+/// So many rules that cover a box together are shown to be needed, each of them.
+const MOST_NEEDED: usize = 24;
+
+// Of rules that cover a box together those without which they would not: an earlier one that others make needless is left out.
+fn needed(boxes: &Boxes, table: &Table, target: u32, mut rules: Vec<u32>) -> Vec<u32> {
+    if rules.len() > MOST_NEEDED {
+        return rules;
+    }
+    rules.sort_unstable();
+    rules.dedup();
+    let own = boxes.get(target);
+    let cover = |rules: &[u32]| {
+        let blocks = |b: &u32| boxes.is(*b, BLOCKER) && boxes.binds(*b, target, table);
+        let all = rules.iter().flat_map(|r| boxes.of_rule(*r as usize)).filter(blocks);
+        let left = remainder(own, all.map(|b| (b, boxes.get(b))), MOST_PARTS, &mut Vec::new());
+        left.is_some_and(|left| left.is_empty())
+    };
+    let mut at = 0;
+    while at < rules.len() {
+        let mut fewer = rules.clone();
+        fewer.remove(at);
+        match cover(&fewer) {
+            true => rules = fewer,
+            false => at += 1,
+        }
+    }
+    rules
 }
 
 fn shared(mut rules: Vec<u32>) -> Fate {
@@ -132,7 +161,7 @@ fn long(boxes: &Boxes, table: &Table, budget: &mut u64) -> Vec<Fate> {
         }
     }
     for (target, by) in Split::new(boxes, table, budget).covered(rest, &blockers) {
-        fates[target as usize] = shared(by);
+        fates[target as usize] = shared(needed(boxes, table, target, by));
     }
     fates
 }

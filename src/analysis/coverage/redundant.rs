@@ -17,7 +17,7 @@ const VISITS: usize = 1024;
 const BUDGET: u64 = 100_000_000;
 
 /// Rules that accept or drop packets and might as well be missing: a later rule of the chain with the same action would do the same with
-/// each, and no rule between could see it. By chain and index, each with the index of the later rule; exact, but not all. A rule without
+/// each, and no rule between could see it. Both are written rules. By chain and index, each with the index of the later rule; exact, but not all. A rule without
 /// conditions is no such later rule: what it would do with all the rest is often said before to be clear. `left_out` says which rules are
 /// not asked for and do not count as later ones.
 pub fn redundant(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec<((ChainId, usize), u32)> {
@@ -54,7 +54,8 @@ impl Search<'_, '_> {
         }
         let mut boxes = Boxes::new(self.fields);
         for (n, rule) in rules.iter().enumerate() {
-            let takes = decides(rule) && rule.terms.len > 0 && !(self.left_out)(id, n);
+            let written = rule.note.is_none();
+            let takes = decides(rule) && written && rule.terms.len > 0 && !(self.left_out)(id, n);
             let roles = if takes { TARGET | BLOCKER } else { TARGET };
             self.reader.parts(rule).iter().for_each(|p| boxes.push(n, p, roles));
         }

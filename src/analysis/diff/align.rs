@@ -1,6 +1,6 @@
 //! Which rules stand on both sides: chain by chain, in order.
 //!
-//! Two rules are the same when they ask the same (sets by their values, unknown conditions by their texts) and do the same, where a jump does the
+//! Two rules are the same when they ask the same (sets by their values, whatever their order, unknown conditions by their texts) and do the same, where a jump does the
 //! same if it goes to the chain that is compared with its target. A packet that meets none of the other rules goes the same way on both sides.
 
 use super::sequence::{Sequence, align};
@@ -83,7 +83,7 @@ impl<'a> Aligner<'a> {
         let [a, b] = self.sides.map(|f| f.base_chains.as_slice());
         let named = |side: usize, base: &BaseChain| {
             let c = self.sides[side].chain(base.chain);
-            (c.table.clone(), c.name.clone())
+            (self.table(&c.table).to_owned(), c.name.clone())
         };
         let names = [OLD, NEW].map(|s| {
             self.sides[s].base_chains.iter().map(|b| named(s, b)).collect::<FxHashSet<(String, String)>>()
@@ -121,6 +121,14 @@ impl<'a> Aligner<'a> {
         }
     }
 
+    // A table by the name that both dialects give it: nftables puts the family before.
+    fn table<'t>(&self, name: &'t str) -> &'t str {
+        match self.sides[OLD].dialect == self.sides[NEW].dialect {
+            true => name,
+            false => name.rsplit(' ').next().unwrap_or(name),
+        }
+    }
+
     fn differ(&mut self, side: usize, chain: ChainId, rules: impl IntoIterator<Item = usize>) {
         self.out.differing.extend(rules.into_iter().map(|rule| Differing { side, chain, rule }));
     }
@@ -142,7 +150,7 @@ impl<'a> Aligner<'a> {
                 let id = ChainId(i as u32);
                 let free = if side == OLD { !self.partner.contains_key(&id) } else { !taken.contains(&id) };
                 if free {
-                    let key = (chain.table.as_str(), chain.name.as_str());
+                    let key = (self.table(&chain.table), chain.name.as_str());
                     groups.entry(key).or_insert_with(|| {
                         order.push(key);
                         Default::default()
@@ -321,13 +329,14 @@ impl<'a> Aligner<'a> {
 
     fn condition_pairs(&self, a: TermRange, b: TermRange) -> Vec<(ConditionId, ConditionId)> {
         let [f, g] = self.sides;
-        let pair = |(x, y): (&Term, &Term)| match (x, y) {
-            (Term::Opaque { condition: x, .. }, Term::Opaque { condition: y, .. }) => {
-                is_own(&f.condition(*x).kind).then_some((*x, *y))
-            }
-            _ => None,
+        let own = |f: &Firewall, terms: TermRange| {
+            let conditions = f.terms(terms).iter().filter_map(|t| match *t {
+                Term::Opaque { condition, .. } => Some(condition),
+                _ => None,
+            });
+            conditions.filter(|c| is_own(&f.condition(*c).kind)).collect::<Vec<_>>()
         };
-        f.terms(a).iter().zip(g.terms(b)).filter_map(pair).collect()
+        own(f, a).into_iter().zip(own(g, b)).collect()
     }
 }
 
@@ -442,12 +451,19 @@ impl Aligner<'_> {
         h.finish()
     }
 
+    // Equal for terms that ask the same, in whatever order they ask it of fields.
     fn hash_terms(&self, f: &Firewall, terms: TermRange, h: &mut FxHasher) {
-        for term in f.terms(terms) {
+        let terms = f.terms(terms);
+        for (field, set) in f.fields_asked(terms) {
+            let r = set.ranges();
+            (1, field, r.len(), r.first(), r.get(r.len() / 2), r.last()).hash(h);
+        }
+        for term in terms {
             match *term {
-                Term::In(field, set) | Term::Original(field, set) => {
+                Term::In(..) | Term::Range { .. } => {}
+                Term::Original(field, set) => {
                     let r = f.sets.get(set).ranges();
-                    (1, field, r.len(), r.first(), r.get(r.len() / 2), r.last()).hash(h);
+                    (7, field, r.len(), r.first(), r.get(r.len() / 2), r.last()).hash(h);
                 }
                 Term::Opaque { condition, negated } => (2, negated, &f.condition(condition).text).hash(h),
                 Term::Any(a) => {
@@ -459,7 +475,7 @@ impl Aligner<'_> {
                 }
                 Term::Masked { field, negated, test } => (6, field, negated, f.sets.bits(test)).hash(h),
                 Term::Label(l) => (5, &f.labels[l.index()]).hash(h),
-                Term::Range { .. } | Term::AddressType { .. } => term.hash(h),
+                Term::AddressType { .. } => term.hash(h),
             }
         }
     }

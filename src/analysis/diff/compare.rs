@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A comparison under way.
 pub(super) struct Comparison<'a> {
-    sides: [&'a Firewall; 2],
+    pub(super) sides: [&'a Firewall; 2],
     environments: [Environment; 2],
     labels: Option<Vec<String>>,
     // What translations depend on, if they are changed.
@@ -24,10 +24,15 @@ pub(super) struct Comparison<'a> {
     // Conditions whose truth does not settle what depends on them.
     open: [FxHashSet<ConditionId>; 2],
     group: Option<String>,
-    path: Path,
+    pub(super) path: Path,
     cells: Vec<Cell>,
-    // Rules that may still be looked at, roughly.
+    // Packets of some rules that differ.
+    pub(super) samples: Vec<(Path, Region)>,
+    // Packets that fare otherwise, where not all is told.
+    found: Vec<(Option<String>, Packet)>,
+    // Work that may still be done to compare, and for packets to show.
     budget: u64,
+    shown: u64,
 }
 
 // Packets with one fate on each side.
@@ -51,10 +56,13 @@ type Settled = Vec<(Atom, bool)>;
 // A fact, as each side that knows it calls it.
 type Atom = [Option<Fact>; 2];
 
-// Rules looked at in one comparison: a scan of a million rules takes some milliseconds. Some seconds.
+// Work of one comparison, in rules looked at: some seconds.
 const BUDGET: u64 = 1_000_000_000;
-// What one decision costs beside its rules.
+// The same for packets to show: a scan of a million rules takes some milliseconds.
+const SHOWN: u64 = BUDGET / 4;
+// What one decision costs beside its rules, and for each of them.
 const DECISION: u64 = 10_000;
+const EACH_RULE: u64 = 20;
 // Unknown conditions that are followed both ways.
 const MAX_ATOMS: usize = 6;
 const MAX_REGIONS: usize = 4096;
@@ -65,6 +73,7 @@ impl<'a> Comparison<'a> {
         environment: &Environment,
         alignment: &Alignment,
         doubts: Vec<Doubt>,
+        samples: Vec<(Path, Region)>,
     ) -> Self {
         Self {
             sides,
@@ -77,7 +86,10 @@ impl<'a> Comparison<'a> {
             group: None,
             path: Path::Input,
             cells: Vec::new(),
+            samples,
+            found: Vec::new(),
             budget: BUDGET,
+            shown: SHOWN,
         }
     }
 
@@ -128,6 +140,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn given_up(&mut self, region: &Region) {
+        let group = self.group.clone();
+        let found = self.search(region);
+        self.found.extend(found.map(|packet| (group, packet)));
         let because = Because {
             firewall: 0,
             text: "too many cases to decide".to_owned(),
@@ -140,22 +155,38 @@ impl<'a> Comparison<'a> {
         self.push(region.clone(), Kind::Undecided, Some(May::Either), sides, vec![(NEW, because)]);
     }
 
+    /// The question about a region at one of the sides, each given as the only firewall of its point.
+    pub(super) fn question<'q>(
+        &'q self,
+        firewalls: &'q [[&'a Firewall; 1]; 2],
+        side: usize,
+        region: &Region,
+    ) -> Question<'q> {
+        Question {
+            point: Point { firewalls: &firewalls[side], environment: &self.environments[side] },
+            path: self.path,
+            region: region.clone(),
+            mark: 0,
+            delivered_to: None,
+        }
+    }
+
+    /// Takes what it costs to pass so many packets through both sides, if there is as much left.
+    pub(super) fn spend(&mut self, packets: u64) -> Option<()> {
+        let rules: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
+        self.shown = self.shown.checked_sub(rules * packets / 2)?;
+        Some(())
+    }
+
     // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
     fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
-        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + DECISION).sum();
+        let cost: u64 = self.sides.iter().map(|f| EACH_RULE * f.rule_count() as u64 + DECISION).sum();
         self.budget = self.budget.checked_sub(cost)?;
         for side in [OLD, NEW] {
             self.environments[side].settled =
                 settled.iter().filter_map(|(atom, truth)| atom[side].map(|f| (f, *truth))).collect();
         }
         let firewalls = self.sides.map(|f| [f]);
-        let question = |side: usize| Question {
-            point: Point { firewalls: &firewalls[side], environment: &self.environments[side] },
-            path: self.path,
-            region: region.clone(),
-            mark: 0,
-            delivered_to: None,
-        };
         // Parts that are decided alike need no further look, unless they were sent elsewhere.
         let straight = self.doubts.is_empty();
         let plain = |[a, b]: [(Verdict, bool, bool); 2]| match (a.0, b.0) {
@@ -163,7 +194,8 @@ impl<'a> Comparison<'a> {
             (Verdict::Accept, Verdict::Accept) => straight && a.2 && b.2 && a.1 == b.1,
             _ => false,
         };
-        let compared = compare([&question(OLD), &question(NEW)], &plain);
+        let [old, new] = [OLD, NEW].map(|side| self.question(&firewalls, side, region));
+        let compared = compare([&old, &new], &plain);
         let pairs = compared.filter(|c| c.partly.is_empty()).map(|c| c.parts);
         self.environments.iter_mut().for_each(|e| e.settled.clear());
         self.budget = self.budget.checked_sub(pairs.as_ref()?.len() as u64)?;
@@ -310,7 +342,6 @@ impl<'a> Comparison<'a> {
             });
             groups[at].1.push(cell.region);
         }
-        self.budget = BUDGET;
         let own = self.sides.iter().zip(&self.environments).filter_map(|(f, e)| e.local_of(f));
         let own = own.fold(IntervalSet::EMPTY, |a, b| a.union(&b));
         let mut changes = Vec::new();
@@ -348,10 +379,18 @@ impl<'a> Comparison<'a> {
         change: &Change,
         own: &IntervalSet,
     ) -> Result<Option<(Packet, [Verdict; 2])>, Disagree> {
-        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
-        match self.budget.checked_sub(cost) {
-            Some(left) => self.budget = left,
-            None => return Ok(None),
+        if self.spend(2).is_none() {
+            return Ok(None);
+        }
+        let firewalls = self.sides.map(|f| [f]);
+        let [before, after] = [OLD, NEW].map(|side| self.question(&firewalls, side, &change.region));
+        let is_found = |f: &&(Option<String>, Packet)| {
+            f.0 == change.group && f.1.path == change.path && change.region.contains(&f.1)
+        };
+        if let Some((_, packet)) = self.found.iter().find(is_found).filter(|_| change.kind == Kind::Undecided)
+        {
+            let verdicts = [before, after].map(|q| evaluate(q.point, packet).verdict);
+            return Ok(Some((packet.clone(), verdicts)));
         }
         let certain = change.kind != Kind::Undecided;
         let [old, new] = &change.sides;
@@ -367,18 +406,9 @@ impl<'a> Comparison<'a> {
             tracked: true,
             translated: None,
         };
-        let firewalls = self.sides.map(|f| [f]);
-        let point =
-            |side: usize| Point { firewalls: &firewalls[side], environment: &self.environments[side] };
-        let question = Question {
-            point: point(OLD),
-            path: self.path,
-            region: region.clone(),
-            mark: 0,
-            delivered_to: None,
-        };
+        let question = Question { region, ..before };
         let (packet, before) = replayed(&question, &part).ok_or(Disagree)?;
-        let after = evaluate(point(NEW), &packet);
+        let after = evaluate(after.point, &packet);
         if certain && !after.exhausted && after.verdict != new.verdict {
             return Err(Disagree);
         }

@@ -6,6 +6,7 @@ use crate::analysis::decide::join::join;
 use crate::model::*;
 use crate::packet::{Family, Field, IntervalSet, Path, Region, shared_carriers};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is asked for, and on which paths.
 pub(super) struct Extents<'a> {
@@ -38,25 +39,33 @@ impl<'a> Extents<'a> {
         labels: &dyn Fn(&Differing) -> Vec<Option<String>>,
         everyone: &[Option<String>],
     ) -> Asked {
-        let mut asked: BTreeMap<(Option<String>, Path, Family), BTreeSet<Boxed>> = BTreeMap::new();
+        let mut asked: BTreeMap<(Option<String>, Path, Family), Boxes> = BTreeMap::new();
         for hook in &alignment.whole {
             for (path, family) in
                 self.paths_of(*hook).into_iter().flat_map(|p| families.iter().map(move |f| (p.0, *f)))
             {
                 for label in everyone {
-                    let all = Boxed(path.packets(family));
-                    asked.entry((label.clone(), path, family)).or_default().insert(all);
+                    asked.entry((label.clone(), path, family)).or_default().add(path.packets(family));
                 }
             }
         }
         for d in &alignment.differing {
             for (path, family, region) in self.boxes(d, families) {
                 for label in labels(d) {
-                    asked.entry((label, path, family)).or_default().insert(Boxed(region.clone()));
+                    asked.entry((label, path, family)).or_default().add(region.clone());
                 }
             }
         }
-        asked.into_iter().map(|(k, boxes)| (k, disjoint(boxes.into_iter().map(|b| b.0).collect()))).collect()
+        let rules: usize = self.sides.iter().map(|f| f.rule_count()).sum();
+        let pieces = (MAX_SHOWN / rules.max(1)).clamp(1, MAX_PIECES);
+        asked.into_iter().map(|(k, boxes)| (k, boxes.disjoint(pieces))).collect()
+    }
+
+    /// The packets of some rules that differ, by path, spread over all of them.
+    pub(super) fn samples(&self, alignment: &Alignment, families: &[Family]) -> Vec<(Path, Region)> {
+        let step = alignment.differing.len().div_ceil(MAX_SAMPLES).max(1);
+        let some = alignment.differing.iter().step_by(step);
+        some.flat_map(|d| self.boxes(d, families)).map(|(path, _, region)| (path, region)).collect()
     }
 
     // The paths whose packets may come to a hook, and whether they may only after a translation sent them elsewhere.
@@ -144,6 +153,26 @@ fn hull(a: &Region, b: &Region) -> Region {
     Field::ALL.iter().fold(a.clone(), |r, f| r.with(*f, a.get(*f).union(b.get(*f))))
 }
 
+// A product that holds all: of each field every value that occurs, or all between the first and the last where they are many.
+fn hull_of(regions: &[Region]) -> Option<Region> {
+    let (first, others) = regions.split_first()?;
+    let mut out = first.clone();
+    for field in Field::ALL {
+        let own = first.shared(field);
+        if others.iter().all(|r| Arc::ptr_eq(r.shared(field), own)) {
+            continue;
+        }
+        let all =
+            IntervalSet::from_ranges(regions.iter().flat_map(|r| r.get(field).ranges().iter().copied()));
+        let set = match (all.first(), all.last()) {
+            (Some(lo), Some(hi)) if all.ranges().len() > MAX_RANGES => IntervalSet::range(lo, hi),
+            _ => all,
+        };
+        out.set(field, Arc::new(set));
+    }
+    Some(out)
+}
+
 // Base chains stand in the order in which packets meet them, hooks too, so what stands before may have rewritten a packet.
 fn moved(f: &Firewall, reached: &[Vec<bool>]) -> Vec<Vec<Field>> {
     let mut fields: BTreeSet<Field> = BTreeSet::new();
@@ -182,48 +211,83 @@ fn moved(f: &Firewall, reached: &[Vec<bool>]) -> Vec<Vec<Field>> {
     out
 }
 
-// Regions in an order of their own, so that equal input gives equal output.
-#[derive(Clone, PartialEq, Eq)]
-struct Boxed(Region);
-
-impl Ord for Boxed {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |r: &Region, f: Field| r.get(f).clone();
-        Field::ALL
-            .iter()
-            .map(|f| key(&self.0, *f).cmp(&key(&other.0, *f)))
-            .find(|o| o.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
-    }
-}
-
-impl PartialOrd for Boxed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 // More boxes than this are put together into larger ones, which hold more than what differs.
 const MAX_BOXES: usize = 256;
+// So many are kept before that is done.
+const KEPT: usize = 8192;
 const MAX_PIECES: usize = 2048;
+// Rules whose packets are samples.
+const MAX_SAMPLES: usize = 64;
+// Rules that may be asked about all pieces, roughly.
+const MAX_SHOWN: usize = 4_000_000;
+// Values of a field that are told apart where many boxes are put together.
+const MAX_RANGES: usize = 256;
 
-// The same packets and perhaps more, each in one region.
-fn disjoint(mut boxes: Vec<Region>) -> Vec<Region> {
-    join(&mut boxes);
-    boxes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
-    if boxes.len() > MAX_BOXES {
-        let size = boxes.len().div_ceil(MAX_BOXES / 4);
-        let merged = boxes.chunks(size).filter_map(|c| c.iter().cloned().reduce(|a, b| hull(&a, &b)));
-        boxes = merged.flat_map(|r| r.normal()).collect();
-    }
-    let mut out: Vec<Region> = Vec::new();
-    for (i, b) in boxes.iter().enumerate() {
-        out.extend(Region::minus_all(vec![b.clone()], &boxes[..i]));
-        if out.len() > MAX_PIECES {
-            let all = boxes.iter().cloned().reduce(|a, b| hull(&a, &b));
-            return all.iter().flat_map(Region::normal).collect();
+// Boxes that may overlap.
+#[derive(Default)]
+struct Boxes(Vec<Region>);
+
+impl Boxes {
+    fn add(&mut self, region: Region) {
+        self.0.push(region);
+        if self.0.len() >= KEPT {
+            self.merge();
         }
     }
-    join(&mut out);
-    out
+
+    // At most so many boxes, the largest first, which hold the same packets and perhaps more.
+    fn merge(&mut self) {
+        let boxes = &mut self.0;
+        join(boxes);
+        boxes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+        if boxes.len() > MAX_BOXES {
+            let size = boxes.len().div_ceil(MAX_BOXES / 4);
+            *boxes = boxes.chunks(size).filter_map(hull_of).flat_map(|r| r.normal()).collect();
+        }
+    }
+
+    // The same packets and perhaps more, each in one of at most so many regions, roughly.
+    fn disjoint(mut self, pieces: usize) -> Vec<Region> {
+        self.merge();
+        let boxes = self.0;
+        let mut out: Vec<Region> = Vec::new();
+        for (i, b) in boxes.iter().enumerate() {
+            out.extend(Region::minus_all(vec![b.clone()], &boxes[..i]));
+            if out.len() > pieces {
+                return hull_of(&boxes).iter().flat_map(Region::normal).collect();
+            }
+        }
+        join(&mut out);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn region((src, port, kind): (u32, u16, bool)) -> Region {
+        let protocol = if kind { 6 } else { 17 };
+        Region::all(Family::V4)
+            .protocol(protocol)
+            .cut(Field::Src, &IntervalSet::single(crate::packet::addr::v4(src)))
+            .cut(Field::Dport, &IntervalSet::single(port))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn what_boxes_are_put_together_to_holds_them_all(
+            all in prop::collection::vec((any::<u32>(), any::<u16>(), any::<bool>()), 1..2 * MAX_BOXES),
+            pieces in 1usize..400,
+        ) {
+            let mut boxes = Boxes::default();
+            all.iter().for_each(|b| boxes.add(region(*b)));
+            let out = boxes.disjoint(pieces);
+            prop_assert!(all.iter().all(|b| out.iter().any(|o| o.covers(&region(*b)))));
+            let apart = |i: usize| out[i + 1..].iter().all(|o| !o.intersects(&out[i]));
+            prop_assert!((0..out.len()).all(apart));
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod align;
 mod compare;
 mod extent;
 mod rewrite;
+mod search;
 mod sequence;
 
 use super::evaluate::{Because, Decider};
@@ -115,6 +116,8 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
         match sides.map(|f| f.covers(family)) {
             [true, true] => families.push(family),
             [false, false] => {}
+            // One file is about the other family alone, and the other has no rule for this one: nobody says anything about it.
+            known if known.iter().zip(sides).all(|(known, f)| !known || !says(f, family)) => {}
             [told, _] => difference.not_compared.push(format!(
                 "only the {} side covers IPv{}",
                 if told { "old" } else { "new" },
@@ -129,9 +132,11 @@ pub fn diff(old: &Firewall, new: &Firewall, environment: &Environment) -> Differ
         alignment.whole.extend(hooks);
     }
     difference.not_compared.extend(other_sets(sides, &alignment));
-    let asked = asked(sides, &alignment, &paths, &families, environment);
+    let extents = Extents::new(sides, &paths);
+    let asked = asked(sides, &alignment, &extents, &families, environment);
     let doubts = rewrite::doubts(sides, &alignment, environment);
-    let mut comparison = compare::Comparison::new(sides, environment, &alignment, doubts);
+    let samples = extents.samples(&alignment, &families);
+    let mut comparison = compare::Comparison::new(sides, environment, &alignment, doubts, samples);
     for ((group, path, _), regions) in asked {
         comparison.group(group, path);
         for region in regions {
@@ -159,6 +164,11 @@ fn other_sets(sides: [&Firewall; 2], alignment: &Alignment) -> Option<String> {
     })
 }
 
+// Whether some chain looks at packets of a family.
+fn says(f: &Firewall, family: Family) -> bool {
+    f.base_chains.iter().any(|b| b.families.contains(&family))
+}
+
 // A cloud interface knows two paths, a box three; `None` if the sides are of different kinds.
 fn paths(sides: [&Firewall; 2]) -> Option<Vec<Path>> {
     let hooks = sides.map(|f| f.base_chains.iter().map(|b| b.hook).collect::<BTreeSet<_>>());
@@ -175,11 +185,10 @@ fn paths(sides: [&Firewall; 2]) -> Option<Vec<Path>> {
 fn asked(
     sides: [&Firewall; 2],
     alignment: &Alignment,
-    paths: &[Path],
+    extents: &Extents<'_>,
     families: &[Family],
     environment: &Environment,
 ) -> Asked {
-    let extents = Extents::new(sides, paths);
     let by_group = environment.labels.is_none() && sides.iter().any(|f| !f.labels.is_empty());
     if !by_group {
         return extents.of(alignment, families, &|_| vec![None], &[None]);

@@ -17,8 +17,6 @@ pub struct Facts {
     pub dead: Vec<Dead>,
     /// Blocks that IPv6 goes around.
     pub gaps: Vec<Gap>,
-    /// Rules that are never reached.
-    pub shadows: Vec<Shadow>,
     /// Rules on outside interfaces that are open to everybody.
     pub openings: Vec<Opening>,
     /// The setting that turns the anti-lockout rule off, if it is off.
@@ -108,15 +106,6 @@ pub struct Gap {
     pub origin: Origin,
     /// The pass.
     pub pass: Origin,
-}
-
-/// A rule that decides nothing: others take all of its packets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shadow {
-    /// The rule.
-    pub origin: Origin,
-    /// The rules that take its packets together, none of them without need where they are few, each with what made it where nobody wrote it.
-    pub by: Vec<(Origin, Option<String>)>,
 }
 
 /// A rule that lets everybody in.

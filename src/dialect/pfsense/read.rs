@@ -101,7 +101,6 @@ fn document(root: Element<'_>, product: Product, options: &ReadOptions, builder:
     facts.outside =
         cx.interfaces.real().filter(|i| i.has_gateway() || i.key == "wan").map(|i| i.key.clone()).collect();
     alias_facts(&cx, &mut facts);
-    super::shadow::shadows(&rules.rules, &mut facts);
     super::reach::dead_forwards(&rules, &mut facts);
     super::shadow::leaks(&rules.rules, &mut facts);
     super::shadow::openings(&rules.rules, &cx, &mut facts);

@@ -1,22 +1,14 @@
-//! Facts about the generated rules as a list: which never decide, which let everybody in, which leave packets to others.
+//! Facts about the generated rules as a list: which let everybody in, which leave packets to others.
 //!
-//! Each rule is two sets of packets: those that it certainly matches, and those that it may match. A rule never decides if
-//! what it may match lies within what the rules before it – before it as they take precedence, [`ranked`] – certainly match.
+//! Each rule is two sets of packets: those that it certainly matches, and those that it may match. Rules stand in the order in which they take
+//! precedence: [`ranked`].
 
-use super::facts::{Facts, Opening, QuirkKind, Shadow};
+use super::facts::{Facts, Opening, QuirkKind};
 use super::pf::{Addresses, Flags, PfAction, PfRule, Ports};
 use super::user::Context;
 use crate::packet::{Family, Field, IntervalSet, Neighbours, Region, carriers, flags, proto};
 use crate::source::Origin;
 use rustc_hash::FxHashSet;
-use std::collections::BTreeMap;
-
-/// Pairs of rules that are compared at most: a few thousand rules on one interface. Beyond, hidden rules are no longer looked for.
-const MAX_PAIRS: usize = 20_000_000;
-/// Parts that the rest of one rule may fall into; beyond, the rule counts as reached.
-const MAX_PARTS: usize = 2_000;
-/// So many rules that hide one together are shown to be needed, each of them.
-const MAX_MINIMAL: usize = 24;
 
 // A rule as sets of packets, in one direction.
 pub(super) struct Ranked<'r> {
@@ -26,28 +18,6 @@ pub(super) struct Ranked<'r> {
     pub certain: Vec<Region>,
     /// What it may match.
     pub possible: Vec<Region>,
-    around: [Hull; 2],
-}
-
-/// Fields in which rules mostly differ.
-const APART: [Field; 5] = [Field::Dst, Field::Src, Field::Dport, Field::Iif, Field::Oif];
-
-// Lowest and highest value in each of these fields: most pairs of rules are told apart by a few numbers.
-#[derive(Clone, Copy)]
-struct Hull([(u128, u128); APART.len()]);
-
-impl Hull {
-    fn around(regions: &[Region]) -> Self {
-        let bounds = |f: Field| {
-            let ends = regions.iter().filter_map(|r| r.get(f).first().zip(r.get(f).last()));
-            ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((1, 0))
-        };
-        Hull(APART.map(bounds))
-    }
-
-    fn meets(&self, other: &Hull) -> bool {
-        self.0.iter().zip(&other.0).all(|(a, b)| a.0 <= b.1 && b.0 <= a.1)
-    }
 }
 
 // Rules of a direction that decide, in the order in which they take precedence: quick ones as they stand, then the others from the last.
@@ -63,8 +33,7 @@ pub(super) fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
         .map(|rule| {
             let certain = if is_certain(rule) { regions(rule, inbound, true) } else { Vec::new() };
             let possible = regions(rule, inbound, false);
-            let around = [Hull::around(&certain), Hull::around(&possible)];
-            Ranked { rule, certain, possible, around }
+            Ranked { rule, certain, possible }
         })
         .collect()
 }
@@ -148,120 +117,6 @@ fn members(a: &Addresses, family: Family, certain: bool) -> IntervalSet {
     }
 }
 
-/// Finds written rules that decide nothing: others take every packet of theirs.
-pub(super) fn shadows(rules: &[PfRule], facts: &mut Facts) {
-    let mut by_element: BTreeMap<Origin, Option<Shadow>> = BTreeMap::new();
-    let mut pairs = 0;
-    for inbound in [true, false] {
-        let list = ranked(rules, inbound);
-        for (i, own) in list
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| r.rule.note.is_none() && r.rule.action != PfAction::Unknown)
-        {
-            pairs += i;
-            let hidden = if pairs > MAX_PAIRS { None } else { hidden(own, &list[..i], &list[i + 1..]) };
-            let shadow = hidden.map(|by| Shadow { origin: own.rule.origin, by });
-            match by_element.entry(own.rule.origin) {
-                std::collections::btree_map::Entry::Vacant(e) => {
-                    e.insert(shadow);
-                }
-                std::collections::btree_map::Entry::Occupied(mut e) => match (e.get_mut(), shadow) {
-                    (Some(known), Some(more)) => {
-                        known.by.extend(more.by);
-                        known.by.sort();
-                        known.by.dedup();
-                    }
-                    (known, _) => *known = None,
-                },
-            }
-        }
-    }
-    facts.shadows = by_element.into_values().flatten().collect();
-}
-
-// The rules that together take every packet that the rule may match; `None` if some packet reaches it for all that is known.
-fn hidden(
-    own: &Ranked<'_>,
-    before: &[Ranked<'_>],
-    behind: &[Ranked<'_>],
-) -> Option<Vec<(Origin, Option<String>)>> {
-    // A tag stays on the packet whoever decides. A rule that matches nothing decides nothing wherever it stands: another finding.
-    if !own.rule.quick && own.rule.tag.is_some() || own.possible.is_empty() {
-        return None;
-    }
-    let near: Vec<&Ranked<'_>> = before
-        .iter()
-        .filter(|b| b.around[0].meets(&own.around[1]))
-        .filter(|b| b.certain.iter().any(|c| own.possible.iter().any(|p| c.intersects(p))))
-        .collect();
-    let takes_all = |list: &[&Ranked<'_>]| {
-        rest(&own.possible, list).is_some_and(|r| r.is_empty() || is_left_to_others(own.rule, &r, behind))
-    };
-    let named = |r: &Ranked<'_>| (r.rule.origin, r.rule.note.clone());
-    if let Some(one) = near.iter().find(|b| takes_all(&[**b])) {
-        return Some(vec![named(one)]);
-    }
-    if !takes_all(&near) {
-        return None;
-    }
-    let mut needed = near;
-    if needed.len() <= MAX_MINIMAL {
-        for i in (0..needed.len()).rev() {
-            let mut fewer = needed.clone();
-            fewer.remove(i);
-            if takes_all(&fewer) {
-                needed = fewer;
-            }
-        }
-    }
-    let mut by: Vec<_> = needed.into_iter().map(named).collect();
-    by.sort();
-    by.dedup();
-    Some(by)
-}
-
-// Whether what is left for a block are packets that open no connection, and rules behind it stop all of them anyway: that the default deny
-// would do the same does not make it useful.
-fn is_left_to_others(rule: &PfRule, left: &[Region], behind: &[Ranked<'_>]) -> bool {
-    let blocks = matches!(rule.action, PfAction::Block | PfAction::Reject);
-    let opening = opening();
-    let later = |r: &Region| {
-        r.get(Field::Proto).count() == 1
-            && r.get(Field::Proto).contains(proto::TCP.into())
-            && !r.get(Field::TcpFlags).intersects(&opening)
-    };
-    if !blocks || !left.iter().all(later) {
-        return false;
-    }
-    let mut left = left.to_vec();
-    for r in behind {
-        let stops = matches!(r.rule.action, PfAction::Block | PfAction::Reject);
-        if !stops && r.possible.iter().any(|p| left.iter().any(|l| l.intersects(p))) {
-            return false;
-        }
-        for taken in &r.certain {
-            left = left.iter().flat_map(|p| p.minus(taken)).collect();
-        }
-        if left.is_empty() || left.len() > MAX_PARTS {
-            return left.is_empty();
-        }
-    }
-    false
-}
-
-// What rules leave of some packets; `None` if it falls into too many parts to say.
-fn rest(packets: &[Region], rules: &[&Ranked<'_>]) -> Option<Vec<Region>> {
-    let mut left = packets.to_vec();
-    for taken in rules.iter().flat_map(|r| &r.certain) {
-        left = left.iter().flat_map(|p| p.minus(taken)).collect();
-        if left.len() > MAX_PARTS {
-            return None;
-        }
-    }
-    Some(left)
-}
-
 /// Finds block rules for TCP that stop only opening packets although some other rule lets the rest through.
 pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
     let blocks: FxHashSet<Origin> =
@@ -293,7 +148,6 @@ pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
 
 /// Finds written pass rules on outside interfaces that take any source and do not say what for, or open the box's administration.
 pub(super) fn openings(rules: &[PfRule], cx: &Context<'_>, facts: &mut Facts) {
-    let hidden: FxHashSet<Origin> = facts.shadows.iter().map(|s| s.origin).collect();
     let own = cx.interfaces.local();
     for r in rules.iter().filter(|r| r.note.is_none() && r.action == PfAction::Pass && r.direction.has_in()) {
         let outside = facts.outside.iter().filter_map(|k| cx.interfaces.get(k));
@@ -302,7 +156,7 @@ pub(super) fn openings(rules: &[PfRule], cx: &Context<'_>, facts: &mut Facts) {
             continue;
         };
         let tied = !r.conditions.is_empty() || r.tagged.is_some();
-        let known = hidden.contains(&r.origin) || facts.openings.iter().any(|o| o.origin == r.origin);
+        let known = facts.openings.iter().any(|o| o.origin == r.origin);
         if tied || known || !is_everybody(&r.src) {
             continue;
         }
@@ -335,6 +189,9 @@ fn what(r: &PfRule, everything: bool, own: &IntervalSet, admin_ports: &[u16]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::coverage::unused;
+    use crate::dialect::pfsense::{lower::lower, pf::Ruleset};
+    use crate::model::Builder;
     use crate::packet::{addr, interface_value};
 
     fn lan(action: PfAction, place: usize, ports: (u16, u16)) -> PfRule {
@@ -344,11 +201,17 @@ mod tests {
         PfRule { dport: Some(ports), ..rule.family(Family::V4).proto(&[proto::TCP]) }
     }
 
+    // Rules to which no packet is left, each with those that take its packets, by their places.
     fn hiders(rules: &[PfRule]) -> Vec<(u32, Vec<u32>)> {
-        let mut facts = Facts::default();
-        shadows(rules, &mut facts);
-        let by = |s: &Shadow| s.by.iter().map(|b| b.0.start).collect();
-        facts.shadows.iter().map(|s| (s.origin.start, by(s))).collect()
+        let rules = Ruleset { rules: rules.to_vec(), ..Ruleset::default() };
+        let mut builder = Builder::new("pfsense", Vec::new(), &Family::ALL);
+        lower(&rules, &mut builder, &Addresses::of(IntervalSet::EMPTY), Origin::default());
+        let f = builder.finish();
+        let place = |chain: crate::model::ChainId, rule: usize| f.chain(chain).rules[rule].origin.start;
+        let found = unused(&f).into_iter();
+        let by =
+            |all: &[(crate::model::ChainId, u32)]| all.iter().map(|(c, r)| place(*c, *r as usize)).collect();
+        found.map(|((chain, rule), why)| (place(chain, rule), by(&why.by))).collect()
     }
 
     #[test]

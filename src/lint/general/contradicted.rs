@@ -31,7 +31,7 @@
 use crate::analysis::coverage::contradicted;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{left_without_packets, report, verb, verdict};
+use crate::lint::unused::{left_out, report, side, verb, verdict};
 use crate::model::Rule;
 use crate::packet::{Field, IntervalSet, interface_value};
 use rustc_hash::FxHashSet;
@@ -49,7 +49,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    let Some(unused) = left_without_packets(subject) else { return };
+    let left_out = left_out(subject);
     let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
     let on_lo = |r: &Rule| {
         let sets = f.terms(r.terms).iter().filter_map(|t| f.field_set(t));
@@ -57,16 +57,16 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     };
     let mut told = FxHashSet::default();
     let mut found =
-        contradicted(f, &|chain, rule| unused.contains(&(chain, rule)) || on_lo(&f.chain(chain).rules[rule]));
+        contradicted(f, &|chain, rule| left_out(chain, rule) || on_lo(&f.chain(chain).rules[rule]));
     found.retain(|((id, n), _)| told.insert(f.chain(*id).rules[*n].origin));
     report(&found, findings, |((id, n), earlier)| {
         let rules = &f.chain(*id).rules;
         let (rule, earlier) = (&rules[*n], rules[*earlier as usize].origin);
-        let line = f.locate(earlier).line;
+        let (line, side) = (f.locate(earlier).line, side(earlier, rule.origin));
         let (does, _) = verb(verdict(rule.action) == Some(true));
         let (did, _) = verb(verdict(rule.action) == Some(false));
         let message = format!(
-            "the rule at line {line} above {did} some connections that this one {does}: only their order decides"
+            "the rule at line {line} {side} {did} some connections that this one {does}: only their order decides"
         );
         let mut finding = CHECK.finding(subject, rule.origin, message, "contradicted in part");
         finding.related.push(subject.related(earlier, format!("{did} what both match")));

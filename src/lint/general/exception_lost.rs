@@ -28,7 +28,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, report, take, takers, verb, verdict};
+use crate::lint::unused::{finding, report, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -42,7 +42,7 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let lost: Vec<_> = subject.unused().iter().filter(|u| u.case == Case::ExceptionLost).collect();
+    let lost = subject.unused_told_by(&CHECK);
     report(&lost, findings, |about| {
         let own = &subject.firewall.chain(about.chain).rules[about.rule];
         let verb = verb(verdict(own.action) == Some(false));

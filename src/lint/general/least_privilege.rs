@@ -4,7 +4,11 @@
 //! Takes every rule of a node's own firewall that lets new connections in, with exactly the packets that come to it and pass in the end, and
 //! compares them with what the catalogue requires or recommends for that node, and, with `check --seen FILE`, with flows that were seen.
 //! Reports the rest in numbers and in sets, the rules that let in most beyond first in rank, with rules that let in what is needed and no
-//! more. A peer whose addresses the deployment does not declare may be anybody, so no address goes beyond what it needs. Nodes for which
+//! more. These are shown only if the file with them, read again, lets through all that is needed, and nothing that it stopped before.
+//!
+//! The rules of a gateway are compared in the same way with all that the catalogue, or a seen flow, needs to pass it.
+//!
+//! A peer whose addresses the deployment does not declare may be anybody, so no address goes beyond what it needs. Nodes and gateways for which
 //! nothing is needed are left out: nobody knows what they serve. Security groups have a check of their own (HL-AWS-LEAST-PRIVILEGE), and
 //! chains that accept by default too (HL-POLICY-ACCEPT).
 //!
@@ -25,11 +29,12 @@ use crate::analysis::Point;
 use crate::analysis::decide::{Question, decide_by_rule};
 use crate::analysis::evaluate::Decider;
 use crate::compliance::path::EnforcementPoint;
-use crate::dialect::{Missing, by_name};
-use crate::finding::{Finding, Fix, Severity};
+use crate::finding::{Finding, Severity};
+use crate::lint::narrowed::{Wide, proven};
 use crate::lint::open::destinations;
 use crate::lint::privilege::{Shares, Use, needed};
 use crate::lint::registry::{Check, Deployed, Run};
+use crate::lint::through;
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
 use crate::source::Origin;
@@ -51,8 +56,6 @@ pub static CHECK: Check = Check {
 const MAX_RULES: usize = 40;
 /// Steps for the questions about a node: some tenths of a second.
 const STEPS: u64 = 2_000_000;
-/// Rules that a narrowed rule may become.
-const MAX_NARROWED: usize = 8;
 
 // A rule of one of a node's firewalls.
 struct Opening {
@@ -78,6 +81,7 @@ fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
     };
     let each: Vec<Vec<Finding>> = points.nodes.par_iter().enumerate().map(of).collect();
     findings.extend(each.into_iter().flatten());
+    findings.extend(through::findings(&CHECK, deployed));
 }
 
 // What each rule lets in, and what of it is needed; whether some of it could not be told.
@@ -140,39 +144,14 @@ fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, fi
         if i == 0 && exhausted {
             f.details.push(("not decided".to_owned(), "other rules too: too many cases".to_owned()));
         }
-        f.fix = narrowed(node, &opening);
+        let wide = Wide {
+            firewall,
+            environment: &node.environment,
+            path: Path::Input,
+            decider: &opening.decider,
+            needed: &opening.of.needed,
+        };
+        f.fix = if i < proven(firewall) { wide.narrowed() } else { None };
         findings.push(f);
     }
-}
-
-// Rules for what is needed and no more, in the file's own syntax.
-fn narrowed(node: &EnforcementPoint<'_>, opening: &Opening) -> Option<Fix> {
-    let firewall = node.host[opening.decider.firewall];
-    let (dialect, _) = by_name(firewall.dialect)?;
-    let mut lines: Vec<String> = Vec::new();
-    let mut place = None;
-    for region in &opening.of.needed {
-        let missing = Missing {
-            region,
-            answers: false,
-            later: false,
-            chain: opening.decider.chain,
-            rule: opening.decider.rule,
-        };
-        let s = dialect.suggest(firewall, &missing)?;
-        if !lines.contains(&s.text) {
-            lines.push(s.text);
-        }
-        place = place.or(firewall.files.get(s.file).map(|f| f.path.clone()));
-        if lines.len() > MAX_NARROWED {
-            return None;
-        }
-    }
-    Some(Fix {
-        description: "write instead".to_owned(),
-        path: place?,
-        text: lines.join("\n"),
-        elsewhere: true,
-        ..Fix::default()
-    })
 }

@@ -27,7 +27,7 @@ use crate::analysis::coverage::redundant;
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{left_without_packets, report, verb, verdict};
+use crate::lint::unused::{left_out, report, side, verb, verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The check.
@@ -43,10 +43,10 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    let Some(unused) = left_without_packets(subject) else { return };
+    let left_out = left_out(subject);
     let mut told = FxHashSet::default();
     // A written rule that stands in the model several times is redundant only if each of them is.
-    let mut found = redundant(f, &|chain, rule| unused.contains(&(chain, rule)));
+    let mut found = redundant(f, &left_out);
     let mut left: FxHashMap<_, u32> =
         found.iter().map(|((c, n), _)| (f.chain(*c).rules[*n].origin, 0)).collect();
     for rule in f.chains.iter().flat_map(|c| &c.rules) {
@@ -64,9 +64,9 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let rule = &chain.rules[*n];
         let (does, _) = verb(verdict(rule.action) == Some(true));
         let later = chain.rules[*later as usize].origin;
-        let line = f.locate(later).line;
+        let (line, side) = (f.locate(later).line, side(later, rule.origin));
         let message = format!(
-            "this rule changes nothing: the rule at line {line} below {does} every packet that it matches"
+            "this rule changes nothing: the rule at line {line} {side} {does} every packet that it matches"
         );
         let mut finding = CHECK.finding(subject, rule.origin, message, "changes nothing");
         finding.related.push(subject.related(later, format!("{does} its packets too")));

@@ -33,7 +33,7 @@
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, Unused, finding, report, take, takers, verb, verdict};
+use crate::lint::unused::{Case, finding, report, take, takers, verb, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -48,9 +48,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    let shadowed = |u: &&Unused| matches!(u.case, Case::Repeated | Case::Opposed);
-    let shadowed: Vec<_> = subject.unused().iter().filter(shadowed).collect();
-    report(&shadowed, findings, |about| {
+    report(&subject.unused_told_by(&CHECK), findings, |about| {
         let chain = f.chain(about.chain);
         let rule = &chain.rules[about.rule];
         let packets = if about.strays { "every connection" } else { "every packet" };

@@ -32,7 +32,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{Case, finding, takers, verdict};
+use crate::lint::unused::{Case, finding, takers, unreached, verdict};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -46,13 +46,10 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    for about in subject.unused() {
+    for about in subject.unused_told_by(&CHECK) {
         let chain = &subject.firewall.chain(about.chain).name;
         let message = match about.case {
-            Case::Ended(1) => format!("no packet of chain {chain} reaches this rule"),
-            Case::Ended(n) => {
-                format!("no packet of chain {chain} reaches this rule and the {} after it", n - 1)
-            }
+            Case::Ended(rules) => unreached(chain, rules),
             Case::Elsewhere => format!("no packet that this rule matches enters chain {chain}"),
             _ => continue,
         };

@@ -3,7 +3,7 @@
 //! ## What it does
 //! Reports the first rule after an `accept`, `drop`, `reject`, `return` or `goto` without conditions, once per verdict, and
 //! how many rules no packet of the chain reaches. If the verdict has no conditions only because a comparison always holds,
-//! or if all rules after it are copies of earlier rules, the checks for those report it.
+//! or if all rules after it are copies of earlier rules, the checks for those report it; of a chain to which no packet comes, `HL-UNUSED-CHAIN`.
 //!
 //! ## Why is this bad?
 //! `nft add rule` appends. On a chain that ends with `drop`, a rule that opens or closes a port comes too late, and nothing
@@ -31,10 +31,8 @@
 
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Severity};
-use crate::lint::general::duplicate::decides_for;
 use crate::lint::registry::{Check, Run, Subject};
-use crate::model::{Action, Rule};
-use std::collections::BTreeSet;
+use crate::lint::unused::{Case, ender, finding, takers, unreached};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -50,39 +48,12 @@ pub static CHECK: Check = Check {
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
     let Some(facts) = Facts::of(f) else { return };
-    let always: BTreeSet<_> = facts.always.iter().map(|a| a.rule).collect();
-    // A chain that is seen at several moments stands in the model for each.
-    let mut told = BTreeSet::new();
-    for chain in &f.chains {
-        // A set that holds everything today may not tomorrow.
-        let decides = |r: &Rule| ends(r) && !always.contains(&r.origin) && f.run_time_sets(r).is_empty();
-        let Some(at) = chain.rules.iter().position(decides) else {
-            continue;
-        };
-        let verdict = &chain.rules[at];
-        let mut dead: Vec<&Rule> = chain.rules[at + 1..].iter().filter(|r| r.note.is_none()).collect();
-        // A rule of the file may be several of the model.
-        dead.retain(|r| r.origin != verdict.origin);
-        dead.dedup_by_key(|r| r.origin);
-        let Some(first) = dead.first() else { continue };
-        let is_copy = |r: &Rule| chain.rules[..=at].iter().any(|earlier| decides_for(f, earlier, r));
-        // What HL-DUPLICATE reports.
-        if dead.iter().all(|r| is_copy(r)) || !told.insert(first.origin) {
+    for about in subject.unused_told_by(&CHECK) {
+        let (Case::Ended(rules), Some(verdict)) = (about.case, ender(f, about)) else { continue };
+        if facts.always.iter().any(|a| a.rule == verdict.origin) {
             continue;
         }
-        let message = match dead.len() {
-            1 => format!("no packet of chain {} reaches this rule", chain.name),
-            n => format!("no packet of chain {} reaches this rule and the {} after it", chain.name, n - 1),
-        };
-        let mut finding = CHECK.finding(subject, first.origin, message, "never reached");
-        finding.related.push(subject.related(verdict.origin, "decides every packet that arrives here"));
-        findings.push(finding);
+        let message = unreached(&f.chain(about.chain).name, rules);
+        findings.push(finding(&CHECK, subject, about, takers(subject, about), (message, "never reached")));
     }
-}
-
-fn ends(rule: &Rule) -> bool {
-    use Action::{Accept, Drop, Goto, Reject, Return, Translate};
-    rule.terms.len == 0
-        && rule.note.is_none()
-        && matches!(rule.action, Accept | Drop | Reject | Return | Goto(_) | Translate(_))
 }

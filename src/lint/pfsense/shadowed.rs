@@ -4,7 +4,7 @@
 //! Reports rules that decide nothing because other rules, alone or together, take all of their packets: written ones, or
 //! those that pfSense adds by itself (private networks on WAN, the anti-lockout rule, IPv6 turned off). For a rule that is
 //! not quick these may also come after it, because the last match wins. A rule that depends on something unknown (a
-//! schedule, a list that is downloaded) hides nothing.
+//! schedule, a list that is downloaded) hides nothing. A copy of an earlier rule is reported by `HL-DUPLICATE`.
 //!
 //! ## Why is this bad?
 //! The rule looks as if it decides something. A block below a pass protects nothing, and a pass behind one of the system's
@@ -19,13 +19,10 @@
 //! ## Use instead
 //! Remove the broad rule, or put the narrow one above it.
 
-use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::source::Origin;
-
-// So many of the rules that hide one are shown.
-const MAX_SHOWN: usize = 8;
+use crate::lint::unused::{Unused, finding, takers};
+use crate::model::Rule;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -39,31 +36,28 @@ pub static CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    let Some(facts) = Facts::of(subject.firewall) else { return };
-    for shadow in &facts.shadows {
-        let name = |(origin, note): &(Origin, Option<String>)| match note {
-            Some(note) => note.clone(),
-            None => {
-                let at = subject.firewall.locate(*origin);
-                let named = at.rule.filter(|r| !r.description.is_empty());
-                named.map_or(format!("the rule at line {}", at.line), |r| {
-                    format!("rule \"{}\"", r.description)
-                })
+    let f = subject.firewall;
+    let filters = |about: &&Unused| !f.chain(about.chain).name.starts_with("translations");
+    for about in subject.unused_told_by(&CHECK).into_iter().filter(filters) {
+        let takers = takers(subject, about);
+        let message = match (about.by.as_slice(), takers.as_slice()) {
+            ([(chain, rule), ..], [_]) => {
+                let name = name(subject, &f.chain(*chain).rules[*rule as usize]);
+                format!("this rule decides nothing: {name} matches all of its packets")
             }
-        };
-        let message = match shadow.by.as_slice() {
-            [one] => format!("this rule decides nothing: {} matches all of its packets", name(one)),
-            many => {
+            (_, many) => {
                 format!("this rule decides nothing: {} others together match all of its packets", many.len())
             }
         };
-        let mut f = CHECK.finding(subject, shadow.origin, message, "decides nothing");
-        let alone = shadow.by.len() == 1;
-        for (origin, note) in shadow.by.iter().take(MAX_SHOWN) {
-            let what = if alone { "matches all of its packets" } else { "matches some of its packets" };
-            let what = note.as_ref().map_or(what.to_owned(), |n| format!("{what}: {n}"));
-            f.related.push(subject.related(*origin, what));
-        }
-        findings.push(f);
+        findings.push(finding(&CHECK, subject, about, takers, (message, "decides nothing")));
     }
+}
+
+fn name(subject: &Subject<'_>, rule: &Rule) -> String {
+    if let Some(note) = rule.note {
+        return subject.firewall.notes[note.index()].clone();
+    }
+    let at = subject.firewall.locate(rule.origin);
+    let named = at.rule.filter(|r| !r.description.is_empty());
+    named.map_or(format!("the rule at line {}", at.line), |r| format!("rule \"{}\"", r.description))
 }

@@ -25,6 +25,7 @@
 use crate::dialect::pfsense::facts::Facts;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
+use crate::lint::unused::places;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -39,7 +40,8 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = Facts::of(subject.firewall) else { return };
-    for opening in &facts.openings {
+    let hidden = places(subject);
+    for opening in facts.openings.iter().filter(|o| !hidden.contains(&o.origin)) {
         let mut f = CHECK.finding(subject, opening.origin, opening.message.clone(), "lets everybody in");
         // That one says exactly what is reached.
         f.within.push("HL-EXPOSED-ALL".to_owned());
