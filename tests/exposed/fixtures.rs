@@ -162,3 +162,20 @@ fn the_first_page_without_a_deployment() {
     assert!(page(&["--format", "html"]).contains("<h2>Open to any source</h2>"));
     assert!(!page(&["--quiet"]).contains("Open to any source"));
 }
+
+// However many single partners a list names, they are not the Internet; networks that are together more than a /8 are.
+#[test]
+fn many_partners_are_not_the_internet() {
+    let list = |sources: Vec<String>| {
+        let rules = sources.iter().map(|s| format!("-A INPUT -s {s} -p tcp -m tcp --dport 22 -j ACCEPT\n"));
+        format!("*filter\n:INPUT DROP [0:0]\n{}COMMIT\n", rules.collect::<String>())
+    };
+    let partners = (0..1500).map(|i| format!("8.{}.{}.9/32", i / 250, i % 250));
+    let report = check(&list(partners.collect()), "partners.rules", &[]);
+    assert_eq!(told(&report), Vec::<String>::new());
+    let networks = (0..300).map(|i| format!("{}.{}.0.0/16", 8 + i / 200, i % 200));
+    let report = check(&list(networks.collect()), "networks.rules", &[]);
+    let told = told(&report);
+    assert_eq!(told.len(), 300);
+    assert!(told[0].contains("and by other rules many more public addresses, can reach ssh"), "{}", told[0]);
+}

@@ -88,7 +88,7 @@ const MAX_SHOWN: usize = 200;
 const MAX_LOOKED_AT: usize = 1_000_000;
 /// Parts of answers that are looked at; beyond, an answer counts as one that took too long.
 const MAX_PARTS: usize = 20_000;
-/// Openings to few sources each that are looked at together.
+/// Kinds of openings to few sources each that are looked at together.
 const MAX_TOGETHER: usize = 1_000;
 /// Boxes that one rule's packets may fall into; the others are left out.
 const MAX_BOXES: usize = 200;
@@ -457,18 +457,30 @@ impl<'a> Asker<'a> {
 
 // Of openings to few sources each, those that belong to an opening to many.
 fn together(few: Vec<Found>, family: Family) -> Vec<Found> {
-    if few.len() > MAX_TOGETHER {
-        return few;
-    }
-    let others = [Field::Iif, Field::Dst, Field::Proto, Field::Dport];
-    let sources = |f: &Found| {
-        let alike = |o: &&Found| {
-            o.path == f.path && others.iter().all(|x| o.region.get(*x).intersects(f.region.get(*x)))
-        };
-        let ranges = few.iter().filter(alike).flat_map(|o| o.region.get(Field::Src).ranges().to_vec());
+    const OTHERS: [Field; 4] = [Field::Iif, Field::Dst, Field::Proto, Field::Dport];
+    let union = |found: &[usize]| {
+        let ranges = found.iter().flat_map(|i| few[*i].region.get(Field::Src).ranges().to_vec());
         IntervalSet::from_ranges(ranges)
     };
-    let keep: Vec<bool> = few.iter().map(|f| sources(f).count() > wide(family)).collect();
+    let mut alike: FxHashMap<(Path, [&IntervalSet; 4]), Vec<usize>> = FxHashMap::default();
+    for (i, f) in few.iter().enumerate() {
+        alike.entry((f.path, OTHERS.map(|o| f.region.get(o)))).or_default().push(i);
+    }
+    let mut keep = vec![false; few.len()];
+    // Of very many kinds it is only looked whether all of them together are many.
+    let all: Vec<usize> = (0..few.len()).collect();
+    if union(&all).count() > wide(family) {
+        let kinds: Vec<_> = alike.into_iter().map(|(kind, found)| (kind, union(&found), found)).collect();
+        for ((path, asked), own, found) in &kinds {
+            let meets = |(p, a): &(Path, [&IntervalSet; 4])| {
+                p == path && a.iter().zip(asked).all(|(x, y)| x.intersects(y))
+            };
+            let with = kinds.iter().filter(|k| k.0 != (*path, *asked) && meets(&k.0));
+            let many = kinds.len() > MAX_TOGETHER
+                || with.fold(own.clone(), |sum, k| sum.union(&k.1)).count() > wide(family);
+            found.iter().for_each(|i| keep[*i] = many);
+        }
+    }
     few.into_iter().zip(keep).filter_map(|(f, keep)| keep.then_some(f)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Openings in words.
 
 use super::facing::Facing;
+use super::sources::wide;
 use super::{Opening, destinations};
 use crate::analysis::flow::{interfaces, numbers};
 use crate::evidence::near::few;
@@ -11,7 +12,10 @@ impl Opening {
     /// Who gets in.
     pub fn who(&self) -> String {
         match (self.from_all, self.facing) {
-            (false, _) => format!("many public addresses ({})", few(&self.from())),
+            (false, _) if self.region.get(Field::Src).count() > wide(self.family()) => {
+                format!("many public addresses ({})", few(&self.from()))
+            }
+            (false, _) => format!("{}, and by other rules many more public addresses,", few(&self.from())),
             (true, Facing::Internet) => "the Internet".to_owned(),
             (true, _) => "any address".to_owned(),
         }
