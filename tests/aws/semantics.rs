@@ -276,12 +276,35 @@ fn spellings_of_other_exporters() {
         "ipv4Ranges":[{"cidrIp":"10.0.9.0/24"}],"ipRanges":["10.0.9.0/24"]}],"ipPermissionsEgress":[]}}]"#;
     let snake = r#"{"rows":[{"group_id":"sg-1","group_name":"web","ip_permissions":[{"FromPort":22,"IpProtocol":"tcp","ToPort":22,
         "IpRanges":[{"CidrIp":"10.0.9.0/24","Description":null}]}],"ip_permissions_egress":[]}]}"#;
-    for dump in [camel, snake] {
+    // The history of a resource holds it as text.
+    let (before, configuration) = camel.split_once("\"configuration\":").unwrap();
+    let configuration = serde_json::to_string(configuration.strip_suffix("}]").unwrap()).unwrap();
+    let history = format!("{before}\"configuration\":{configuration}}}]");
+    for dump in [camel, snake, &history] {
         let f = read(&[dump]);
         assert_eq!(problems(&f), Vec::<String>::new(), "{dump}");
         assert_eq!(verdict(&f, Some(&["sg-1"]), "ingress tcp 10.0.9.7:4000 > 10.1.0.5:22"), Accept);
         assert_eq!(verdict(&f, Some(&["sg-1"]), "ingress tcp 10.0.8.7:4000 > 10.1.0.5:22"), Drop);
     }
+}
+
+#[test]
+fn a_group_that_a_history_tells_twice_is_not_known() {
+    let item = |cidr: &str| {
+        let permission = format!(
+            r#"{{"ipProtocol":"tcp","fromPort":22,"toPort":22,"ipv4Ranges":[{{"cidrIp":"{cidr}"}}]}}"#
+        );
+        let group =
+            format!(r#"{{"groupId":"sg-1","ipPermissions":[{permission}],"ipPermissionsEgress":[]}}"#);
+        let text = serde_json::to_string(&group).unwrap();
+        format!(r#"{{"resourceType":"AWS::EC2::SecurityGroup","resourceId":"sg-1","configuration":{text}}}"#)
+    };
+    let history = format!(r#"{{"configurationItems":[{},{}]}}"#, item("10.0.9.0/24"), item("0.0.0.0/0"));
+    let f = read(&[&history]);
+    assert_eq!(verdict(&f, Some(&["sg-1"]), "ingress tcp 203.0.113.9:4000 > 10.1.0.5:22"), Undecided);
+    let broken = history.replace("\\\"ipPermissions\\\":[", "\\\"ipPermissions\\\":[[");
+    let f = read(&[&broken]);
+    assert_eq!(verdict(&f, Some(&["sg-1"]), "ingress tcp 203.0.113.9:4000 > 10.1.0.5:22"), Undecided);
 }
 
 #[test]

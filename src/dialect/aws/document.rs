@@ -6,8 +6,9 @@ use super::reader::Reader;
 use super::value::{id_in, is_key, member, short, string, text};
 use super::{cloudformation, known, terraform};
 use crate::dialect::Role;
-use crate::source::json::{Kind, NoEffect, Value};
+use crate::source::json::{Build, Document, Kind, NoEffect, Value};
 use crate::source::{Diagnostic, Origin};
+use std::ops::Range;
 
 /// How lists and wrappers (`{region: {SecurityGroups: …}}`) are nested in a document, at most.
 const MAX_NESTING: usize = 4;
@@ -215,15 +216,50 @@ impl Reader<'_> {
         }
         let kind = text(v, "resourcetype").unwrap_or_default();
         let Some(inner) = member(v, "configuration") else { return };
-        if known::CONFIG_OTHERS.contains(&kind.as_ref()) || inner.kind() == Kind::Object && self.item(inner) {
+        // The history of a resource holds it as JSON inside a string.
+        let unpacked = inner.str().and_then(|text| unpack(&text, inner.span()));
+        let read = match unpacked.as_ref().and_then(|d| d.root()) {
+            _ if known::CONFIG_OTHERS.contains(&kind.as_ref()) => true,
+            Some(root) => self.item(root),
+            None => inner.kind() == Kind::Object && self.item(inner),
+        };
+        if read {
             inner.settle();
         } else if inner.kind() != Kind::Object {
             let message = format!("`configuration` is {}, an object is expected", inner.kind().words());
             self.diagnostics.push(
-                Diagnostic::error(inner.origin(self.file), message)
-                    .help("AWS Config also writes it as text inside a string: unpack that, for example with jq fromjson"),
+                Diagnostic::error(inner.origin(self.file), message).help(
+                    "an item of AWS Config holds the resource as an object, or as JSON inside a string",
+                ),
             );
         }
         self.doubt_leftovers(v, known::CONFIG);
     }
+}
+
+// The object that stands as JSON in a string at a place, all of it at that place.
+fn unpack(text: &str, place: Range<usize>) -> Option<Document<'static>> {
+    let inner = Document::parse(text.as_bytes());
+    let root = inner.root().filter(|r| r.kind() == Kind::Object && inner.problems().is_empty())?;
+    let mut build = Build::default();
+    copy(&mut build, root, &place);
+    Some(build.finish()).filter(|d| d.problems().is_empty())
+}
+
+fn copy(build: &mut Build, v: Value<'_>, place: &Range<usize>) {
+    let opened = match v.kind() {
+        Kind::Object => build.object(place.clone()),
+        Kind::Array => build.array(place.clone()),
+        Kind::String => return build.string(&v.str().unwrap_or_default(), place.clone()),
+        _ => return build.plain(&v.raw(), place.clone()),
+    };
+    if opened.is_err() {
+        return build.plain("?", place.clone());
+    }
+    v.items().for_each(|i| copy(build, i, place));
+    for (key, member) in v.members() {
+        build.key(&key.str().unwrap_or_default(), place.clone());
+        copy(build, member, place);
+    }
+    build.close(place.end);
 }

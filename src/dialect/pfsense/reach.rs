@@ -7,7 +7,7 @@ use super::shadow::{Ranked, ranked, regions};
 use super::user::{self, Context, Written};
 use crate::packet::{Family, IntervalSet, Region};
 use crate::source::Origin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs of a block and a pass that are compared at most.
 const MAX_PAIRS: usize = 5_000;
@@ -40,7 +40,8 @@ fn passes(packets: Vec<Region>, tag: Option<&str>, rules: &[Ranked<'_>]) -> Opti
     Some(true)
 }
 
-/// Finds port forwards behind which no rule lets a packet in that comes by the interface of the forward.
+/// Finds port forwards behind which no rule lets a packet in that comes by the interface of the forward. A 1:1 translation may be there for what goes
+/// out.
 pub(super) fn dead_forwards(rules: &Ruleset, facts: &mut Facts) {
     if !rules.refused.is_empty() || !rules.doubts.is_empty() || rules.disabled.is_some() {
         return;
@@ -48,7 +49,15 @@ pub(super) fn dead_forwards(rules: &Ruleset, facts: &mut Facts) {
     let list = ranked(&rules.rules, true);
     // The interfaces of each forward, and whether one of its rules leads somewhere; what inside networks see of it comes later.
     let mut found: BTreeMap<Origin, (Option<IntervalSet>, bool)> = BTreeMap::new();
-    for nat in rules.nat_in.iter().filter(|n| n.matches.note.is_none()) {
+    let outward: BTreeSet<Origin> = rules
+        .nat_out
+        .iter()
+        .filter(|n| matches!(n.rewrite, Rewrite::Address { port: None, .. }))
+        .map(|n| n.matches.origin)
+        .collect();
+    let forwards =
+        rules.nat_in.iter().filter(|n| n.matches.note.is_none() && !outward.contains(&n.matches.origin));
+    for nat in forwards {
         let own = found.entry(nat.matches.origin).or_insert_with(|| (nat.matches.on.clone(), false));
         if own.0 != nat.matches.on || own.1 {
             continue;
