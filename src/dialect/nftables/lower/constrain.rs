@@ -103,15 +103,10 @@ impl<'a> Lower<'a> {
                 self.opaque_term(rule, conj, s, &text(), false)
             }
             Meaning::EtherType => {
-                // nft asks for an Ethernet device along with a field of the frame: what comes by lo has none.
-                if s.text == "ether type" {
-                    conj.field(
-                        &self.b,
-                        Field::Mac,
-                        FieldSet::Owned(IntervalSet::range(1u8, Field::Mac.max())),
-                    );
-                }
                 families(conj, test(0x0800), test(0x86dd));
+                if s.text == "ether type" {
+                    self.on_ethernet(rule, conj, devices);
+                }
             }
             Meaning::AddressType(field) => {
                 let mut types = AddressTypes::default();
@@ -328,6 +323,19 @@ impl<'a> Lower<'a> {
             }
         }
         Ok(())
+    }
+
+    // nft asks for an Ethernet device along with a field of the frame. `lo` is none, and nothing is one where no packet arrives; of others the
+    // file does not tell. What comes to the tables of devices is taken for a frame.
+    fn on_ethernet(&mut self, rule: &RuleState, conj: &mut Conjunction, devices: bool) {
+        let lo = interface_value("lo").unwrap_or_default();
+        let others = Field::Iif.complement(&[0, lo].into_iter().collect());
+        conj.field(&self.b, Field::Iif, FieldSet::Owned(others));
+        if !devices {
+            self.unclear = true;
+            let why = "whether the interface is an Ethernet device is not in the file";
+            conj.ethernet(self.b.opaque("meta iiftype 1", why, false, rule.at));
+        }
     }
 
     pub(super) fn opaque_term(
