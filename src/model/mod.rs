@@ -36,6 +36,7 @@
 //!   Network ACLs are one more base chain there, without the stateful rule.
 
 mod build;
+mod condition;
 mod crowd;
 pub mod display;
 mod graph;
@@ -44,13 +45,17 @@ mod routes;
 mod run_time;
 mod runs;
 pub mod same;
+mod translation;
 
 pub use build::{Builder, ChainRef};
+pub use condition::{Condition, ConditionKind};
 pub use crowd::Crowd;
 pub use pool::{SetId, SetPool};
 pub use routes::{Next, Route, Routes, ToldRoutes};
+pub use rule::{Action, AddressTypes, BitsId, Effect, MaskId, Register, Rule, Term, TermRange};
 pub use run_time::RunTimeSet;
 pub use runs::Run;
+pub use translation::{TranslatedEnd, Translation};
 
 use crate::packet::{Family, Field, IntervalSet, Packet, Value};
 use crate::source::{Diagnostic, Location, Origin, RuleName, SourceFile, locate};
@@ -110,6 +115,9 @@ rare_id! {
     /// Index into [`Firewall::notes`].
     NoteId,
 }
+
+// Behind the macros, which it uses.
+mod rule;
 
 /// A point on a packet's way where base chains are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -344,333 +352,6 @@ pub struct Chain {
     pub origin: Origin,
 }
 
-/// A slice of [`Firewall::terms`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct TermRange {
-    /// First term.
-    pub start: u32,
-    /// Number of terms; 0 = always holds.
-    pub len: u32,
-}
-
-/// A rule: if all terms hold, effects, then action. 36 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    /// Where it is written.
-    pub origin: Origin,
-    /// Conditions, all of which must hold.
-    pub terms: TermRange,
-    /// What it does.
-    pub action: Action,
-    /// What it changes before.
-    pub effects: Option<EffectsId>,
-    /// Why it exists where nobody wrote it.
-    pub note: Option<NoteId>,
-}
-
-/// What a rule does when it applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Leave the base chain: accepted here.
-    Accept,
-    /// Silently discarded; final.
-    Drop,
-    /// Discarded with an answer; final.
-    Reject,
-    /// Go through a chain, then on with the next rule.
-    Jump(ChainId),
-    /// Go to a chain for good.
-    Goto(ChainId),
-    /// Leave this chain.
-    Return,
-    /// Nothing but the effects (logging, counting).
-    Continue,
-    /// Translate and accept in this base chain.
-    Translate(TranslationId),
-    /// May accept in this base chain, drop, or go on: a target that is not understood.
-    Unknown(ConditionId),
-}
-
-/// A condition of a rule. 12 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Term {
-    /// The field is from `lo` to `hi`, both included; for addresses: IPv4 addresses as numbers. Empty if `lo > hi`.
-    Range {
-        /// Field, not an interface and not the hardware address.
-        field: Field,
-        /// Lowest value.
-        lo: u32,
-        /// Highest value.
-        hi: u32,
-    },
-    /// The field is in the set.
-    In(Field, SetId),
-    /// Unknown; the same condition always has the same truth value on one packet, unless its kind says otherwise.
-    Opaque {
-        /// Which.
-        condition: ConditionId,
-        /// Holds when the condition does not.
-        negated: bool,
-    },
-    /// One of several conjunctions holds.
-    Any(AlternativesId),
-    /// The register, masked, has the value (or has not).
-    Register {
-        /// Which.
-        register: Register,
-        /// Holds when it differs.
-        negated: bool,
-        /// Index into the pool of mask/value pairs: see [`SetPool::mask`].
-        test: MaskId,
-    },
-    /// What kind of address the field holds, as the box's routing sees it.
-    AddressType {
-        /// [`Field::Src`] or [`Field::Dst`].
-        field: Field,
-        /// Kinds that are wanted.
-        types: AddressTypes,
-        /// Holds when the address is of none of them.
-        negated: bool,
-    },
-    /// The enforcement point carries the label.
-    Label(LabelId),
-    /// The field was in the set when the packet arrived, whatever was translated since (`--ctorigdst`, `ct original`): the record that the
-    /// connection tracker makes of a packet that opens a connection. Of other packets, and of those that lo brings back, the dialect
-    /// has to ask otherwise.
-    Original(Field, SetId),
-    /// Some bits of the field have the values wanted (or not): see [`Builder::masked`]. Does not hold of a packet without the field.
-    Masked {
-        /// Which.
-        field: Field,
-        /// Holds when they differ.
-        negated: bool,
-        /// Index into the pool: see [`SetPool::bits`].
-        test: BitsId,
-    },
-}
-
-id! {
-    /// A pair of value and mask in [`SetPool`].
-    MaskId,
-    /// A pair of mask and value of a field in [`SetPool`].
-    BitsId,
-}
-
-/// A value that travels with a packet through one box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Register {
-    /// `skb->mark`; 0 on arrival.
-    Mark,
-    /// Mark of the connection; 0 for one that opens, unknown for others.
-    ConnMark,
-    /// A tag that rules set and test (pf); 0 = none.
-    Tag,
-    /// 1 once a translation gave the connection another destination (`IPS_DST_NAT`), 0 before. A translation to what the packet has anyway
-    /// leaves no trace (`nf_nat_setup_info`). Not known for packets of a connection that exists. [`Action::Translate`] writes it; rules only
-    /// test it, and have to ask for themselves whether the packet has a connection at all.
-    DstNat,
-    /// The same of the source (`IPS_SRC_NAT`).
-    SrcNat,
-}
-
-impl Register {
-    /// All registers.
-    pub const ALL: [Register; Register::COUNT] =
-        [Register::Mark, Register::ConnMark, Register::Tag, Register::DstNat, Register::SrcNat];
-
-    /// Number of registers.
-    pub const COUNT: usize = 5;
-
-    /// What the registers hold when a packet arrives with a mark; `opens`: it opens a connection.
-    pub const fn on_arrival(mark: u32, opens: bool) -> [Option<u32>; Register::COUNT] {
-        let of_connection = if opens { Some(0) } else { None };
-        [Some(mark), of_connection, Some(0), of_connection, of_connection]
-    }
-}
-
-/// Kinds of addresses (`-m addrtype`, `fib … type`), a set of bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct AddressTypes(pub u8);
-
-#[allow(missing_docs)]
-impl AddressTypes {
-    pub const LOCAL: Self = Self(1);
-    pub const UNICAST: Self = Self(2);
-    pub const BROADCAST: Self = Self(4);
-    pub const MULTICAST: Self = Self(8);
-    /// Unspecified, anycast, blackhole, unreachable, prohibit, throw, nat, xresolve: depends on the routing table.
-    pub const OTHER: Self = Self(16);
-
-    /// Whether all bits of `other` are set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Bits of both.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-/// What a rule changes about a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Effect {
-    /// `register = (register & !mask) ^ value`; an assignment has all bits in the mask.
-    Write {
-        /// Which.
-        register: Register,
-        /// Bits that are cleared first.
-        mask: u32,
-        /// Bits that are then flipped.
-        value: u32,
-    },
-    /// `to = (to & !mask) | (from & mask)`.
-    Copy {
-        /// From.
-        from: Register,
-        /// To.
-        to: Register,
-        /// Bits.
-        mask: u32,
-    },
-    /// The register's value is not known from here on, because of a condition.
-    Forget(Register, ConditionId),
-    /// The field has one of the values of the set from here on: a constant where the set has one value, unknown where it has all
-    /// ([`Builder::rewrite`] makes each). A packet without the field stays as it is; of addresses only those of the packet's family count. A
-    /// protocol that is written makes ports, ICMP type and TCP flags unknown; a destination that is written before routing sends the packet
-    /// where its new value belongs.
-    Rewrite {
-        /// Which.
-        field: Field,
-        /// New values.
-        to: SetId,
-    },
-    /// Before routing: the packet is delivered to this box, whatever its destination says (a transparent proxy's socket; the kernel
-    /// forwards no packet that has one: `ip_forward`).
-    Deliver,
-    /// The packet is not tracked: its state is untracked.
-    Untrack,
-}
-
-/// An address translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Translation {
-    /// Which end it changes.
-    pub end: TranslatedEnd,
-    /// New address: from–to, both included; one address where both are equal. `None` = unchanged, or see `own`.
-    pub address: Option<(Value, Value)>,
-    /// New port, likewise. A single value or range; where the range is as wide as `port_from`, see there.
-    pub port: Option<(u16, u16)>,
-    /// The port range that is mapped one to one on `port` (pf: `rdr … port a:b -> … port c:*`); `None`: any of `port`.
-    pub port_from: Option<(u16, u16)>,
-    /// The new address is one of the box's own (redirect, masquerade).
-    pub own: bool,
-    /// The new address is one of these (a table, a map, a pool); instead of `address`.
-    pub one_of: Option<SetId>,
-    /// Address and port may become anything, or stay what they are (a load balancer, an address that is learnt). Whether the rule translates at
-    /// all is not said here: where that is not known either, the rule has an opaque term too.
-    pub unknown: bool,
-    /// Nothing is changed, and no later rule of the kind is consulted (`no rdr`, `-j ACCEPT` needs no translation).
-    pub identity: bool,
-    /// The new address keeps the host bits: prefix translation (NETMAP, NPt, 1:1); `address` is the prefix.
-    pub netmap: bool,
-}
-
-impl Translation {
-    /// A translation of an end that changes nothing yet.
-    pub const fn of(end: TranslatedEnd) -> Self {
-        Self {
-            end,
-            address: None,
-            port: None,
-            port_from: None,
-            own: false,
-            one_of: None,
-            unknown: false,
-            identity: false,
-            netmap: false,
-        }
-    }
-
-    /// Whatever a rule that is not understood may do in a nat chain of a hook.
-    pub const fn anything(hook: Hook) -> Self {
-        let end = match hook {
-            Hook::Prerouting | Hook::Output => TranslatedEnd::Destination,
-            _ => TranslatedEnd::Source,
-        };
-        Self { unknown: true, ..Self::of(end) }
-    }
-
-    /// The host bits that a prefix translation keeps; `None` if it is none, or its addresses are no prefix.
-    pub fn host_mask(&self) -> Option<Value> {
-        let (lo, hi) = self.address.filter(|_| self.netmap)?;
-        let mask = hi.checked_sub(lo)?;
-        (mask & mask.wrapping_add(1) == 0 && lo & mask == 0).then_some(mask)
-    }
-}
-
-/// Which end a translation changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TranslatedEnd {
-    /// Destination.
-    Destination,
-    /// Source.
-    Source,
-}
-
-/// Something that the file does not decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The text as written, normalised so that equal conditions have equal texts: `-m recent --name X --rcheck`.
-    pub text: String,
-    /// What would settle it, or why it is not known: one clause, may be empty.
-    pub why: String,
-    /// How its truth behaves.
-    pub kind: ConditionKind,
-    /// Where it was first met.
-    pub origin: Origin,
-    /// How many terms and actions name it.
-    pub uses: u32,
-}
-
-/// How the truth of a condition behaves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ConditionKind {
-    /// A function of the packet and the box: the same on every evaluation of one packet.
-    Pure,
-    /// May differ at each evaluation (random, quotas, lists that rules update).
-    Volatile,
-    /// A rate or count limit. Has the given truth value while nothing is throttled.
-    Rate {
-        /// Truth while under the limit: `--limit 5/s` holds, `--hashlimit-above` does not.
-        unthrottled: bool,
-    },
-    /// Whether there is a way back to the source, as routing has it (`fib saddr . iif oif`, `-m rpfilter`). Has the given truth value
-    /// for packets whose source address is not forged.
-    ReversePath {
-        /// Truth for such packets: `rpfilter` holds, `oif missing` does not.
-        unforged: bool,
-    },
-    /// The field's address is one that the host name resolves to.
-    HostName {
-        /// [`Field::Src`] or [`Field::Dst`].
-        field: Field,
-        /// The name, in lower case.
-        name: String,
-    },
-}
-
-impl ConditionKind {
-    /// Whether it has one truth value per packet, whenever it is asked for.
-    pub const fn is_pure(&self) -> bool {
-        matches!(
-            self,
-            ConditionKind::Pure | ConditionKind::ReversePath { .. } | ConditionKind::HostName { .. }
-        )
-    }
-}
-
 impl Firewall {
     /// Place of an origin.
     pub fn locate(&self, origin: Origin) -> Location {
@@ -811,17 +492,5 @@ impl Firewall {
     /// Number of rules in all chains.
     pub fn rule_count(&self) -> usize {
         self.chains.iter().map(|c| c.rules.len()).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_compact() {
-        // A million rules must stay below four times the size of their text (about 81 bytes each).
-        assert!(size_of::<Rule>() <= 48, "{}", size_of::<Rule>());
-        assert!(size_of::<Term>() <= 12, "{}", size_of::<Term>());
     }
 }
