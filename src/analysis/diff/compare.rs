@@ -3,7 +3,7 @@
 use super::align::Alignment;
 use super::rewrite::Doubt;
 use super::{Change, Difference, Fate, Kind, May, NEW, OLD};
-use crate::analysis::decide::{Part, Question, Told, compare, replayed};
+use crate::analysis::decide::{Compared, Different, Part, Question, Told, compare, replayed};
 use crate::analysis::evaluate::{Because, Decider, evaluate};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Fact, Point, Verdict};
@@ -30,8 +30,9 @@ pub(super) struct Comparison<'a> {
     pub(super) samples: Vec<(Path, Region)>,
     // Packets that fare otherwise, where not all is told.
     found: Vec<(Option<String>, Packet)>,
-    // Work that may still be done to compare, and for packets to show.
+    // Work that may still be done to compare, to follow conditions both ways, and for packets to show.
     budget: u64,
+    again: u64,
     shown: u64,
 }
 
@@ -49,6 +50,8 @@ struct Key {
     group: Option<String>,
     sides: [Fate; 2],
     because: Vec<(usize, Because)>,
+    // Only some of the packets fare so, these for certain.
+    partly: Option<Region>,
 }
 
 type Settled = Vec<(Atom, bool)>;
@@ -60,9 +63,10 @@ type Atom = [Option<Fact>; 2];
 const BUDGET: u64 = 1_000_000_000;
 // The same for packets to show: a scan of a million rules takes some milliseconds.
 const SHOWN: u64 = BUDGET / 4;
-// What one decision costs beside its rules, and for each of them.
+// What one decision costs beside its rules.
 const DECISION: u64 = 10_000;
-const EACH_RULE: u64 = 20;
+// Where conditions are followed both ways, much is decided again and again: each rule counts for all of a ruleset's, up to so many.
+const AGAIN: u64 = 400;
 // Unknown conditions that are followed both ways.
 const MAX_ATOMS: usize = 6;
 const MAX_REGIONS: usize = 4096;
@@ -89,6 +93,7 @@ impl<'a> Comparison<'a> {
             samples,
             found: Vec::new(),
             budget: BUDGET,
+            again: BUDGET,
             shown: SHOWN,
         }
     }
@@ -104,11 +109,11 @@ impl<'a> Comparison<'a> {
 
     /// Compares what both sides do with a region, which is in normal form.
     pub(super) fn region(&mut self, region: &Region) {
-        let Some(pairs) = self.pairs(region, &Vec::new()) else {
+        let Some(Compared { parts, partly }) = self.compared(region, &Vec::new()) else {
             self.given_up(region);
             return;
         };
-        for (region, [a, b]) in pairs {
+        for (region, [a, b]) in parts {
             match (a.0, b.0) {
                 (Verdict::Undecided, _) | (_, Verdict::Undecided) => self.undecided(&region, &a, &b),
                 (Verdict::Accept, Verdict::Accept) if !self.doubts.is_empty() => {
@@ -119,6 +124,25 @@ impl<'a> Comparison<'a> {
                 (Verdict::Drop, Verdict::Accept) => self.cell(region, Kind::Accepted, [&a, &b]),
                 (Verdict::Accept, Verdict::Drop) => self.cell(region, Kind::Stopped, [&a, &b]),
             }
+        }
+        partly.into_iter().for_each(|different| self.partly(different));
+    }
+
+    // Some of the packets of a region fare otherwise: too many parts to tell them apart.
+    fn partly(&mut self, different: Different) {
+        for (sample, [a, b]) in different.samples {
+            let (kind, may) = match (a.0, b.0) {
+                (Verdict::Drop, Verdict::Accept) => (Kind::Accepted, None),
+                (Verdict::Accept, Verdict::Drop) => (Kind::Stopped, None),
+                (Verdict::Drop, _) => (Kind::Undecided, Some(May::Accept)),
+                (_, Verdict::Drop) => (Kind::Undecided, Some(May::Stop)),
+                _ => (Kind::Undecided, Some(May::Either)),
+            };
+            let because = if kind == Kind::Undecided { self.reasons(&a, &b) } else { Vec::new() };
+            let sides = [&a, &b].map(|(verdict, part)| fate(*verdict, part));
+            let (path, group, partly) = (self.path, self.group.clone(), Some(sample));
+            let key = Key { kind, may, path, group, sides, because, partly };
+            self.cells.push(Cell { region: different.region.clone(), key });
         }
     }
 
@@ -135,7 +159,8 @@ impl<'a> Comparison<'a> {
         sides: [Fate; 2],
         because: Vec<(usize, Because)>,
     ) {
-        let key = Key { kind, may, path: self.path, group: self.group.clone(), sides, because };
+        let (path, group) = (self.path, self.group.clone());
+        let key = Key { kind, may, path, group, sides, because, partly: None };
         self.cells.push(Cell { region, key });
     }
 
@@ -178,9 +203,16 @@ impl<'a> Comparison<'a> {
         Some(())
     }
 
-    // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
+    // As `compared`, where the parts are not too many to tell them apart.
     fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
-        let cost: u64 = self.sides.iter().map(|f| EACH_RULE * f.rule_count() as u64 + DECISION).sum();
+        let each = |f: &&Firewall| f.rule_count() as u64 * AGAIN.min(f.rule_count() as u64) + DECISION;
+        self.again = self.again.checked_sub(self.sides.iter().map(each).sum())?;
+        self.compared(region, settled).filter(|c| c.partly.is_empty()).map(|c| c.parts)
+    }
+
+    // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
+    fn compared(&mut self, region: &Region, settled: &Settled) -> Option<Compared> {
+        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + DECISION).sum();
         self.budget = self.budget.checked_sub(cost)?;
         for side in [OLD, NEW] {
             self.environments[side].settled =
@@ -196,10 +228,9 @@ impl<'a> Comparison<'a> {
         };
         let [old, new] = [OLD, NEW].map(|side| self.question(&firewalls, side, region));
         let compared = compare([&old, &new], &plain);
-        let pairs = compared.filter(|c| c.partly.is_empty()).map(|c| c.parts);
         self.environments.iter_mut().for_each(|e| e.settled.clear());
-        self.budget = self.budget.checked_sub(pairs.as_ref()?.len() as u64)?;
-        pairs
+        self.budget = self.budget.checked_sub(compared.as_ref()?.parts.len() as u64)?;
+        compared
     }
 
     // Let through on both sides: perhaps to somewhere else, or without being tracked.
@@ -224,17 +255,7 @@ impl<'a> Comparison<'a> {
         let mut found: [Vec<Region>; 2] = Default::default();
         self.explore(region, [a, b], &mut Vec::new(), &mut found);
         let sides = [a, b].map(|(verdict, part)| fate(*verdict, part));
-        let mut because: Vec<(usize, Because)> = Vec::new();
-        for (side, told) in [(NEW, b), (OLD, a)] {
-            for reason in &told.1.because {
-                if !because.iter().any(|(_, k)| k.text == reason.text) {
-                    because.push((side, reason.clone()));
-                }
-            }
-        }
-        if because.is_empty() {
-            because.extend(self.doubts.iter().take(MAX_ATOMS).map(|d| (d.side, d.because.clone())));
-        }
+        let because = self.reasons(a, b);
         let [accept, stop] = found.map(distinct);
         let both: Vec<Region> = accept
             .iter()
@@ -250,6 +271,22 @@ impl<'a> Comparison<'a> {
                 self.push(region, Kind::Undecided, Some(may), sides.clone(), because.clone());
             }
         }
+    }
+
+    // What the two verdicts depend on.
+    fn reasons(&self, a: &Told, b: &Told) -> Vec<(usize, Because)> {
+        let mut because: Vec<(usize, Because)> = Vec::new();
+        for (side, told) in [(NEW, b), (OLD, a)] {
+            for reason in &told.1.because {
+                if !because.iter().any(|(_, k)| k.text == reason.text) {
+                    because.push((side, reason.clone()));
+                }
+            }
+        }
+        if because.is_empty() {
+            because.extend(self.doubts.iter().take(MAX_ATOMS).map(|d| (d.side, d.because.clone())));
+        }
+        because
     }
 
     // Where packets may newly be accepted, and where stopped: for both truth values of what the verdicts depend on.
@@ -347,11 +384,27 @@ impl<'a> Comparison<'a> {
         let mut changes = Vec::new();
         for (key, regions) in groups {
             self.group(key.group.clone(), key.path);
-            for (region, _) in boxes(&regions, key.path) {
-                let Key { kind, may, path, group, sides, because } = key.clone();
+            // What is told in part stays whole: its packets that fare so may be in any part of it.
+            let regions = match key.partly {
+                Some(_) => regions,
+                None => boxes(&regions, key.path).into_iter().map(|(region, _)| region).collect(),
+            };
+            for region in regions {
+                let Key { kind, may, path, group, sides, because, partly } = key.clone();
                 let (exposure, witness, replayed) = (false, None, None);
-                let mut change =
-                    Change { kind, may, path, group, region, sides, because, exposure, witness, replayed };
+                let mut change = Change {
+                    kind,
+                    may,
+                    path,
+                    group,
+                    region,
+                    partly,
+                    sides,
+                    because,
+                    exposure,
+                    witness,
+                    replayed,
+                };
                 change.exposure = change.exposes(&own);
                 match self.witness(&change, &own) {
                     Ok(Some((packet, verdicts))) => {
@@ -394,10 +447,9 @@ impl<'a> Comparison<'a> {
         }
         let certain = change.kind != Kind::Undecided;
         let [old, new] = &change.sides;
-        let region = match change.exposure {
-            true => change.region.cut(Field::Src, &public::with_documentation().minus(own)),
-            false => change.region.clone(),
-        };
+        let packets = change.partly.as_ref().unwrap_or(&change.region);
+        let outside = packets.cut(Field::Src, &public::with_documentation().minus(own));
+        let region = if change.exposure && !outside.is_empty() { outside } else { packets.clone() };
         let part = Part {
             region: region.clone(),
             decided_by: old.decided_by.into_iter().collect(),

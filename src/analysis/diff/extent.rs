@@ -219,7 +219,7 @@ const MAX_PIECES: usize = 2048;
 // Rules whose packets are samples.
 const MAX_SAMPLES: usize = 64;
 // Rules that may be asked about all pieces, roughly.
-const MAX_SHOWN: usize = 4_000_000;
+const MAX_SHOWN: usize = 1_000_000;
 // Values of a field that are told apart where many boxes are put together.
 const MAX_RANGES: usize = 256;
 

@@ -30,7 +30,8 @@ const NEW: usize = 1;
 /// What a change does.
 #[derive(Debug, Default)]
 pub struct Difference {
-    /// Parts of the packets that fare otherwise, or may; no packet of one path, family and group is in two of them.
+    /// Parts of the packets that fare otherwise, or may; no packet of one path, family and group is in two of them, but for those that are
+    /// told in part.
     pub changes: Vec<Change>,
     /// What was not compared, in words.
     pub not_compared: Vec<String>,
@@ -79,6 +80,8 @@ pub struct Change {
     pub group: Option<String>,
     /// The packets, of one family, as they arrive.
     pub region: Region,
+    /// Where there are too many to tell them apart: only some of the packets fare so, and these do.
+    pub partly: Option<Region>,
     /// Before, and after.
     pub sides: [Fate; 2],
     /// Undecided: what it depends on, with the side whose rule asks (0 = old).

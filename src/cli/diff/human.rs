@@ -227,8 +227,8 @@ impl<'a> Page<'a> {
     }
 }
 
-pub(in crate::cli) fn title(c: &ChangeTold) -> &'static str {
-    match (c.kind, c.may) {
+pub(in crate::cli) fn title(c: &ChangeTold) -> String {
+    let words = match (c.kind, c.may) {
         ("accepted", _) => "newly accepted",
         ("stopped", _) => "newly stopped",
         ("translated", _) => "translated differently",
@@ -236,12 +236,13 @@ pub(in crate::cli) fn title(c: &ChangeTold) -> &'static str {
         (_, Some("accepted")) => "perhaps newly accepted",
         (_, Some("stopped")) => "perhaps newly stopped",
         _ => "not decided",
-    }
+    };
+    format!("{words}{}", if c.partly { " in part" } else { "" })
 }
 
 // Whether the same is to be said of two flows.
 fn alike(a: &ChangeTold, b: &ChangeTold) -> bool {
-    (a.kind, a.may, a.exposure, &a.group) == (b.kind, b.may, b.exposure, &b.group)
+    (a.kind, a.may, a.partly, a.exposure, &a.group) == (b.kind, b.may, b.partly, b.exposure, &b.group)
         && a.old == b.old
         && a.new == b.new
         && a.because == b.because

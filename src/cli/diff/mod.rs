@@ -100,6 +100,9 @@ pub(super) struct ChangeTold {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) may: Option<&'static str>,
     pub(super) path: Path,
+    /// Only some of these packets fare so: there are too many to tell them apart.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) partly: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<String>,
     #[serde(flatten)]
@@ -300,6 +303,7 @@ impl ChangeTold {
                 May::Either => "either",
             }),
             path: c.path,
+            partly: c.partly.is_some(),
             group: c.group,
             flow: flow(&c.region, c.path),
             witness: c.witness,

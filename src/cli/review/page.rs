@@ -189,7 +189,7 @@ impl Review {
             let by = side.decided_by.as_ref().map_or_else(String::new, |by| {
                 format!("{}:{} {}", escape(&by.location.path), by.location.line, escape(&by.location.text))
             });
-            let words = escape(crate::cli::diff::title(c));
+            let words = escape(&crate::cli::diff::title(c));
             let flow = escape(&c.flow.to_string());
             let _ = writeln!(page, "| {words} | {flow} | {}{} | {by} |", escape(firewall), escape(&group));
         }
