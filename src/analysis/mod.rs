@@ -12,7 +12,7 @@ use crate::packet::{Field, IntervalSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known about the box beside its files, and what is assumed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Environment {
     /// The box's own addresses; `None` = not known.
     pub local: Option<IntervalSet>,

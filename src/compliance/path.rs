@@ -36,6 +36,19 @@ pub struct EnforcementPoint<'a> {
     pub site: Option<usize>,
 }
 
+/// What of a box has a say in paths that do not lead through it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    name: String,
+    environment: Environment,
+    interfaces: Vec<String>,
+    by_routes: bool,
+    site: Option<usize>,
+    sides: [Vec<(String, IntervalSet)>; 3],
+    routes: Vec<Routes>,
+    changes: (bool, bool),
+}
+
 /// One box on a flow's path, and how the flow passes it.
 #[derive(Debug, Clone)]
 pub struct Hop<'a> {
@@ -211,6 +224,20 @@ impl<'a> EnforcementPoint<'a> {
         self.host.iter().chain(&self.cloud).copied()
     }
 
+    /// All of it but its firewalls.
+    fn frame(&self) -> Frame {
+        Frame {
+            name: self.name.clone(),
+            environment: self.environment.clone(),
+            interfaces: self.interfaces.clone(),
+            by_routes: self.by_routes,
+            site: self.site,
+            sides: [self.behind.clone(), self.own.clone().into_iter().collect(), self.homes.clone()],
+            routes: self.routes.clone(),
+            changes: (self.changes_ends(), self.redirects()),
+        }
+    }
+
     // Whether some rule of it may change addresses or ports.
     fn changes_ends(&self) -> bool {
         let ends = [Field::Src, Field::Dst, Field::Sport, Field::Dport];
@@ -320,12 +347,8 @@ impl<'a> EnforcementPoints<'a> {
     /// The places where a flow can be stopped, in order.
     pub fn path(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<Stop<'a>> {
         let [src, dst] = [&flow.source, &flow.destination].map(|e| possible(e, family));
-        // One that sends packets elsewhere may take them to another side than they were sent to.
-        let takes = |g: &&EnforcementPoint<'_>| {
-            self.may_pass(g, flow)
-                && (g.separates(&src, &dst) || g.redirects() && !g.towards(&src).is_empty())
-        };
-        let mut groups = in_order(self.gateways.iter().filter(takes).collect(), &src, &dst);
+        let passed = self.passed(flow, family).into_iter().map(|(_, g)| g);
+        let mut groups = in_order(passed.collect(), &src, &dst);
         let first = flow.source.node.and_then(|n| self.nodes.get(n));
         follow_routes(&mut groups, first, &dst);
         let routed = groups.iter().flatten().any(|g| g.separates(&src, &dst));
@@ -371,6 +394,22 @@ impl<'a> EnforcementPoints<'a> {
             }
         }
         stops
+    }
+
+    /// The gateways that may lie on a flow's path, with their numbers: no other one has a say in it.
+    pub fn passed(&'a self, flow: &ResolvedFlow, family: Family) -> Vec<(usize, &'a EnforcementPoint<'a>)> {
+        let [src, dst] = [&flow.source, &flow.destination].map(|e| possible(e, family));
+        // One that sends packets elsewhere may take them to another side than they were sent to.
+        let takes = |g: &EnforcementPoint<'_>| {
+            self.may_pass(g, flow)
+                && (g.separates(&src, &dst) || g.redirects() && !g.towards(&src).is_empty())
+        };
+        self.gateways.iter().enumerate().filter(|(_, g)| takes(g)).collect()
+    }
+
+    /// What decides, beside the rules of firewalls, by which ways flows go.
+    pub fn frames(&self) -> Vec<Frame> {
+        self.nodes.iter().chain(&self.gateways).map(EnforcementPoint::frame).collect()
     }
 
     /// Whether some file on a flow's path speaks for a family.

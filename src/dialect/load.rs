@@ -1,6 +1,7 @@
 //! From paths to firewalls: reading, detection, grouping.
 
 use super::beside::Beside;
+use super::kept::edition;
 use super::same_box::stem;
 use super::unread::suspicion;
 use super::{DIALECTS, Dialect, Grouping, ReadOptions, Role, World, by_name, detect};
@@ -150,8 +151,7 @@ impl Found {
 
     /// Makes the firewalls.
     pub fn build(self, options: &ReadOptions) -> Loaded {
-        let mut firewalls = build(self.groups, options);
-        firewalls.iter_mut().for_each(|f| tell(f, &self.unasked));
+        let mut firewalls = build(self.groups, &self.unasked, options);
         firewalls.sort_by(|a, b| a.path().cmp(b.path()));
         Loaded { firewalls, unreadable: self.unreadable, passed_over: self.passed_over }
     }
@@ -433,7 +433,7 @@ fn tell(firewall: &mut Firewall, unasked: &BTreeSet<String>) {
 }
 
 // The files of one firewall, and the number of their dialect.
-type Group = (usize, Vec<Arc<SourceFile>>);
+pub(super) type Group = (usize, Vec<Arc<SourceFile>>);
 
 fn groups(members: Vec<Member>, options: &ReadOptions) -> Vec<Group> {
     // One a file with its companions, or one a folder (all named files together), but each world for itself.
@@ -480,17 +480,29 @@ fn groups(members: Vec<Member>, options: &ReadOptions) -> Vec<Group> {
     groups
 }
 
-fn build(groups: Vec<Group>, options: &ReadOptions) -> Vec<Firewall> {
+fn build(groups: Vec<Group>, unasked: &BTreeSet<String>, options: &ReadOptions) -> Vec<Firewall> {
     let done = Mutex::new(Vec::with_capacity(groups.len()));
     options.progress.files.expect(groups.iter().map(|g| g.1.len()).sum());
-    groups.into_par_iter().for_each(|(dialect, files)| {
-        let firewall = DIALECTS[dialect].read(&files, options);
-        files.iter().for_each(|_| options.progress.files.tick());
+    groups.into_par_iter().for_each(|group| {
+        let firewall = one(&group, unasked, options);
+        group.1.iter().for_each(|_| options.progress.files.tick());
         if let Ok(mut d) = done.lock() {
             d.push(firewall);
         }
     });
     done.into_inner().unwrap_or_default()
+}
+
+// Reads one, or takes over that of an earlier run.
+fn one(group: &Group, unasked: &BTreeSet<String>, options: &ReadOptions) -> Firewall {
+    let edition = options.kept.as_ref().and_then(|_| edition(group, unasked, options));
+    let known = options.kept.as_ref().zip(edition.as_ref()).and_then(|(kept, edition)| kept.take(edition));
+    known.unwrap_or_else(|| {
+        let mut firewall = DIALECTS[group.0].read(&group.1, options);
+        tell(&mut firewall, unasked);
+        firewall.edition = edition;
+        firewall
+    })
 }
 
 // The folders of a world of folders that no other one reads, each with those that it reads; without rules they are no firewall. Companions that are

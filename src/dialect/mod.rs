@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod beside;
 pub mod iptables;
+pub mod kept;
 pub mod load;
 pub mod nftables;
 pub mod pfsense;
@@ -35,6 +36,12 @@ pub trait Dialect: Sync {
     fn refers(&self, content: &[u8]) -> bool {
         let _ = content;
         true
+    }
+
+    /// Whether reading a file may read others that it names; must be quick, and may say so too often.
+    fn names_others(&self, content: &[u8]) -> bool {
+        let _ = content;
+        false
     }
 
     /// How files become firewalls.
@@ -193,6 +200,8 @@ pub struct ReadOptions {
     pub shard: Option<Shard>,
     /// What lies beside named files.
     pub folders: Arc<beside::Folders>,
+    /// Firewalls of an earlier run with the same options but for their files; `None` = nobody will ask for those of this run.
+    pub kept: Option<Arc<kept::Kept>>,
     /// Counts the files.
     pub progress: Arc<Progress>,
 }

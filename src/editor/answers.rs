@@ -50,10 +50,14 @@ impl<'a> Answers<'a> {
     /// All findings and parse errors by file.
     pub fn diagnostics(&self) -> BTreeMap<PathBuf, Vec<Diagnostic>> {
         let mut out: BTreeMap<PathBuf, Vec<Diagnostic>> = BTreeMap::new();
+        let mut known: FxHashMap<&str, PathBuf> = FxHashMap::default();
+        let mut whole = |path: &'a str| -> PathBuf {
+            known.entry(path).or_insert_with(|| whole(Path::new(path))).clone()
+        };
         for p in self.report.problems.iter().filter(|p| !p.location.path.is_empty()) {
             let help = if p.help.is_empty() { String::new() } else { format!("\n{}", clean(&p.help)) };
             let message = format!("{}{help}", clean(&p.message));
-            out.entry(whole(Path::new(&p.location.path))).or_default().push(self.diagnostic(
+            out.entry(whole(&p.location.path)).or_default().push(self.diagnostic(
                 INPUT_RULE,
                 p.level,
                 message,
@@ -69,13 +73,13 @@ impl<'a> Answers<'a> {
             let related = f.related.iter().filter(|r| !r.location.path.is_empty()).take(MAX_RELATED);
             let related: Vec<_> = related
                 .filter_map(|r| {
-                    let uri = uri_of(&whole(Path::new(&r.location.path)))?;
+                    let uri = uri_of(&whole(&r.location.path))?;
                     let location = lsp_types::Location { uri, range: range(&self.sources, &r.location) };
                     Some(DiagnosticRelatedInformation { location, message: clean(&r.message).into_owned() })
                 })
                 .collect();
             d.related_information = Some(related).filter(|r| !r.is_empty());
-            out.entry(whole(Path::new(&f.location.path))).or_default().push(d);
+            out.entry(whole(&f.location.path)).or_default().push(d);
         }
         out
     }

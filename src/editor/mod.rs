@@ -1,15 +1,15 @@
 //! A language server: what `check` says, while a ruleset, a catalogue or a deployment file is being written.
 //!
-//! A change that rests for a moment is followed by a run over the folder, with open documents as they stand in the editor. Who types on in the
-//! meantime is not kept waiting: the run's results are out of date then, and are not shown. A repair is proven when it is asked for, as `fix`
-//! does it.
+//! A change that rests for a moment is followed by a run over the folder, with open documents as they stand in the editor. Only what the changed file
+//! has a say in is judged again; all else is known from the run before. Who types on in the meantime is not kept waiting: the run's results are out
+//! of date then, and are not shown. A repair is proven when it is asked for, as `fix` does it.
 
 mod answers;
 mod places;
 
 use crate::finding::Report;
 use crate::model::Firewall;
-use crate::session::{Options, run};
+use crate::session::{Memory, Options, run_again};
 use crate::source::discover::Edited;
 use answers::Answers;
 use crossbeam_channel::{Receiver, RecvError, after, bounded, never, select};
@@ -20,19 +20,19 @@ use lsp_types::notification::{
 };
 use lsp_types::request::{CodeActionRequest, CodeActionResolveRequest, HoverRequest, Request as _};
 use lsp_types::{
-    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, HoverProviderCapability,
+    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, Diagnostic, HoverProviderCapability,
     PublishDiagnosticsParams, ServerCapabilities, TextDocumentSyncCapability, TextDocumentSyncKind, Uri,
 };
 use places::path_of;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a change must rest before everything is judged again.
+/// How long a change must rest at most before it is judged. Where judging takes less, it need not rest longer than that.
 const REST: Duration = Duration::from_millis(250);
 /// Stack of the threads that judge, in bytes.
 const STACK: usize = 16 << 20;
@@ -71,18 +71,29 @@ struct Server<'a> {
     folder: PathBuf,
     /// Documents as they stand in the editor, by path.
     open: BTreeMap<PathBuf, (Uri, String)>,
-    /// Files that have diagnostics in the editor.
-    marked: BTreeSet<PathBuf>,
+    /// The diagnostics that the editor has, by file.
+    marked: BTreeMap<PathBuf, Vec<Diagnostic>>,
     report: Report,
     firewalls: Vec<Firewall>,
     /// Something changed since the last run began.
     stale: bool,
     /// The run that is under way.
     judging: Option<Receiver<Judged>>,
+    /// What the runs before have found out; a run that is under way has it.
+    memory: Memory,
+    /// How long the last run took.
+    took: Duration,
 }
 
 /// What came of a run.
-type Judged = Result<(Report, Vec<Firewall>), String>;
+type Judged = Result<Run, String>;
+
+struct Run {
+    report: Report,
+    firewalls: Vec<Firewall>,
+    memory: Memory,
+    took: Duration,
+}
 
 impl<'a> Server<'a> {
     fn new(connection: &'a Connection, folder: PathBuf) -> Self {
@@ -90,11 +101,13 @@ impl<'a> Server<'a> {
             connection,
             folder,
             open: BTreeMap::new(),
-            marked: BTreeSet::new(),
+            marked: BTreeMap::new(),
             report: Report::default(),
             firewalls: Vec::new(),
             stale: false,
             judging: None,
+            memory: Memory::default(),
+            took: REST,
         }
     }
 
@@ -102,7 +115,8 @@ impl<'a> Server<'a> {
         loop {
             let done = self.judging.clone().unwrap_or_else(never);
             // Counted from the last message on: a change has to rest.
-            let rested = if self.stale && self.judging.is_none() { after(REST) } else { never() };
+            let rested =
+                if self.stale && self.judging.is_none() { after(REST.min(self.took)) } else { never() };
             select! {
                 recv(self.connection.receiver) -> message => match message {
                     Err(_) => return Ok(()),
@@ -128,6 +142,10 @@ impl<'a> Server<'a> {
         match note.method.as_str() {
             DidOpenTextDocument::METHOD => {
                 if let Some(p) = parameters::<lsp_types::DidOpenTextDocumentParams>(note.params) {
+                    // Its name may be written otherwise from now on: what is known of it is to be said again.
+                    if let Some(path) = path_of(&p.text_document.uri) {
+                        self.marked.insert(path, Vec::new());
+                    }
                     self.put(p.text_document.uri, p.text_document.text);
                 }
             }
@@ -174,15 +192,23 @@ impl<'a> Server<'a> {
         options
     }
 
-    /// Begins a run over everything.
+    /// Begins a run over what has changed.
     fn begin(&mut self) -> Result<(), String> {
         self.stale = false;
         let options = self.options();
         let (done, judged) = bounded(1);
+        let mut memory = std::mem::take(&mut self.memory);
+        memory.take_back(std::mem::take(&mut self.firewalls));
         let job = move || {
-            let outcome = pooled(|| run(&options));
+            let began = Instant::now();
+            let outcome = pooled(|| run_again(&options, &mut memory));
             // Nobody listens any more when the editor has said goodbye.
-            let _ = done.send(outcome.map(|o| (o.report, o.firewalls)));
+            let _ = done.send(outcome.map(|o| Run {
+                report: o.report,
+                firewalls: o.firewalls,
+                memory,
+                took: began.elapsed(),
+            }));
         };
         std::thread::Builder::new().spawn(job).map_err(text)?;
         self.judging = Some(judged);
@@ -203,22 +229,22 @@ impl<'a> Server<'a> {
     /// Shows what a run found, unless something changed while it went on.
     fn end(&mut self, judged: Result<Judged, RecvError>) -> Result<(), String> {
         self.judging = None;
-        let judged = judged.map_err(|_| "internal error: a run broke off".to_owned())??;
+        let Run { report, firewalls, memory, took } =
+            judged.map_err(|_| "internal error: a run broke off".to_owned())??;
+        (self.report, self.firewalls, self.memory, self.took) = (report, firewalls, memory, took);
         if self.stale {
             return Ok(());
         }
-        (self.report, self.firewalls) = judged;
-        let answers = self.answers();
-        let fresh = answers.diagnostics();
-        let gone = self.marked.iter().filter(|p| !fresh.contains_key(*p)).cloned();
-        let all: Vec<_> = gone.map(|p| (p, Vec::new())).chain(fresh.clone()).collect();
-        for (path, diagnostics) in all {
-            let Some(uri) = self.uri(&path) else { continue };
+        let fresh = self.answers().diagnostics();
+        let old = std::mem::replace(&mut self.marked, fresh);
+        let gone = old.keys().filter(|p| !self.marked.contains_key(*p)).map(|p| (p, Vec::new()));
+        let others = self.marked.iter().filter(|(p, d)| old.get(*p) != Some(d));
+        for (path, diagnostics) in gone.chain(others.map(|(p, d)| (p, d.clone()))) {
+            let Some(uri) = self.uri(path) else { continue };
             let params = PublishDiagnosticsParams { uri, diagnostics, version: None };
             let note = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
             self.send(Message::Notification(note))?;
         }
-        self.marked = fresh.into_keys().collect();
         Ok(())
     }
 

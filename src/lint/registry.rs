@@ -2,6 +2,7 @@
 
 use super::aws::exposure::Exposure;
 use super::open::{self, Open};
+use super::privilege::needed;
 use super::probe::Probe;
 use super::unused::{self, Unused, WithoutPackets};
 use super::{aws, general, nftables, pfsense, probe};
@@ -13,9 +14,10 @@ use crate::catalogue::resolve::ResolvedFlow;
 use crate::compliance::path::EnforcementPoints;
 use crate::finding::{self, Finding, Related, RuleDoc, Severity, rule_page};
 use crate::model::Firewall;
-use crate::packet::Region;
+use crate::packet::{Field, Region};
 use crate::source::{Location, Origin};
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use std::sync::OnceLock;
 
 /// What a check is: its metadata, its documentation, and the function that looks.
@@ -41,12 +43,13 @@ pub struct Check {
 pub enum Run {
     /// At each firewall.
     Firewall(fn(&Subject<'_>, &mut Vec<Finding>)),
-    /// At a whole deployment, because what is wrong follows from what its catalogue needs.
+    /// At each node and gateway of a deployment, because what is wrong follows from what its catalogue needs.
+    Machine(fn(&Deployed<'_>, Machine, &mut Vec<Finding>)),
+    /// At all nodes of a deployment together, for the same reason.
     Deployment(fn(&Deployed<'_>, &mut Vec<Finding>)),
 }
 
 /// A deployment as checks see it.
-#[derive(Clone, Copy)]
 pub struct Deployed<'a> {
     /// What is needed.
     pub catalogue: &'a Catalogue,
@@ -56,6 +59,7 @@ pub struct Deployed<'a> {
     pub points: &'a EnforcementPoints<'a>,
     /// Flows that were seen: what is needed beside the catalogue.
     pub seen: &'a [Region],
+    needed: OnceLock<FxHashMap<usize, Vec<Region>>>,
 }
 
 /// A firewall as checks see it.
@@ -190,6 +194,26 @@ impl Check {
     }
 }
 
+impl<'a> Deployed<'a> {
+    /// A deployment with the flows between its nodes.
+    pub fn new(
+        catalogue: &'a Catalogue,
+        flows: &'a [ResolvedFlow],
+        points: &'a EnforcementPoints<'a>,
+        seen: &'a [Region],
+    ) -> Self {
+        Self { catalogue, flows, points, seen, needed: OnceLock::new() }
+    }
+
+    /// The first packets of everything that is wanted to get in to a node. Found once, for all nodes and checks.
+    pub fn needed(&self, node: usize) -> Vec<Region> {
+        let all = self.needed.get_or_init(|| needed(self.catalogue, self.flows));
+        let own = self.points.nodes.get(node).and_then(|n| n.environment.local.as_ref());
+        let to_it = |r: &&Region| own.is_none_or(|own| r.get(Field::Dst).intersects(own));
+        all.get(&node).into_iter().flatten().chain(self.seen.iter().filter(to_it)).cloned().collect()
+    }
+}
+
 impl<'a> Subject<'a> {
     /// A firewall, with all firewalls of its box, what is known about the box, and the box's name.
     pub fn new(
@@ -295,16 +319,12 @@ pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 pub fn run_selected(subject: &Subject<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
     let checks = CHECKS.iter().filter(|c| selected(c.id)).filter_map(|c| match c.run {
         Run::Firewall(run) => Some(run),
-        Run::Deployment(_) => None,
+        Run::Machine(_) | Run::Deployment(_) => None,
     });
     if subject.firewall.rule_count() < LARGE {
         return checks.for_each(|run| run(subject, findings));
     }
-    let of = |run: fn(&Subject<'_>, &mut Vec<Finding>)| {
-        let mut found = Vec::new();
-        run(subject, &mut found);
-        found
-    };
+    let of = |run: fn(&Subject<'_>, &mut Vec<Finding>)| found(|out| run(subject, out));
     let each: Vec<Vec<Finding>> = checks.collect::<Vec<_>>().into_par_iter().map(of).collect();
     findings.extend(each.into_iter().flatten());
 }
@@ -312,13 +332,56 @@ pub fn run_selected(subject: &Subject<'_>, selected: &dyn Fn(&str) -> bool, find
 // Rules of a firewall whose checks take longer than to share them out.
 const LARGE: usize = 2_000;
 
-/// Runs the checks of deployments whose id is `selected` on one.
-pub fn run_deployed(deployed: &Deployed<'_>, selected: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
-    for check in CHECKS.iter().filter(|c| selected(c.id)) {
-        if let Run::Deployment(run) = check.run {
-            run(deployed, findings);
-        }
-    }
+/// A machine of a deployment, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Machine {
+    /// A node.
+    Node(usize),
+    /// A gateway.
+    Gateway(usize),
+}
+
+/// What a check of deployments looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Looked {
+    /// One machine.
+    At(Machine),
+    /// All nodes.
+    AllNodes,
+}
+
+/// Tells what a check finds where it looks, if need be by looking.
+pub type Teller<'a> = dyn Fn(&'static str, Looked, &dyn Fn() -> Vec<Finding>) -> Vec<Finding> + Sync + 'a;
+
+/// Runs the checks of deployments whose id is `selected` on one. What each finds, and where it looks, goes through `told`, which may know it already.
+pub fn run_deployed(
+    deployed: &Deployed<'_>,
+    selected: &(dyn Fn(&str) -> bool + Sync),
+    told: &Teller<'_>,
+) -> Vec<Finding> {
+    let nodes = (0..deployed.points.nodes.len()).map(Machine::Node);
+    let machines: Vec<Machine> =
+        nodes.chain((0..deployed.points.gateways.len()).map(Machine::Gateway)).collect();
+    let checks = CHECKS.iter().filter(|c| selected(c.id));
+    checks
+        .flat_map(|check| match check.run {
+            Run::Firewall(_) => Vec::new(),
+            Run::Deployment(run) => told(check.id, Looked::AllNodes, &|| found(|out| run(deployed, out))),
+            Run::Machine(run) => {
+                let each = machines.par_iter();
+                let each: Vec<Vec<Finding>> = each
+                    .map(|m| told(check.id, Looked::At(*m), &|| found(|out| run(deployed, *m, out))))
+                    .collect();
+                each.into_iter().flatten().collect()
+            }
+        })
+        .collect()
+}
+
+fn found(look: impl FnOnce(&mut Vec<Finding>)) -> Vec<Finding> {
+    let mut out = Vec::new();
+    look(&mut out);
+    out
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::finding::{self, Finding};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use crate::source::Origin;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Rules of a gateway that are told, those that let through most beyond.
@@ -34,20 +33,17 @@ struct Opening {
     needed: Vec<Region>,
 }
 
-/// A finding for each rule of a gateway that lets through more than is needed, the widest of each gateway first.
-pub fn findings(check: &'static Check, deployed: &Deployed<'_>) -> Vec<Finding> {
-    let Deployed { catalogue, flows, points, seen } = *deployed;
-    let of = |gateway: &EnforcementPoint<'_>| {
-        let mut wanted = needed(catalogue, flows, gateway);
-        let passes = |r: &&Region| gateway.separates(r.get(Field::Src), r.get(Field::Dst));
-        wanted.extend(seen.iter().filter(passes).cloned());
-        // Nobody knows what a gateway is for through which nothing is needed.
-        match wanted.is_empty() || gateway.host.is_empty() {
-            true => Vec::new(),
-            false => told(check, gateway, &wanted),
-        }
-    };
-    points.gateways.par_iter().flat_map_iter(of).collect()
+/// A finding for each rule of a gateway, given by its number, that lets through more than is needed, the widest first.
+pub fn findings(check: &'static Check, deployed: &Deployed<'_>, gateway: usize) -> Vec<Finding> {
+    let gateway = &deployed.points.gateways[gateway];
+    let mut wanted = needed(deployed.catalogue, deployed.flows, gateway);
+    let passes = |r: &&Region| gateway.separates(r.get(Field::Src), r.get(Field::Dst));
+    wanted.extend(deployed.seen.iter().filter(passes).cloned());
+    // Nobody knows what a gateway is for through which nothing is needed.
+    match wanted.is_empty() || gateway.host.is_empty() {
+        true => Vec::new(),
+        false => told(check, gateway, &wanted),
+    }
 }
 
 // The first packets of all that the catalogue wants to pass a gateway.

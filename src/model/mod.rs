@@ -255,6 +255,9 @@ pub struct Firewall {
     pub diagnostics: Vec<Diagnostic>,
     /// What answers take for granted beyond the files, as words of the report ([`Report::assumptions`](crate::finding::Report)).
     pub assumptions: Vec<&'static str>,
+    /// What it was read from, in one number: those of one deployment with the same number are the same. `None` where nobody asks, or its files do
+    /// not tell.
+    pub edition: Option<String>,
     /// What the dialect keeps of its files for its own checks.
     pub native: Option<Box<dyn Any + Send + Sync>>,
     reached: OnceLock<Vec<bool>>,

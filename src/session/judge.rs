@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::load::{Loaded, Part};
+use super::memory::Memory;
 use super::open::Opened;
 use crate::analysis::Environment;
 use crate::catalogue::resolve::{Endpoint, ResolvedFlow, resolve};
@@ -62,6 +63,11 @@ impl<'a> Checked<'a> {
             this.boxes = loaded.boxes.iter().map(own).collect();
         }
         this
+    }
+
+    /// The flows of the deployment file that are checked, and its points.
+    pub fn ways(&self) -> (&[ResolvedFlow], &EnforcementPoints<'a>) {
+        (self.deployed.as_ref().map_or(&[], |w| &w.0), self.points())
     }
 
     // The points of the deployment file.
@@ -134,6 +140,7 @@ impl Judged {
         loaded: &Loaded,
         checked: &Checked<'_>,
         selection: &Selection,
+        memory: Option<&Memory>,
     ) -> Self {
         let catalogue = &opened.catalogue;
         // Without a deployment file the parts have files of their own.
@@ -159,43 +166,68 @@ impl Judged {
                     of_one
                 })
                 .collect();
-            let findings = explanation::findings(catalogue, &rows).into_iter().map(kept).collect();
-            (findings, rows.iter().map(Row::to_report).collect())
+            Told {
+                findings: explanation::findings(catalogue, &rows).into_iter().map(kept).collect(),
+                requirements: rows.iter().map(Row::to_report).collect(),
+                open: Vec::new(),
+            }
         };
-        let world = |(flows, points): &World<'_>| -> Told {
+        let world = |(flows, points): &World<'_>, memory: Option<&Memory>| -> Told {
             let units = units(flows.iter().filter(asked));
             progress.expect(units.iter().map(Vec::len).sum());
-            let each: Vec<Told> = units.par_iter().map(|flows| unit(flows, points)).collect();
-            let (mut findings, mut requirements) = (Vec::new(), Vec::new());
-            for (found, rows) in each {
-                findings.extend(found);
-                requirements.extend(rows);
-            }
-            let deployed = registry::Deployed { catalogue, flows, points, seen: &opened.seen };
-            registry::run_deployed(&deployed, &|id| selection.takes(id) && mine(id), &mut findings);
-            (findings, requirements)
+            let each = units.par_iter().map(|flows| match memory {
+                Some(memory) => memory.unit(flows, points, || unit(flows, points)),
+                None => unit(flows, points),
+            });
+            let mut told = Told::all(each.collect());
+            let deployed = registry::Deployed::new(catalogue, flows, points, &opened.seen);
+            let selected = |id: &str| selection.takes(id) && mine(id);
+            told.findings.extend(registry::run_deployed(&deployed, &selected, &|check, looked, look| {
+                match memory {
+                    Some(m) => m.deployed(check, looked, points, || Told::found(look())).findings,
+                    None => look(),
+                }
+            }));
+            told
         };
-        let boxes = checked.boxes.par_iter().map(|own| world(&alone(options, opened, own)));
+        // Boxes that only the options describe are nobody's memory.
+        let boxes = checked.boxes.par_iter().map(|own| world(&alone(options, opened, own), None));
         let mut told: Vec<Told> = boxes.collect();
-        told.extend(checked.deployed.as_ref().map(world));
-        let (mut findings, mut requirements) = (Vec::new(), Vec::new());
-        for (found, rows) in told {
-            findings.extend(found);
-            requirements.extend(rows);
-        }
-        let mut open = Vec::new();
-        for (found, rows) in hygiene(options, opened, loaded, checked.points(), selection) {
-            findings.extend(found);
-            open.extend(rows);
-        }
+        told.extend(checked.deployed.as_ref().map(|w| world(w, memory)));
+        told.extend(hygiene(options, opened, loaded, checked.points(), selection, memory));
+        let Told { findings, requirements, mut open } = Told::all(told);
         open.sort();
         open.dedup();
         Self { requirements, findings, open }
     }
 }
 
-// The findings and the requirements of a part of a run.
-type Told = (Vec<Finding>, Vec<Requirement>);
+/// What a part of a run tells.
+#[derive(Clone, Default)]
+pub struct Told {
+    /// Findings.
+    pub findings: Vec<Finding>,
+    /// Requirements.
+    pub requirements: Vec<Requirement>,
+    /// What anybody may open a connection to.
+    pub open: Vec<Open>,
+}
+
+impl Told {
+    fn found(findings: Vec<Finding>) -> Self {
+        Self { findings, ..Self::default() }
+    }
+
+    // One after another.
+    fn all(each: Vec<Self>) -> Self {
+        each.into_iter().fold(Self::default(), |mut all, told| {
+            all.findings.extend(told.findings);
+            all.requirements.extend(told.requirements);
+            all.open.extend(told.open);
+            all
+        })
+    }
+}
 
 // The flows of each requirement with each subject.
 fn units<'f>(flows: impl Iterator<Item = &'f ResolvedFlow>) -> Vec<Vec<&'f ResolvedFlow>> {
@@ -218,13 +250,23 @@ fn tells_open(selection: &Selection) -> bool {
     told.map(|c| c.id).any(|id| selection.takes(id))
 }
 
+// A firewall of a run, with what its checks ask for.
+struct Looked<'a> {
+    name: String,
+    environment: &'a Environment,
+    beside: Vec<&'a Firewall>,
+    firewall: &'a Firewall,
+    part: Option<Part>,
+}
+
 fn hygiene(
     options: &Options,
     opened: &Opened,
     loaded: &Loaded,
     points: &EnforcementPoints<'_>,
     selection: &Selection,
-) -> Vec<(Vec<Finding>, Vec<Open>)> {
+    memory: Option<&Memory>,
+) -> Vec<Told> {
     let known = &Environment { local: options.local.clone(), ..options.assumed() };
     let all: &[&Firewall] = &loaded.firewalls().collect::<Vec<_>>();
     let of: BTreeMap<&str, &SameBox> =
@@ -233,7 +275,7 @@ fn hygiene(
         of.get(f.path()).map_or_else(Vec::new, |b| b.members.iter().map(|m| all[*m]).collect())
     };
     let same = &same;
-    let subjects: Vec<(String, &Environment, Vec<&Firewall>, &Firewall)> = loaded
+    let subjects: Vec<Looked<'_>> = loaded
         .groups
         .iter()
         .flat_map(|(part, loaded)| {
@@ -246,7 +288,13 @@ fn hygiene(
                 };
                 let name = b.map_or_else(|| f.path().to_owned(), |b| b.name.clone());
                 let beside = if b.is_none() { same(f) } else { own.clone() };
-                (name, b.map_or(known, |b| &b.environment), beside, f)
+                Looked {
+                    name,
+                    environment: b.map_or(known, |b| &b.environment),
+                    beside,
+                    firewall: f,
+                    part: *part,
+                }
             })
         })
         .collect();
@@ -254,13 +302,21 @@ fn hygiene(
     let mine = |f: &Firewall| !opened.deployed || options.shard.is_none_or(|s| s.takes(f.path()));
     subjects
         .par_iter()
-        .filter(|(.., firewall)| mine(firewall))
-        .map(|(name, environment, beside, firewall)| {
-            let subject = registry::Subject::new(firewall, beside, environment, name);
-            let mut found = Vec::new();
-            registry::run_selected(&subject, &|id| selection.takes(id), &mut found);
-            let open = if tells_open(selection) { subject.open_rows() } else { Vec::new() };
-            (found, open)
+        .filter(|s| mine(s.firewall))
+        .map(|Looked { name, environment, beside, firewall, part }| {
+            let look = || {
+                let subject = registry::Subject::new(firewall, beside, environment, name);
+                let mut told = Told::default();
+                registry::run_selected(&subject, &|id| selection.takes(id), &mut told.findings);
+                if tells_open(selection) {
+                    told.open = subject.open_rows();
+                }
+                told
+            };
+            match memory {
+                Some(memory) => memory.firewall(*part, firewall, beside, look),
+                None => look(),
+            }
         })
         .collect()
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, LazyLock};
 use walkdir::WalkDir;
 
 /// The member of the deployment that files belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// A node, by its number.
     Node(usize),

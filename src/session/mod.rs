@@ -13,6 +13,7 @@ mod dumped;
 mod judge;
 mod load;
 mod members;
+mod memory;
 pub mod network;
 mod open;
 mod scope;
@@ -20,6 +21,7 @@ mod seen;
 mod triaged;
 
 pub use assemble::all_rules;
+pub use memory::Memory;
 
 use crate::analysis::Environment;
 use crate::deployment::Defaults;
@@ -150,7 +152,18 @@ pub fn run(options: &Options) -> Outcome {
     let mut opened = Opened::of(options);
     let selection = opened.selection(options);
     let loaded = Loaded::of(options, &opened);
-    outcome(options, &opened, &selection, loaded)
+    outcome(options, &opened, &selection, loaded, None)
+}
+
+/// Runs with the same options but other contents of files: what an earlier run found out is not asked again, as far as it still holds. The outcome is
+/// that of [`run`].
+pub fn run_again(options: &Options, memory: &mut Memory) -> Outcome {
+    let mut opened = Opened::of(options);
+    let selection = opened.selection(options);
+    let mut options = options.clone();
+    options.read.kept = Some(Arc::new(memory.enter(&opened)));
+    let loaded = Loaded::of(&options, &opened);
+    outcome(&options, &opened, &selection, loaded, Some(memory))
 }
 
 /// What came of a run that may have been done in parts.
@@ -174,16 +187,16 @@ pub fn run_in_parts(options: &Options, size: usize, take: &(dyn Fn(Report) + Syn
         Some(found) if found.count() > size => found.parts(size),
         Some(found) => {
             let loaded = Loaded::of_found(options, &opened, found);
-            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded)));
+            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded, None)));
         }
         None => {
             let loaded = Loaded::of(options, &opened);
-            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded)));
+            return Ran::Whole(Box::new(outcome(options, &opened, &selection, loaded, None)));
         }
     };
     let done = parts.into_par_iter().with_max_len(1).map(|found| {
         let loaded = Loaded::of_found(options, &opened, found);
-        let outcome = outcome(options, &opened, &selection, loaded);
+        let outcome = outcome(options, &opened, &selection, loaded, None);
         take(outcome.report);
         outcome.not_checked
     });
@@ -191,11 +204,23 @@ pub fn run_in_parts(options: &Options, size: usize, take: &(dyn Fn(Report) + Syn
 }
 
 // Judges what was read.
-fn outcome(options: &Options, opened: &Opened, selection: &Selection, loaded: Loaded) -> Outcome {
+fn outcome(
+    options: &Options,
+    opened: &Opened,
+    selection: &Selection,
+    loaded: Loaded,
+    mut memory: Option<&mut Memory>,
+) -> Outcome {
     let reported = if options.report_all { Selection::default() } else { selection.clone() };
     let (report, not_checked, baseline, pruned, spelling) = {
         let checked = Checked::of(options, opened, &loaded);
-        let judged = Judged::of(options, opened, &loaded, &checked, &reported);
+        if let Some(memory) = memory.as_deref_mut() {
+            memory.note(&loaded, &checked);
+        }
+        let judged = Judged::of(options, opened, &loaded, &checked, &reported, memory.as_deref());
+        if let Some(memory) = memory {
+            memory.settle();
+        }
         let mut triaged = triaged::triage(options, opened, &loaded, judged, &reported);
         let (baseline, pruned) = (triaged.baseline.clone(), triaged.pruned.take());
         let spelling = std::mem::take(&mut triaged.spelling);

@@ -2,6 +2,7 @@
 
 use super::commands::folder;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -19,7 +20,7 @@ const POLICY: &str = "format = 1\nid = \"own\"\nversion = \"1\"\ntitle = \"Our s
 const DEPLOYMENT: &str = "catalogue = \"policy.toml\"\n[networks]\nadmin = [\"10.0.9.0/24\"]\n\
     [[node]]\nname = \"web-1\"\nrole = \"web\"\naddress = [\"10.0.20.11\"]\nfirewall = [\"web-1.v4.rules\"]\n";
 
-struct Editor {
+pub struct Editor {
     server: Child,
     out: BufReader<ChildStdout>,
     asked: i64,
@@ -28,7 +29,7 @@ struct Editor {
 }
 
 impl Editor {
-    fn open(folder: &Path) -> Self {
+    pub fn open(folder: &Path) -> Self {
         let mut server = Command::new(env!("CARGO_BIN_EXE_havenlint"))
             .arg("lsp")
             .stdin(Stdio::piped())
@@ -51,7 +52,7 @@ impl Editor {
         to.flush().unwrap();
     }
 
-    fn tell(&mut self, method: &str, params: Value) {
+    pub fn tell(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
@@ -89,6 +90,16 @@ impl Editor {
         }
     }
 
+    /// All diagnostics that are shown, once the server has judged what it was told.
+    pub fn shown(&mut self, folder: &Path) -> BTreeMap<String, Value> {
+        let any = Self::uri(folder, "any");
+        self.ask(
+            "textDocument/hover",
+            json!({ "textDocument": { "uri": any }, "position": { "line": 0, "character": 0 } }),
+        );
+        self.marks.iter().filter(|(_, d)| !d.as_array().unwrap().is_empty()).cloned().collect()
+    }
+
     /// The codes of a file's diagnostics with their lines, from 0.
     fn codes(&self, file: &str) -> Vec<(String, u64)> {
         let own =
@@ -97,11 +108,11 @@ impl Editor {
             .collect()
     }
 
-    fn uri(folder: &Path, file: &str) -> String {
+    pub fn uri(folder: &Path, file: &str) -> String {
         format!("file://{}/{file}", folder.canonicalize().unwrap().display())
     }
 
-    fn change(&mut self, uri: &str, text: &str) {
+    pub fn change(&mut self, uri: &str, text: &str) {
         self.tell(
             "textDocument/didChange",
             json!({ "textDocument": { "uri": uri, "version": 2 }, "contentChanges": [{ "text": text }] }),

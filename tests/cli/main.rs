@@ -1,5 +1,6 @@
 //! The commands as people call them.
 
+mod again;
 mod commands;
 mod editor;
 mod looked_at;
@@ -10,3 +11,7 @@ mod through;
 mod trace_query;
 mod unguarded;
 mod waivers;
+
+#[path = "../support/random.rs"]
+#[allow(dead_code)]
+mod random;

@@ -33,6 +33,7 @@ use super::{Dialect, Missing, ReadOptions, Role, Suggestion, WholeLines};
 use crate::model::{Builder, Firewall};
 use crate::source::json::Document;
 use crate::source::{Origin, SourceFile};
+use memchr::memmem;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -46,6 +47,10 @@ impl Dialect for Nftables {
 
     fn detect(&self, content: &[u8]) -> Option<Role> {
         (is_json(content) || is_text(content)).then_some(Role::Rules)
+    }
+
+    fn names_others(&self, content: &[u8]) -> bool {
+        memmem::find(content, b"include").is_some()
     }
 
     fn read(&self, files: &[Arc<SourceFile>], options: &ReadOptions) -> Firewall {

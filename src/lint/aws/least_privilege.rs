@@ -31,7 +31,7 @@ use crate::dialect::aws::inventory::{Entry, Group, Inventory};
 use crate::dialect::aws::suggest::narrow;
 use crate::evidence::near::few;
 use crate::finding::{Finding, Fix, Related, Severity};
-use crate::lint::privilege::{Use, needed};
+use crate::lint::privilege::Use;
 use crate::lint::registry::{Check, Deployed, Run};
 use crate::model::Firewall;
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
@@ -51,14 +51,9 @@ pub static CHECK: Check = Check {
 };
 
 fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
-    let Deployed { catalogue, flows, points, seen } = *deployed;
     let mut openings: BTreeMap<Location, Opening<'_>> = BTreeMap::new();
-    let mut all = needed(catalogue, flows);
-    for (n, node) in points.nodes.iter().enumerate().filter(|(_, b)| !b.cloud.is_empty()) {
-        let mut needed = all.remove(&n).unwrap_or_default();
-        let own = node.environment.local.clone();
-        let to_it = |r: &&Region| own.as_ref().is_none_or(|own| r.get(Field::Dst).intersects(own));
-        needed.extend(seen.iter().filter(to_it).cloned());
+    for (n, node) in deployed.points.nodes.iter().enumerate().filter(|(_, b)| !b.cloud.is_empty()) {
+        let needed = deployed.needed(n);
         if needed.is_empty() {
             continue;
         }

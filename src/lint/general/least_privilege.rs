@@ -32,13 +32,12 @@ use crate::compliance::path::EnforcementPoint;
 use crate::finding::{Finding, Severity};
 use crate::lint::narrowed::{Wide, proven};
 use crate::lint::open::destinations;
-use crate::lint::privilege::{Shares, Use, needed};
-use crate::lint::registry::{Check, Deployed, Run};
+use crate::lint::privilege::{Shares, Use};
+use crate::lint::registry::{Check, Deployed, Machine, Run};
 use crate::lint::through;
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
 use crate::source::Origin;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The check.
@@ -49,7 +48,7 @@ pub static CHECK: Check = Check {
     level: Severity::Note,
     security_severity: Some(3.0),
     source: include_str!("least_privilege.rs"),
-    run: Run::Deployment(run),
+    run: Run::Machine(run),
 };
 
 /// Rules of a node that are told, those that let in most beyond.
@@ -63,25 +62,18 @@ struct Opening {
     of: Use,
 }
 
-fn run(deployed: &Deployed<'_>, findings: &mut Vec<Finding>) {
-    let Deployed { catalogue, flows, points, seen } = *deployed;
-    let needed = needed(catalogue, flows);
-    let of = |(n, node): (usize, &EnforcementPoint<'_>)| {
-        let mut wanted = needed.get(&n).cloned().unwrap_or_default();
-        let own = node.environment.local.as_ref();
-        let to_it = |r: &&Region| own.is_none_or(|own| r.get(Field::Dst).intersects(own));
-        wanted.extend(seen.iter().filter(to_it).cloned());
-        if node.host.is_empty() || wanted.is_empty() {
-            return Vec::new();
-        }
-        let (openings, exhausted) = collect(node, &wanted);
-        let mut found = Vec::new();
-        tell(node, openings, exhausted, &mut found);
-        found
+fn run(deployed: &Deployed<'_>, machine: Machine, findings: &mut Vec<Finding>) {
+    let number = match machine {
+        Machine::Node(number) => number,
+        Machine::Gateway(number) => return findings.extend(through::findings(&CHECK, deployed, number)),
     };
-    let each: Vec<Vec<Finding>> = points.nodes.par_iter().enumerate().map(of).collect();
-    findings.extend(each.into_iter().flatten());
-    findings.extend(through::findings(&CHECK, deployed));
+    let node = &deployed.points.nodes[number];
+    let wanted = deployed.needed(number);
+    if node.host.is_empty() || wanted.is_empty() {
+        return;
+    }
+    let (openings, exhausted) = collect(node, &wanted);
+    tell(node, openings, exhausted, findings);
 }
 
 // What each rule lets in, and what of it is needed; whether some of it could not be told.
