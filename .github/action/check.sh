@@ -14,7 +14,9 @@ status=$?
 [ ! -f havenlint.md ] || cat havenlint.md >>"$summary"
 
 if [ -n "${HAVENLINT_BASE:-}" ]; then
-    havenlint review --base "$HAVENLINT_BASE" --fail-on "$fail_on" -- ${paths[@]+"${paths[@]}"} >>"$summary"
+    agreed=()
+    [ "${HAVENLINT_ACCEPT_POLICY:-}" != true ] || agreed+=(--accept-policy)
+    havenlint review --base "$HAVENLINT_BASE" --fail-on "$fail_on" ${agreed[@]+"${agreed[@]}"} -- ${paths[@]+"${paths[@]}"} >>"$summary"
     reviewed=$?
     [ "$reviewed" -le "$status" ] || status=$reviewed
 fi

@@ -88,6 +88,7 @@ Exit status: 0 = written; 2 = there is a havenlint.toml already, or it could not
 pub(super) const REVIEW: &str = "\
 Examples:
   havenlint review --base origin/main
+  havenlint review --base origin/main --accept-policy     somebody has agreed to a weaker policy
   havenlint review --base origin/main --fail-on never > comment.md
   gh pr comment --body-file comment.md
 

@@ -23,8 +23,9 @@ fn the_action_checks_reviews_and_fails() {
     git(&["commit", "-q", "-m", "first"]);
     let bin = Path::new(env!("CARGO_BIN_EXE_havenlint")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let run = |base: &str| {
+    let run_as = |base: &str, agreed: &str| {
         let out = Command::new(&script)
+            .env("HAVENLINT_ACCEPT_POLICY", agreed)
             .current_dir(root)
             .env("PATH", &path)
             .env("HAVENLINT_PATHS", "a b\n")
@@ -34,6 +35,7 @@ fn the_action_checks_reviews_and_fails() {
             .unwrap();
         (out.status.code(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
     };
+    let run = |base: &str| run_as(base, "false");
     let (status, _, said) = run("");
     assert_eq!(status, Some(0), "{said}");
     git(&["checkout", "-q", "-b", "change"]);
@@ -46,6 +48,16 @@ fn the_action_checks_reviews_and_fails() {
     assert!(summary.contains("Newly gets in from the Internet"), "{summary}");
     assert!(fs::read_to_string(root.join("havenlint.sarif")).unwrap().contains("HL-EXPOSED-SSH"));
     assert_eq!(run("no-such-branch").0, Some(2));
+    // A change that only has less checked fails, until somebody agrees.
+    git(&["checkout", "-q", "-b", "policy", "main"]);
+    let policy = "catalogue = \"none\"\n[check]\nignore = [\"HL-EXPOSED\"]\n[[node]]\nname = \"host\"\nfirewall = [\"a b/host.rules\"]\n";
+    fs::write(root.join("havenlint.toml"), policy).unwrap();
+    git(&["add", "havenlint.toml"]);
+    git(&["commit", "-q", "-m", "third"]);
+    for (agreed, expected) in [("false", 1), ("true", 0)] {
+        let (status, printed, said) = run_as("main", agreed);
+        assert_eq!(status, Some(expected), "{agreed}: {printed}{said}");
+    }
 }
 
 #[test]

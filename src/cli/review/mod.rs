@@ -34,10 +34,13 @@ pub struct ReviewArgs {
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "markdown", value_parser = ["markdown", "json"], help_heading = "Output")]
     format: String,
-    /// What makes the exit status 1: `error`, `warning`, `note` = a new finding of that level or above, or something that newly comes in from the Internet;
-    /// `any` = any change of what passes, too; `never`.
+    /// What makes the exit status 1: `error`, `warning`, `note` = a new finding of that level or above, waived or not, something that newly comes in from
+    /// the Internet, or a policy that is weaker than before; `any` = any change of what passes or is checked, too; `never`.
     #[arg(long, value_name = "WHAT", default_value = "error", value_parser = ["error", "warning", "note", "any", "never"], help_heading = "Output")]
     fail_on: String,
+    /// Somebody has agreed that less is checked: a weaker policy and new waivers are shown, and do not fail.
+    #[arg(long, help_heading = "Output")]
+    accept_policy: bool,
 }
 
 /// Runs the command.
@@ -93,20 +96,22 @@ fn review(args: &ReviewArgs) -> Result<u8, String> {
         }
         () if printed != status::CLEAN => printed,
         () if review.cannot_be_read() => status::TROUBLE,
-        () if fails(&args.fail_on, &review) => status::FINDINGS,
+        () if fails(args, &review) => status::FINDINGS,
         () => status::CLEAN,
     })
 }
 
-fn fails(fail_on: &str, review: &Review) -> bool {
-    let least = match fail_on {
+fn fails(args: &ReviewArgs, review: &Review) -> bool {
+    let least = match args.fail_on.as_str() {
         "never" => return false,
         "any" if review.changes() => return true,
         "any" | "note" => Severity::Note,
         "warning" => Severity::Warning,
         _ => Severity::Error,
     };
-    review.exposes() || review.new.iter().any(|f| f.level >= least)
+    // Who writes the change writes its waivers, too.
+    let hides = !review.weakened.is_empty() || review.waived.iter().any(|w| w.finding.level >= least);
+    review.exposes() || review.new.iter().any(|f| f.level >= least) || hides && !args.accept_policy
 }
 
 // Writes a version to a folder of its own, and checks it there: for the rules that were checked before, so that a change cannot leave out those
@@ -220,13 +225,16 @@ fn settle(
     let reason =
         |f: &Finding| new.outcome.report.waived.iter().find(|w| w.finding.fingerprint == f.fingerprint);
     let waived = waived.iter().filter_map(|f| reason(f).cloned()).collect();
+    let policy = policy::changes(old, new, renamed);
     let mut review = Review {
         base: args.base.clone(),
         head: args.head.clone(),
         new: new_findings,
         waived,
         fixed: settled.stale,
-        policy: policy::changes(old, new, renamed),
+        policy: policy.all,
+        weakened: policy.weaker,
+        accepted: args.accept_policy,
         pairs,
         problems: new.outcome.report.problems.clone(),
         unread: new.outcome.report.unread.clone(),

@@ -28,6 +28,10 @@ pub struct Review {
     pub fixed: Vec<String>,
     /// What is checked otherwise than before, in words.
     pub policy: Vec<String>,
+    /// What of it may hide what the change breaks.
+    pub weakened: Vec<String>,
+    /// Somebody has agreed to that, and to what is newly waived.
+    pub accepted: bool,
     /// The firewalls with what passes now and did not, and the other way round.
     pub pairs: Vec<PairTold>,
     /// What could not be read of the new version.
@@ -77,7 +81,7 @@ impl Review {
         };
         self.new.iter_mut().for_each(finding);
         self.waived.iter_mut().map(|w| &mut w.finding).for_each(finding);
-        self.fixed.iter_mut().chain(&mut self.policy).for_each(cut);
+        self.fixed.iter_mut().chain(&mut self.policy).chain(&mut self.weakened).for_each(cut);
         for p in &mut self.problems {
             [&mut p.message, &mut p.help, &mut p.location.path].into_iter().for_each(cut);
         }
@@ -108,13 +112,7 @@ impl Review {
         self.table("🔓 Newly gets in from the Internet", &exposures, false, &mut page);
         self.findings(&mut page);
         self.waivers(&mut page);
-        if !self.policy.is_empty() {
-            page.push_str("### ⚠️ What is checked changes\n\n");
-            for text in self.policy.iter().take(MAX_ROWS) {
-                let _ = writeln!(page, "* {}", escape(text));
-            }
-            more(self.policy.len(), &mut page);
-        }
+        self.policy(&mut page);
         if !self.fixed.is_empty() {
             let _ = writeln!(page, "### ✅ Fixed\n");
             for text in self.fixed.iter().take(MAX_ROWS) {
@@ -145,8 +143,10 @@ impl Review {
         if !self.waived.is_empty() {
             parts.push(format!("{} newly waived", self.waived.len()));
         }
-        if !self.policy.is_empty() {
-            parts.push("the policy changes".to_owned());
+        match (self.policy.is_empty(), self.weakened.is_empty()) {
+            (true, _) => {}
+            (false, true) => parts.push("the policy changes".to_owned()),
+            (false, false) => parts.push("less is checked".to_owned()),
         }
         if !self.fixed.is_empty() {
             parts.push(format!("{} fixed", self.fixed.len()));
@@ -233,6 +233,28 @@ impl Review {
             let _ = writeln!(page, "* **{}** {}", escape(&f.rule), escape(&text));
         }
         more(self.waived.len(), page);
+    }
+
+    fn policy(&self, page: &mut String) {
+        let others: Vec<&String> = self.policy.iter().filter(|t| !self.weakened.contains(t)).collect();
+        let weaker: Vec<&String> = self.weakened.iter().collect();
+        for (title, texts) in [("⛔ Less is checked", weaker), ("⚠️ What is checked changes", others)] {
+            if texts.is_empty() {
+                continue;
+            }
+            let _ = writeln!(page, "### {title}\n");
+            for text in texts.iter().take(MAX_ROWS) {
+                let _ = writeln!(page, "* {}", escape(text));
+            }
+            more(texts.len(), page);
+        }
+        if self.accepted || self.weakened.is_empty() && self.waived.is_empty() {
+            return;
+        }
+        page.push_str(
+            "> [!IMPORTANT]\n> This may hide what the change breaks, so the review fails. If you agree to it, run the review with `--accept-policy` \
+             (input `accept-policy` of the action).\n\n",
+        );
     }
 
     fn not_compared(&self, page: &mut String) {
