@@ -120,32 +120,29 @@ pub struct Check {
 
 /// Runs the command.
 pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
-    let fail = |message: String| {
+    check(args, color).unwrap_or_else(|message| {
         // Empty: nobody listens any more.
         if !message.is_empty() {
             say(&format!("error: {message}"));
         }
         status::TROUBLE
-    };
-    let options = match prepare(args) {
-        Ok(options) => options,
-        Err(message) => return fail(message),
-    };
-    let outcome = match in_parts(args, &options, color) {
-        Ok(Judgement::Whole(outcome)) => *outcome,
-        Ok(Judgement::Told(status)) => return status,
-        Err(message) => return fail(message),
+    })
+}
+
+fn check(args: &Check, color: clap::ColorChoice) -> Result<u8, String> {
+    let options = prepare(args)?;
+    // Before the work is done.
+    let mut asked = targets(&args.format, "human")?;
+    let outcome = match in_parts(args, &options, &asked, color)? {
+        Judgement::Whole(outcome) => *outcome,
+        Judgement::Told(status) => return Ok(status),
     };
     let fail_on = args.fail_on.as_ref().or(outcome.defaults.fail_on.as_ref()).map_or("error", |l| l);
     // Either may stand in the deployment file.
-    if let Err(message) = reported(options.min_severity.or(outcome.defaults.min_severity), fail_on) {
-        return fail(message);
+    reported(options.min_severity.or(outcome.defaults.min_severity), fail_on)?;
+    if args.format.is_empty() && !outcome.defaults.format.is_empty() {
+        asked = targets(&outcome.defaults.format, "human")?;
     }
-    let formats = if args.format.is_empty() { &outcome.defaults.format } else { &args.format };
-    let targets = match targets(formats, "human") {
-        Ok(targets) => targets,
-        Err(message) => return fail(message),
-    };
     let missing = !outcome.found && outcome.report.problems.is_empty();
     if missing {
         for u in &outcome.report.unread {
@@ -155,11 +152,11 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
             ));
         }
         say("error: no firewall file found: name a file, or a folder that contains some");
-        return status::NOTHING;
+        return Ok(status::NOTHING);
     }
     if args.list.is_some() {
         let errors = outcome.report.problems.iter().any(|p| p.level == Severity::Error);
-        return approximated::status(errors, approximated::list(&outcome.firewalls));
+        return Ok(approximated::status(errors, approximated::list(&outcome.firewalls)));
     }
     if let Some(why) = &outcome.not_checked
         && !args.quiet
@@ -167,13 +164,11 @@ pub fn execute(args: &Check, color: clap::ColorChoice) -> u8 {
         say(&format!("note: {why}"));
     }
     let report = &outcome.report;
-    for t in &targets {
+    for t in &asked {
         let read = report.sources.iter().map(|s| s.path.as_str());
-        if let Err(message) = t.write(report, &style_of(args, fail_on, color, t.file.is_some()), read) {
-            return fail(message);
-        }
+        t.write(report, &style_of(args, fail_on, color, t.file.is_some()), read)?;
     }
-    verdict(fail_on, &outcome.report)
+    Ok(verdict(fail_on, &outcome.report))
 }
 
 /// What is left to do.
@@ -188,8 +183,12 @@ enum Judgement {
 const PART: usize = 200;
 
 // Runs; if the formats allow it and there are many firewalls, in parts, whose reports do not stay in memory.
-fn in_parts(args: &Check, options: &Options, color: clap::ColorChoice) -> Result<Judgement, String> {
-    let targets = targets(&args.format, "human")?;
+fn in_parts(
+    args: &Check,
+    options: &Options,
+    targets: &[Target],
+    color: clap::ColorChoice,
+) -> Result<Judgement, String> {
     if args.list.is_some() || !targets.iter().all(Target::streams) {
         return Ok(Judgement::Whole(Box::new(args.judged.run(options))));
     }
@@ -215,7 +214,7 @@ fn in_parts(args: &Check, options: &Options, color: clap::ColorChoice) -> Result
     let report = gathered.unwrap_or_else(Gathering::new).and_then(Gathering::done);
     let report = report.map_err(|e| e.to_string())?;
     let fail_on = args.fail_on.as_deref().unwrap_or("error");
-    write_gathered(&targets, &report, &[], |t| style_of(args, fail_on, color, t.file.is_some()))?;
+    write_gathered(targets, &report, &[], |t| style_of(args, fail_on, color, t.file.is_some()))?;
     Ok(Judgement::Told(verdict_of(fail_on, report.head())))
 }
 
@@ -286,8 +285,6 @@ fn prepare(args: &Check) -> Result<Options, String> {
     };
     let least = least.and_then(level);
     reported(least, args.fail_on.as_deref().unwrap_or("error"))?;
-    // Before the work is done.
-    targets(&args.format, "human")?;
     Ok(Options {
         min_severity: least,
         no_baseline: args.no_baseline,
