@@ -158,6 +158,9 @@ pub struct Waived {
     pub expires: String,
 }
 
+/// The name of the command line where a file's would stand.
+pub const COMMAND_LINE: &str = "(command line)";
+
 /// A parse error of an input, or one that could not be read at all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {

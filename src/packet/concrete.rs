@@ -372,7 +372,7 @@ impl FromStr for Packet {
             spaced.split_whitespace().map(|w| w.trim_end_matches(',')).filter(|w| !w.is_empty()).collect();
         let Some(gt) = words.iter().position(|w| *w == "\u{1}") else {
             return Err(PacketError(
-                "write a packet as `input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:443`".to_owned(),
+                "there is no ` > ` between source and destination: write a packet as `input eth0 tcp 10.0.8.15:40000 > 10.1.0.10:443`".to_owned(),
             ));
         };
         let (before, after) = (&words[..gt], &words[gt + 1..]);

@@ -7,7 +7,7 @@ use super::snippet::{self, Mark};
 use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, level_ink, link, pad, width, wrap};
 use super::verdict::repairable;
 use super::{INPUT_RULE, Style, page_of, summary, tables, unread_title, waived_by};
-use crate::finding::{Finding, Fix, Problem, Related, Report, RuleDoc, UnreadFile, Waived};
+use crate::finding::{COMMAND_LINE, Finding, Fix, Problem, Related, Report, RuleDoc, UnreadFile, Waived};
 use crate::source::Severity;
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
@@ -76,9 +76,11 @@ impl Page<'_> {
         for p in problems.iter().take(FULL_PROBLEMS) {
             self.heading(p.level, INPUT_RULE, &p.message, out)?;
             let mark = Mark { at: &p.location, label: String::new(), primary: true };
-            out.write_all(
-                snippet::render(&[mark], &self.sources, p.level, self.paint, self.columns).as_bytes(),
-            )?;
+            let drawn = snippet::render(&[mark], &self.sources, p.level, self.paint, self.columns);
+            out.write_all(drawn.as_bytes())?;
+            if drawn.is_empty() && !["", COMMAND_LINE].contains(&p.location.path.as_str()) {
+                self.detail("file", WORDS, &clean(&p.location.path), out)?;
+            }
             if !p.help.is_empty() {
                 self.detail("help", WORDS, &clean(&p.help), out)?;
             }

@@ -47,6 +47,10 @@ pub fn render(
     let mut out = String::new();
     for path in paths {
         let here: Vec<_> = marks.iter().filter(|m| m.at.path == path).collect();
+        // Of what was not read there is nothing to show.
+        if here.iter().all(|m| m.at.text.is_empty() && sources.file(m.at).is_none()) {
+            continue;
+        }
         out.push_str(&draw(Excerpt::new(&here, sources, width), level, paint));
     }
     out

@@ -3,7 +3,7 @@
 use super::{DEFAULT_CATALOGUE, DEPLOYMENT_FILE, Options, all_rules, problems_of, trouble};
 use crate::catalogue::{self, Catalogue};
 use crate::deployment::{self, Deployment};
-use crate::finding::{Problem, Severity};
+use crate::finding::{COMMAND_LINE, Problem, Severity};
 use crate::lint::registry;
 use crate::packet::Region;
 use crate::source::SourceFile;
@@ -42,7 +42,7 @@ impl Opened {
             Some(d) => d.deployment(&vocabulary(&catalogue)),
             None => {
                 deployment::from_options(&from(options), &vocabulary(&catalogue)).unwrap_or_else(|errors| {
-                    problems.extend(errors.into_iter().map(|e| trouble("(command line)", e, "")));
+                    problems.extend(errors.into_iter().map(|e| trouble(COMMAND_LINE, e, "")));
                     Deployment::default()
                 })
             }
@@ -86,7 +86,7 @@ impl Opened {
         let rules = all_rules(&self.catalogue);
         let (selection, errors) = Selection::new(select, ignore, &rules, &self.catalogue.aliases());
         let file = self.deployment.file.as_ref().map(|f| f.path.clone()).unwrap_or_default();
-        let place = if given { "(command line)" } else { &file };
+        let place = if given { COMMAND_LINE } else { &file };
         self.problems.extend(errors.into_iter().map(|(e, help)| trouble(place, e, &help)));
         selection
     }

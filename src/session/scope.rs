@@ -6,7 +6,7 @@ use super::load::{Loaded, Part};
 use super::open::Opened;
 use super::triaged::Triaged;
 use super::{Options, trouble};
-use crate::finding::{Finding, Flow, Requirement, Scope, State};
+use crate::finding::{COMMAND_LINE, Finding, Flow, Requirement, Scope, State};
 use crate::packet::{IntervalSet, addr};
 use crate::source::Severity;
 use crate::source::document::advice;
@@ -34,7 +34,7 @@ pub fn limit(options: &Options, opened: &Opened, loaded: &Loaded, triaged: &mut 
         for name in names {
             match part.add(option, name, opened, loaded) {
                 Ok(()) => part.words.push(format!("{option} {name}")),
-                Err((message, help)) => triaged.problems.push(trouble("(command line)", message, &help)),
+                Err((message, help)) => triaged.problems.push(trouble(COMMAND_LINE, message, &help)),
             }
         }
     }

@@ -30,6 +30,7 @@ impl Page<'_> {
                     "“Met” and “violated” hold for every packet of a flow; what the files do not decide is “undecided” and never counts as met."
                 }
                 nav aria-label="Sections" {
+                    @if self.has_sites() { a href="#sites" { "Sites" } " " }
                     a href="#matrix" { "Requirements by node" } " " a href="#causes" { "Causes" } " "
                     a href="#advice" { "Advice" } " " a href="#nodes" { "Nodes" } " " a href="#evidence" { "Evidence" }
                 }

@@ -34,7 +34,7 @@ impl Page<'_> {
                 dt { "Program" } dd { (r.tool.name) " " (r.tool.version) }
                 @if !r.catalogue.id.is_empty() {
                     dt { "Catalogue" } dd { (r.catalogue.id) " " (r.catalogue.version) ", SHA-256 " code { (r.catalogue.sha256.as_str()) } }
-                    dt { "Phase" } dd { (r.phase) }
+                    @if !r.phase.is_empty() { dt { "Phase" } dd { (r.phase) } }
                 }
                 dt { "Assumptions" }
                 dd { ul.plain { @for a in &r.assumptions { li { (assumed(a)) } } } }

@@ -1,7 +1,7 @@
 //! Sites × sites: all services together, then those that do not work everywhere, each cell leading to its reason.
 
 use super::super::matrix::{STATES, symbol, words};
-use super::super::sites::{Cells, Sites};
+use super::super::sites::{Cells, ELSEWHERE, Sites};
 use super::{Page, class, list, scroll};
 use crate::finding::{Requirement, State};
 use maud::{Markup, html};
@@ -12,6 +12,11 @@ const MAX_SITES: usize = 24;
 const MAX_PAIRS: usize = 60;
 
 impl Page<'_> {
+    /// Whether the page has a section about sites.
+    pub(super) fn has_sites(&self) -> bool {
+        self.report.members.iter().any(|m| !m.site.is_empty()) && !self.report.requirements.is_empty()
+    }
+
     pub(super) fn sites(&self) -> Markup {
         let Some(sites) = Sites::of(self.report).filter(|s| !s.services.is_empty()) else { return html! {} };
         let wide = sites.names.len() <= MAX_SITES;
@@ -58,14 +63,21 @@ impl Page<'_> {
     }
 
     fn table(&self, sites: &Sites<'_>, cells: &Cells<'_>, label: &str) -> Markup {
+        // Nothing need begin or end elsewhere.
+        let shown = |used: &dyn Fn(usize) -> bool| -> Vec<(usize, &str)> {
+            let all = sites.names.iter().copied().enumerate();
+            all.filter(|(n, name)| *name != ELSEWHERE || used(*n)).collect()
+        };
+        let rows = shown(&|n| cells.keys().any(|(from, _)| *from == n));
+        let columns = shown(&|n| cells.keys().any(|(_, to)| *to == n));
         scroll(
             &format!("From site to site: {label}"),
             html! { table.cells {
-                thead { tr { td { "from \\ to" } @for name in &sites.names { th scope="col" { (name) } } } }
-                tbody { @for (from, name) in sites.names.iter().enumerate() {
+                thead { tr { td { "from \\ to" } @for (_, name) in &columns { th scope="col" { (name) } } } }
+                tbody { @for (from, name) in rows {
                     tr {
                         th scope="row" { (name) }
-                        @for (to, other) in sites.names.iter().enumerate() {
+                        @for (to, other) in columns.iter().copied() {
                             @match cells.get(&(from, to)) {
                                 Some((state, row)) => td class={ "c " (class(*state)) } { (self.cell(*state, row, &format!("{name} to {other}"))) },
                                 None => td {},
