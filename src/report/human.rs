@@ -8,7 +8,7 @@ use super::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, cut, level_ink, link,
 use super::verdict::repairable;
 use super::{INPUT_RULE, Style, page_of, summary, tables, unread_title, waived_by};
 use crate::finding::{COMMAND_LINE, Finding, Fix, Problem, Related, Report, RuleDoc, UnreadFile, Waived};
-use crate::source::Severity;
+use crate::source::{Location, Severity};
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
 
@@ -79,7 +79,8 @@ impl Page<'_> {
             let drawn = snippet::render(&[mark], &self.sources, p.level, self.paint, self.columns);
             out.write_all(drawn.as_bytes())?;
             if drawn.is_empty() && !["", COMMAND_LINE].contains(&p.location.path.as_str()) {
-                self.detail("file", WORDS, &clean(&p.location.path), out)?;
+                let Location { path, line, column, .. } = &p.location;
+                self.detail("at", WORDS, &clean(&format!("{path}:{line}:{column}")), out)?;
             }
             if !p.help.is_empty() {
                 self.detail("help", WORDS, &clean(&p.help), out)?;
