@@ -459,6 +459,11 @@ fn other_matches() {
             ],
         ),
         Fact(
+            "a connection counts itself: none is below a limit of 0, so that is no limit to be trusted",
+            "-A INPUT -p tcp -m connlimit --connlimit-above 0 -j DROP\n-A INPUT -p tcp -j ACCEPT\n-A INPUT -p udp -m connlimit --connlimit-upto 0 -j ACCEPT",
+            &[("input eth0 tcp 10.0.0.1 > 10.0.0.9", U), ("input eth0 udp 10.0.0.1 > 10.0.0.9", U)],
+        ),
+        Fact(
             "`recent --set` always holds; a list that rules keep is not known",
             "-A INPUT -p tcp -m recent --set --name k --rsource -j ACCEPT\n-A INPUT -p udp -m recent --rcheck --seconds 30 --name k --rsource -j ACCEPT",
             &[("input eth0 tcp 10.0.0.1 > 10.0.0.9", A), ("input eth0 udp 10.0.0.1 > 10.0.0.9", U)],

@@ -273,11 +273,19 @@ pub(super) fn connlimit(c: &mut Context<'_>, owner: usize) -> Lowered<()> {
             .problem(c.command.spec.uses[owner].word, "`-m connlimit` needs a number")
             .help("such as `--connlimit-above 10`"));
     };
-    c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
+    let count = c.at(test.args[0], values::bounded(c.arg(&test, 0), u32::MAX.into()))?;
     let mut rest = String::new();
 
     if c.tests(owner).all(|t| !t.option.canonical.ends_with("addr")) {
         rest.push_str(" --connlimit-saddr");
+    }
+    if count == 0 {
+        // A connection counts itself: nothing stays below this limit (`connlimit_mt` in net/netfilter/xt_connlimit.c).
+        let text = c.joint_text(owner).replace(" ! ", " ") + &rest;
+        let why = "every connection that is counted is above a limit of 0";
+        let id = c.b.condition(&text, why, ConditionKind::Volatile, c.origin);
+        c.push(Term::opaque(id, test.negated));
+        return Ok(());
     }
     rate(c, owner, &rest, test.option.canonical == "connlimit-upto", test.negated);
     Ok(())

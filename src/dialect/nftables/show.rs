@@ -90,7 +90,9 @@ pub(super) fn quota<'a>(over: bool, amount: Amount) -> Stateful<'a> {
 
 /// `ct count …` in canonical words.
 pub(super) fn count<'a>(over: bool, count: &str) -> Stateful<'a> {
-    Stateful::Limit { text: format!("ct count {}{count}", if over { "over " } else { "" }), over }
+    let text = format!("ct count {}{count}", if over { "over " } else { "" });
+    // A connection counts itself: nothing stays below a limit of 0 (`nft_connlimit_do_eval` in net/netfilter/nft_connlimit.c).
+    if count.bytes().all(|b| b == b'0') { Stateful::Quota { text } } else { Stateful::Limit { text, over } }
 }
 
 /// `add @set { key }`.
