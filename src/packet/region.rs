@@ -41,6 +41,14 @@ impl Region {
         self.with(field, self.get(field).intersect(set))
     }
 
+    /// As [`Region::cut`], in place.
+    pub fn narrow(&mut self, field: Field, set: &IntervalSet) {
+        let own = self.get(field);
+        if !set.covers(own) {
+            self.sets[field.index()] = Arc::new(own.intersect(set));
+        }
+    }
+
     /// The region with any value in some fields.
     #[must_use]
     pub fn widened(&self, fields: &[Field]) -> Self {

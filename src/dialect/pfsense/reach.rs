@@ -46,6 +46,9 @@ pub(super) fn dead_forwards(rules: &Ruleset, facts: &mut Facts) {
     if !rules.refused.is_empty() || !rules.doubts.is_empty() || rules.disabled.is_some() {
         return;
     }
+    if rules.nat_in.iter().all(|n| n.matches.note.is_some()) {
+        return;
+    }
     let list = ranked(&rules.rules, true);
     // The interfaces of each forward, and whether one of its rules leads somewhere; what inside networks see of it comes later.
     let mut found: BTreeMap<Origin, (Option<IntervalSet>, bool)> = BTreeMap::new();

@@ -9,6 +9,7 @@ use super::user::Context;
 use crate::packet::{Family, Field, IntervalSet, Neighbours, Region, carriers, flags, proto};
 use crate::source::Origin;
 use rustc_hash::FxHashSet;
+use std::sync::LazyLock;
 
 // A rule as sets of packets, in one direction.
 pub(super) struct Ranked<'r> {
@@ -31,8 +32,12 @@ pub(super) fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
     quick
         .chain(others)
         .map(|rule| {
-            let certain = if is_certain(rule) { regions(rule, inbound, true) } else { Vec::new() };
             let possible = regions(rule, inbound, false);
+            let certain = match is_certain(rule) {
+                true if is_exact(rule) => possible.clone(),
+                true => regions(rule, inbound, true),
+                false => Vec::new(),
+            };
             Ranked { rule, certain, possible }
         })
         .collect()
@@ -49,6 +54,13 @@ fn is_certain(r: &PfRule) -> bool {
         && whole(&r.dst)
 }
 
+// Whether a certain rule may match nothing but what it certainly matches.
+fn is_exact(r: &PfRule) -> bool {
+    let whole = |a: &Addresses| a.negated || a.unknown.is_empty() && a.names.is_empty();
+    let known = |p: &Option<Ports>| p.as_ref().is_none_or(|p| p.unknown.is_empty());
+    whole(&r.src) && whole(&r.dst) && known(&r.sport) && known(&r.dport)
+}
+
 // The packets that a rule certainly matches, or those that it may match.
 pub(super) fn regions(r: &PfRule, inbound: bool, certain: bool) -> Vec<Region> {
     let families = Family::ALL.into_iter().filter(|f| r.family.is_none_or(|own| own == *f));
@@ -56,51 +68,56 @@ pub(super) fn regions(r: &PfRule, inbound: bool, certain: bool) -> Vec<Region> {
 }
 
 fn region(r: &PfRule, family: Family, inbound: bool, certain: bool) -> Region {
-    let mut out = Region::all(family)
-        .cut(Field::Src, &members(&r.src, family, certain))
-        .cut(Field::Dst, &members(&r.dst, family, certain));
+    let mut out = Region::all(family);
+    out.narrow(Field::Src, &members(&r.src, family, certain));
+    out.narrow(Field::Dst, &members(&r.dst, family, certain));
     if let Some(on) = &r.on {
-        out = out.cut(if inbound { Field::Iif } else { Field::Oif }, on);
+        out.narrow(if inbound { Field::Iif } else { Field::Oif }, on);
     }
     if let Some(p) = &r.proto {
-        out = out.cut(Field::Proto, p);
+        out.narrow(Field::Proto, p);
     }
     let open = |p: &Ports| !certain && !p.unknown.is_empty();
     for (ports, field) in [(&r.sport, Field::Sport), (&r.dport, Field::Dport)] {
         if let Some(p) = ports {
-            let set = if open(p) { field.all() } else { p.set.clone() };
-            out = carried(out.cut(field, &set), field);
+            match open(p) {
+                true => out.narrow(field, &field.all()),
+                false => out.narrow(field, &p.set),
+            }
+            carried(&mut out, field);
         }
     }
     if let Some(types) = &r.icmp {
-        out = carried(out.cut(Field::Icmp, types), Field::Icmp);
+        out.narrow(Field::Icmp, types);
+        carried(&mut out, Field::Icmp);
     }
-    match asked(r) {
-        Some(set) => out.cut(Field::TcpFlags, &set),
-        None => out,
+    if let Some(set) = asked(r) {
+        out.narrow(Field::TcpFlags, set);
     }
+    out
 }
 
 // A rule that asks for a field matches no packet without it.
-fn carried(r: Region, field: Field) -> Region {
-    match carriers(field) {
-        Some(with) => r.cut(Field::Proto, &with),
-        None => r,
+fn carried(r: &mut Region, field: Field) {
+    if let Some(with) = carriers(field) {
+        r.narrow(Field::Proto, &with);
     }
 }
 
 // The TCP flags that a rule asks for.
-fn asked(r: &PfRule) -> Option<IntervalSet> {
+fn asked(r: &PfRule) -> Option<&IntervalSet> {
     match &r.flags {
-        Flags::Of(set) => Some(set.clone()),
+        Flags::Of(set) => Some(set),
         Flags::Default if r.action == PfAction::Pass && !r.stateless => Some(opening()),
         _ => None,
     }
 }
 
 // S/SA.
-fn opening() -> IntervalSet {
-    flags::masked(flags::SYN | flags::ACK, flags::SYN)
+fn opening() -> &'static IntervalSet {
+    static OPENING: LazyLock<IntervalSet> =
+        LazyLock::new(|| flags::masked(flags::SYN | flags::ACK, flags::SYN));
+    &OPENING
 }
 
 fn members(a: &Addresses, family: Family, certain: bool) -> IntervalSet {
@@ -124,7 +141,7 @@ pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
     if blocks.is_empty() {
         return;
     }
-    let others = flags::masked(0, 0).minus(&opening());
+    let others = flags::masked(0, 0).minus(opening());
     for inbound in [true, false] {
         let list = ranked(rules, inbound);
         let near = Neighbours::of(list.iter().map(|r| &r.possible));

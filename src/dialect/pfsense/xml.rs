@@ -3,7 +3,8 @@
 use super::product::Product;
 use crate::source::{Diagnostic, Origin, SourceFile};
 use roxmltree::{Document, Error, Node, NodeId, NodeType, ParsingOptions};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 /// Elements may be nested this deep; a real configuration stays below 20.
@@ -194,9 +195,14 @@ pub(super) fn duplicates<'a>(root: Element<'a>) -> Vec<Element<'a>> {
 }
 
 fn repeated<'a>(siblings: &[Element<'a>]) -> Vec<Element<'a>> {
-    let mut seen: rustc_hash::FxHashSet<String> = rustc_hash::FxHashSet::default();
-    let single = siblings.iter().filter(|e| !LIST_TAGS.iter().any(|t| e.is(t)));
-    single.filter(|e| !seen.insert(e.name().to_ascii_lowercase())).copied().collect()
+    let mut seen: FxHashSet<Cow<'_, str>> = FxHashSet::default();
+    let folded = |e: &Element<'a>| match e.name() {
+        name if name.bytes().any(|b| b.is_ascii_uppercase()) => Cow::Owned(name.to_ascii_lowercase()),
+        name => Cow::Borrowed(name),
+    };
+    // Most names stand once: then nothing more has to be known of them.
+    let again = siblings.iter().filter(|e| !seen.insert(folded(e)));
+    again.filter(|e| !LIST_TAGS.iter().any(|t| e.is(t))).copied().collect()
 }
 
 /// What a reader has taken notice of in a document: each element that something asked for by name, and each value that nobody knows.
