@@ -64,13 +64,10 @@ impl Reader<'_> {
 
     /// Adds a prefix list, or its further entries.
     pub fn add_prefix_list(&mut self, list: PrefixList) {
-        match self.inventory.prefix_lists.iter_mut().find(|p| p.id == list.id) {
-            Some(old) => {
-                old.entries.extend(list.entries);
-                old.unknown.extend(list.unknown);
-                old.max_entries = old.max_entries.max(list.max_entries);
-            }
-            None => self.inventory.prefix_lists.push(list),
+        if let Some((old, more)) = self.inventory.add_prefix_list(list) {
+            old.entries.extend(more.entries);
+            old.unknown.extend(more.unknown);
+            old.max_entries = old.max_entries.max(more.max_entries);
         }
     }
 

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 pub struct Inventory {
     /// Security groups, in the order in which they were met.
     pub groups: Vec<Group>,
-    /// Prefix lists by id.
+    /// Prefix lists, each id once.
     pub prefix_lists: Vec<PrefixList>,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
@@ -44,6 +44,7 @@ pub struct Inventory {
     pub forms: Vec<Form>,
     by_id: FxHashMap<String, usize>,
     interface_by_id: FxHashMap<String, usize>,
+    prefix_list_by_id: FxHashMap<String, usize>,
 }
 
 /// What a file is.
@@ -297,7 +298,22 @@ impl Inventory {
 
     /// The prefix list with an id.
     pub fn prefix_list(&self, id: &str) -> Option<&PrefixList> {
-        self.prefix_lists.iter().find(|p| p.id == id)
+        self.prefix_list_by_id.get(id).map(|at| &self.prefix_lists[*at])
+    }
+
+    /// The prefix list with the id of `new`, if it is there already; otherwise that is added.
+    pub fn add_prefix_list(&mut self, new: PrefixList) -> Option<(&mut PrefixList, PrefixList)> {
+        if let Some(at) = self.prefix_list_by_id.get(&new.id) {
+            return Some((&mut self.prefix_lists[*at], new));
+        }
+        self.prefix_list_by_id.insert(new.id.clone(), self.prefix_lists.len());
+        self.prefix_lists.push(new);
+        None
+    }
+
+    /// The interface with an id.
+    pub fn interface(&self, id: &str) -> Option<&Interface> {
+        self.interface_by_id.get(id).map(|at| &self.interfaces[*at])
     }
 
     /// The interface with an id, if it is there already; otherwise `new` is added.
@@ -312,9 +328,19 @@ impl Inventory {
         None
     }
 
-    /// Interfaces to which a group is attached.
-    pub fn members_of<'i>(&'i self, group: &'i str) -> impl Iterator<Item = &'i Interface> {
-        self.interfaces.iter().filter(move |i| i.groups.iter().flatten().any(|(g, _)| g == group))
+    /// Interfaces by the groups that are attached to them.
+    pub fn members(&self) -> FxHashMap<&str, Vec<&Interface>> {
+        let mut out: FxHashMap<&str, Vec<&Interface>> = FxHashMap::default();
+        for interface in &self.interfaces {
+            for (group, _) in interface.groups.iter().flatten() {
+                let members = out.entry(group).or_default();
+                // One group may be named twice.
+                if members.last().is_none_or(|last| !std::ptr::eq(*last, interface)) {
+                    members.push(interface);
+                }
+            }
+        }
+        out
     }
 }
 

@@ -4,13 +4,15 @@
 //! for each group to its chain of accepts, guarded by the group's label; then, so that a refusal points at a group, one drop for each; the
 //! policy is drop. Beside it, if network ACLs are given, one without memory ([`acl`](super::acl)).
 
-use super::inventory::{Attachment, Entry, Group, Inventory, Peer, Reference, Rules, Service, Unknown};
+use super::inventory::{
+    Attachment, Entry, Group, Interface, Inventory, Peer, Reference, Rules, Service, Unknown,
+};
 use crate::dialect::ReadOptions;
 use crate::model::{
     Action, BaseChain, Builder, Carriers, ChainId, ChainKind, ConditionKind, Firewall, Hook, LabelId, Policy,
     RunTimeSet, SetId, Term,
 };
-use crate::packet::{ConnState, Family, Field, IntervalSet, addr};
+use crate::packet::{ConnState, Family, Field, IntervalSet, Value, addr};
 use crate::source::{Diagnostic, Origin, RuleName, SourceFile};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -118,22 +120,17 @@ impl<'i> Lowering<'i> {
         if self.inventory.interfaces.is_empty() {
             return;
         }
-        let known = |i: &&super::inventory::Interface| i.groups.is_some();
+        let known = |i: &&Interface| i.groups.is_some();
         let all = self.inventory.interfaces.iter();
         let told = union(all.clone().filter(known).map(|i| &i.addresses));
         let untold = union(all.clone().filter(|i| !known(i)).map(|i| &i.addresses));
-        let shared = shared_addresses(all.clone().map(|i| &i.addresses));
+        let shared = Shared::of(self.inventory);
         let mut carriers = Vec::with_capacity(self.inventory.groups.len());
         for group in &self.inventory.groups {
             let attached = self.members_of.get(group.id.as_str()).cloned().unwrap_or_default();
-            let doubtful = if attached.intersects(&shared) {
-                // Certain where it is attached to every interface with the address.
-                let others =
-                    all.clone().filter(|i| i.addresses.intersects(&shared) && !is_attached(i, &group.id));
-                attached.intersect(&union(others.map(|i| &i.addresses)))
-            } else {
-                IntervalSet::EMPTY
-            };
+            // Certain where it is attached to every interface with the address.
+            let others = shared.at(&attached).filter(|i| !is_attached(i, &group.id));
+            let doubtful = attached.intersect(&union(others.map(|i| &i.addresses)));
             carriers.push(Carriers { certain: attached.minus(&doubtful), doubtful });
         }
         let firewall = self.builder.firewall_mut();
@@ -403,13 +400,44 @@ pub fn peer_field(hook: Hook) -> Field {
     }
 }
 
-fn is_attached(interface: &super::inventory::Interface, group: &str) -> bool {
+fn is_attached(interface: &Interface, group: &str) -> bool {
     interface.groups.iter().flatten().any(|(g, _)| g == group)
 }
 
 /// The union of many sets.
 pub fn union<'s>(sets: impl Iterator<Item = &'s IntervalSet>) -> IntervalSet {
     IntervalSet::from_ranges(sets.flat_map(|s| s.ranges().iter().copied()))
+}
+
+// Interfaces with an address that another one has too, by their addresses.
+struct Shared<'i> {
+    // In order of the first address; with each the highest last address so far.
+    places: Vec<(Value, Value, Value, &'i Interface)>,
+}
+
+impl<'i> Shared<'i> {
+    fn of(inventory: &'i Inventory) -> Self {
+        let shared = shared_addresses(inventory.interfaces.iter().map(|i| &i.addresses));
+        let sharing = inventory.interfaces.iter().filter(|i| i.addresses.intersects(&shared));
+        let ranges = |i: &'i Interface| i.addresses.ranges().iter().map(move |(lo, hi)| (*lo, *hi, *hi, i));
+        let mut places: Vec<_> = sharing.flat_map(ranges).collect();
+        places.sort_by_key(|(lo, hi, ..)| (*lo, *hi));
+        let mut highest = 0;
+        for (_, hi, so_far, _) in &mut places {
+            highest = highest.max(*hi);
+            *so_far = highest;
+        }
+        Self { places }
+    }
+
+    // Those with one of these addresses, some of them several times.
+    fn at(&self, addresses: &IntervalSet) -> impl Iterator<Item = &'i Interface> {
+        addresses.ranges().iter().flat_map(|(lo, hi)| {
+            let first = self.places.partition_point(|p| p.2 < *lo);
+            let near = self.places[first..].iter().take_while(|p| p.0 <= *hi);
+            near.filter(|p| p.1 >= *lo).map(|p| p.3)
+        })
+    }
 }
 
 // Addresses that more than one of the sets hold.

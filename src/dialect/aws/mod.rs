@@ -25,9 +25,10 @@ use crate::model::Firewall;
 use crate::source::json::Document;
 use crate::source::{Diagnostic, Origin, SourceFile, yaml};
 use document::{form_of, role_of};
-use inventory::{Acl, AclEntry, Form, Group, Inventory, Peer, Unknown};
+use inventory::{Acl, AclEntry, Form, Group, Inventory, Peer, Service, Unknown};
 use memchr::memmem;
 use reader::{Apart, Reader};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// The dialect.
@@ -171,8 +172,12 @@ fn second_document(document: &Document<'_>, file: usize) -> Option<Diagnostic> {
 
 // Puts entries and subnets that stand apart into their network ACLs.
 fn settle_acls(inventory: &mut Inventory, entries: Vec<(String, AclEntry)>, subnets: Vec<(String, String)>) {
+    let mut at_of: FxHashMap<String, usize> = FxHashMap::default();
+    for (at, acl) in inventory.acls.iter().enumerate() {
+        at_of.entry(acl.id.clone()).or_insert(at);
+    }
     for (id, entry) in entries {
-        let at = inventory.acls.iter().position(|a| a.id == id).unwrap_or_else(|| {
+        let at = *at_of.entry(id).or_insert_with_key(|id| {
             let unknown = Unknown {
                 text: format!("the other entries of {id}"),
                 why: "no file describes this network ACL".to_owned(),
@@ -198,7 +203,7 @@ fn settle_acls(inventory: &mut Inventory, entries: Vec<(String, AclEntry)>, subn
         }
     }
     for (id, subnet) in subnets {
-        if let Some(acl) = inventory.acls.iter_mut().find(|a| a.id == id) {
+        if let Some(acl) = at_of.get(&id).and_then(|at| inventory.acls.get_mut(*at)) {
             acl.subnets.get_or_insert_default().push(subnet);
         }
     }
@@ -207,6 +212,8 @@ fn settle_acls(inventory: &mut Inventory, entries: Vec<(String, AclEntry)>, subn
 // Puts rules that stand apart into their groups, resolves references by name, and names groups that nothing describes.
 fn settle(inventory: &mut Inventory, apart: Vec<Apart>) {
     let mut listed: Vec<usize> = Vec::new();
+    // Of each list of rules to which one is added: what they say.
+    let mut said: FxHashMap<(String, bool), FxHashSet<(Service, Peer)>> = FxHashMap::default();
     for rule in apart {
         let known = inventory.group_index(&rule.group);
         let group = inventory.group_mut(&rule.group, rule.entry.origin);
@@ -218,8 +225,11 @@ fn settle(inventory: &mut Inventory, apart: Vec<Apart>) {
                 origin: rule.entry.origin,
             });
         }
-        let same = |e: &inventory::Entry| e.service == rule.entry.service && e.peer == rule.entry.peer;
-        if !rules.entries.iter().any(same) {
+        let what = |e: &inventory::Entry| (e.service.clone(), e.peer.clone());
+        let said = said
+            .entry((rule.group.clone(), rule.egress))
+            .or_insert_with(|| rules.entries.iter().map(what).collect());
+        if said.insert(what(&rule.entry)) {
             rules.entries.push(rule.entry);
         }
         if known.is_none() {

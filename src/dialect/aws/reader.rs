@@ -4,6 +4,7 @@ use super::inventory::{AclEntry, Entry, Group, Inventory, Peer, Rules, Service, 
 use super::value::{is_key, member, prefix, short, string};
 use crate::source::json::{Kind, NoEffect, Value};
 use crate::source::{Diagnostic, Origin};
+use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -299,7 +300,10 @@ impl Reader<'_> {
 
 // Joins two descriptions of the same rules; true if they differ. What only one of them has is uncertain.
 fn merge(old: &mut Rules, new: Rules, origin: Origin) -> bool {
-    let same = |a: &Entry, b: &Entry| a.service == b.service && a.peer == b.peer;
+    let said = |entries: &[Entry]| -> FxHashSet<(Service, Peer)> {
+        entries.iter().map(|e| (e.service.clone(), e.peer.clone())).collect()
+    };
+    let (mut of_old, of_new) = (said(&old.entries), said(&new.entries));
     let uncertain = |e: &mut Entry| {
         e.only_if.get_or_insert_with(|| Unknown {
             text: "which of two descriptions of the group is right".to_owned(),
@@ -309,13 +313,13 @@ fn merge(old: &mut Rules, new: Rules, origin: Origin) -> bool {
     };
     let mut differ = old.unknown.len() != new.unknown.len();
     for e in &mut old.entries {
-        if !new.entries.iter().any(|n| same(n, e)) {
+        if !of_new.contains(&(e.service.clone(), e.peer.clone())) {
             uncertain(e);
             differ = true;
         }
     }
     for mut e in new.entries {
-        if !old.entries.iter().any(|o| same(o, &e)) {
+        if of_old.insert((e.service.clone(), e.peer.clone())) {
             uncertain(&mut e);
             old.entries.push(e);
             differ = true;

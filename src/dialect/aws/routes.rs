@@ -2,11 +2,13 @@
 
 use super::inventory::{Interface, Inventory};
 use super::known;
+use super::lower::union;
 use super::reader::Reader;
 use super::value::{member, string, text};
 use crate::model::{Next, Route, Routes, ToldRoutes};
 use crate::packet::{Family, IntervalSet, addr};
 use crate::source::json::Value;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A route table.
 #[derive(Debug, Clone)]
@@ -121,23 +123,42 @@ impl Reader<'_> {
 /// The routes around the machines of each route table.
 pub fn told(inventory: &Inventory) -> Vec<ToldRoutes> {
     let all = &inventory.route_tables;
-    let named = |subnet: &str| all.iter().any(|t| t.subnets.iter().any(|s| s == subnet));
+    let named: FxHashSet<&str> = all.iter().flat_map(|t| &t.subnets).map(String::as_str).collect();
+    let places = Places::of(inventory);
     let tables = all.iter().filter_map(|t| {
-        let takes = |subnet: Option<&str>, vpc: Option<&str>| {
-            let own = subnet.is_some_and(|s| t.subnets.iter().any(|n| n == s));
-            own || t.main && t.vpc.is_some() && vpc == t.vpc.as_deref() && !subnet.is_none_or(named)
-        };
-        let subnets = inventory.subnets.iter().filter(|s| takes(Some(&s.id), s.vpc.as_deref()));
-        let interfaces = inventory.interfaces.iter();
-        let interfaces = interfaces.filter(|i| takes(i.subnet.as_deref(), i.vpc.as_deref()));
-        let around = subnets
-            .map(|s| &s.addresses)
-            .chain(interfaces.map(|i| &i.addresses))
-            .fold(IntervalSet::EMPTY, |all, s| all.union(s));
+        let own = t.subnets.iter().filter_map(|s| places.of_subnet.get(s.as_str())).flatten();
+        // The main table is that of subnets which no table names.
+        let vpc = t.vpc.as_deref().filter(|_| t.main);
+        let others = vpc.and_then(|vpc| places.of_vpc.get(vpc)).into_iter().flatten();
+        let others = others.filter(|(subnet, _)| !named.contains(subnet));
+        let around = union(own.copied().chain(others.map(|(_, addresses)| *addresses)));
         let routes = routes(inventory, t.routes.as_ref()?)?;
         Some(ToldRoutes { around: Some(around), routes })
     });
     tables.filter(|t| t.around.as_ref().is_some_and(|a| !a.is_empty())).collect()
+}
+
+// Addresses of subnets and interfaces: by subnet, and, with the subnet, by network.
+#[derive(Default)]
+struct Places<'i> {
+    of_subnet: FxHashMap<&'i str, Vec<&'i IntervalSet>>,
+    of_vpc: FxHashMap<&'i str, Vec<(&'i str, &'i IntervalSet)>>,
+}
+
+impl<'i> Places<'i> {
+    fn of(inventory: &'i Inventory) -> Self {
+        let subnets = inventory.subnets.iter().map(|s| (s.id.as_str(), &s.vpc, &s.addresses));
+        let interfaces = inventory.interfaces.iter();
+        let interfaces = interfaces.filter_map(|i| Some((i.subnet.as_deref()?, &i.vpc, &i.addresses)));
+        let mut out = Self::default();
+        for (subnet, vpc, addresses) in subnets.chain(interfaces) {
+            out.of_subnet.entry(subnet).or_default().push(addresses);
+            if let Some(vpc) = vpc {
+                out.of_vpc.entry(vpc).or_default().push((subnet, addresses));
+            }
+        }
+        out
+    }
 }
 
 // The routes of a table; `None` = the destinations of one are not known.
@@ -149,10 +170,10 @@ fn routes(inventory: &Inventory, list: &[TableRoute]) -> Option<Routes> {
             Destination::PrefixList(id) => {
                 let list =
                     inventory.prefix_list(id).filter(|l| l.unknown.is_empty() && !l.entries.is_empty())?;
-                list.entries.iter().fold(IntervalSet::EMPTY, |all, (net, _)| all.union(&addr::net(*net)))
+                list.addresses()
             }
         };
-        let of = |id: &str| inventory.interfaces.iter().find(|i| i.id == id);
+        let of = |id: &str| inventory.interface(id);
         let (name, next) = match &r.target {
             Target::Local => (Some("local"), Next::Link),
             Target::Interface(id) => (Some(id.as_str()), of(id).map_or(Next::Unknown, |i| address(i, &to))),

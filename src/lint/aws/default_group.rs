@@ -32,8 +32,9 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(inventory) = inventory(subject) else { return };
+    let members = inventory.members();
     for group in described(inventory).filter(|g| g.name.as_deref() == Some("default")) {
-        let attached: Vec<_> = inventory.members_of(&group.id).collect();
+        let attached = members.get(group.id.as_str()).map_or(&[][..], Vec::as_slice);
         let rules = group.ingress.entries.len() + group.egress.entries.len();
         let what = match (attached.len(), rules) {
             (0, 0) => continue,
