@@ -114,7 +114,7 @@ fn owed(found: &Repairs) -> usize {
 fn heading(f: &Finding, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
     // What comes to light only after another repair has no line in the file as it is.
     let at = match f.location.text.is_empty() {
-        true => f.location.path.clone(),
+        true => f.location.path.to_string(),
         false => format!("{}:{}", f.location.path, f.location.line),
     };
     let ink = match f.level {

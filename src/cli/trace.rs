@@ -14,7 +14,7 @@ use crate::packet::{
 };
 use crate::report::json::write_line;
 use crate::report::text::{Ink, Paint, clean, width};
-use crate::source::{Location, RuleName};
+use crate::source::{Location, RuleName, Text};
 use clap::{Args, ColorChoice};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -306,7 +306,7 @@ impl Run<'_> {
                 hook: s.hook.name(),
                 table: chain.table.clone(),
                 chain: chain.name.clone(),
-                path: at.path,
+                path: at.path.into(),
                 line: at.line,
                 result: s.result.clone(),
                 rule: at.rule,
@@ -391,7 +391,7 @@ fn opening(firewall: &Firewall, decider: &Decider, packet: &Packet) -> Option<Fi
     });
     Some(Fix {
         description,
-        path: firewall.files.get(s.file)?.path.clone(),
+        path: Text::name_of(firewall.files.get(s.file)?),
         after_line: s.after_line,
         text: s.text,
         elsewhere: s.elsewhere.is_some(),

@@ -15,7 +15,7 @@ use crate::evidence::scope::{View, boxes};
 use crate::finding::{Finding, Fix, Flow, Purpose, Related, Severity, State};
 use crate::model::{Action, ConditionKind, Firewall, Hook};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, addr, proto};
-use crate::source::{Location, Origin};
+use crate::source::{Location, Origin, Text};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,14 +90,15 @@ fn finding<'r>(catalogue: &Catalogue, met: &Met<'r, '_>, group: &[&'r Row<'_>]) 
     let level = if undecided { row.wanted.level.min(Severity::Warning) } else { row.wanted.level };
     let (message, label) = (message(row, group, case), label(row, decider, undecided));
     let mut out = Finding {
-        subject: row.flow.subject_end().name.clone(),
+        subject: row.flow.subject_end().name.clone().into(),
         undecided,
-        witness: row.shown().map(|s| s.packet.clone()),
+        witness: row.shown().map(|s| Box::new(s.packet.clone())),
         extent: group.iter().flat_map(|r| r.extent()).collect(),
-        ..Finding::new(&row.wanted.id, level, message, place(row, decider), &label)
+        ..Finding::new(&row.wanted.id, level, message, place(row, decider), label)
     };
     for reason in group.iter().flat_map(|r| r.conditions().chain(r.reasons.clone())) {
-        let related = Related { location: reason.location, message: format!("depends on: {}", reason.text) };
+        let related =
+            Related { location: reason.location, message: format!("depends on: {}", reason.text).into() };
         if !out.related.contains(&related) && out.related.len() < 4 {
             out.related.push(related);
             let why = if reason.why.is_empty() { String::new() } else { format!(" ({})", reason.why) };
@@ -116,7 +117,7 @@ fn finding<'r>(catalogue: &Catalogue, met: &Met<'r, '_>, group: &[&'r Row<'_>]) 
                 let chain = &f.chain(s.chain).name;
                 Some(Related {
                     location: f.locate(s.origin),
-                    message: format!("{}, {chain}: {}", s.hook.name(), s.result),
+                    message: format!("{}, {chain}: {}", s.hook.name(), s.result).into(),
                 })
             })
             .collect();
@@ -130,7 +131,7 @@ fn finding<'r>(catalogue: &Catalogue, met: &Met<'r, '_>, group: &[&'r Row<'_>]) 
     }
     details(catalogue, met, row, group, &mut out);
     if row.wanted.kind.wants_passage() && row.state == State::Violated {
-        out.fix = fix(group);
+        out.fix = fix(group).map(Box::new);
     }
     if row.wanted.kind == Kind::Forbidden && row.state == State::Violated {
         out.fix = closing(group);
@@ -139,7 +140,7 @@ fn finding<'r>(catalogue: &Catalogue, met: &Met<'r, '_>, group: &[&'r Row<'_>]) 
 }
 
 // Taking away the rule that lets in what must be kept out, if it lets in nothing else.
-fn closing(group: &[&Row<'_>]) -> Option<Fix> {
+fn closing(group: &[&Row<'_>]) -> Option<Box<Fix>> {
     let row = group[0];
     let decider = row.cases().first()?.decided_by.first()?;
     let firewall = row.firewall(decider.firewall)?;
@@ -220,7 +221,7 @@ impl<'a> Gap<'a> {
             0 => "at the top".to_owned(),
             n => format!("after line {n}"),
         });
-        let path = self.firewall.files.get(s.file)?.path.clone();
+        let path = Text::name_of(self.firewall.files.get(s.file)?);
         Some((Fix { description, path, after_line: s.after_line, elsewhere, ..Fix::default() }, s.text))
     }
 }
@@ -538,10 +539,10 @@ fn remark(catalogue: &Catalogue, row: &Row<'_>) -> Option<Finding> {
         return None;
     };
     let mut out = Finding {
-        subject: row.flow.subject_end().name.clone(),
+        subject: row.flow.subject_end().name.clone().into(),
         details: vec![detail],
         extent,
-        ..Finding::new(&row.wanted.id, Severity::Note, message, location, &label)
+        ..Finding::new(&row.wanted.id, Severity::Note, message, location, label)
     };
     out.details.push(("because".to_owned(), format!("{}: {}", catalogue.title, row.wanted.summary)));
     Some(out)

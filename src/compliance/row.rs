@@ -155,7 +155,7 @@ impl<'a> Row<'a> {
         let name = self.hop.as_ref()?.name;
         let location = self.cases().iter().find_map(|c| self.deciders(c).into_iter().next())?;
         let word = if self.state == State::Undecided { "may let it through" } else { "lets it through" };
-        Some(Related { location, message: format!("{name} {word} here") })
+        Some(Related { location, message: format!("{name} {word} here").into() })
     }
 
     /// As the report has it.

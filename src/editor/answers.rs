@@ -160,7 +160,7 @@ impl<'a> Answers<'a> {
                 continue;
             }
             told.push(&f.rule);
-            let wanted = Wanted { rule: f.rule.clone(), path: whole(Path::new(&fix.path)) };
+            let wanted = Wanted { rule: f.rule.to_string(), path: whole(Path::new(&fix.path)) };
             out.push(CodeActionOrCommand::CodeAction(CodeAction {
                 title: format!("havenlint: repair {} in this file, if it can be proven", clean(&f.rule)),
                 kind: Some(CodeActionKind::QUICKFIX),

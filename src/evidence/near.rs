@@ -31,7 +31,7 @@ pub fn near_misses(firewall: &Firewall, packet: &Packet) -> Vec<Related> {
         .take(2)
         .map(|(_, rule, field)| Related {
             location: firewall.locate(rule.origin),
-            message: describe(firewall, rule, field),
+            message: describe(firewall, rule, field).into(),
         })
         .collect()
 }

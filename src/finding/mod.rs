@@ -9,7 +9,7 @@ use crate::model::Ledger;
 use crate::packet::{Packet, Region};
 pub use crate::source::Severity;
 use crate::source::digest::Digest;
-use crate::source::{Diagnostic, Location, SourceFile, locate};
+use crate::source::{Diagnostic, Location, SourceFile, Text, locate};
 pub use extent::Part;
 pub use order::{Rank, worst_first};
 use serde::{Deserialize, Serialize};
@@ -293,36 +293,36 @@ pub struct Reason {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// Id of the requirement or check.
-    pub rule: String,
+    pub rule: Text,
     /// How bad.
     pub level: Severity,
     /// The files do not settle it: it may be so or not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undecided: bool,
     /// One sentence; its first sentence is the title.
-    pub message: String,
+    pub message: Text,
     /// The node or firewall that it is about; may be empty.
-    pub subject: String,
+    pub subject: Text,
     /// The line that decides.
     pub location: Location,
     /// What the line does, as a label under it.
-    pub label: String,
+    pub label: Text,
     /// Other places with what they have to do with it: near misses first.
     pub related: Vec<Related>,
     /// The packet's path through chains, in order; may be empty.
     pub path: Vec<Related>,
     /// A packet that shows it.
-    pub witness: Option<Packet>,
+    pub witness: Option<Box<Packet>>,
     /// Lines of detail under the snippet, as (word, text): `met for`, `missing`, `because`.
     pub details: Vec<(String, String)>,
     /// Stable over edits elsewhere in the file: the line's text, the rule and the subject, hashed.
     pub fingerprint: String,
     /// What to add or change, in the file's own syntax.
-    pub fix: Option<Fix>,
+    pub fix: Option<Box<Fix>>,
     /// Rules that say the same and more of what stands at this place: where one of them is reported too, this finding is left out. Not
     /// serialised.
     #[serde(skip)]
-    pub within: Vec<String>,
+    pub within: Vec<Text>,
     /// The packets that it is about, where it is about packets: more of them is another finding. Not serialised.
     #[serde(skip)]
     pub extent: Vec<Part>,
@@ -334,15 +334,21 @@ pub struct Finding {
 
 impl Finding {
     /// A finding at a place, about nobody in particular, with nothing more to say.
-    pub fn new(rule: &str, level: Severity, message: String, location: Location, label: &str) -> Self {
+    pub fn new(
+        rule: impl Into<Text>,
+        level: Severity,
+        message: impl Into<Text>,
+        location: Location,
+        label: impl Into<Text>,
+    ) -> Self {
         Self {
-            rule: rule.to_owned(),
+            rule: rule.into(),
             level,
             undecided: false,
-            message,
-            subject: String::new(),
+            message: message.into(),
+            subject: Text::default(),
             location,
-            label: label.to_owned(),
+            label: label.into(),
             related: Vec::new(),
             path: Vec::new(),
             witness: None,
@@ -354,6 +360,30 @@ impl Finding {
             rules: String::new(),
         }
     }
+
+    /// Gives back memory that it holds for what may be added: of some checks there are hundreds of thousands.
+    pub fn tighten(&mut self) {
+        self.related.shrink_to_fit();
+        self.path.shrink_to_fit();
+        self.details.shrink_to_fit();
+        self.within.shrink_to_fit();
+        self.extent.shrink_to_fit();
+    }
+}
+
+/// All lists in one, in their order; the longest is not held twice.
+pub fn joined<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let longest = lists.iter().enumerate().max_by_key(|(_, l)| l.len()).map_or(0, |(i, _)| i);
+    let (mut before, mut all) = (Vec::new(), Vec::new());
+    for (i, list) in lists.into_iter().enumerate() {
+        match i < longest {
+            true => before.extend(list),
+            false if i == longest => all = list,
+            false => all.extend(list),
+        }
+    }
+    all.splice(0..0, before);
+    all
 }
 
 /// A place and what it has to do with a finding.
@@ -362,7 +392,7 @@ pub struct Related {
     /// Where.
     pub location: Location,
     /// What of it.
-    pub message: String,
+    pub message: Text,
 }
 
 /// An edit that would fix a finding.
@@ -371,7 +401,7 @@ pub struct Fix {
     /// What it does, as an imperative: `add a rule for 10.1.0.11 after line 17`.
     pub description: String,
     /// The file.
-    pub path: String,
+    pub path: Text,
     /// Insert after this line (from 1); 0 = at the top.
     pub after_line: u32,
     /// The lines, without the last line end.

@@ -8,7 +8,7 @@ use crate::finding::Fix;
 use crate::model::Firewall;
 use crate::packet::opening::openings;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Path, Region, addr};
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Text};
 
 /// Rules that a narrowed rule may become.
 const MAX_NARROWED: usize = 8;
@@ -42,7 +42,7 @@ impl Wide<'_> {
         let (dialect, _) = by_name(self.firewall.dialect)?;
         let text = self.rules(dialect)?;
         let lines = dialect.lines(self.firewall, self.decider.origin)?;
-        let path = self.firewall.files.get(lines.file)?.path.clone();
+        let path = Text::name_of(self.firewall.files.get(lines.file)?);
         self.fits(dialect, &lines, &text)?;
         Some(Fix { description: "write instead".to_owned(), path, text, elsewhere: true, ..Fix::default() })
     }

@@ -12,10 +12,10 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::controls::controls;
 use crate::catalogue::resolve::ResolvedFlow;
 use crate::compliance::path::EnforcementPoints;
-use crate::finding::{self, Finding, Related, RuleDoc, Severity, rule_page};
+use crate::finding::{self, Finding, Related, RuleDoc, Severity, joined, rule_page};
 use crate::model::Firewall;
 use crate::packet::{Field, Region};
-use crate::source::{Location, Origin};
+use crate::source::{Location, Origin, Text};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::sync::OnceLock;
@@ -72,6 +72,7 @@ pub struct Subject<'a> {
     pub environment: &'a Environment,
     /// Name of the node; the file's path where there is none.
     pub name: &'a str,
+    called: Text,
     probes: OnceLock<Vec<Probe>>,
     exposures: OnceLock<Vec<Exposure<'a>>>,
     copies: OnceLock<Vec<Copied>>,
@@ -171,7 +172,13 @@ impl Check {
     }
 
     /// A finding of this check at a place; `label` says what stands there.
-    pub fn finding(&self, subject: &Subject<'_>, origin: Origin, message: String, label: &str) -> Finding {
+    pub fn finding(
+        &self,
+        subject: &Subject<'_>,
+        origin: Origin,
+        message: impl Into<Text>,
+        label: impl Into<Text>,
+    ) -> Finding {
         self.finding_at(subject, subject.firewall.locate(origin), message, label)
     }
 
@@ -180,14 +187,21 @@ impl Check {
         &self,
         subject: &Subject<'_>,
         location: Location,
-        message: String,
-        label: &str,
+        message: impl Into<Text>,
+        label: impl Into<Text>,
     ) -> Finding {
-        self.about(subject.name.to_owned(), location, message, label)
+        self.about(subject.called.clone(), location, message, label)
     }
 
     /// A finding about something that is more than one firewall, at a place.
-    pub fn about(&self, subject: String, location: Location, message: String, label: &str) -> Finding {
+    pub fn about(
+        &self,
+        subject: impl Into<Text>,
+        location: Location,
+        message: impl Into<Text>,
+        label: impl Into<Text>,
+    ) -> Finding {
+        let subject = subject.into();
         // What such a check says is that the files do not decide something.
         let undecided = self.id.ends_with("-UNDECIDED");
         Finding { subject, undecided, ..Finding::new(self.id, self.level, message, location, label) }
@@ -227,6 +241,7 @@ impl<'a> Subject<'a> {
             beside,
             environment,
             name,
+            called: Text::shared(name),
             probes: OnceLock::new(),
             exposures: OnceLock::new(),
             open: OnceLock::new(),
@@ -234,6 +249,11 @@ impl<'a> Subject<'a> {
             without_packets: OnceLock::new(),
             unused: OnceLock::new(),
         }
+    }
+
+    /// Its name, as findings about it have it as subject.
+    pub fn called(&self) -> &Text {
+        &self.called
     }
 
     /// The packets that no sensible rule names and that the firewall, alone, lets in for certain. Found once, for all checks.
@@ -288,7 +308,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Another place with what it has to do with a finding.
-    pub fn related(&self, origin: Origin, message: impl Into<String>) -> Related {
+    pub fn related(&self, origin: Origin, message: impl Into<Text>) -> Related {
         Related { location: self.firewall.locate(origin), message: message.into() }
     }
 }
@@ -324,9 +344,17 @@ pub fn run_selected(subject: &Subject<'_>, selected: &dyn Fn(&str) -> bool, find
     if subject.firewall.rule_count() < LARGE {
         return checks.for_each(|run| run(subject, findings));
     }
-    let of = |run: fn(&Subject<'_>, &mut Vec<Finding>)| found(|out| run(subject, out));
-    let each: Vec<Vec<Finding>> = checks.collect::<Vec<_>>().into_par_iter().map(of).collect();
-    findings.extend(each.into_iter().flatten());
+    let of = |run: fn(&Subject<'_>, &mut Vec<Finding>)| {
+        let mut own = found(|out| run(subject, out));
+        own.iter_mut().for_each(Finding::tighten);
+        own
+    };
+    // The last ones first: while rules that decide nothing are looked for, much is held, and so are findings of duplicates once they are made.
+    let checks: Vec<_> = checks.collect::<Vec<_>>().into_iter().rev().collect();
+    let mut each: Vec<Vec<Finding>> = checks.into_par_iter().with_max_len(1).map(of).collect();
+    each.push(std::mem::take(findings));
+    each.reverse();
+    *findings = joined(each);
 }
 
 // Rules of a firewall whose checks take longer than to share them out.

@@ -99,7 +99,7 @@ fn told(check: &'static Check, gateway: &EnforcementPoint<'_>, wanted: &[Region]
             decider: &opening.decider,
             needed: &opening.needed,
         };
-        f.fix = if i < proven(firewall) { wide.narrowed() } else { None };
+        f.fix = if i < proven(firewall) { wide.narrowed().map(Box::new) } else { None };
         out.push(f);
     }
     out

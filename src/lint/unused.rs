@@ -197,7 +197,7 @@ pub fn finding(
     subject: &Subject<'_>,
     about: &Unused,
     takers: Vec<Related>,
-    (message, label): (String, &str),
+    (message, label): (String, &'static str),
 ) -> Finding {
     let origin = subject.firewall.chain(about.chain).rules[about.rule].origin;
     let mut out = check.finding(subject, origin, message, label);

@@ -122,7 +122,8 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     let left = Likeness::counts(&after.report.findings);
     refused.retain(|r| left.contains_key(&Likeness::of(&r.finding)));
     let chosen = after.report.findings.iter().filter(|f| now.selection.takes(&f.rule));
-    let elsewhere = chosen.clone().filter_map(|f| Some((f.clone(), f.fix.clone().filter(|x| x.elsewhere)?)));
+    let elsewhere =
+        chosen.clone().filter_map(|f| Some((f.clone(), f.fix.as_deref().filter(|x| x.elsewhere)?.clone())));
     let (elsewhere, left) = (elsewhere.collect(), chosen.cloned().collect());
     let files = state
         .contents
@@ -211,7 +212,7 @@ impl Search<'_> {
             let (edits, outcome) = self.edited(old, &mut next.edited, &mut next.contents, &step)?;
             let changes = unchanged(old, &outcome, &edits, &step)?;
             proven.extend(step.into_iter().zip(changes).filter_map(|(mut finding, c)| {
-                let fix = finding.fix.take()?;
+                let fix = *finding.fix.take()?;
                 Some(Proven { finding, fix, opens: c.opens, closes: c.closes, whole: true })
             }));
             let standing = Standing::of(&outcome.report);
@@ -223,7 +224,7 @@ impl Search<'_> {
                 .collect();
             // What is still in the way of the same requirements.
             let for_them = |x: &Fix| !x.elsewhere && x.purpose.repairs.iter().any(|a| missed.contains(a));
-            let follow = outcome.report.findings.iter().filter(|f| f.fix.as_ref().is_some_and(for_them));
+            let follow = outcome.report.findings.iter().filter(|f| f.fix.as_deref().is_some_and(for_them));
             step = follow.cloned().collect();
             if step.is_empty() {
                 let was = Standing::of(&before.report);
@@ -266,7 +267,7 @@ impl Search<'_> {
         if let Some(why) = findings.iter().find_map(|f| self.forbidden(f)) {
             return Err(why);
         }
-        let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_ref()?)));
+        let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_deref()?)));
         let mut edits = Edits::new();
         for path in fixes().map(|(_, x)| x.path.as_str()).collect::<BTreeSet<_>>() {
             let sources = &old.report.sources;

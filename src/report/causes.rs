@@ -93,13 +93,13 @@ impl Mark {
         let at = [l.line, l.column, l.end_line, l.end_column].map(u32::to_le_bytes).concat();
         let line =
             l.text.strip_suffix(']').and_then(|t| t.rsplit_once(" [")).map_or(&*l.text, |(rule, _)| rule);
-        let mut message = f.message.clone();
+        let mut message = f.message.to_string();
         for name in [&f.subject, &l.path].into_iter().filter(|n| !n.is_empty()) {
             message = message.replace(name.as_str(), "\0");
         }
         Self {
             level: f.level,
-            rule: f.rule.clone(),
+            rule: f.rule.to_string(),
             file: print(&[f.rank().name().as_bytes(), l.path.as_bytes()]),
             place: here.then(|| print(&[f.label.as_bytes(), &at])),
             line: print(&[f.rank().name().as_bytes(), line.as_bytes()]),

@@ -61,7 +61,7 @@ fn entries<'a>(report: &'a Report, unread: &'a [Location]) -> Vec<Entry<'a>> {
         at: &f.location,
         level: severity(f.level),
         rule: &f.rule,
-        message: f.message.clone(),
+        message: f.message.to_string(),
     });
     let unread = report.unread.iter().zip(unread).map(|(u, at)| Entry {
         at,

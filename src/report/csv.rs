@@ -62,13 +62,13 @@ fn row(f: &Finding, state: &str, waived: String) -> [String; 13] {
     [
         f.level.name().to_owned(),
         state.to_owned(),
-        f.rule.clone(),
-        f.subject.clone(),
-        l.path.clone(),
+        f.rule.to_string(),
+        f.subject.to_string(),
+        l.path.to_string(),
         l.line.to_string(),
         l.column.to_string(),
-        f.message.clone(),
-        l.text.clone(),
+        f.message.to_string(),
+        l.text.to_string(),
         f.witness.as_ref().map_or_else(String::new, ToString::to_string),
         fix,
         waived,
@@ -77,7 +77,7 @@ fn row(f: &Finding, state: &str, waived: String) -> [String; 13] {
 }
 
 fn bare(level: Severity, rule: &str, at: &Location, message: &str) -> [String; 13] {
-    row(&Finding::new(rule, level, message.to_owned(), at.clone(), ""), "open", String::new())
+    row(&Finding::new(rule.to_owned(), level, message.to_owned(), at.clone(), ""), "open", String::new())
 }
 
 /// A cell that a spreadsheet shows and does not run.

@@ -156,7 +156,7 @@ mod tests {
             column: 1,
             end_line: 3,
             end_column: 9,
-            text: String::new(),
+            text: "".into(),
             rule: None,
         };
         assert_eq!(

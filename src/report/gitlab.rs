@@ -66,7 +66,7 @@ impl Issues<'_> {
 fn text(f: &Finding) -> String {
     match &f.witness {
         Some(w) => format!("{} (witness: {w})", f.message),
-        None => f.message.clone(),
+        None => f.message.to_string(),
     }
 }
 

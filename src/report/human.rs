@@ -147,10 +147,10 @@ impl Page<'_> {
             writeln!(out, "  {}", self.paint.ink(Ink::Bold, &text))?;
         }
         let related = related(all);
-        let mut marks = vec![Mark { at: &f.location, label: f.label.clone(), primary: true }];
+        let mut marks = vec![Mark { at: &f.location, label: f.label.to_string(), primary: true }];
         marks.extend(related.iter().take(MAX_RELATED).map(|r| Mark {
             at: &r.location,
-            label: r.message.clone(),
+            label: r.message.to_string(),
             primary: false,
         }));
         out.write_all(snippet::render(&marks, &self.sources, f.level, self.paint, self.columns).as_bytes())?;

@@ -121,7 +121,7 @@ fn requirement(id: &str, subject: &str, row: &Row<'_>, least: Severity) -> Optio
     let state = rows.iter().map(|r| r.state).reduce(worse)?;
     let at = findings.first().map(|f| &f.location);
     let at = at.or_else(|| rows.iter().flat_map(|r| &r.decided_by).next());
-    let message = findings.first().map_or_else(|| words(state).to_owned(), |f| f.message.clone());
+    let message = findings.first().map_or_else(|| words(state).to_owned(), |f| f.message.to_string());
     let mut text: Vec<String> = findings.iter().map(|f| finding_text(f)).collect();
     text.extend(waived.iter().map(|w| format!("waived: {}\n{}", waived_by(w), finding_text(&w.finding))));
     if text.is_empty() {
@@ -181,7 +181,7 @@ fn place(l: &Location) -> String {
 }
 
 fn finding_text(f: &Finding) -> String {
-    let mut lines = vec![f.message.clone(), place(&f.location), f.label.clone()];
+    let mut lines = vec![f.message.to_string(), place(&f.location), f.label.to_string()];
     lines.extend(f.witness.iter().map(|w| format!("witness: {w}")));
     lines.extend(f.details.iter().map(|(word, text)| format!("{word}: {text}")));
     if let Some(fix) = &f.fix {

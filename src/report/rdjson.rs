@@ -57,7 +57,7 @@ impl Page<'_> {
     }
 
     fn finding(&self, f: &Finding) -> Value {
-        let mut lines = vec![f.message.clone()];
+        let mut lines = vec![f.message.to_string()];
         lines.extend(f.witness.iter().map(|w| format!("witness: {w}")));
         lines.extend(f.details.iter().map(|(word, text)| format!("{word}: {text}")));
         let mut it = self.diagnostic(&f.rule, f.level, "", &f.location);

@@ -79,8 +79,11 @@ pub fn advice_by_rule(report: &Report) -> String {
 
 /// Where a finding stands, or whom it is about.
 fn at(f: &Finding) -> String {
-    let name =
-        if f.location.path.is_empty() { f.subject.clone() } else { place(&f.location.path, f.location.line) };
+    let name = if f.location.path.is_empty() {
+        f.subject.to_string()
+    } else {
+        place(&f.location.path, f.location.line)
+    };
     clean(&name).into_owned()
 }
 

@@ -8,8 +8,8 @@ use super::triaged::Triaged;
 use super::{Options, trouble};
 use crate::finding::{COMMAND_LINE, Finding, Flow, Requirement, Scope, State};
 use crate::packet::{IntervalSet, addr};
-use crate::source::Severity;
 use crate::source::document::advice;
+use crate::source::{Severity, Text};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -137,15 +137,15 @@ impl Named {
         let before = (triaged.requirements.len(), triaged.findings.len());
         let mut known: FxHashMap<Vec<String>, bool> = FxHashMap::default();
         triaged.requirements.retain(|r| self.concerns(r, &mut known));
-        let broken: BTreeSet<(String, String)> = triaged
+        let broken: BTreeSet<(Text, Text)> = triaged
             .requirements
             .iter()
             .filter(|r| matches!(r.state, State::Violated | State::Undecided))
-            .map(|r| (r.id.clone(), r.subject.clone()))
+            .map(|r| (Text::shared(&r.id), Text::shared(&r.subject)))
             .collect();
         let about = |f: &Finding| {
-            self.members.contains(&f.subject)
-                || self.files.contains(&f.location.path)
+            self.members.contains(f.subject.as_str())
+                || self.files.contains(f.location.path.as_str())
                 || broken.contains(&(f.rule.clone(), f.subject.clone()))
         };
         triaged.findings.retain(about);

@@ -5,8 +5,8 @@ use super::load::Loaded;
 use super::open::Opened;
 use super::{Options, all_rules, trouble};
 use crate::finding::{Finding, Flow, Open, Part, Problem, Requirement, Severity, Waived};
-use crate::source::SourceFile;
 use crate::source::discover::shown;
+use crate::source::{SourceFile, Text};
 use crate::triage::baseline::{self, Accepted, BASELINE_FILE, Baseline, STALE};
 use crate::triage::selection::Selection;
 use crate::triage::spelling::Spelling;
@@ -138,11 +138,11 @@ fn looked_at(opened: &Opened, spelling: &Spelling, entry: &Accepted) -> bool {
 // One finding for one cause: what another one at the same place says too, and that is reported, is left out. The other one answers for its
 // packets.
 fn leave_to_others(findings: &mut Vec<Finding>) {
-    type Place = (String, String, u32, u32);
-    let place = |f: &Finding, id: &str| -> Place {
-        (id.to_owned(), f.location.path.clone(), f.location.line, f.location.column)
+    type Place = (Text, Text, u32, u32);
+    let place = |f: &Finding, id: &Text| -> Place {
+        (id.clone(), f.location.path.clone(), f.location.line, f.location.column)
     };
-    let named: BTreeSet<String> = findings.iter().flat_map(|f| f.within.iter().cloned()).collect();
+    let named: BTreeSet<Text> = findings.iter().flat_map(|f| f.within.iter().cloned()).collect();
     let telling = findings.iter().filter(|f| named.contains(&f.rule));
     let told: BTreeSet<Place> = telling.map(|f| place(f, &f.rule)).collect();
     let left = |f: &Finding| -> Vec<Place> {

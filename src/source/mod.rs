@@ -11,12 +11,14 @@ pub mod git;
 pub mod own;
 pub mod progress;
 pub mod shard;
+pub mod text;
 pub mod yaml;
 
 use memchr::{memchr, memchr_iter, memrchr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+pub use text::Text;
 
 /// A file that was read whole: its name as given, its bytes, and its lines.
 pub struct SourceFile {
@@ -57,7 +59,7 @@ impl Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Location {
     /// The file's name.
-    pub path: String,
+    pub path: Text,
     /// First line.
     pub line: u32,
     /// First column.
@@ -67,7 +69,7 @@ pub struct Location {
     /// One past the last column.
     pub end_column: u32,
     /// What stands there, its first line, at most 200 characters.
-    pub text: String,
+    pub text: Text,
     /// What it is called, where its first line does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Box<RuleName>>,
@@ -262,7 +264,7 @@ impl SourceFile {
     }
 
     /// A byte range as a [`Location`].
-    pub fn locate(&self, start: usize, end: usize) -> Location {
+    pub fn locate(self: &Arc<Self>, start: usize, end: usize) -> Location {
         let start = start.min(self.bytes.len());
         let end = end.clamp(start, self.bytes.len());
         let line = self.line_of(start);
@@ -271,17 +273,28 @@ impl SourceFile {
         let (end_line, end_column) =
             if end <= line_end { (line as u32 + 1, column(end)) } else { self.line_column(end) };
         let shown = self.without_return(line_start, line_end).clamp(start, end);
-        let text = self.text(start..shown.min(start + 800)).chars().take(200).collect();
-        let (path, line, column) = (self.path.clone(), line as u32 + 1, column(start));
+        let text = self.beginning(start..shown);
+        let (path, line, column) = (Text::name_of(self), line as u32 + 1, column(start));
         Location { path, line, column, end_line, end_column, text, rule: None }
+    }
+
+    // The first 200 characters of a range.
+    fn beginning(self: &Arc<Self>, range: std::ops::Range<usize>) -> Text {
+        const MOST: usize = 200;
+        let text = self.text(range.start..range.end.min(range.start + 4 * MOST));
+        let end = text.char_indices().nth(MOST).map_or(text.len(), |(at, _)| at);
+        match text {
+            std::borrow::Cow::Borrowed(_) => Text::part_of(self, range.start..range.start + end),
+            std::borrow::Cow::Owned(text) => Text::shared(&text[..end]),
+        }
     }
 }
 
 impl Location {
     /// The beginning of a file of which nothing else is known.
     pub fn top(path: &str) -> Self {
-        let text = String::new();
-        Self { path: path.to_owned(), line: 1, column: 1, end_line: 1, end_column: 1, text, rule: None }
+        let (path, text) = (Text::shared(path), Text::default());
+        Self { path, line: 1, column: 1, end_line: 1, end_column: 1, text, rule: None }
     }
 }
 

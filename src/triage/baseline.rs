@@ -112,11 +112,11 @@ impl Accepted {
     fn of(f: &Finding, extent: Vec<Part>, spelling: &Spelling) -> Self {
         Self {
             path: spelling.path(&f.location.path),
-            rule: f.rule.clone(),
+            rule: f.rule.to_string(),
             subject: spelling.subject(&f.subject),
             level: f.level,
-            message: f.message.replace(&f.subject, &spelling.subject(&f.subject)),
-            text: f.location.rule.as_ref().map_or_else(|| f.location.text.clone(), |r| r.to_string()),
+            message: f.message.replace(f.subject.as_str(), &spelling.subject(&f.subject)),
+            text: f.location.rule.as_ref().map_or_else(|| f.location.text.to_string(), |r| r.to_string()),
             identity: identity(f, spelling),
             count: 1,
             extent,

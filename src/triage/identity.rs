@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::model::{Firewall, display};
-use crate::source::{Location, Origin, SourceFile};
+use crate::source::{Location, Origin, SourceFile, Text};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -12,36 +12,61 @@ use std::fmt::Write;
 ///
 /// A rule that was written once may have become several, and a file may belong to several machines.
 pub fn assign<'f>(findings: &mut [Finding], firewalls: impl Iterator<Item = &'f Firewall>) {
-    let mut at: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
-    let places: Vec<Location> = findings.iter().map(|f| f.location.clone()).collect();
-    places.iter().enumerate().for_each(|(i, l)| at.entry(&l.path).or_default().push(i));
+    let mut at: FxHashMap<Text, Vec<usize>> = FxHashMap::default();
+    findings.iter().enumerate().for_each(|(i, f)| at.entry(f.location.path.clone()).or_default().push(i));
     for firewall in firewalls {
-        let mut wanted: FxHashMap<Origin, Vec<usize>> = FxHashMap::default();
+        let mut wanted: Vec<(Origin, usize)> = Vec::new();
         for (n, file) in firewall.files.iter().enumerate() {
-            for i in at.get(file.path.as_str()).into_iter().flatten() {
-                wanted.entry(origin(n, file, &places[*i])).or_default().push(*i);
-            }
+            let here = at.get(file.path.as_str()).into_iter().flatten();
+            wanted.extend(here.map(|i| (origin(n, file, &findings[*i].location), *i)));
         }
-        if wanted.is_empty() {
-            continue;
-        }
-        let mut said: FxHashMap<Origin, Sha256> = FxHashMap::default();
-        for chain in &firewall.chains {
-            for rule in chain.rules.iter().filter(|r| wanted.contains_key(&r.origin)) {
-                let hash = said.entry(rule.origin).or_default();
-                for text in [&chain.table, &chain.name, &display::rule(firewall, rule)] {
-                    hash.update(text.as_bytes());
-                    hash.update([0]);
-                }
-            }
-        }
-        for (origin, hash) in said {
-            let text = hex(hash);
-            for i in wanted.get(&origin).into_iter().flatten() {
+        wanted.sort_unstable();
+        for rules in standing(firewall, &wanted).chunk_by(|a, b| a.0 == b.0) {
+            let text = said(firewall, rules);
+            let first = wanted.partition_point(|w| w.0 < rules[0].0);
+            for (_, i) in wanted[first..].iter().take_while(|w| w.0 == rules[0].0) {
                 findings[*i].rules.clone_from(&text);
             }
         }
     }
+}
+
+// A rule: its place, its chain, its number there.
+type Standing = (Origin, u32, u32);
+
+// The rules that stand at wanted places, by place, and those of one place in the order of their chains.
+fn standing(firewall: &Firewall, wanted: &[(Origin, usize)]) -> Vec<Standing> {
+    let mut out = Vec::new();
+    // Rules mostly come in the order of the file: then the next place is near.
+    let mut near = 0;
+    for (c, chain) in firewall.chains.iter().enumerate().filter(|_| !wanted.is_empty()) {
+        for (r, rule) in chain.rules.iter().enumerate() {
+            let after = |i: usize| wanted.get(i).is_none_or(|w| w.0 >= rule.origin);
+            if near > 0 && after(near - 1) || !after(near + 1) {
+                near = wanted.partition_point(|w| w.0 < rule.origin);
+            } else if !after(near) {
+                near += 1;
+            }
+            if wanted.get(near).is_some_and(|w| w.0 == rule.origin) {
+                out.push((rule.origin, c as u32, r as u32));
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+// What rules say, hashed.
+fn said(firewall: &Firewall, rules: &[Standing]) -> String {
+    let mut hash = Sha256::new();
+    for (_, chain, rule) in rules {
+        let chain = &firewall.chains[*chain as usize];
+        for text in [&chain.table, &chain.name, &display::rule(firewall, &chain.rules[*rule as usize])] {
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        }
+    }
+    hex(hash)
 }
 
 fn origin(file: usize, source: &SourceFile, l: &Location) -> Origin {
@@ -50,7 +75,7 @@ fn origin(file: usize, source: &SourceFile, l: &Location) -> Origin {
 
 /// The first ten bytes of a hash, in hexadecimal digits.
 pub fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().take(10).fold(String::new(), |mut s, b| {
+    hash.finalize().iter().take(10).fold(String::with_capacity(20), |mut s, b| {
         // Writing to a string does not fail.
         let _ = write!(s, "{b:02x}");
         s

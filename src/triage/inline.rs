@@ -70,7 +70,7 @@ pub struct Written {
 
 /// The files in which waivers stand beside rules: most have none, and then nothing of them is read.
 pub struct Files<'a> {
-    by_name: FxHashMap<&'a str, &'a SourceFile>,
+    by_name: FxHashMap<&'a str, &'a Arc<SourceFile>>,
     // Other names of rules, each with the id that it stands for.
     aliases: &'a [(String, String)],
 }
@@ -79,7 +79,7 @@ impl<'a> Files<'a> {
     /// Of all files of a run. `aliases`: other names of rules, each with the id that it stands for.
     pub fn of(sources: &'a [Arc<SourceFile>], aliases: &'a [(String, String)]) -> Self {
         let waives = |s: &&Arc<SourceFile>| memmem::find(s.bytes(), MARK).is_some();
-        let by_name = sources.iter().filter(waives).map(|s| (s.path.as_str(), &**s)).collect();
+        let by_name = sources.iter().filter(waives).map(|s| (s.path.as_str(), s)).collect();
         Self { by_name, aliases }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Files<'a> {
 
     /// Everything that is written as a waiver, in the order of files and places.
     pub fn written(&self) -> Vec<Written> {
-        let mut files: Vec<&&SourceFile> = self.by_name.values().collect();
+        let mut files: Vec<&&Arc<SourceFile>> = self.by_name.values().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let mut all: Vec<Written> = files.into_iter().flat_map(|f| written(f)).collect();
         all.iter_mut().for_each(|w| w.id = self.id(&w.id).to_owned());
@@ -121,7 +121,7 @@ impl<'a> Files<'a> {
     }
 }
 
-fn written(file: &SourceFile) -> Vec<Written> {
+fn written(file: &Arc<SourceFile>) -> Vec<Written> {
     let bytes = file.bytes();
     let is_document = is_document(bytes);
     let mut out = Vec::new();
@@ -234,7 +234,7 @@ mod tests {
         let file = SourceFile::new("f", text);
         let start = text.find(place).unwrap();
         let location = file.locate(start, start + place.len());
-        let finding = Finding::new(rule, Severity::Error, String::new(), location, "");
+        let finding = Finding::new(rule.to_owned(), Severity::Error, String::new(), location, "");
         Files::of(&[file], &[("HL-OLD".to_owned(), "HL-X".to_owned())]).beside(&finding).is_some()
     }
 

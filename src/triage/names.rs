@@ -13,7 +13,7 @@ pub fn tell(findings: &mut [Finding]) {
         for r in f.related.iter_mut().chain(&mut f.path) {
             let name = r.location.rule.as_ref().filter(|n| Some(*n) != own.as_ref());
             if let Some(n) = name.filter(|n| !n.description.is_empty()) {
-                r.message = format!("{} (rule \"{}\")", r.message, n.description);
+                r.message = format!("{} (rule \"{}\")", r.message, n.description).into();
             }
         }
     }

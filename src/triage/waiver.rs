@@ -4,7 +4,7 @@ use crate::deployment::{Deployment, InlineWaivers, WaivedFlow, Waiver};
 use crate::finding::{Finding, Flow, RuleDoc, Severity, Waived};
 use crate::lint::registry::builtin_doc;
 use crate::packet::{IntervalSet, addr, proto};
-use crate::source::{Location, SourceFile};
+use crate::source::{Location, SourceFile, Text};
 use crate::triage::inline::{Files, Inline, Written};
 use crate::triage::selection::{Selection, advice};
 use globset::Glob;
@@ -64,24 +64,22 @@ pub struct World<'a> {
 /// Takes waived findings out of the list; adds findings about the waivers themselves.
 pub fn apply(findings: &mut Vec<Finding>, world: &World<'_>) -> Vec<Waived> {
     let World { deployment, sources, aliases, today, flow_of, .. } = *world;
-    let mut waived = Vec::new();
     let waivers: &[Waiver] = deployment.map_or(&[], |d| &d.waivers);
     let mut used = vec![false; waivers.len()];
     let files = Files::of(sources, aliases);
     let mut inline = Met::default();
     let in_force = deployment.map_or(&InlineWaivers::All, |d| &d.inline_waivers);
-    let all = std::mem::take(findings);
-    for mut f in all {
-        if let Some(beside) = files.beside(&f) {
-            inline.met(&f, &beside);
-            match refused(in_force, &f, &beside, today) {
+    // Of a finding that is waived: by what.
+    let mut waiver = |f: &mut Finding| -> Option<[String; 3]> {
+        if let Some(beside) = files.beside(f) {
+            inline.met(f, &beside);
+            match refused(in_force, f, &beside, today) {
                 None => {
                     let Inline { mut reason, owner, expires, .. } = beside;
                     if reason.is_empty() {
                         "allowed beside the rule".clone_into(&mut reason);
                     }
-                    waived.push(Waived { finding: f, reason, owner, expires });
-                    continue;
+                    return Some([reason, owner, expires]);
                 }
                 Some(why) => {
                     let text = format!("the one beside the rule is not in force: {why}");
@@ -89,24 +87,23 @@ pub fn apply(findings: &mut Vec<Finding>, world: &World<'_>) -> Vec<Waived> {
                 }
             }
         }
-        let matching = waivers.iter().enumerate().find(|(_, w)| matches(w, &f, flow_of));
-        match matching {
-            Some((i, w)) => {
-                used[i] = true;
-                if w.expires.is_some_and(|e| e < today()) {
-                    findings.push(f);
-                    continue;
-                }
-                waived.push(Waived {
-                    finding: f,
-                    reason: w.reason.clone(),
-                    owner: w.owner.clone(),
-                    expires: w.expires.map(|e| e.to_string()).unwrap_or_default(),
-                });
-            }
-            None => findings.push(f),
+        let (i, w) = waivers.iter().enumerate().find(|(_, w)| matches(w, f, flow_of))?;
+        used[i] = true;
+        let expires = w.expires.map(|e| e.to_string()).unwrap_or_default();
+        w.expires.is_none_or(|e| e >= today()).then(|| [w.reason.clone(), w.owner.clone(), expires])
+    };
+    let mut by = Vec::new();
+    let of_waiver = |f: &mut Finding| match waiver(f) {
+        Some(w) => {
+            by.push(w);
+            true
         }
-    }
+        None => false,
+    };
+    let taken: Vec<Finding> = findings.extract_if(.., of_waiver).collect();
+    let waived = taken.into_iter().zip(by);
+    let waived = waived.map(|(finding, [reason, owner, expires])| Waived { finding, reason, owner, expires });
+    let waived = waived.collect();
     let written = files.written();
     if !written.is_empty() {
         findings.extend(inline.about(&written, world));
@@ -140,7 +137,7 @@ pub fn apply(findings: &mut Vec<Finding>, world: &World<'_>) -> Vec<Waived> {
 
 // The waivers beside rules that met a finding, by file and rule.
 #[derive(Default)]
-struct Met(FxHashMap<(String, String), FxHashSet<Inline>>);
+struct Met(FxHashMap<(Text, Text), FxHashSet<Inline>>);
 
 impl Met {
     fn met(&mut self, f: &Finding, beside: &Inline) {
@@ -238,7 +235,7 @@ fn refused(
 }
 
 fn about(rule: &str, level: Severity, message: String, location: Location) -> Finding {
-    Finding::new(rule, level, message, location, "this waiver")
+    Finding::new(rule.to_owned(), level, message, location, "this waiver")
 }
 
 fn matches(w: &Waiver, f: &Finding, flow_of: &dyn Fn(&Finding) -> Vec<Flow>) -> bool {

@@ -37,7 +37,7 @@ pub fn verdict(firewall: &Firewall, groups: Option<&[&str]>, packet: &str) -> Ve
 pub fn decider(firewall: &Firewall, groups: Option<&[&str]>, packet: &str) -> (u32, String) {
     let t = trace(firewall, groups, &packet.parse().unwrap());
     let place = firewall.locate(t.decided_by.expect("something decides").origin);
-    (place.line, place.text)
+    (place.line, place.text.to_string())
 }
 
 /// Messages of the problems, each with line and column.

@@ -86,7 +86,7 @@ fn every_case_is_as_expected() {
                 wrong.push(format!("{folder:?}: {rule} does not say `{words}`\n  {}", all.join("\n  ")));
             }
         }
-        for f in found.iter().filter(|f| expected.silent.contains(&f.rule)) {
+        for f in found.iter().filter(|f| expected.silent.iter().any(|r| f.rule == *r)) {
             wrong.push(format!("{folder:?}: false alarm {}: {}", f.rule, f.message));
         }
         for rule in expected.caught.iter().map(|c| &c.0).chain(&expected.silent) {

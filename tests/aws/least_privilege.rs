@@ -159,7 +159,12 @@ fn said(permissions: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     let found = report.findings.into_iter().filter(|f| f.rule == RULE);
     found
-        .map(|f| (f.location.text, f.message.split_once(": ").map(|m| m.1.to_owned()).unwrap_or_default()))
+        .map(|f| {
+            (
+                f.location.text.to_string(),
+                f.message.split_once(": ").map(|m| m.1.to_owned()).unwrap_or_default(),
+            )
+        })
         .collect()
 }
 

@@ -106,7 +106,7 @@ fn exposures(f: &Firewall) -> Exposures {
     run(&subject, &mut findings);
     let undecided = findings.iter().any(|f| f.rule == "HL-AWS-INTERNET-UNDECIDED");
     const NOT_SO: [&str; 3] = ["HL-AWS-INTERNET-UNDECIDED", "HL-AWS-INTERNET-REACH", "HL-AWS-INTERNET-CHAIN"];
-    let open = findings.into_iter().map(|f| f.rule);
+    let open = findings.into_iter().map(|f| f.rule.to_string());
     let mut open: Vec<_> =
         open.filter(|r| r.starts_with("HL-AWS-INTERNET") && !NOT_SO.contains(&r.as_str())).collect();
     open.sort();

@@ -26,7 +26,12 @@ fn report(group: &str, files: &[(&str, String)]) -> Report {
 }
 
 fn fixes(report: &Report, id: &str) -> Vec<Fix> {
-    report.findings.iter().filter(|f| f.rule == id).map(|f| f.fix.clone().expect("a fix")).collect()
+    report
+        .findings
+        .iter()
+        .filter(|f| f.rule == id)
+        .map(|f| f.fix.as_deref().expect("a fix").clone())
+        .collect()
 }
 
 fn states(report: &Report, id: &str) -> Vec<State> {

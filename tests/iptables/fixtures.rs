@@ -61,7 +61,7 @@ fn check(folder: &Path, wrong: &mut Vec<String>) {
             let packet: Packet = case.packet.parse().unwrap_or_else(|e| panic!("{}: {e}", case.packet));
             let trace = evaluate::evaluate(Point { firewalls: &[&f], environment: &environment }, &packet);
             let found = format!("{:?}", trace.verdict).to_lowercase();
-            let by = trace.decided_by.map_or_else(String::new, |d| f.locate(d.origin).text);
+            let by = trace.decided_by.map_or_else(String::new, |d| f.locate(d.origin).text.to_string());
             let fits = case.by.as_ref().is_none_or(|b| by.contains(b.as_str()));
             if found != case.verdict || !fits {
                 let because: Vec<_> = trace.because.iter().map(|b| &b.text).collect();

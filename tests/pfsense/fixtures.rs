@@ -98,7 +98,7 @@ fn findings(case: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     run(&subject, &mut found);
     found.retain(|f| f.rule.starts_with("HL-PF-"));
-    found.into_iter().map(|f| (f.rule, f.message)).collect()
+    found.into_iter().map(|f| (f.rule.to_string(), f.message.to_string())).collect()
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn said(dialect: &dyn Dialect, files: &[(&str, String)]) -> Said {
     let mut found = Vec::new();
     run(&Subject::new(&f, &beside, &environment, "box"), &mut found);
     let undone = found.iter().filter(|x| x.rule == "HL-NFT-UNDONE");
-    let stopped = undone.filter_map(|x| x.witness.clone()).collect();
+    let stopped = undone.filter_map(|x| x.witness.as_deref().cloned()).collect();
     let of_line = |x: &&Finding| IDLE.contains(&x.rule.as_str()) && !x.location.text.contains("vmap");
     let idle = found.iter().filter(of_line).map(|x| x.location.line).collect();
     // The elements of a map are rules as long as they are there.

@@ -213,8 +213,8 @@ fn findings_of_one_rule_are_grouped() {
 fn what_one_line_decides_is_one_cause() {
     let mut it = report();
     let other = |f: &Finding, rule: &str, port: &str| Finding {
-        rule: rule.into(),
-        message: f.message.replace("tcp/20082", port),
+        rule: rule.to_owned().into(),
+        message: f.message.replace("tcp/20082", port).into(),
         ..f.clone()
     };
     let policy = it.findings.iter().position(|f| f.rule == "SH4-SRN-CLUSTER").unwrap();
@@ -371,11 +371,11 @@ fn fleet(nodes: usize) -> Report {
     it.findings = (0..nodes * 3)
         .map(|i| {
             let mut f = Finding {
-                subject: member(i),
-                message: format!("{i} cannot reach {}", member(i)),
+                subject: member(i).into(),
+                message: format!("{i} cannot reach {}", member(i)).into(),
                 ..f.clone()
             };
-            f.location.path = format!("hosts/{}.rules", f.subject);
+            f.location.path = format!("hosts/{}.rules", f.subject).into();
             f.location.line = 3 + (i / nodes) as u32;
             f
         })

@@ -56,7 +56,7 @@ pub fn sources() -> Vec<Arc<SourceFile>> {
 }
 
 /// The place of a text in a file.
-pub fn at(file: &SourceFile, text: &str) -> Location {
+pub fn at(file: &Arc<SourceFile>, text: &str) -> Location {
     let whole = file.text(0..file.bytes().len());
     let start = whole.find(text).expect("the text is in the file");
     file.locate(start, start + text.len())
@@ -208,7 +208,7 @@ pub fn report() -> Report {
             label: "accepts every protocol from 0.0.0.0/0 and ::/0".into(),
             related: vec![],
             path: vec![],
-            witness: Some("ingress tcp [2001:db8::1]:40000 > [2001:db8:1::1]:22".parse().expect("a packet")),
+            witness: Some(Box::new("ingress tcp [2001:db8::1]:40000 > [2001:db8:1::1]:22".parse().expect("a packet"))),
             details: vec![("because".into(), "a group that accepts everything guards nothing".into())],
             fingerprint: "aa01".into(),
             fix: None,
@@ -232,7 +232,7 @@ pub fn report() -> Report {
                 Related { location: at(west, "-A INPUT -p tcp -m tcp --dport 22 -j SSH"), message: "INPUT: does not match tcp/20082".into() },
                 Related { location: at(west, ":INPUT DROP [0:0]"), message: "INPUT: policy DROP".into() },
             ],
-            witness: requirements.iter().find_map(|r| r.witness.clone()),
+            witness: requirements.iter().find_map(|r| r.witness.clone()).map(Box::new),
             details: vec![
                 ("met for".into(), "10.1.0.10 (cms-1)".into()),
                 ("missing".into(), "10.1.0.11 (srn-east)".into()),
@@ -242,13 +242,13 @@ pub fn report() -> Report {
             within: vec![],
             extent: vec![],
             rules: String::new(),
-            fix: Some(Fix {
+            fix: Some(Box::new(Fix {
                 description: "add a rule for 10.1.0.11 after line 12".into(),
-                path: west.path.clone(),
+                path: west.path.clone().into(),
                 after_line: 12,
                 text: "-A INPUT -s 10.1.0.11/32 -p tcp -m tcp --dport 20082 -m conntrack --ctstate NEW -j ACCEPT".into(),
                 ..Fix::default()
-            }),
+            })),
         },
         Finding {
             rule: "SH4-SRN-HEARTBEAT".into(),
@@ -272,7 +272,7 @@ pub fn report() -> Report {
             rule: "HL-OPEN".into(),
             level: Severity::Note,
             undecided: false,
-            message: format!("srn-west accepts everything here: {}", open.text),
+            message: format!("srn-west accepts everything here: {}", open.text).into(),
             subject: "srn-west".into(),
             label: "accepts [everything](http://evil.example)".into(),
             location: open,

@@ -5,6 +5,7 @@ use crate::finding::{Finding, Problem, Severity, UnreadFile, Waived};
 use crate::report::markdown::escape;
 use crate::report::text::count;
 use crate::report::waived_by;
+use crate::source::Text;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -63,27 +64,37 @@ impl Review {
 
     /// Calls files by their names in the repository.
     pub fn relative(&mut self, roots: &[String]) {
+        let short = |text: &str| {
+            let cut = roots.iter().any(|root| text.contains(root.as_str()));
+            cut.then(|| roots.iter().fold(text.to_owned(), |text, root| text.replace(root.as_str(), "")))
+        };
         let cut = |text: &mut String| {
-            for root in roots {
-                if text.contains(root.as_str()) {
-                    *text = text.replace(root.as_str(), "");
-                }
+            if let Some(short) = short(text) {
+                *text = short;
+            }
+        };
+        let cut_text = |text: &mut Text| {
+            if let Some(short) = short(text) {
+                *text = short.into();
             }
         };
         let finding = |f: &mut Finding| {
-            [&mut f.message, &mut f.subject, &mut f.location.path, &mut f.label].into_iter().for_each(cut);
+            [&mut f.message, &mut f.subject, &mut f.location.path, &mut f.label]
+                .into_iter()
+                .for_each(cut_text);
             f.related.iter_mut().chain(&mut f.path).for_each(|r| {
-                cut(&mut r.location.path);
-                cut(&mut r.message);
+                cut_text(&mut r.location.path);
+                cut_text(&mut r.message);
             });
             f.details.iter_mut().for_each(|(_, d)| cut(d));
-            f.fix.iter_mut().for_each(|fix| cut(&mut fix.path));
+            f.fix.iter_mut().for_each(|fix| cut_text(&mut fix.path));
         };
         self.new.iter_mut().for_each(finding);
         self.waived.iter_mut().map(|w| &mut w.finding).for_each(finding);
         self.fixed.iter_mut().chain(&mut self.policy).chain(&mut self.weakened).for_each(cut);
         for p in &mut self.problems {
-            [&mut p.message, &mut p.help, &mut p.location.path].into_iter().for_each(cut);
+            [&mut p.message, &mut p.help].into_iter().for_each(cut);
+            cut_text(&mut p.location.path);
         }
         for u in &mut self.unread {
             [&mut u.path, &mut u.reason, &mut u.help].into_iter().for_each(cut);
@@ -91,9 +102,12 @@ impl Review {
         for p in &mut self.pairs {
             p.old.iter_mut().chain(&mut p.new).for_each(cut);
             for side in p.changes.iter_mut().flat_map(|c| [&mut c.old, &mut c.new]) {
-                side.decided_by.iter_mut().for_each(|by| cut(&mut by.location.path));
+                side.decided_by.iter_mut().for_each(|by| cut_text(&mut by.location.path));
             }
-            p.changes.iter_mut().flat_map(|c| &mut c.because).for_each(|r| cut(&mut r.reason.location.path));
+            p.changes
+                .iter_mut()
+                .flat_map(|c| &mut c.because)
+                .for_each(|r| cut_text(&mut r.reason.location.path));
         }
     }
 

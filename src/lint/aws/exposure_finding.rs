@@ -28,7 +28,7 @@ impl Exposure<'_> {
             .extend(rules.iter().skip(1).take(8).map(|p| subject.related(p.origin, "lets another part in")));
         f.related.push(subject.related(self.origin, self.name.clone()));
         f.details.extend(self.remarks());
-        f.witness = self.witness(subject, protocol, ports, &rules);
+        f.witness = self.witness(subject, protocol, ports, &rules).map(Box::new);
         f
     }
 
@@ -127,7 +127,7 @@ pub fn open_ports(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
             finding.details.extend(why);
             finding.extent = exposure.extent(&|r| of_class(r, class));
             // Also where it opens less than everything: it may have been more.
-            finding.within.push("HL-AWS-INTERNET-ALL".to_owned());
+            finding.within.push("HL-AWS-INTERNET-ALL".into());
             findings.push(finding);
         }
     }

@@ -168,14 +168,11 @@ impl Opening<'_> {
             beyond.join("; ")
         );
         let mut f = CHECK.about(self.nodes.join(", "), location.clone(), message, "wider than needed");
-        f.related.push(Related { location: self.group_at.clone(), message: self.group.clone() });
+        f.related.push(Related { location: self.group_at.clone(), message: self.group.clone().into() });
         let (inventory, group, entry) = self.source;
-        f.fix = narrow(inventory, group, entry, &self.of.needed).map(|text| Fix {
-            description: "run".to_owned(),
-            path: location.path.clone(),
-            text,
-            elsewhere: true,
-            ..Fix::default()
+        f.fix = narrow(inventory, group, entry, &self.of.needed).map(|text| {
+            let (description, path) = ("run".to_owned(), location.path.clone());
+            Box::new(Fix { description, path, text, elsewhere: true, ..Fix::default() })
         });
         f.extent = shares.extent();
         f.details.extend(shares.details());

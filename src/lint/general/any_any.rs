@@ -52,7 +52,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             format!("{} accepts everything here, even packets that no sensible rule names", subject.name),
             "accepts a packet that no sensible rule names",
         );
-        f.witness = Some(probe.packet.clone());
+        f.witness = Some(Box::new(probe.packet.clone()));
         findings.push(f);
     }
 }

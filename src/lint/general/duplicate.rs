@@ -24,6 +24,8 @@
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
+use crate::model::ChainId;
+use crate::source::Text;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -38,12 +40,18 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
+    let mut said: Option<(ChainId, Text)> = None;
     for about in subject.copies() {
         let chain = f.chain(about.chain);
-        let message = format!("this rule is a duplicate of an earlier rule of chain {}", chain.name);
+        // One text for all findings of a chain: there may be hundreds of thousands.
+        let message = match &said {
+            Some((of, text)) if *of == about.chain => text.clone(),
+            _ => format!("this rule is a duplicate of an earlier rule of chain {}", chain.name).into(),
+        };
+        said = Some((about.chain, message.clone()));
         let origin = chain.rules[about.copy].origin;
         let mut finding = CHECK.finding(subject, origin, message, "decides nothing");
-        finding.related.push(subject.related(chain.rules[about.first].origin, "the earlier rule"));
+        finding.related = vec![subject.related(chain.rules[about.first].origin, "the earlier rule")];
         finding.fix = removal(f, chain, about.copy, Purpose::default());
         findings.push(finding);
     }

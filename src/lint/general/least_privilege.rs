@@ -143,7 +143,7 @@ fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, fi
             decider: &opening.decider,
             needed: &opening.of.needed,
         };
-        f.fix = if i < proven(firewall) { wide.narrowed() } else { None };
+        f.fix = if i < proven(firewall) { wide.narrowed().map(Box::new) } else { None };
         findings.push(f);
     }
 }

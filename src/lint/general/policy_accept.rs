@@ -68,7 +68,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             }
         };
         let mut f = CHECK.finding(subject, origin, message, label);
-        f.witness = Some(probe.packet.clone());
+        f.witness = Some(Box::new(probe.packet.clone()));
         findings.push(f);
     }
 }

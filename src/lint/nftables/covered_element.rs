@@ -29,7 +29,7 @@ use crate::dialect::nftables::element::without;
 use crate::dialect::nftables::facts::Facts;
 use crate::finding::{Finding, Fix, Lines, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::source::Origin;
+use crate::source::{Origin, Text};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -65,7 +65,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
                 .iter()
                 .map(|(e, _)| subject.related(*e, "covered by another element as well")),
         );
-        f.fix = fix(subject, *element);
+        f.fix = fix(subject, *element).map(Box::new);
         findings.push(f);
     }
 }
@@ -81,7 +81,8 @@ fn fix(subject: &Subject<'_>, at: Origin) -> Option<Fix> {
         (false, true) => format!("in place of line {first}"),
         (false, false) => format!("in place of lines {first} to {last}"),
     };
-    Some(Fix { description, path: file.path.clone(), after_line: first - 1, text, delete, ..Fix::default() })
+    let path = Text::name_of(file);
+    Some(Fix { description, path, after_line: first - 1, text, delete, ..Fix::default() })
 }
 
 // An element as it stands in the file, a long one cut.

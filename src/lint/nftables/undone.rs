@@ -125,7 +125,7 @@ fn look(
             here.table, there.name, there.table
         );
         let mut finding = CHECK.finding(subject, first.rule, message, "opens nothing");
-        finding.witness = first.packet.clone();
+        finding.witness = first.packet.clone().map(Box::new);
         let what = if first.by.rule.is_some() { "this rule drops it" } else { "this policy drops it" };
         finding.related.push(subject.related(first.by.origin, what));
         finding

@@ -108,13 +108,13 @@ impl Cause {
             f.subject.clone_from(&f.location.path);
         }
         if f.subject.is_empty() {
-            subject.name.clone_into(&mut f.subject);
+            f.subject = subject.called().clone();
         }
         if let Some((firewall, origin)) =
             self.translator.filter(|t| Some(t.1) != self.decider.map(|d| d.origin))
         {
             let location = subject.beside[firewall].locate(origin);
-            f.related.push(Related { location, message: "gives the packets another destination".to_owned() });
+            f.related.push(Related { location, message: "gives the packets another destination".into() });
         }
         if let Some(ports) = opening.from_ports() {
             let text = format!("source port {ports} only, which whoever connects may choose");
@@ -129,7 +129,7 @@ impl Cause {
             let text = "that routing sends the packets on by the interface that the rule names";
             f.details.push(("assuming".to_owned(), text.to_owned()));
         }
-        f.witness.clone_from(&self.witness);
+        f.witness = self.witness.clone().map(Box::new);
         f
     }
 
@@ -177,8 +177,8 @@ pub fn services(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding
         let mut f = cause.finding(check, subject, opening, message);
         f.level = *level;
         f.extent = cause.extent_of(class);
-        f.within.push(ALL.to_owned());
-        f.within.extend(class.before().map(|c| format!("HL-EXPOSED-{}", c.id())));
+        f.within.push(ALL.into());
+        f.within.extend(class.before().map(|c| format!("HL-EXPOSED-{}", c.id()).into()));
         let why = services.iter().take(NAMED);
         f.details.extend(why.map(|(p, ports)| (ports.clone(), format!("{} {}", p.name, p.reason))));
         if group.reach.services().len() > services.len() {
@@ -204,7 +204,7 @@ pub fn everything(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
         f.level = level;
         f.extent = cause.extent();
         // What lets in even packets that no sensible rule names is told by these.
-        f.within.extend(["HL-ANY-ANY".to_owned(), "HL-POLICY-ACCEPT".to_owned()]);
+        f.within.extend(["HL-ANY-ANY", "HL-POLICY-ACCEPT"].map(Into::into));
         if !services.is_empty() {
             f.details.push(("among it".to_owned(), few_services(services)));
         }
@@ -252,7 +252,7 @@ pub fn undecided(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findin
         let mut f = check.finding_at(subject, location, message, "not decided");
         f.extent = causes.iter().flat_map(|c| c.extent()).collect();
         for c in causes.iter().take(8).filter(|c| c.decider.is_some_and(|d| d.origin != because.origin)) {
-            f.related.push(Related { location: c.location(subject), message: "would let it in".to_owned() });
+            f.related.push(Related { location: c.location(subject), message: "would let it in".into() });
         }
         findings.push(f);
     }

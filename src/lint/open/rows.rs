@@ -42,7 +42,7 @@ fn row(subject: &Subject<'_>, cause: &Cause, group: &Group<'_>) -> Open {
         location: subject.beside[b.firewall].locate(b.origin),
     };
     Open {
-        subject: if alone { at.path.clone() } else { subject.name.to_owned() },
+        subject: if alone { at.path.to_string() } else { subject.name.to_owned() },
         state: if cause.is_certain() { "open" } else { "undecided" }.to_owned(),
         family: family.number(),
         from: o.from(),

@@ -54,11 +54,11 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         };
         let mut f = CHECK.finding(subject, quirk.origin, quirk.message.clone(), label);
         match &quirk.related {
-            Some((place, what)) => f.related.push(subject.related(*place, what.as_str())),
+            Some((place, what)) => f.related.push(subject.related(*place, what)),
             // Packets that open no connection come to nothing where no rule lets them in.
             None if quirk.kind == QuirkKind::SynOnlyBlock => {
                 f.level = Severity::Note;
-                f.message += "; no rule lets the others through today";
+                f.message = format!("{}; no rule lets the others through today", f.message).into();
             }
             None => {}
         }

@@ -44,7 +44,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     for opening in facts.openings.iter().filter(|o| !hidden.contains(&o.origin)) {
         let mut f = CHECK.finding(subject, opening.origin, opening.message.clone(), "lets everybody in");
         // That one says exactly what is reached.
-        f.within.push("HL-EXPOSED-ALL".to_owned());
+        f.within.push("HL-EXPOSED-ALL".into());
         findings.push(f);
     }
 }
