@@ -22,20 +22,63 @@ impl Arena {
             return *n;
         }
         let level = self.rank(a).min(self.rank(b));
+        let n = self.stepwise(level, (a, b), &mut |arena, (x, y)| arena.union(x, y));
+        self.united.insert((a, b), n);
+        n
+    }
+
+    /// Two diagrams laid on each other: what a function makes of the outcomes of both.
+    pub fn laid(
+        &mut self,
+        a: Node,
+        b: Node,
+        to: &mut impl FnMut(&mut Self, &[Outcome], &[Outcome]) -> Node,
+    ) -> Node {
+        self.lay((a, b), to, &mut FxHashMap::default())
+    }
+
+    fn lay(
+        &mut self,
+        (a, b): (Node, Node),
+        to: &mut impl FnMut(&mut Self, &[Outcome], &[Outcome]) -> Node,
+        done: &mut FxHashMap<(Node, Node), Node>,
+    ) -> Node {
+        if self.exceeded() {
+            return Node::NOTHING;
+        }
+        if let Some(n) = done.get(&(a, b)) {
+            return *n;
+        }
+        let n = match (self.outcomes(a), self.outcomes(b)) {
+            (Some(x), Some(y)) => to(self, &x, &y),
+            _ => {
+                let level = self.rank(a).min(self.rank(b));
+                self.stepwise(level, (a, b), &mut |arena, pair| arena.lay(pair, to, done))
+            }
+        };
+        done.insert((a, b), n);
+        n
+    }
+
+    // A node at a level, of what a function makes of those below two others, edge by edge.
+    fn stepwise(
+        &mut self,
+        level: Level,
+        (a, b): (Node, Node),
+        below: &mut impl FnMut(&mut Self, (Node, Node)) -> Node,
+    ) -> Node {
         let from = self.scratch.len();
         let (mut i, mut j, mut done) = (0, 0, false);
         while !done {
             let (x, y) = (self.edge(a, level, i), self.edge(b, level, j));
             let hi = x.hi.min(y.hi);
-            let n = self.union(x.to, y.to);
+            let n = below(self, (x.to, y.to));
             self.push(from, hi, n);
             i += usize::from(x.hi == hi);
             j += usize::from(y.hi == hi);
             done = hi >= self.tops[level as usize];
         }
-        let n = self.finish(level, from);
-        self.united.insert((a, b), n);
-        n
+        self.finish(level, from)
     }
 
     // The edge of a node at a level; a node that does not ask there has one edge to itself.

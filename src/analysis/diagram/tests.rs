@@ -57,6 +57,7 @@ proptest! {
         let (x, y) = (build(&mut arena, &a), build(&mut arena, &b));
         let both = arena.bind(x, |_, o| (o == 0).then_some(y));
         let either = arena.union(x, y);
+        let laid = arena.laid(x, y, &mut |arena, a, b| arena.terminal(&[10 * a[0] + b[0]]));
         let listed: Rules = a.iter().chain(&b).copied().collect();
         for p in points() {
             prop_assert_eq!(at(&arena, both, p), vec![first(&listed, p)]);
@@ -64,6 +65,7 @@ proptest! {
             wanted.sort_unstable();
             wanted.dedup();
             prop_assert_eq!(at(&arena, either, p), wanted);
+            prop_assert_eq!(at(&arena, laid, p), vec![10 * first(&a, p) + first(&b, p)]);
         }
         // Equal functions are one node, however they came about.
         prop_assert_eq!(both, build(&mut arena, &listed));

@@ -145,13 +145,11 @@ impl Both<'_> {
     // One diagram laid on the other: nothing where that is of no interest.
     fn laid(&self, arena: &mut Arena, x: Node, y: Node) -> Node {
         let told = |f: &Fate| (f.verdict, f.tracked, f.translated.is_none());
-        arena.bind(x, |arena, i| {
-            Some(arena.map(y, &mut |arena, js| {
-                let [j] = js else { return Node::NOTHING };
-                let outcome = i * self.width() + j;
-                let [p, q] = self.pair(outcome);
-                if (self.plain)([told(&p), told(&q)]) { Node::NOTHING } else { arena.terminal(&[outcome]) }
-            }))
+        arena.laid(x, y, &mut |arena, i, j| {
+            let ([i], [j]) = (i, j) else { return Node::NOTHING };
+            let outcome = i * self.width() + j;
+            let [p, q] = self.pair(outcome);
+            if (self.plain)([told(&p), told(&q)]) { Node::NOTHING } else { arena.terminal(&[outcome]) }
         })
     }
 
