@@ -79,6 +79,8 @@ pub const KNOWN: &[(&str, &str, &str)] = &[
     ("iptables/ifaces", "query", "box engine"),
     // Where that takes too many steps diagrams take over: once, and from there on in proportion.
     ("iptables/kube", "query", "diagrams"),
+    // What is open is followed to the end of its steps, and beyond only told as too much: some hundred rules cost more than thousands.
+    ("iptables/ifaces", "check", "steps of what is open"),
 ];
 
 fn options(folder: &FilePath, role: Option<&str>) -> Options {

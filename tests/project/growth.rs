@@ -1,37 +1,14 @@
-//! Cost grows with the input, not with its square: `check` on every kind of input, at one, two and four times a size. Every other command, and
-//! larger inputs: `cargo bench --bench growth`.
+//! Cost grows with the input, not with its square: deployments, and lists that somebody generated. Every command on every kind of ruleset takes minutes:
+//! `cargo bench --bench growth`.
 
 #[path = "../../benches/generate/mod.rs"]
 mod generate;
 #[path = "../../benches/doubling/mod.rs"]
 mod measured;
 
-use generate::KINDS;
 use generate::deployment::{self, Size};
 use havenlint::session::{Options, run};
-use measured::{BOUND, COMMANDS, Job, costs, growth, inputs, one_thread, shown};
-
-/// Rules of the smallest input, of dialects that take a line for a rule and of those that take many; and how much larger the others are.
-const SMALLEST: [usize; 2] = [100, 30];
-const SIZES: [usize; 3] = [1, 2, 4];
-
-/// What a debug build can afford on every kind of input.
-const AFFORDED: &[&str] = &["check --role", "trace"];
-
-#[test]
-fn cost_grows_in_proportion() {
-    let pool = one_thread();
-    let mut steep = Vec::new();
-    for kind in KINDS {
-        let folders = inputs(kind, SMALLEST, SIZES);
-        for (command, job) in COMMANDS.iter().filter(|(c, _)| AFFORDED.contains(c)) {
-            let (line, is_steep) = shown(kind, command, pool.install(|| costs(&folders, *job)));
-            println!("{line}");
-            steep.extend(is_steep.then_some(line));
-        }
-    }
-    assert!(steep.is_empty(), "these grow faster than their input:\n{}", steep.join("\n"));
-}
+use measured::{BOUND, Job, costs, growth, one_thread};
 
 /// Machines of a deployment that all talk to each other.
 const MACHINES: [usize; 3] = [64, 128, 256];

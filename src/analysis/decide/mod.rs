@@ -214,6 +214,8 @@ pub struct Compared {
     pub parts: Vec<(Region, [Told; 2])>,
     /// Where there are too many of those to tell apart.
     pub partly: Vec<Different>,
+    /// What it took, in steps of some nanoseconds.
+    pub work: u64,
 }
 
 /// Packets of which some, but perhaps not all, are of interest.
@@ -233,6 +235,7 @@ pub fn compare(questions: [&Question<'_>; 2], plain: &PlainFates<'_>) -> Option<
     let mut out = Compared::default();
     for (family, regions) in by_family(questions[0]) {
         let walks = questions.map(|q| begun(q, family, &regions, FIRST));
+        out.work += walks.iter().map(|w| w.work).sum::<u64>();
         if walks.iter().any(|w| w.exhausted || w.is_crowded())
             && let Some(compared) = wide::compare(questions, family, &regions, plain, &wide::DETAIL)
         {
@@ -242,7 +245,9 @@ pub fn compare(questions: [&Question<'_>; 2], plain: &PlainFates<'_>) -> Option<
         let mut told: Vec<Vec<Told>> = Vec::new();
         for walk in walks {
             let mut answer = Answer::default();
-            finished(walk, regions.clone()).settle(&mut answer);
+            let walk = finished(walk, regions.clone());
+            out.work += walk.work;
+            walk.settle(&mut answer);
             let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
             let accepted = of(Verdict::Accept, answer.accepted);
             let rest = of(Verdict::Drop, answer.denied).chain(of(Verdict::Undecided, answer.undecided));
@@ -272,6 +277,7 @@ impl Compared {
     fn add(&mut self, other: Compared) {
         self.parts.extend(other.parts);
         self.partly.extend(other.partly);
+        self.work += other.work;
     }
 }
 

@@ -65,6 +65,8 @@ const BUDGET: u64 = 1_000_000_000;
 const SHOWN: u64 = BUDGET / 4;
 // What one decision costs beside its rules.
 const DECISION: u64 = 10_000;
+// A step of a decision, in rules that are scanned in the meantime.
+const STEP: u64 = 64;
 // Where conditions are followed both ways, much is decided again and again: each rule counts for all of a ruleset's, up to so many.
 const AGAIN: u64 = 400;
 // Unknown conditions that are followed both ways.
@@ -109,7 +111,7 @@ impl<'a> Comparison<'a> {
 
     /// Compares what both sides do with a region, which is in normal form.
     pub(super) fn region(&mut self, region: &Region) {
-        let Some(Compared { parts, partly }) = self.compared(region, &Vec::new()) else {
+        let Some(Compared { parts, partly, .. }) = self.compared(region, &Vec::new()) else {
             self.given_up(region);
             return;
         };
@@ -207,7 +209,9 @@ impl<'a> Comparison<'a> {
     fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
         let each = |f: &&Firewall| f.rule_count() as u64 * AGAIN.min(f.rule_count() as u64) + DECISION;
         self.again = self.again.checked_sub(self.sides.iter().map(each).sum())?;
-        self.compared(region, settled).filter(|c| c.partly.is_empty()).map(|c| c.parts)
+        let compared = self.compared(region, settled)?;
+        self.again = self.again.saturating_sub(compared.work.saturating_mul(STEP));
+        Some(compared).filter(|c| c.partly.is_empty()).map(|c| c.parts)
     }
 
     // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
@@ -229,6 +233,7 @@ impl<'a> Comparison<'a> {
         let [old, new] = [OLD, NEW].map(|side| self.question(&firewalls, side, region));
         let compared = compare([&old, &new], &plain);
         self.environments.iter_mut().for_each(|e| e.settled.clear());
+        self.budget = self.budget.saturating_sub(compared.as_ref()?.work);
         self.budget = self.budget.checked_sub(compared.as_ref()?.parts.len() as u64)?;
         compared
     }

@@ -104,6 +104,7 @@ pub(in crate::analysis::decide) fn compare(
         }
     }
     join(&mut pieces);
+    out.work = second.arena.cost().0;
     out.parts = pieces
         .into_iter()
         .map(|(region, o)| {
