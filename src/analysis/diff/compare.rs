@@ -14,6 +14,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// A comparison under way.
 pub(super) struct Comparison<'a> {
     pub(super) sides: [&'a Firewall; 2],
+    // How many rules each has.
+    rules: [u64; 2],
     environments: [Environment; 2],
     labels: Option<Vec<String>>,
     // What translations depend on, if they are changed.
@@ -83,6 +85,7 @@ impl<'a> Comparison<'a> {
     ) -> Self {
         Self {
             sides,
+            rules: sides.map(|f| f.rule_count() as u64),
             environments: [environment.clone(), environment.clone()],
             labels: environment.labels.clone(),
             doubts,
@@ -200,15 +203,15 @@ impl<'a> Comparison<'a> {
 
     /// Takes what it costs to pass so many packets through both sides, if there is as much left.
     pub(super) fn spend(&mut self, packets: u64) -> Option<()> {
-        let rules: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + 1000).sum();
+        let rules: u64 = self.rules.iter().map(|n| n + 1000).sum();
         self.shown = self.shown.checked_sub(rules * packets / 2)?;
         Some(())
     }
 
     // As `compared`, where the parts are not too many to tell them apart.
     fn pairs(&mut self, region: &Region, settled: &Settled) -> Option<Vec<(Region, [Told; 2])>> {
-        let each = |f: &&Firewall| f.rule_count() as u64 * AGAIN.min(f.rule_count() as u64) + DECISION;
-        self.again = self.again.checked_sub(self.sides.iter().map(each).sum())?;
+        let each = |n: &u64| n * AGAIN.min(*n) + DECISION;
+        self.again = self.again.checked_sub(self.rules.iter().map(each).sum())?;
         let compared = self.compared(region, settled)?;
         self.again = self.again.saturating_sub(compared.work.saturating_mul(STEP));
         Some(compared).filter(|c| c.partly.is_empty()).map(|c| c.parts)
@@ -216,7 +219,7 @@ impl<'a> Comparison<'a> {
 
     // What both sides say of each part of a region, if some things are taken for true or false; `None` if that takes too long.
     fn compared(&mut self, region: &Region, settled: &Settled) -> Option<Compared> {
-        let cost: u64 = self.sides.iter().map(|f| f.rule_count() as u64 + DECISION).sum();
+        let cost: u64 = self.rules.iter().map(|n| n + DECISION).sum();
         self.budget = self.budget.checked_sub(cost)?;
         for side in [OLD, NEW] {
             self.environments[side].settled =
