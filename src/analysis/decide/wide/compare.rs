@@ -6,6 +6,7 @@ use super::levels::Plan;
 use super::outline::WORK;
 use super::{LIMIT, MAX_NODES, Wide};
 use crate::analysis::Verdict;
+use crate::analysis::decide::cell::Cell;
 use crate::analysis::decide::walk::Walk;
 use crate::analysis::decide::{Compared, Different, FEW, PlainFates, Question, Told};
 use crate::analysis::diagram::{Arena, Node, Outcome};
@@ -35,24 +36,10 @@ pub(in crate::analysis::decide) fn compare(
     let mut first = Wide::new(&mut old, &mut plan, 0, arena);
     let mut fates = [Fates::default(), Fates::default()];
     let [olds, news] = cells;
-    let mut ends = Vec::with_capacity(olds.len());
-    for cell in olds {
-        let node = first.path(a.path, 0, cell.state);
-        ends.push((first.fates(node, &mut fates[0]), cell.region));
-        if first.failed() {
-            return None;
-        }
-    }
+    let ends = first.ends(olds, &mut fates[0])?;
     let arena = std::mem::take(&mut first.arena);
     let mut second = Wide::new(&mut new, &mut plan, 1, arena);
-    let mut others = Vec::with_capacity(news.len());
-    for cell in news {
-        let node = second.path(b.path, 0, cell.state);
-        others.push((second.fates(node, &mut fates[1]), cell.region));
-        if second.failed() {
-            return None;
-        }
-    }
+    let others = second.ends(news, &mut fates[1])?;
     let both = Both { fates, plain };
     // Cells of both begin as parts of the same regions, cut otherwise where only one side looks at marks.
     let mut laid: Vec<(Node, Region)> = Vec::new();
@@ -113,6 +100,21 @@ pub(in crate::analysis::decide) fn compare(
         })
         .collect();
     Some(out)
+}
+
+impl Wide<'_, '_> {
+    // The diagram of what becomes of each cell's packets, with the packets.
+    fn ends(&mut self, cells: Vec<Cell>, fates: &mut Fates) -> Option<Vec<(Node, Region)>> {
+        let mut ends = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let node = self.path(self.walk.question.path, 0, cell.state);
+            ends.push((self.fates(node, fates), cell.region));
+            if self.failed() {
+                return None;
+            }
+        }
+        Some(ends)
+    }
 }
 
 // The fates of both sides; a pair of them is an outcome.
