@@ -8,7 +8,7 @@ use super::boxes::{BLOCKER, Boxes, OPENING, TARGET, contains, meets, remainder};
 use super::graph::{Group, groups};
 use super::list::{Fate, fates};
 use super::parts::{Part, Reader};
-use super::summary::summary;
+use super::summary::{Summary, summary};
 use super::{Reason, Unused};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, flags, proto};
@@ -49,7 +49,7 @@ pub(super) fn states(f: &Firewall, family: Family) -> Vec<Vec<State>> {
         f,
         entries: vec![Vec::new(); f.chains.len()],
         callers: vec![Vec::new(); f.chains.len()],
-        summaries: vec![Vec::new(); f.chains.len()],
+        summaries: vec![Summary::default(); f.chains.len()],
         states: f.chains.iter().map(|c| vec![State::Idle; c.rules.len()]).collect(),
         budget: BUDGET,
     };
@@ -91,7 +91,7 @@ struct Walk<'a> {
     // By chain: packets that may enter it, and the rules that send them.
     entries: Vec<Vec<Part>>,
     callers: Vec<Vec<(ChainId, u32)>>,
-    summaries: Vec<Vec<Part>>,
+    summaries: Vec<Summary>,
     states: Vec<Vec<State>>,
     budget: u64,
 }
@@ -102,7 +102,7 @@ impl Walk<'_> {
         self.reader.changes = group.changes;
         let called: FxHashSet<ChainId> = group.called.iter().copied().collect();
         for chain in group.order.iter().rev().filter(|c| called.contains(c)) {
-            self.summaries[chain.index()] = summary(&mut self.reader, *chain, &self.summaries);
+            self.summaries[chain.index()] = summary(&mut self.reader, *chain, &self.fields, &self.summaries);
         }
         for base in group.bases.iter().map(|b| &f.base_chains[*b]).filter(|b| b.families.contains(&family)) {
             for part in self.arriving(base) {
@@ -201,8 +201,8 @@ impl Walk<'_> {
             }
             if let Some(to) = calls {
                 for part in parts.iter().filter(|p| p.exact) {
-                    for inner in &self.summaries[to.index()] {
-                        if let Some(both) = part.and(inner, &mut self.reader.table) {
+                    for inner in self.summaries[to.index()].parts(&self.fields, whole) {
+                        if let Some(both) = part.and(&inner, &mut self.reader.table) {
                             boxes.push(n, &both, BLOCKER);
                         }
                     }

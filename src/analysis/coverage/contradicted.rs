@@ -104,12 +104,11 @@ fn decides(boxes: &Boxes, reader: &Reader<'_>, index: &Index, earlier: u32, late
     let lowest: Vec<u32> = pairs().map(|(a, b)| a.0.max(b.0)).collect();
     let highest: Vec<u32> = pairs().map(|(a, b)| a.1.min(b.1)).collect();
     [lowest, highest].iter().any(|point| {
-        let (mut first, mut visits) = (true, 0);
-        let _ = index.at(point, &mut |b| {
-            visits += 1;
+        let (mut first, mut left) = (true, VISITS);
+        let _ = index.at(point, &mut left, &mut |b| {
             first &= boxes.rule(b) >= boxes.rule(earlier) || !holds(boxes.get(b), point);
-            if first && visits < VISITS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if first { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        first && visits < VISITS
+        first && left > 0
     })
 }

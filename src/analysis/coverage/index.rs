@@ -1,11 +1,12 @@
 //! Finds the boxes that a point is in: hash tables within hash tables.
 //!
 //! A box is filed under the smallest aligned block of its interval in one field: all boxes that hold a point are filed under blocks that
-//! hold the point's coordinate, at most 33. Where many boxes share a block, another field tells them apart.
+//! hold the point's coordinate, at most 33. Where many boxes share a block, another field tells them apart. With each box stands its interval in
+//! one more field, so that most of those in a list are passed over without a look at them.
 
 use super::axes::Span;
 use super::boxes::Boxes;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::ControlFlow;
 
 /// Boxes that a list may hold before another field is asked.
@@ -16,8 +17,17 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Index {
     nodes: Vec<Node>,
     root: Slot,
+    // By box.
+    filed: Vec<Filed>,
+    // The field of the intervals there.
+    beside: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Filed {
     // The box filed before this one in the same list.
-    before: Vec<u32>,
+    before: u32,
+    span: Span,
 }
 
 struct Node {
@@ -49,7 +59,10 @@ fn prefix(value: u32, width: u8) -> u32 {
 impl Index {
     /// An empty index for some boxes.
     pub fn new(boxes: &Boxes) -> Self {
-        Self { nodes: Vec::new(), root: Slot::List(NONE, 0), before: vec![NONE; boxes.len()] }
+        let beside = beside(boxes);
+        let span = |i: u32| boxes.get(i).get(beside).copied().unwrap_or((0, u32::MAX));
+        let filed = (0..boxes.len() as u32).map(|i| Filed { before: NONE, span: span(i) });
+        Self { nodes: Vec::new(), root: Slot::List(NONE, 0), filed: filed.collect(), beside }
     }
 
     /// Files a box.
@@ -66,7 +79,7 @@ impl Index {
             holder = Some((n, key));
         }
         let Slot::List(last, count) = slot else { return };
-        self.before[id as usize] = last;
+        self.filed[id as usize].before = last;
         let mut filed = Slot::List(id, count + 1);
         // Where no field told them apart, it is tried again when there are twice as many.
         if count >= LIST && (count / LIST).is_power_of_two() && count % LIST == 0 {
@@ -86,7 +99,7 @@ impl Index {
         let mut id = last;
         while id != NONE {
             list.push(id);
-            id = self.before[id as usize];
+            id = self.filed[id as usize].before;
         }
         // How many pairs of boxes share a block.
         let pairs = |field: usize| -> usize {
@@ -108,29 +121,44 @@ impl Index {
             node.widths |= 1 << key.0;
             let slot = node.blocks.entry(key).or_insert(Slot::List(NONE, 0));
             if let Slot::List(last, count) = *slot {
-                self.before[id as usize] = last;
+                self.filed[id as usize].before = last;
                 *slot = Slot::List(id, count + 1);
             }
         }
         Some(Slot::Node(new))
     }
 
-    /// Calls `visit` with all boxes that may hold the point, widest blocks first, until it says stop.
-    pub fn at(&self, point: &[u32], visit: &mut impl FnMut(u32) -> ControlFlow<()>) -> ControlFlow<()> {
-        self.below(self.root, point, visit)
+    /// Calls `visit` with boxes that may hold the point, all that do among them, widest blocks first, until it says stop. `most` counts down the boxes
+    /// looked at: if it comes to 0, the others are left out.
+    pub fn at(
+        &self,
+        point: &[u32],
+        most: &mut usize,
+        visit: &mut impl FnMut(u32) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.below(self.root, point, most, visit)
     }
 
     fn below(
         &self,
         slot: Slot,
         point: &[u32],
+        most: &mut usize,
         visit: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match slot {
             Slot::List(mut id, _) => {
+                let value = point.get(self.beside).copied().unwrap_or(0);
                 while id != NONE {
-                    visit(id)?;
-                    id = self.before[id as usize];
+                    if *most == 0 {
+                        return ControlFlow::Break(());
+                    }
+                    *most -= 1;
+                    let Filed { before, span } = self.filed[id as usize];
+                    if span.0 <= value && value <= span.1 {
+                        visit(id)?;
+                    }
+                    id = before;
                 }
             }
             Slot::Node(n) => {
@@ -141,11 +169,26 @@ impl Index {
                     let width = (63 - widths.leading_zeros()) as u8;
                     widths &= !(1 << width);
                     if let Some(slot) = node.blocks.get(&(width, prefix(value, width))) {
-                        self.below(*slot, point, visit)?;
+                        self.below(*slot, point, most, visit)?;
                     }
                 }
             }
         }
         ControlFlow::Continue(())
     }
+}
+
+// Boxes that are looked at to tell which fields differ.
+const SAMPLE: usize = 4096;
+
+// The field with most intervals but for the one with still more: that one will part the lists.
+fn beside(boxes: &Boxes) -> usize {
+    let step = (boxes.len() / SAMPLE).max(1);
+    let intervals = |field: usize| {
+        let own = (0..boxes.len() as u32).step_by(step).map(|i| boxes.get(i)[field]);
+        own.collect::<FxHashSet<Span>>().len()
+    };
+    let mut fields: Vec<(usize, usize)> = (0..boxes.width()).map(|f| (intervals(f), f)).collect();
+    fields.sort_unstable_by(|a, b| b.cmp(a));
+    fields.get(1).or(fields.first()).map_or(0, |f| f.1)
 }

@@ -179,26 +179,25 @@ fn tried(
     for attempt in 0..TRIES {
         point.clear();
         point.extend(own.iter().map(|s| random.within(*s)));
-        let (mut visits, mut hit, mut around) = (0, false, None);
-        let _ = index.at(point, &mut |b| {
-            visits += 1;
+        let (mut left, mut hit, mut around) = (VISITS, false, None);
+        let _ = index.at(point, &mut left, &mut |b| {
             let other = boxes.get(b);
             if holds(other, point) && boxes.binds(b, target, table) {
                 hit = true;
-                if attempt == 0 && contains(other, own) {
-                    around = Some(boxes.rule(b));
-                    return ControlFlow::Break(());
-                }
                 if attempt > 0 {
                     return ControlFlow::Break(());
                 }
+                if contains(other, own) {
+                    around = Some(boxes.rule(b));
+                    return ControlFlow::Break(());
+                }
             }
-            if visits < VISITS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            ControlFlow::Continue(())
         });
         match around {
             Some(rule) => return Some(Fate::Taken(rule)),
-            None if !hit && visits < VISITS => return Some(Fate::Left),
-            None if visits >= VISITS => return None,
+            None if left == 0 => return None,
+            None if !hit => return Some(Fate::Left),
             None => {}
         }
     }

@@ -79,9 +79,8 @@ impl Search<'_, '_> {
         let action = rules[rule as usize].action;
         let spans = boxes.get(own);
         let corner: Vec<u32> = spans.iter().map(|s| s.0).collect();
-        let (mut nearest, mut visits) = (None::<u32>, 0);
-        let _ = behind.at(&corner, &mut |b| {
-            visits += 1;
+        let (mut nearest, mut left) = (None::<u32>, VISITS);
+        let _ = behind.at(&corner, &mut left, &mut |b| {
             let other = boxes.rule(b);
             let fits = rules[other as usize].action == action
                 && contains(boxes.get(b), spans)
@@ -89,7 +88,7 @@ impl Search<'_, '_> {
             if fits && nearest.is_none_or(|n| other < n) {
                 nearest = Some(other);
             }
-            if visits < VISITS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            ControlFlow::Continue(())
         });
         let later = nearest?;
         let mut between = boxes.of_rule(rule as usize).end..boxes.of_rule(later as usize).start;

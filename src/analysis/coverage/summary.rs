@@ -1,17 +1,50 @@
 //! Which packets a chain decides about for certain, whoever sends them there.
 
+use super::axes::Span;
+use super::literals::Literals;
 use super::parts::{Part, Reader};
 use crate::model::*;
+use crate::packet::Field;
 
 /// So many parts of what a chain decides are kept, the widest: fewer are never wrong.
 const MOST: usize = 32;
 /// Parts that may leave the chain undecided; what stands behind more of them is left out.
 const MOST_HOLES: usize = 64;
 
-/// Parts of the packets that never come back from a chain, each exact. `summaries` has those of the chains that it calls.
-pub(super) fn summary(reader: &mut Reader<'_>, chain: ChainId, summaries: &[Vec<Part>]) -> Vec<Part> {
-    let f = reader.f;
-    let mut decided: Vec<Part> = Vec::new();
+/// Parts of the packets that never come back from a chain, each exact, in the fields that any rule asks for: there may be very many chains.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Summary {
+    spans: Box<[Span]>,
+    literals: Box<[Literals]>,
+}
+
+impl Summary {
+    fn of(parts: &[Part], fields: &[Field]) -> Self {
+        let spans = parts.iter().flat_map(|p| fields.iter().map(|f| p.spans[f.index()]));
+        Self { spans: spans.collect(), literals: parts.iter().map(|p| p.literals).collect() }
+    }
+
+    /// Its parts. `whole` is every packet.
+    pub fn parts<'s>(&'s self, fields: &'s [Field], whole: Part) -> impl Iterator<Item = Part> + 's {
+        self.literals.iter().enumerate().map(move |(n, literals)| {
+            let mut part = whole;
+            part.literals = *literals;
+            let own = &self.spans[n * fields.len()..];
+            fields.iter().zip(own).for_each(|(f, span)| part.spans[f.index()] = *span);
+            part
+        })
+    }
+}
+
+/// What a chain decides. `summaries` has the same of the chains that it calls, `fields` what any rule asks for.
+pub(super) fn summary(
+    reader: &mut Reader<'_>,
+    chain: ChainId,
+    fields: &[Field],
+    summaries: &[Summary],
+) -> Summary {
+    let (f, whole) = (reader.f, reader.everything());
+    let mut decided = Decided::default();
     let mut holes: Vec<Part> = Vec::new();
     for rule in &f.chain(chain).rules {
         if holes.len() > MOST_HOLES {
@@ -29,24 +62,23 @@ pub(super) fn summary(reader: &mut Reader<'_>, chain: ChainId, summaries: &[Vec<
             match callee {
                 _ if ends => taken.push(*part),
                 Some(to) => {
-                    let inner = &summaries[to.index()];
-                    taken.extend(inner.iter().filter_map(|s| part.and(s, &mut reader.table)));
+                    let inner = summaries[to.index()].parts(fields, whole);
+                    taken.extend(inner.filter_map(|s| part.and(&s, &mut reader.table)));
                 }
                 None => {}
             }
             for one in taken {
-                keep(reader, &mut decided, without(one, &holes));
+                without(one, &holes).into_iter().for_each(|p| decided.keep(p, reader));
             }
         }
         if matches!(rule.action, Action::Return | Action::Goto(_)) {
             holes.extend(parts);
         }
-        let whole = reader.everything();
-        if decided.iter().any(|d| d.contains(&whole, &reader.table)) {
+        if decided.is_everything(reader) {
             break;
         }
     }
-    decided
+    Summary::of(&decided.parts, fields)
 }
 
 // What the holes leave of a part; nothing if they tear it to pieces.
@@ -63,19 +95,50 @@ fn without(part: Part, holes: &[Part]) -> Vec<Part> {
     left
 }
 
-fn keep(reader: &Reader<'_>, decided: &mut Vec<Part>, parts: Vec<Part>) {
-    for part in parts {
-        if decided.iter().any(|d| d.contains(&part, &reader.table)) {
-            continue;
+// Parts of what a chain decides, with their widths.
+#[derive(Default)]
+struct Decided {
+    parts: Vec<Part>,
+    widths: Vec<u32>,
+}
+
+impl Decided {
+    // A part holds only such that are no wider, so most are told apart by their widths.
+    fn keep(&mut self, part: Part, reader: &Reader<'_>) {
+        let own = width(&part);
+        if self.parts.len() == MOST && self.widths.iter().all(|w| *w >= own) {
+            return;
         }
-        decided.retain(|d| !part.contains(d, &reader.table));
-        decided.push(part);
-        if decided.len() > MOST {
-            let narrowest = (0..decided.len()).min_by_key(|n| width(&decided[*n]));
-            if let Some(n) = narrowest {
-                decided.swap_remove(n);
+        if self.all().any(|(d, w)| w >= own && d.contains(&part, &reader.table)) {
+            return;
+        }
+        for n in (0..self.parts.len()).rev() {
+            if self.widths[n] <= own && part.contains(&self.parts[n], &reader.table) {
+                self.remove(n);
             }
         }
+        if self.parts.len() == MOST
+            && let Some(narrowest) = (0..MOST).min_by_key(|n| self.widths[*n])
+        {
+            self.remove(narrowest);
+        }
+        self.parts.push(part);
+        self.widths.push(own);
+    }
+
+    fn remove(&mut self, n: usize) {
+        self.parts.swap_remove(n);
+        self.widths.swap_remove(n);
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Part, u32)> {
+        self.parts.iter().zip(self.widths.iter().copied())
+    }
+
+    fn is_everything(&self, reader: &Reader<'_>) -> bool {
+        let whole = reader.everything();
+        let widest = width(&whole);
+        self.all().any(|(d, w)| w == widest && d.contains(&whole, &reader.table))
     }
 }
 

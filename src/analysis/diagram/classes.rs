@@ -70,9 +70,9 @@ impl Sorter {
         self.add(within.ranges());
         self.changes.sort_unstable();
         let random = RandomState::new();
-        let key =
-            |id: u32| u128::from(random.hash_one((id, 0u8))) << 64 | u128::from(random.hash_one((id, 1u8)));
-        let keys: Vec<u128> = (0..self.sets).map(key).collect();
+        let (mut high, mut low) = (SplitMix(random.hash_one(0u8)), SplitMix(random.hash_one(1u8)));
+        let keys: Vec<u128> =
+            (0..self.sets).map(|_| u128::from(high.next()) << 64 | u128::from(low.next())).collect();
         let mut held = vec![false; self.sets as usize];
         let mut out = Classes {
             starts: vec![0],
@@ -162,7 +162,15 @@ impl Classes {
 
     /// The classes of a set's values, of those that are told apart; the values of those are the set itself, if it was added.
     pub fn set(&self, ranges: &[(Value, Value)]) -> ClassSet {
-        if self.within.ranges() != [(0, self.max)] {
+        let inside = match ranges {
+            [(lo, hi)] => {
+                let all = self.within.ranges();
+                let at = all.partition_point(|r| r.1 < *hi);
+                all.get(at).is_some_and(|r| r.0 <= *lo && *hi <= r.1)
+            }
+            _ => self.within.ranges() == [(0, self.max)],
+        };
+        if !inside {
             return self.plain(self.within.intersect(&IntervalSet::from_ranges(ranges.to_vec())).ranges());
         }
         self.plain(ranges)
@@ -175,14 +183,18 @@ impl Classes {
                 continue;
             }
             let mut run = self.starts.partition_point(|s| s <= lo) - 1;
-            let last = self.starts.partition_point(|s| s <= hi) - 1;
+            // Most sets are narrow.
+            let last = match self.starts.get(run + 1) {
+                Some(next) if next <= hi => run + self.starts[run + 1..].partition_point(|s| s <= hi),
+                _ => run,
+            };
             while run <= last {
                 let end = (self.straight[run] as usize).min(last);
                 out.push((self.class[run], self.class[run] + (end - run) as Class));
                 run = end + 1;
             }
         }
-        merged(out)
+        if out.len() < 2 { out } else { merged(out) }
     }
 
     /// The classes of a set, where only values within another one matter, which holds it; `None` if it parts a class there. Classes without
@@ -239,6 +251,18 @@ impl Classes {
 
     fn runs_of(&self, (lo, hi): (Class, Class)) -> &[u32] {
         &self.runs[self.first[lo as usize] as usize..self.first[hi as usize + 1] as usize]
+    }
+}
+
+/// Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
     }
 }
 
