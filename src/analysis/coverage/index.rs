@@ -6,11 +6,13 @@
 
 use super::axes::Span;
 use super::boxes::Boxes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Boxes that a list may hold before another field is asked.
 const LIST: u32 = 16;
+/// So few boxes are one list.
+const SHORT: usize = 64;
 const NONE: u32 = u32::MAX;
 
 /// An index of boxes that grows.
@@ -82,7 +84,8 @@ impl Index {
         self.filed[id as usize].before = last;
         let mut filed = Slot::List(id, count + 1);
         // Where no field told them apart, it is tried again when there are twice as many.
-        if count >= LIST && (count / LIST).is_power_of_two() && count % LIST == 0 {
+        let long = self.filed.len() > SHORT;
+        if long && count >= LIST && (count / LIST).is_power_of_two() && count % LIST == 0 {
             filed = self.divided(boxes, id, asked).unwrap_or(filed);
         }
         match holder {
@@ -181,14 +184,12 @@ impl Index {
 // Boxes that are looked at to tell which fields differ.
 const SAMPLE: usize = 4096;
 
-// The field with most intervals but for the one with still more: that one will part the lists.
+// The field that changes most often from box to box but for one: that one will part the lists.
 fn beside(boxes: &Boxes) -> usize {
     let step = (boxes.len() / SAMPLE).max(1);
-    let intervals = |field: usize| {
-        let own = (0..boxes.len() as u32).step_by(step).map(|i| boxes.get(i)[field]);
-        own.collect::<FxHashSet<Span>>().len()
-    };
-    let mut fields: Vec<(usize, usize)> = (0..boxes.width()).map(|f| (intervals(f), f)).collect();
+    let sample = || (0..boxes.len() as u32).step_by(step).map(|i| boxes.get(i));
+    let changes = |field: usize| sample().zip(sample().skip(1)).filter(|(a, b)| a[field] != b[field]).count();
+    let mut fields: Vec<(usize, usize)> = (0..boxes.width()).map(|f| (changes(f), f)).collect();
     fields.sort_unstable_by(|a, b| b.cmp(a));
     fields.get(1).or(fields.first()).map_or(0, |f| f.1)
 }

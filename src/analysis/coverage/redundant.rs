@@ -6,7 +6,6 @@ use super::index::Index;
 use super::parts::Reader;
 use crate::model::*;
 use crate::packet::Field;
-use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Boxes behind a rule that are looked at.
@@ -21,18 +20,17 @@ const BUDGET: u64 = 100_000_000;
 /// conditions is no such later rule: what it would do with all the rest is often said before to be clear. `left_out` says which rules are
 /// not asked for and do not count as later ones.
 pub fn redundant(f: &Firewall, left_out: &dyn Fn(ChainId, usize) -> bool) -> Vec<((ChainId, usize), u32)> {
-    let mut found: FxHashMap<(ChainId, usize), Option<u32>> = FxHashMap::default();
+    let mut found: Vec<((ChainId, usize), Option<u32>)> = Vec::new();
     let fields = super::chains::fields(f);
     each_chain(f, BUDGET, |reader, chain, budget| {
         let mut search = Search { f, fields: &fields, reader, left_out, budget };
-        for (rule, later) in search.chain(chain) {
-            let both = found.entry((chain, rule)).or_insert(later);
-            *both = both.zip(later).map(|(a, b)| a.max(b));
-        }
+        found.extend(search.chain(chain).into_iter().map(|(rule, later)| ((chain, rule), later)));
     });
-    let mut out: Vec<_> = found.into_iter().filter_map(|(rule, later)| Some((rule, later?))).collect();
-    out.sort_unstable();
-    out
+    // In both families, where both ask for it.
+    found.sort_unstable();
+    let rules = found.chunk_by(|a, b| a.0 == b.0);
+    let both = |own: &[(_, Option<u32>)]| own.iter().map(|f| f.1).collect::<Option<Vec<_>>>();
+    rules.filter_map(|own| Some((own[0].0, both(own)?.into_iter().max()?))).collect()
 }
 
 struct Search<'s, 'a> {
