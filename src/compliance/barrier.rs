@@ -8,6 +8,7 @@ use crate::catalogue::resolve::{Addresses, ResolvedFlow};
 use crate::catalogue::{Breach, Requirement as Wanted};
 use crate::finding::{Related, State};
 use crate::packet::{Family, Field, IntervalSet, Region, proto};
+use rustc_hash::FxHashSet;
 
 // A box that lets something through, as the row about it has it.
 struct Open<'a> {
@@ -164,6 +165,7 @@ fn onward<'a>(
     open: &mut Vec<Open<'a>>,
 ) -> Vec<Flowing> {
     let mut out: Vec<Flowing> = Vec::new();
+    let mut known: FxHashSet<(Region, Region)> = FxHashSet::default();
     for (n, f) in arrived.iter().enumerate() {
         let came: Vec<Region> = walked
             .iter()
@@ -172,6 +174,7 @@ fn onward<'a>(
             .flat_map(|p| p.judged.all().map(|c| c.region.clone()))
             .collect();
         let beside = f.stretch.without(&came);
+        known.extend(beside.iter().map(|s| (s.sent.clone(), s.region.clone())));
         out.extend(beside.into_iter().map(|stretch| Flowing { stretch, told: f.told.clone() }));
     }
     for w in walked {
@@ -192,8 +195,7 @@ fn onward<'a>(
                     } else {
                         here.undecided.push(c)
                     }
-                    let known = |o: &Flowing| o.stretch.sent == next.sent && o.stretch.region == next.region;
-                    if !out.iter().any(known) {
+                    if known.insert((next.sent.clone(), next.region.clone())) {
                         out.push(Flowing { stretch: next, told });
                     }
                 }

@@ -274,9 +274,13 @@ impl<'a> Subject<'a> {
         self.copies.get_or_init(|| coverage::copies(self.firewall))
     }
 
-    /// The rules of the model to which no packet is left. Found once, for all checks.
+    /// The rules of the model to which no packet is left; none are looked for where rules have no order. Found once, for all checks.
     pub fn without_packets(&self) -> &[WithoutPackets] {
-        self.without_packets.get_or_init(|| coverage::unused_beside(self.firewall, self.copies()))
+        let found = || match unused::is_unordered(self.firewall) {
+            true => Vec::new(),
+            false => coverage::unused_beside(self.firewall, self.copies()),
+        };
+        self.without_packets.get_or_init(found)
     }
 
     /// The written rules to which no packet is left, but for copies. Found once, for all checks.

@@ -39,18 +39,16 @@ pub enum Case {
 /// A rule of the model to which no packet is left.
 pub type WithoutPackets = ((ChainId, usize), coverage::Unused);
 
-/// Whether the rules of a firewall have no order, so that each may be covered by later ones too: those of security groups. `HL-AWS-COVERED` tells
-/// them.
-fn is_unordered(f: &Firewall) -> bool {
+/// Whether the rules of a firewall have no order, so that each may be covered by later ones too, and to put one before another changes nothing: those
+/// of security groups. `HL-AWS-COVERED` tells them.
+pub fn is_unordered(f: &Firewall) -> bool {
     f.dialect == "aws"
 }
 
-/// Rules that the checks of pairs of rules leave out: those to which no packet is left, and those without order.
+/// Rules that the checks of pairs of rules leave out: those to which no packet is left.
 pub fn left_out(subject: &Subject<'_>) -> impl Fn(ChainId, usize) -> bool {
-    let f = subject.firewall;
     let unused: FxHashSet<_> = subject.without_packets().iter().map(|(rule, _)| *rule).collect();
-    let unordered = is_unordered(f);
-    move |chain, rule| unordered || unused.contains(&(chain, rule))
+    move |chain, rule| unused.contains(&(chain, rule))
 }
 
 /// Where the rules stand to which no packet is left.

@@ -49,7 +49,7 @@ mod translation;
 
 pub use build::{Builder, ChainRef};
 pub use condition::{Condition, ConditionKind};
-pub use crowd::Crowd;
+pub use crowd::{Crowd, Place};
 pub use pool::{SetId, SetPool};
 pub use routes::{Next, Route, Routes, ToldRoutes};
 pub use rule::{Action, AddressTypes, BitsId, Effect, MaskId, Register, Rule, Term, TermRange};

@@ -214,11 +214,15 @@ impl Region {
     pub fn minus_all(regions: Vec<Self>, others: &[Self]) -> Vec<Self> {
         others.iter().fold(regions, |left, o| {
             // Nearly all pairs of long lists are apart.
-            if left.iter().any(|r| r.intersects(o)) {
-                left.iter().flat_map(|r| r.minus(o)).collect()
-            } else {
-                left
+            let Some(first) = left.iter().position(|r| r.intersects(o)) else { return left };
+            let mut out = Vec::with_capacity(left.len() + 1);
+            for (n, r) in left.into_iter().enumerate() {
+                match n < first || !r.intersects(o) {
+                    true => out.push(r),
+                    false => out.extend(r.minus(o)),
+                }
             }
+            out
         })
     }
 

@@ -74,9 +74,11 @@ fn of_chain(
             earlier.find_map(|b| {
                 *budget = budget.checked_sub(1)?;
                 let other = boxes.rule(b);
-                let opposed = boxes.is(b, BLOCKER) && lets_in(other) == lets_in(n).map(|v| !v);
+                if !boxes.is(b, BLOCKER) || lets_in(other) != lets_in(n).map(|v| !v) {
+                    return None;
+                }
                 let meet = |o: &u32| boxes.is(*o, BLOCKER) && meets(boxes.get(b), boxes.get(*o));
-                let with = own.clone().find(meet).filter(|_| opposed)?;
+                let with = own.clone().find(meet)?;
                 (!within(&boxes, n, other)
                     && !within(&boxes, other, n)
                     && decides(&boxes, reader, &index, b, with))

@@ -88,7 +88,8 @@ impl Table {
             || self.list(weaker).iter().all(|l| self.list(stronger).contains(l))
     }
 
-    fn list(&self, of: Literals) -> &[u32] {
+    /// The literals of a conjunction, as numbers, ascending.
+    pub fn list(&self, of: Literals) -> &[u32] {
         &self.lists[of.0 as usize]
     }
 

@@ -3,6 +3,7 @@
 use super::axes::Span;
 use super::boxes::{Boxes, contains, meets, remainder};
 use super::literals::{Literals, Table};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// With so few blockers in a cell, what they leave of a target is computed.
@@ -39,11 +40,12 @@ impl<'a> Split<'a> {
         for t in targets {
             groups.entry(self.boxes.literals(t)).or_default().push(t);
         }
+        let filed = Filed::of(self.boxes, self.table, blockers);
         let mut out = Vec::new();
-        for group in groups.into_values() {
+        for (literals, group) in groups {
             let mut search =
                 Group { left: vec![false; group.len()], by: vec![Vec::new(); group.len()], targets: group };
-            self.group(&mut search, blockers);
+            self.group(&mut search, &filed.may_bind(self.table, literals));
             let named = search.targets.into_iter().zip(search.by).zip(search.left);
             out.extend(named.filter(|(_, left)| !left).map(|(named, _)| named));
         }
@@ -172,6 +174,34 @@ impl<'a> Split<'a> {
             })
             .min()
             .map(|(_, _, field, at)| (field, at))
+    }
+}
+
+// Blockers by the first of the literals that they ask for: one binds only targets that ask for it too. There may be as many sets of literals as
+// rules, and then few blockers are of interest to each.
+struct Filed {
+    free: Vec<u32>,
+    asking: FxHashMap<u32, Vec<u32>>,
+}
+
+impl Filed {
+    fn of(boxes: &Boxes, table: &Table, blockers: &[u32]) -> Self {
+        let mut out = Self { free: Vec::new(), asking: FxHashMap::default() };
+        for b in blockers {
+            match table.list(boxes.literals(*b)).first() {
+                Some(first) => out.asking.entry(*first).or_default().push(*b),
+                None => out.free.push(*b),
+            }
+        }
+        out
+    }
+
+    // Those that may bind targets with some literals, in the order of their rules.
+    fn may_bind(&self, table: &Table, targets: Literals) -> Vec<u32> {
+        let mut out = self.free.clone();
+        out.extend(table.list(targets).iter().filter_map(|l| self.asking.get(l)).flatten());
+        out.sort_unstable();
+        out
     }
 }
 

@@ -3,7 +3,6 @@
 use super::Question;
 use crate::model::{ChainId, Effect, Firewall, Hook, LabelId, TermRange};
 use crate::packet::{Field, IntervalSet, Path, Region};
-use rustc_hash::FxHashMap;
 
 /// Of one firewall: the labels that the points of the packets under way may carry.
 #[derive(Debug, Default)]
@@ -15,19 +14,22 @@ pub(super) struct Attached {
 
 /// Points whose labels the files tell alike: the packets of a site are followed by themselves.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(super) struct Site<'f> {
     /// Their addresses.
     pub own: IntervalSet,
     /// The labels that they may carry; `None` = the files tell nothing of these points, and nobody knows.
-    pub labels: Option<Vec<LabelId>>,
+    pub labels: Option<&'f [LabelId]>,
+    /// They carry all of the labels for certain.
+    pub sure: bool,
 }
 
 // The site whose packets are under way.
 #[derive(Debug)]
 struct Placed {
     known: bool,
-    // The rules of base chains that it may meet, by their numbers.
-    rules: FxHashMap<ChainId, Vec<u32>>,
+    sure: bool,
+    // The rules of the base chains on the way that it may meet, by their numbers.
+    rules: Vec<(ChainId, Vec<u32>)>,
 }
 
 // With fewer labels all packets are followed together.
@@ -45,16 +47,13 @@ impl Attached {
         Self { possible, site: None }
     }
 
-    /// Of a firewall, where the packets of a site are followed.
-    pub(super) fn at(f: &Firewall, site: &Site) -> Self {
+    /// Of a firewall, where the packets of a site are followed through some base chains.
+    pub(super) fn at(f: &Firewall, site: &Site<'_>, bases: impl Iterator<Item = ChainId>) -> Self {
         let rules = match &site.labels {
-            Some(labels) => {
-                let bases = f.base_chains.iter().map(|b| b.chain);
-                bases.map(|chain| (chain, f.crowd().rules(chain, labels))).collect()
-            }
-            None => FxHashMap::default(),
+            Some(labels) => bases.map(|chain| (chain, f.crowd().rules(chain, labels))).collect(),
+            None => Vec::new(),
         };
-        let site = Some(Placed { known: site.labels.is_some(), rules });
+        let site = Some(Placed { known: site.labels.is_some(), sure: site.sure, rules });
         Self { possible: Vec::new(), site }
     }
 
@@ -66,18 +65,23 @@ impl Attached {
 
     /// The rules of a chain that may be met, ascending; `None` = any.
     pub(super) fn rules(&self, chain: ChainId) -> Option<&[u32]> {
-        self.site.as_ref()?.rules.get(&chain).map(Vec::as_slice)
+        self.site.as_ref()?.rules.iter().find(|(c, _)| *c == chain).map(|(_, rules)| rules.as_slice())
     }
 
     /// Whether the points are at a site, and whether the files tell its labels.
     pub(super) fn site(&self) -> Option<bool> {
         self.site.as_ref().map(|s| s.known)
     }
+
+    /// Whether all labels of the rules that may be met are carried for certain.
+    pub(super) fn is_sure(&self) -> bool {
+        self.site.as_ref().is_some_and(|s| s.sure)
+    }
 }
 
 /// The packets of a question by the labels that their points may carry, the field of these points' addresses first; `None` where that is of no
 /// use: there are few labels, they are declared, or the files do not tell.
-pub(super) fn sites(question: &Question<'_>) -> Option<(Field, Vec<Site>)> {
+pub(super) fn sites<'a>(question: &Question<'a>) -> Option<(Field, Vec<Site<'a>>)> {
     let hook = hook(question)?;
     let [f] = question.point.firewalls else { return None };
     let declared = question.point.environment.labels.is_some();
@@ -87,15 +91,12 @@ pub(super) fn sites(question: &Question<'_>) -> Option<(Field, Vec<Site>)> {
     let field = Firewall::own_address(hook);
     let own = question.region.get(field);
     let told = own.intersect(&f.points);
-    if told.is_empty() {
-        return None;
-    }
     let places = f.crowd().places(&told).into_iter();
-    let mut sites: Vec<Site> =
-        places.map(|(own, labels)| Site { own, labels: Some(labels.to_vec()) }).collect();
+    let mut sites: Vec<Site<'_>> =
+        places.map(|p| Site { own: p.addresses, labels: Some(p.labels), sure: p.sure }).collect();
     let labelled = IntervalSet::from_ranges(sites.iter().flat_map(|s| s.own.ranges().iter().copied()));
-    sites.push(Site { own: told.minus(&labelled), labels: Some(Vec::new()) });
-    sites.push(Site { own: own.minus(&f.points), labels: None });
+    sites.push(Site { own: told.minus(&labelled), labels: Some(&[]), sure: true });
+    sites.push(Site { own: own.minus(&f.points), labels: None, sure: false });
     sites.retain(|s| !s.own.is_empty());
     Some((field, sites))
 }

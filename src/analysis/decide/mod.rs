@@ -8,6 +8,7 @@ mod hull;
 pub(crate) mod join;
 mod reason;
 mod settle;
+mod together;
 mod translate;
 mod walk;
 mod wide;
@@ -25,6 +26,7 @@ pub use witness::{replayed, witness};
 use super::evaluate::{Because, Decider};
 use super::{Point, Verdict};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
+use attached::Site;
 use walk::Walk;
 
 /// A question about a region.
@@ -101,14 +103,27 @@ const BRIEF: u64 = FIRST / 8;
 /// Answers a question. A narrow one is walked; where that takes too many steps, the chains are put together as diagrams; where those do not serve, or
 /// take too much themselves, the walk goes on to the end of its budget, and what is left then is undecided.
 pub fn decide(question: &Question<'_>) -> Answer {
+    decided(question, false)
+}
+
+/// As [`decide`]. Points of a cloud at which the rules of their groups say the same are told together, and of these rules only the first few are named.
+pub fn decide_together(question: &Question<'_>) -> Answer {
+    decided(question, true)
+}
+
+fn decided(question: &Question<'_>, together: bool) -> Answer {
     let mut answer = Answer::default();
-    let sites = attached::sites(question);
     for (family, regions) in by_family(question) {
-        if let Some((field, sites)) = &sites {
+        if let Some((field, sites)) = attached::sites(question) {
             let mut walk = Walk::unplaced(question, family);
-            for site in sites {
+            let meets = |s: &Site<'_>| regions.iter().any(|r| r.get(field).intersects(&s.own));
+            let mut sites: Vec<Site<'_>> = sites.into_iter().filter(meets).collect();
+            if together {
+                sites = walk.together(field, sites, &regions);
+            }
+            for site in &sites {
                 walk.go_to(site);
-                let here = regions.iter().map(|r| r.cut(*field, &site.own));
+                let here = regions.iter().map(|r| r.cut(field, &site.own));
                 walk.run(here.filter(|r| !r.is_empty()).collect());
                 walk.outcome();
             }

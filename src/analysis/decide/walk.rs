@@ -7,7 +7,7 @@
 
 use super::Question;
 use super::attached::{Attached, Site};
-use super::cell::{Cell, State, View};
+use super::cell::{Cell, MAX_LIST, State, View};
 use super::guard::{Asker, Halves};
 use super::hull::{Hull, Sees};
 use super::join::join;
@@ -74,6 +74,8 @@ pub(super) struct Walk<'a> {
     inert: Vec<Vec<Inert>>,
     // Those of them that were asked for.
     asked: Vec<(usize, ChainId)>,
+    // Rules of the base chain at hand behind labels of which nothing is known, by what they do.
+    behind_labels: FxHashMap<Action, usize>,
     entry: Hull,
     pub place: Place,
     done: FxHashMap<(usize, ChainId, u64), Vec<Done>>,
@@ -148,6 +150,7 @@ impl<'a> Walk<'a> {
             attached: Vec::new(),
             inert: point.firewalls.iter().map(|f| vec![Inert::Unknown; f.chains.len()]).collect(),
             asked: Vec::new(),
+            behind_labels: FxHashMap::default(),
             entry: Hull::EMPTY,
             place: (0, 0, 0),
             done: FxHashMap::default(),
@@ -164,9 +167,12 @@ impl<'a> Walk<'a> {
     }
 
     /// The packets that follow are those of a site.
-    pub(super) fn go_to(&mut self, site: &Site) {
+    pub(super) fn go_to(&mut self, site: &Site<'_>) {
         let firewalls = self.question.point.firewalls;
-        self.attached = firewalls.iter().map(|f| Attached::at(f, site)).collect();
+        // Rules about labels are in the base chains of clouds, which do not send packets another way.
+        let way = &self.ways[self.question.path as usize];
+        let bases = |n: usize| way.iter().filter(move |(f, _)| *f == n).map(|(_, base)| base.chain);
+        self.attached = firewalls.iter().enumerate().map(|(n, f)| Attached::at(f, site, bases(n))).collect();
     }
 
     /// Follows packets to the ends of their ways.
@@ -224,11 +230,14 @@ impl<'a> Walk<'a> {
         let new = IntervalSet::single(ConnState::New.value());
         let mut cells = Vec::new();
         for region in regions {
-            let opens = region.cut(Field::State, &new);
-            let others = region.cut(Field::State, &Field::State.complement(&new));
             // What is kept of a connection that exists is not known.
-            let parts =
-                if registers_matter { vec![(opens, true), (others, false)] } else { vec![(region, true)] };
+            let parts = if registers_matter {
+                let opens = region.cut(Field::State, &new);
+                let others = region.cut(Field::State, &Field::State.complement(&new));
+                vec![(opens, true), (others, false)]
+            } else {
+                vec![(region, true)]
+            };
             for (region, opens) in parts.into_iter().filter(|p| !p.0.is_empty()) {
                 let state = self.intern(State {
                     path: self.question.path,
@@ -249,6 +258,11 @@ impl<'a> Walk<'a> {
     /// Whether the packets of one site are followed, and whether the files tell its labels.
     pub(super) fn site(&self, firewall: usize) -> Option<bool> {
         self.attached[firewall].site()
+    }
+
+    /// Whether all labels of rules that may be met are carried for certain.
+    pub(super) fn is_sure(&self, firewall: usize) -> bool {
+        self.attached[firewall].is_sure()
     }
 
     /// A state by its index.
@@ -290,6 +304,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.tidy(&mut enter);
+        self.behind_labels.clear();
         let left = self.walk(here, base.chain, enter);
         self.place = (at, usize::MAX, 0);
         for cell in left {
@@ -350,6 +365,9 @@ impl<'a> Walk<'a> {
                 false => (here.at, self.place.1, index),
             };
             let rule = &rules[index];
+            if self.is_repeated(&here, chain, rule) {
+                continue;
+            }
             if let Action::Jump(to) = rule.action
                 && rule.effects.is_none()
                 && self.is_inert(here.firewall, to)
@@ -401,6 +419,20 @@ impl<'a> Walk<'a> {
             return behind.iter().map(|n| *n as usize).find(|n| may(&rules[*n]));
         }
         Some(start + rules[start..].iter().position(may)?)
+    }
+
+    // Whether as many rules as are ever told did the same before, of whose labels nothing is known either: all that this one may do to a packet may
+    // be done to it already.
+    fn is_repeated(&mut self, here: &Here<'a>, chain: ChainId, rule: &Rule) -> bool {
+        let unknown = self.question.point.environment.labels.is_none()
+            && (here.f.carriers.is_empty() || self.site(here.firewall) == Some(false));
+        if !unknown || self.by_rule || chain != here.base.chain {
+            return false;
+        }
+        let Some(does) = here.f.behind_label(rule) else { return false };
+        let before = self.behind_labels.entry(does).or_default();
+        *before += 1;
+        *before > MAX_LIST
     }
 
     fn hull(&self, here: &Here<'a>, cells: &[Cell]) -> Hull {

@@ -15,9 +15,9 @@ use super::decide::{field_name, register_name};
 use super::{Moved, Point, Verdict};
 use crate::model::*;
 use crate::packet::{ConnState, Family, Field, IntervalSet, Packet, Path, addr};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use state::{Fact, Frame, State, Story, Truth, Val, collect, push};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use terms::refuses;
 
 /// What happened to a packet.
@@ -136,7 +136,12 @@ struct Evaluator<'a> {
     classes: [OnceCell<Vec<Class>>; 3],
     // Base chains of each path, as (firewall, base chain), in order.
     ways: Vec<Vec<(usize, &'a BaseChain)>>,
+    // Numbers of rules behind labels of which nothing is known, by the base chain's place, what is known of the packet, and what they do to it.
+    behind_labels: RefCell<FxHashMap<(usize, Vec<(Fact, bool)>, Action), Vec<usize>>>,
 }
+
+// So many rules that do the same to a packet, each behind a label of its own of which nothing is known, are followed.
+const MAX_ALIKE: usize = 64;
 
 impl<'a> Evaluator<'a> {
     fn new(point: Point<'a>, packet: &'a Packet) -> Self {
@@ -148,7 +153,8 @@ impl<'a> Evaluator<'a> {
                 local = Some(local.map_or_else(|| l.clone(), |a| a.union(l)));
             }
         }
-        Self { point, family, local, arrived: packet, classes: Default::default(), ways }
+        let behind_labels = RefCell::default();
+        Self { point, family, local, arrived: packet, classes: Default::default(), ways, behind_labels }
     }
 
     fn base(&self, s: &State) -> Option<(usize, &'a BaseChain)> {
@@ -218,11 +224,9 @@ impl<'a> Evaluator<'a> {
         };
         let mut because: Vec<Because> = Vec::new();
         if verdict == Verdict::Undecided {
-            for b in ends.iter().flat_map(|e| collect(&e.3.because)) {
-                if !because.contains(&b) {
-                    because.push(b);
-                }
-            }
+            let mut told: FxHashSet<Because> = FxHashSet::default();
+            let all = ends.iter().flat_map(|e| collect(&e.3.because));
+            because.extend(all.filter(|b| told.insert(b.clone())));
         }
         let tracked = ends.iter().all(|e| e.1);
         let delivered = match ends.as_slice() {
@@ -293,6 +297,7 @@ impl<'a> Evaluator<'a> {
             let truth = if refuses(f.terms(rule.terms), &told) { Truth::No } else { self.guard(s, f, &here) };
             match truth {
                 Truth::No => index += 1,
+                Truth::Unknown(Fact::Label(..)) if self.is_repeated(s, &here, &told) => index += 1,
                 truth => break (here, truth),
             }
             if !s.known.is_empty() {
@@ -318,6 +323,31 @@ impl<'a> Evaluator<'a> {
                 Next::Forked
             }
         }
+    }
+
+    // Whether many rules did the same before to the packet, of whose labels nothing is known either: this one adds no way.
+    fn is_repeated(&self, s: &State, here: &Here<'_>, told: &[(u32, u32); Field::COUNT]) -> bool {
+        let f = self.point.firewalls[here.firewall];
+        if here.chain != here.base.chain {
+            return false;
+        }
+        let does = match f.behind_label(here.rule) {
+            Some(Action::Jump(to)) if f.chain(to).rules.iter().all(|r| refuses(f.terms(r.terms), told)) => {
+                // It falls through the chain.
+                Action::Continue
+            }
+            Some(does) => does,
+            None => return false,
+        };
+        let mut behind = self.behind_labels.borrow_mut();
+        let followed = behind.entry((s.at, s.known.clone(), does)).or_default();
+        if followed.len() >= MAX_ALIKE {
+            return !followed.contains(&here.index);
+        }
+        if !followed.contains(&here.index) {
+            followed.push(here.index);
+        }
+        false
     }
 
     fn advance(&self, s: &mut State) {

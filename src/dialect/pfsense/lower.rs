@@ -428,7 +428,7 @@ impl Lowering<'_> {
     fn tcp_flags(&mut self, rule: &PfRule, terms: &mut Vec<Term>) {
         let wanted = match &rule.flags {
             Flags::Any => return,
-            Flags::Of(set) => set.clone(),
+            Flags::Of(set) => (**set).clone(),
             Flags::Default if rule.action == PfAction::Pass && !rule.stateless => {
                 flags::masked(flags::SYN | flags::ACK, flags::SYN)
             }

@@ -3,6 +3,7 @@
 use super::xml::Doubt;
 use crate::packet::{Family, IntervalSet};
 use crate::source::Origin;
+use std::sync::Arc;
 
 /// Something that only the running firewall knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,7 @@ pub(super) enum Flags {
     /// `flags any`.
     Any,
     /// `flags SET/MASK`: the flag bytes that match.
-    Of(IntervalSet),
+    Of(Arc<IntervalSet>),
 }
 
 /// A test of the tag that earlier rules gave to the packet.

@@ -4,7 +4,6 @@
 //! asked for and that is not known to be [without effect](super::silent), or a value that means nothing – leaves open the most
 //! that it could touch: a rule what that rule may match, a translation all translations, anything else the whole box.
 
-use super::silent::Inside;
 use super::xml::{Doubt, Element};
 
 /// What nobody understood in an element, itself included; it is answered for from here on.
@@ -28,7 +27,7 @@ fn walk(e: Element<'_>, found: &mut Vec<Doubt>) {
                 work.push(child);
                 continue;
             }
-            let inside = inside.get_or_insert_with(|| Inside::of(e));
+            let inside = inside.get_or_insert_with(|| e.known_inside());
             if inside.is_asked_for(child) {
                 work.push(child);
             } else if !inside.is_silent(child) {

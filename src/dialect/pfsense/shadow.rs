@@ -6,10 +6,10 @@
 use super::facts::{Facts, Opening, QuirkKind};
 use super::pf::{Addresses, Flags, PfAction, PfRule, Ports};
 use super::user::Context;
-use crate::packet::{Family, Field, IntervalSet, Neighbours, Region, carriers, flags, proto};
+use crate::packet::{Family, Field, IntervalSet, Neighbours, Region, flags, proto, shared_carriers};
 use crate::source::Origin;
-use rustc_hash::FxHashSet;
-use std::sync::LazyLock;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::{Arc, LazyLock};
 
 // A rule as sets of packets, in one direction.
 pub(super) struct Ranked<'r> {
@@ -23,14 +23,7 @@ pub(super) struct Ranked<'r> {
 
 // Rules of a direction that decide, in the order in which they take precedence: quick ones as they stand, then the others from the last.
 pub(super) fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
-    let here = |r: &&PfRule| {
-        let way = if inbound { r.direction.has_in() } else { r.direction.has_out() };
-        way && r.action != PfAction::Match
-    };
-    let quick = rules.iter().filter(here).filter(|r| r.quick);
-    let others = rules.iter().rev().filter(here).filter(|r| !r.quick);
-    quick
-        .chain(others)
+    by_rank(rules, inbound)
         .map(|rule| {
             let possible = regions(rule, inbound, false);
             let certain = match is_certain(rule) {
@@ -41,6 +34,16 @@ pub(super) fn ranked(rules: &[PfRule], inbound: bool) -> Vec<Ranked<'_>> {
             Ranked { rule, certain, possible }
         })
         .collect()
+}
+
+fn by_rank(rules: &[PfRule], inbound: bool) -> impl Iterator<Item = &PfRule> {
+    let here = move |r: &&PfRule| {
+        let way = if inbound { r.direction.has_in() } else { r.direction.has_out() };
+        way && r.action != PfAction::Match
+    };
+    let quick = rules.iter().filter(here).filter(|r| r.quick);
+    let others = rules.iter().rev().filter(here).filter(|r| !r.quick);
+    quick.chain(others)
 }
 
 // Whether it matches what it names whatever else holds.
@@ -99,8 +102,8 @@ fn region(r: &PfRule, family: Family, inbound: bool, certain: bool) -> Region {
 
 // A rule that asks for a field matches no packet without it.
 fn carried(r: &mut Region, field: Field) {
-    if let Some(with) = carriers(field) {
-        r.narrow(Field::Proto, &with);
+    if let Some(with) = shared_carriers(field) {
+        r.narrow(Field::Proto, with);
     }
 }
 
@@ -113,10 +116,10 @@ fn asked(r: &PfRule) -> Option<&IntervalSet> {
     }
 }
 
-// S/SA.
-fn opening() -> &'static IntervalSet {
-    static OPENING: LazyLock<IntervalSet> =
-        LazyLock::new(|| flags::masked(flags::SYN | flags::ACK, flags::SYN));
+/// S/SA.
+pub(super) fn opening() -> &'static Arc<IntervalSet> {
+    static OPENING: LazyLock<Arc<IntervalSet>> =
+        LazyLock::new(|| Arc::new(flags::masked(flags::SYN | flags::ACK, flags::SYN)));
     &OPENING
 }
 
@@ -141,25 +144,28 @@ pub(super) fn leaks(rules: &[PfRule], facts: &mut Facts) {
     if blocks.is_empty() {
         return;
     }
-    let others = flags::masked(0, 0).minus(opening());
+    let others = Arc::new(flags::masked(0, 0).minus(opening()));
+    let passes = |r: &PfRule| matches!(r.action, PfAction::Pass | PfAction::Unknown) && r.note.is_none();
+    let mut leaking: FxHashMap<Origin, Origin> = FxHashMap::default();
     for inbound in [true, false] {
-        let list = ranked(rules, inbound);
-        let near = Neighbours::of(list.iter().map(|r| &r.possible));
-        for (i, own) in list.iter().enumerate().filter(|(_, r)| blocks.contains(&r.rule.origin)) {
-            let left: Vec<_> = own.possible.iter().map(|p| p.with(Field::TcpFlags, others.clone())).collect();
-            let passes = |r: &&Ranked<'_>| {
-                matches!(r.rule.action, PfAction::Pass | PfAction::Unknown)
-                    && r.rule.note.is_none()
-                    && r.possible.iter().any(|p| left.iter().any(|l| l.intersects(p)))
+        let asked = by_rank(rules, inbound).filter(|r| passes(r) || blocks.contains(&r.origin));
+        let list: Vec<_> = asked.map(|r| (r, regions(r, inbound, false))).collect();
+        let near = Neighbours::of(list.iter().map(|(_, possible)| possible));
+        for (i, (own, possible)) in list.iter().enumerate().filter(|(_, (r, _))| blocks.contains(&r.origin)) {
+            let mut left = possible.clone();
+            left.iter_mut().for_each(|p| p.set(Field::TcpFlags, Arc::clone(&others)));
+            let lets = |(r, possible): &&(&PfRule, Vec<Region>)| {
+                passes(r) && possible.iter().any(|p| left.iter().any(|l| l.intersects(p)))
             };
-            let behind = near.meeting(&left).into_iter().filter(|n| *n > i).map(|n| &list[n]);
-            let Some(by) = behind.into_iter().find(passes) else { continue };
-            for q in facts.quirks.iter_mut().filter(|q| q.origin == own.rule.origin) {
-                if q.kind == QuirkKind::SynOnlyBlock && q.related.is_none() {
-                    q.related = Some((by.rule.origin, "lets other packets of it through".to_owned()));
-                }
+            let mut behind = near.meeting(&left).into_iter().filter(|n| *n > i).map(|n| &list[n]);
+            if let Some((by, _)) = behind.find(lets) {
+                leaking.entry(own.origin).or_insert(by.origin);
             }
         }
+    }
+    for q in facts.quirks.iter_mut().filter(|q| q.kind == QuirkKind::SynOnlyBlock && q.related.is_none()) {
+        let by = leaking.get(&q.origin);
+        q.related = by.map(|by| (*by, "lets other packets of it through".to_owned()));
     }
 }
 

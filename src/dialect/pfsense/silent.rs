@@ -20,6 +20,7 @@ struct Group {
 }
 
 /// What is known of the elements in a parent.
+#[derive(Debug)]
 pub(super) struct Inside {
     silent: Vec<&'static [&'static str]>,
     asked: Vec<&'static [&'static str]>,

@@ -10,11 +10,13 @@ use super::product::Product;
 use super::release::Release;
 use super::schedule;
 use super::settle::settle;
+use super::shadow::opening;
 use super::xml::{Doubt, Element};
 use crate::dialect::ReadOptions;
 use crate::packet::{Family, IntervalSet, flags, proto};
 use crate::source::Origin;
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// What rules refer to.
 pub(super) struct Context<'a> {
@@ -592,10 +594,10 @@ fn tcp_flags(w: &Written, cx: &Context<'_>) -> Result<Flags, Fault> {
     }
     if !w.flags_mask.is_empty() {
         let (set, mask) = (flag_bits(&w.flags_set)?, flag_bits(&w.flags_mask)?);
-        return Ok(Flags::Of(flags::masked(mask, set)));
+        return Ok(Flags::Of(Arc::new(flags::masked(mask, set))));
     }
     Ok(match cx.product {
-        Product::PfSense => Flags::Of(flags::masked(flags::SYN | flags::ACK, flags::SYN)),
+        Product::PfSense => Flags::Of(Arc::clone(opening())),
         Product::OpnSense => Flags::Default,
     })
 }

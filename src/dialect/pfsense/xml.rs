@@ -1,11 +1,13 @@
 //! The XML of a configuration, read as pfSense reads it (`xmlparse.inc`), with the place of every element.
 
 use super::product::Product;
+use super::silent::Inside;
 use crate::source::{Diagnostic, Origin, SourceFile};
 use roxmltree::{Document, Error, Node, NodeId, NodeType, ParsingOptions};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// Elements may be nested this deep; a real configuration stays below 20.
 const MAX_DEPTH: u32 = 200;
@@ -211,13 +213,20 @@ pub(super) struct Notes {
     product: Product,
     taken: Vec<Cell<bool>>,
     odd: RefCell<FxHashMap<NodeId, String>>,
+    // What is known of the elements in a parent, by its path: a list holds thousands of the same.
+    inside: RefCell<FxHashMap<String, Rc<Inside>>>,
 }
 
 impl Notes {
     /// Nothing noticed yet.
     pub fn of(doc: &Document<'_>, product: Product) -> Self {
         let nodes = doc.root().descendants().count();
-        Self { product, taken: vec![Cell::new(false); nodes + 1], odd: RefCell::default() }
+        Self {
+            product,
+            taken: vec![Cell::new(false); nodes + 1],
+            odd: RefCell::default(),
+            inside: RefCell::default(),
+        }
     }
 }
 
@@ -299,6 +308,19 @@ impl<'a> Element<'a> {
     /// What makes its value odd.
     pub fn oddity(self) -> Option<String> {
         self.notes.odd.borrow().get(&self.node.id()).cloned()
+    }
+
+    /// What is known of the elements in it.
+    pub fn known_inside(self) -> Rc<Inside> {
+        let mut path = String::new();
+        let mut at = Some(self);
+        while let Some(e) = at {
+            path += e.name();
+            path += if e.node.tag_name().namespace().is_none() { "/" } else { ":" };
+            at = e.parent();
+        }
+        let mut known = self.notes.inside.borrow_mut();
+        Rc::clone(known.entry(path).or_insert_with(|| Rc::new(Inside::of(self))))
     }
 
     /// Takes notice of everything in it, understood or not: it is not in force, or somebody has answered for it.

@@ -31,7 +31,7 @@
 use crate::analysis::coverage::contradicted;
 use crate::finding::{Finding, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{left_out, report, side, verb, verdict};
+use crate::lint::unused::{is_unordered, left_out, report, side, verb, verdict};
 use crate::model::Rule;
 use crate::packet::{Field, IntervalSet, interface_value};
 use rustc_hash::FxHashSet;
@@ -49,6 +49,9 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
+    if is_unordered(f) {
+        return;
+    }
     let left_out = left_out(subject);
     let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
     let on_lo = |r: &Rule| {

@@ -27,7 +27,7 @@ use crate::analysis::coverage::redundant;
 use crate::evidence::removal::removal;
 use crate::finding::{Finding, Purpose, Severity};
 use crate::lint::registry::{Check, Run, Subject};
-use crate::lint::unused::{left_out, report, side, verb, verdict};
+use crate::lint::unused::{is_unordered, left_out, report, side, verb, verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The check.
@@ -43,6 +43,9 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
+    if is_unordered(f) {
+        return;
+    }
     let left_out = left_out(subject);
     let mut told = FxHashSet::default();
     // A written rule that stands in the model several times is redundant only if each of them is.
