@@ -8,7 +8,7 @@ mod measured;
 
 use generate::deployment::{self, Size};
 use havenlint::session::{Options, run};
-use measured::{BOUND, Job, costs, growth, one_thread};
+use measured::{BOUND, COMMANDS, Job, costs, growth, inputs, one_thread};
 
 /// Machines of a deployment that all talk to each other.
 const MACHINES: [usize; 3] = [64, 128, 256];
@@ -38,6 +38,28 @@ fn a_deployment_costs_what_its_machines_cost() {
     });
     let growth = growth(&costs);
     assert!(growth < BOUND, "{MACHINES:?} machines cost {costs:.0?} ms: growth {growth:.1}");
+}
+
+/// A cloud of many groups with a role, whether or not the files tell what each is attached to.
+#[test]
+fn a_cloud_costs_what_its_groups_cost() {
+    const GROUPS: usize = 400;
+    let (_, judge) = COMMANDS.iter().find(|(name, _)| *name == "check --role").expect("a command");
+    let pool = one_thread();
+    for kind in generate::KINDS.iter().filter(|k| k.name.starts_with("aws/")) {
+        let folders = inputs(kind, [GROUPS; 2], [1, 2, 4]);
+        let costs = pool.install(|| {
+            // What is read once in a process is no cost of the first size.
+            judge(folders[0].path());
+            costs(&folders, *judge)
+        });
+        let growth = growth(&costs);
+        assert!(
+            growth < BOUND,
+            "{} of {GROUPS}, twice and four times as many cost {costs:.0?} ms: growth {growth:.1}",
+            kind.name
+        );
+    }
 }
 
 /// Lists that somebody generated: one of many addresses, aliases that name each other one after the other.
