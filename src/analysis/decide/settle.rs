@@ -81,6 +81,9 @@ impl<'a> Walk<'a> {
         if self.question.delivered_to.is_some() {
             main.extend(stray(&main, &extra));
         }
+        if extra.is_empty() {
+            return self.settled.append(&mut main);
+        }
         // Each way is held against each further way that it may meet; what is left when that takes too long is not decided.
         let near = Neighbours::of(extra.iter().map(|e| Some(&e.region)));
         let mut pairs = 0usize;

@@ -137,8 +137,10 @@ struct Evaluator<'a> {
     // Base chains of each path, as (firewall, base chain), in order.
     ways: Vec<Vec<(usize, &'a BaseChain)>>,
     // Numbers of rules behind labels of which nothing is known, by the base chain's place, what is known of the packet, and what they do to it.
-    behind_labels: RefCell<FxHashMap<(usize, Vec<(Fact, bool)>, Action), Vec<usize>>>,
+    behind_labels: RefCell<FxHashMap<Behind, Vec<usize>>>,
 }
+
+type Behind = (usize, Vec<(Fact, bool)>, Action);
 
 // So many rules that do the same to a packet, each behind a label of its own of which nothing is known, are followed.
 const MAX_ALIKE: usize = 64;
