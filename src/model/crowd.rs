@@ -41,6 +41,7 @@ pub struct Crowd {
 struct Filed {
     free: Vec<u32>,
     asking: FxHashMap<LabelId, Vec<u32>>,
+    first_asking: u32,
 }
 
 impl Crowd {
@@ -76,10 +77,15 @@ impl Crowd {
         out.into_iter().map(told).collect()
     }
 
-    /// The fields that the rules of a chain ask for, as bits by [`Field::index`], if they ask for nothing else but labels, and do nothing but accept,
-    /// drop and, behind a label, send packets to another chain.
+    /// The fields that the rules of a chain ask for, as bits by [`Field::index`], if they ask for nothing else, but for a label first, and do nothing but
+    /// accept, drop and, behind a label, send packets to another chain.
     pub fn asks(&self, chain: ChainId) -> Option<u16> {
         *self.asks.get(chain.index())?
+    }
+
+    /// Whether the rules of a base chain that ask for no label come before all others.
+    pub fn begins_without_labels(&self, chain: ChainId) -> bool {
+        self.rules.get(&chain).is_some_and(|f| f.free.last().is_none_or(|last| *last < f.first_asking))
     }
 
     /// The rules of a base chain that ask for a label, by their numbers.
@@ -141,9 +147,9 @@ fn asked_fields(f: &Firewall, chain: &Chain) -> Option<u16> {
         if !sends && !matches!(rule.action, Action::Accept | Action::Drop | Action::Reject) {
             return None;
         }
-        for term in terms {
+        for (n, term) in terms.iter().enumerate() {
             match *term {
-                Term::Label(_) => {}
+                Term::Label(_) if n == 0 => {}
                 Term::Range { field, .. } | Term::In(field, _) => out |= 1 << field.index(),
                 _ => return None,
             }
@@ -177,10 +183,13 @@ fn alike(f: &Firewall) -> Vec<ChainId> {
 }
 
 fn filed(f: &Firewall, rules: &[Rule]) -> Filed {
-    let mut out = Filed::default();
+    let mut out = Filed { first_asking: u32::MAX, ..Filed::default() };
     for (n, rule) in rules.iter().enumerate() {
         let list = match f.asked_label(rule.terms) {
-            Some(label) => out.asking.entry(label).or_default(),
+            Some(label) => {
+                out.first_asking = out.first_asking.min(n as u32);
+                out.asking.entry(label).or_default()
+            }
             None => &mut out.free,
         };
         list.push(n as u32);

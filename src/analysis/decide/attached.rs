@@ -27,7 +27,8 @@ pub(super) struct Site<'f> {
 #[derive(Debug)]
 struct Placed {
     known: bool,
-    sure: bool,
+    // The labels, where all of them are carried for certain.
+    sure: Option<Vec<LabelId>>,
     // The rules of the base chains on the way that it may meet, by their numbers.
     rules: Vec<(ChainId, Vec<u32>)>,
 }
@@ -53,7 +54,8 @@ impl Attached {
             Some(labels) => bases.map(|chain| (chain, f.crowd().rules(chain, labels))).collect(),
             None => Vec::new(),
         };
-        let site = Some(Placed { known: site.labels.is_some(), sure: site.sure, rules });
+        let sure = site.labels.filter(|_| site.sure).map(<[LabelId]>::to_vec);
+        let site = Some(Placed { known: site.labels.is_some(), sure, rules });
         Self { possible: Vec::new(), site }
     }
 
@@ -73,9 +75,9 @@ impl Attached {
         self.site.as_ref().map(|s| s.known)
     }
 
-    /// Whether all labels of the rules that may be met are carried for certain.
-    pub(super) fn is_sure(&self) -> bool {
-        self.site.as_ref().is_some_and(|s| s.sure)
+    /// Whether the points of the site carry a label, where that is certain.
+    pub(super) fn carries(&self, label: LabelId) -> Option<bool> {
+        self.site.as_ref()?.sure.as_ref().map(|labels| labels.contains(&label))
     }
 }
 

@@ -193,8 +193,8 @@ impl<'a> Walk<'a> {
     // the evaluator, `lasting`.
     fn carried(&mut self, here: &Here<'a>, asker: Asker<'_>, label: LabelId, cell: Cell) -> Pieces {
         let site = self.site(here.firewall);
-        if self.is_sure(here.firewall) {
-            return Pieces::yes(cell);
+        if let Some(carried) = self.carries(here.firewall, label) {
+            return if carried { Pieces::yes(cell) } else { Pieces::no(cell) };
         }
         if here.f.carriers.is_empty() || site == Some(false) {
             return self.unknown(here, asker, Why::Label(label), cell);

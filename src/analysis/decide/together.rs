@@ -22,7 +22,7 @@ impl<'a> Walk<'a> {
             self.ways[self.question.path as usize].iter().map(|(_, base)| base.chain).collect();
         // What a rule says of the addresses of the points themselves differs from point to point.
         let plain = |c: ChainId| f.crowd().asks(c).is_some_and(|asked| asked & 1 << field.index() == 0);
-        if !bases.iter().all(|c| plain(*c)) {
+        if !bases.iter().all(|c| plain(*c) && f.crowd().begins_without_labels(*c)) {
             return sites;
         }
         bases.retain(|c| !ends_before_labels(f, *c, regions));
@@ -87,7 +87,11 @@ impl<'a> Walk<'a> {
 fn ends_before_labels(f: &Firewall, chain: ChainId, regions: &[Region]) -> bool {
     let covers = |rule: &Rule, region: &Region| {
         f.terms(rule.terms).iter().all(|t| match f.field_set(t) {
-            Some((field, set)) => shared_carriers(field).is_none() && set.covers(region.get(field)),
+            // Every packet has the field, and rules see what arrives.
+            Some((field, set)) => {
+                let seen = !matches!(field, Field::Iif | Field::Oif);
+                seen && shared_carriers(field).is_none() && set.covers(region.get(field))
+            }
             None => false,
         })
     };

@@ -260,9 +260,9 @@ impl<'a> Walk<'a> {
         self.attached[firewall].site()
     }
 
-    /// Whether all labels of rules that may be met are carried for certain.
-    pub(super) fn is_sure(&self, firewall: usize) -> bool {
-        self.attached[firewall].is_sure()
+    /// Whether the points of the site carry a label, where that is certain.
+    pub(super) fn carries(&self, firewall: usize, label: LabelId) -> Option<bool> {
+        self.attached[firewall].carries(label)
     }
 
     /// A state by its index.

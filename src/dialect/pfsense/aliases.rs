@@ -206,9 +206,10 @@ impl Aliases {
 
     /// The addresses of an alias that is a table, where the file has them all and they are not too many.
     pub fn known(&self, name: &str) -> Option<IntervalSet> {
-        let kind = &self.by_name.get(name)?.kind;
+        let alias = self.by_name.get(name)?;
         self.reached(name, MAX_KNOWN)?;
-        let table = self.is_table(kind).then(|| self.table(name))?;
+        let used = self.tables.borrow().get(name).cloned();
+        let table = used.or_else(|| self.is_table(&alias.kind).then(|| self.table(name)))?;
         (table.names.is_empty() && table.unknown.is_empty()).then_some(table.set)
     }
 
