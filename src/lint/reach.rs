@@ -94,6 +94,12 @@ impl Reach {
 
     /// In words: `tcp/22, tcp/80-443, icmp`.
     pub fn words(&self, family: Family) -> String {
+        let all = self.list(family);
+        if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+    }
+
+    /// The same, each part by itself.
+    pub fn list(&self, family: Family) -> Vec<String> {
         let mut out = Vec::new();
         for (name, ports) in [("tcp", &self.tcp), ("udp", &self.udp)] {
             if *ports == Field::Dport.all() {
@@ -103,6 +109,10 @@ impl Reach {
             let rest = Field::Dport.complement(ports);
             if rest.count() < 1 << 10 && rest.ranges().len() <= 4 {
                 out.push(format!("{name} (all ports but {})", numbers(&rest).join(", ")));
+                continue;
+            }
+            if rest.count() < 1 << 12 && rest.ranges().len() > 4 {
+                out.push(format!("{name} (all but {} of the ports)", rest.count()));
                 continue;
             }
             for (lo, hi) in ports.ranges() {
@@ -125,7 +135,7 @@ impl Reach {
             let protocols = self.other.ranges().iter().flat_map(|(a, b)| *a..=*b);
             out.extend(protocols.map(|p| proto::name(p as u8)));
         }
-        if out.is_empty() { "nothing".to_owned() } else { out.join(", ") }
+        out
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::finding::Severity;
 use crate::packet::{IntervalSet, proto};
+use std::sync::LazyLock;
 
 /// What kind of service a port is of. Each kind has a check of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +177,13 @@ impl Class {
 pub fn ports(protocols: &IntervalSet) -> IntervalSet {
     let of = SENSITIVE_PORTS.iter().filter(|p| protocols.contains(p.protocol.into()));
     IntervalSet::from_ranges(of.map(|p| (p.first.into(), p.last.into())))
+}
+
+/// The sensitive ports of each protocol that has some.
+pub fn by_protocol() -> &'static [(u8, IntervalSet)] {
+    static TABLE: LazyLock<[(u8, IntervalSet); 2]> =
+        LazyLock::new(|| [TCP, UDP].map(|p| (p, ports(&IntervalSet::single(p)))));
+    &*TABLE
 }
 
 /// The rows of a class.

@@ -15,6 +15,8 @@ mod wide;
 mod witness;
 
 #[cfg(test)]
+mod by_rule;
+#[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
 pub(super) mod tests;
@@ -203,20 +205,66 @@ fn finished(walk: Walk<'_>, regions: Vec<Region>) -> Walk<'_> {
     walk
 }
 
-/// As [`decide`], with the accepted packets of each rule in parts of their own, and walked with at most so many steps: what is left then is
-/// undecided, and the answer [exhausted](Answer::exhausted). A step is a rule that meets some packets, or a few set intervals touched: some
-/// nanoseconds. The steps taken are subtracted, so that several questions share a budget.
-pub fn decide_by_rule(question: &Question<'_>, steps: &mut u64) -> Answer {
-    let mut answer = Answer::default();
+/// How much is told by rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail<'d> {
+    /// Ways in: one is a rule, and a new destination, if packets get one there.
+    pub ways: usize,
+    /// Parts, roughly: those of each rule are fewer where many rules let packets in.
+    pub parts: usize,
+    /// Ports, by protocol: the ways to them are told before all others; of the others, the widest.
+    pub first: &'d [(u8, IntervalSet)],
+}
+
+/// Packets that are let in, or may be, by who does it.
+#[derive(Debug, Clone, Default)]
+pub struct ByRule {
+    /// Let through for certain.
+    pub accepted: Vec<Part>,
+    /// Let through or stopped, depending on conditions.
+    pub undecided: Vec<Part>,
+    /// Those who let in, or may, packets that are in no part. `None` stands for what nobody looks at, and for doubts of many rules.
+    pub untold: Vec<Option<Decider>>,
+    /// The budget ran out: packets in no part may be let in by whomever.
+    pub exhausted: bool,
+}
+
+/// As [`decide`], with the packets that each rule lets in in parts of their own; what is stopped is not told. At most so many steps are taken. A
+/// step is a rule that meets some packets, or a few set intervals or edges of diagrams touched: some nanoseconds. They are subtracted, so that
+/// several questions share a budget.
+pub fn decide_by_rule(question: &Question<'_>, detail: &Detail<'_>, steps: &mut u64) -> ByRule {
+    let mut all = ByRule::default();
     for (family, regions) in by_family(question) {
         let mut walk = Walk::new(question, family);
-        walk.budget = walk.budget.min(*steps);
+        walk.budget = FIRST_BY_RULE.min(*steps);
         walk.by_rule = true;
-        walk.run(regions);
+        walk.run(regions.clone());
         *steps = steps.saturating_sub(walk.work);
+        if walk.exhausted || walk.is_crowded() || std::env::var("WIDE").is_ok() {
+            if let Some(told) = wide::by_rule(question, (family, &regions), detail, steps) {
+                all.add(told);
+                continue;
+            }
+        }
+        let mut answer = Answer::default();
         walk.settle(&mut answer);
+        all.exhausted |= answer.exhausted;
+        all.accepted.extend(answer.accepted);
+        all.undecided.extend(answer.undecided);
     }
-    answer
+    all
+}
+
+// Steps of a walk by rule before it is asked whether diagrams do better.
+const FIRST_BY_RULE: u64 = FIRST / 8;
+
+impl ByRule {
+    fn add(&mut self, other: ByRule) {
+        self.accepted.extend(other.accepted);
+        self.undecided.extend(other.undecided);
+        self.untold.extend(other.untold);
+        self.exhausted |= other.exhausted;
+    }
 }
 
 /// A verdict, and the part of an answer that it is about.

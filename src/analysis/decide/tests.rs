@@ -40,6 +40,11 @@ fn base_of(field: Field) -> Value {
     }
 }
 
+/// The first three of a field's values.
+pub(super) fn near(field: Field) -> IntervalSet {
+    IntervalSet::range(base_of(field), base_of(field) + 2)
+}
+
 // Values that tests and packets use of a field: few, so that rules meet packets.
 fn domain(field: Field) -> Vec<Value> {
     match field {
@@ -259,7 +264,7 @@ pub(in crate::analysis) fn random_firewall(d: &mut Dice<'_>, o: &Options) -> Fir
     b.finish()
 }
 
-fn random_region(d: &mut Dice<'_>) -> Region {
+pub(super) fn random_region(d: &mut Dice<'_>) -> Region {
     let mut r = Region::all(Family::V4);
     for f in [Field::Src, Field::Dst, Field::Dport, Field::Proto, Field::State, Field::Iif] {
         if d.chance(3) {
@@ -360,7 +365,7 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     let mut d = Dice { bytes, at: 0, registers: 0 };
     let firewall = random_firewall(&mut d, options);
     let environment = Environment {
-        local: d.chance(2).then(|| IntervalSet::range(base_of(Field::Dst), base_of(Field::Dst) + 2)),
+        local: d.chance(2).then(|| near(Field::Dst)),
         labels: d.chance(2).then(|| vec!["a".to_owned()]),
         throttled: d.chance(4),
         ..Environment::default()
@@ -615,12 +620,12 @@ proptest! {
 }
 
 // The same rulesets in every run; others with HAVENLINT_SEED=1.
-fn seed() -> RngSeed {
+pub(super) fn seed() -> RngSeed {
     RngSeed::Fixed(std::env::var("HAVENLINT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(20081))
 }
 
 // More with HAVENLINT_CASES=10000.
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("HAVENLINT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150)
 }
 

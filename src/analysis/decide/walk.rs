@@ -358,7 +358,7 @@ impl<'a> Walk<'a> {
         self.work += length as u64 / 16;
         let mut next = 0;
         while let Some(index) = self.next_met(&here, &hull, chain, next) {
-            let run = self.run_of(&here, chain, index);
+            let run = self.run_of(here.f, chain, index);
             next = run.map_or(index + 1, |r| r.end);
             self.place = match chain == here.base.chain {
                 true => (here.at, index, 0),
@@ -443,10 +443,10 @@ impl<'a> Walk<'a> {
         hull
     }
 
-    // The run that a rule stands for: of rules that accept only where nobody asks which of them does.
-    fn run_of(&self, here: &Here<'a>, chain: ChainId, index: usize) -> Option<&'a Run> {
-        let apart = self.by_rule && here.f.chain(chain).rules[index].action == Action::Accept;
-        here.f.run(chain, index).filter(|_| !apart)
+    /// The run that a rule stands for: of rules that accept only where nobody asks which of them does.
+    pub(super) fn run_of<'f>(&self, f: &'f Firewall, chain: ChainId, index: usize) -> Option<&'f Run> {
+        let apart = self.by_rule && f.chain(chain).rules[index].action == Action::Accept;
+        f.run(chain, index).filter(|_| !apart)
     }
 
     // Lets one rule, or a run of them, act on all cells. False if it met none.

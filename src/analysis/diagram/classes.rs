@@ -155,6 +155,25 @@ impl Classes {
         self.first.len() as u32 - 1
     }
 
+    /// By class, how many values of a set are in it and those before it, roughly.
+    pub fn sums(&self, set: &IntervalSet) -> Vec<f64> {
+        let mut counts = vec![0.0; self.count() as usize];
+        for (lo, hi) in set.ranges() {
+            let mut run = self.starts.partition_point(|s| s <= lo) - 1;
+            while self.starts.get(run).is_some_and(|s| s <= hi) {
+                let last = self.starts.get(run + 1).map_or(self.max, |next| next - 1);
+                counts[self.class[run] as usize] += (last.min(*hi) - self.starts[run].max(*lo)) as f64 + 1.0;
+                run += 1;
+            }
+        }
+        let mut sum = 0.0;
+        counts.iter_mut().for_each(|c| {
+            sum += *c;
+            *c = sum;
+        });
+        counts
+    }
+
     /// The class of a value.
     pub fn of(&self, value: Value) -> Class {
         self.class[self.starts.partition_point(|s| *s <= value) - 1]

@@ -26,7 +26,7 @@
 //! ```
 
 use crate::analysis::Point;
-use crate::analysis::decide::{Question, decide_by_rule};
+use crate::analysis::decide::{Detail, Question, decide_by_rule};
 use crate::analysis::evaluate::Decider;
 use crate::compliance::path::EnforcementPoint;
 use crate::finding::{Finding, Severity};
@@ -54,7 +54,9 @@ pub static CHECK: Check = Check {
 /// Rules of a node that are told, those that let in most beyond.
 const MAX_RULES: usize = 40;
 /// Steps for the questions about a node: some tenths of a second.
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 60_000_000;
+/// Ways in, and parts of them, that are looked at.
+const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
 
 // A rule of one of a node's firewalls.
 struct Opening {
@@ -92,8 +94,8 @@ fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, boo
             .cut(Field::Iif, &Field::Iif.complement(&lo));
         for region in openings(&region, family) {
             let question = Question { point, path: Path::Input, region, mark: 0, delivered_to: None };
-            let answer = decide_by_rule(&question, &mut steps);
-            exhausted |= answer.exhausted;
+            let answer = decide_by_rule(&question, &DETAIL, &mut steps);
+            exhausted |= answer.exhausted || !answer.untold.is_empty();
             for part in answer.accepted {
                 let written = |d: &&Decider| d.rule.is_some() && d.note.is_none() && d.hook.filters();
                 let Some(decider) = part.decided_by.iter().find(written).copied() else { continue };

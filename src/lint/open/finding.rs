@@ -1,12 +1,13 @@
 //! Findings about what is open: one for each rule that opens something, with the list of what it opens.
 
 use super::facing::Facing;
-use super::{Cause, Group, Opening};
+use super::groups::Group;
+use super::{Cause, Opening};
 use crate::finding::{Finding, Related, Severity};
 use crate::lint::reach::{Reach, over};
 use crate::lint::registry::{Check, Subject};
 use crate::lint::sensitive_ports::{self, Class, SensitivePort};
-use crate::packet::{Family, Path};
+use crate::packet::{Family, Path, Value};
 use crate::source::{Location, Origin};
 
 /// Id of the check of rules that open nearly everything.
@@ -27,7 +28,7 @@ fn level(facing: Facing, on_the_internet: Severity) -> Option<Severity> {
     }
 }
 
-impl Group<'_> {
+impl Group {
     // Nearly everything.
     fn is_broad(&self) -> bool {
         let r = &self.reach;
@@ -36,14 +37,14 @@ impl Group<'_> {
 
     // In words: what is reached, and where.
     fn words(&self) -> String {
-        let o = self.opening;
-        format!("{} can reach {}{}{}", o.who(), self.reach.words(o.family()), o.place(), o.by())
+        let o = &self.opening;
+        format!("{} can reach {}{}{}", o.who(), few_services(self.reach.list(o.family())), o.place(), o.by())
     }
 }
 
 // What a rule opens of one kind.
 struct Hits<'c> {
-    group: Group<'c>,
+    group: &'c Group,
     level: Severity,
     services: Vec<(&'static SensitivePort, String)>,
 }
@@ -52,7 +53,7 @@ impl Cause {
     // By place, the worst and largest first.
     fn hits(&self, class: Class) -> Vec<Hits<'_>> {
         let mut out = Vec::new();
-        for group in self.groups() {
+        for group in &self.groups {
             let within = |p: &'static SensitivePort| Some((p, p.within(group.reach.of(p.protocol))?));
             let services: Vec<_> = sensitive_ports::of(class).filter_map(within).collect();
             let worst = services.iter().map(|(p, _)| p.level).max();
@@ -65,8 +66,8 @@ impl Cause {
     }
 
     // Where it opens nearly everything, and how bad that is.
-    fn broad(&self) -> Option<(Group<'_>, Severity)> {
-        let broad = self.groups().into_iter().filter(Group::is_broad);
+    fn broad(&self) -> Option<(&Group, Severity)> {
+        let broad = self.groups.iter().filter(|g| g.is_broad());
         let judged = broad.filter_map(|g| {
             let level = level(g.opening.facing, Severity::Error)?;
             Some((g, level))
@@ -97,7 +98,14 @@ impl Cause {
     }
 
     // A finding about it, with all that a reader wants to know beside the message.
-    fn finding(&self, check: &Check, subject: &Subject<'_>, opening: &Opening, message: String) -> Finding {
+    fn finding(
+        &self,
+        check: &Check,
+        subject: &Subject<'_>,
+        opening: &Opening,
+        message: String,
+        about: impl Fn((u8, Value)) -> bool,
+    ) -> Finding {
         let label = match self.decider.map(|d| d.rule.is_some()) {
             Some(true) => "lets it in",
             Some(false) => "the policy lets it in",
@@ -110,9 +118,9 @@ impl Cause {
         if f.subject.is_empty() {
             f.subject = subject.called().clone();
         }
-        if let Some((firewall, origin)) =
-            self.translator.filter(|t| Some(t.1) != self.decider.map(|d| d.origin))
-        {
+        let shown = self.shown.iter().find(|s| s.sensitive.is_some_and(&about)).or(self.shown.first());
+        let translator = shown.and_then(|s| s.translator);
+        if let Some((firewall, origin)) = translator.filter(|t| Some(t.1) != self.decider.map(|d| d.origin)) {
             let location = subject.beside[firewall].locate(origin);
             f.related.push(Related { location, message: "gives the packets another destination".into() });
         }
@@ -129,7 +137,7 @@ impl Cause {
             let text = "that routing sends the packets on by the interface that the rule names";
             f.details.push(("assuming".to_owned(), text.to_owned()));
         }
-        f.witness = self.witness.clone().map(Box::new);
+        f.witness = shown.map(|s| Box::new(s.packet.clone()));
         f
     }
 
@@ -144,9 +152,9 @@ impl Cause {
     }
 
     // What else it opens than what the message is about.
-    fn others(&self, told: &Group<'_>) -> Vec<(String, String)> {
+    fn others(&self, told: &Group) -> Vec<(String, String)> {
         let first = told.words();
-        let groups = self.groups().into_iter().filter(|g| g.opening.facing != Facing::Inside);
+        let groups = self.groups.iter().filter(|g| g.opening.facing != Facing::Inside);
         let mut list: Vec<String> = groups.map(|g| g.words()).filter(|w| *w != first).collect();
         list.dedup();
         let more = list.len().saturating_sub(NAMED);
@@ -164,7 +172,7 @@ pub fn services(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding
     for cause in subject.open().causes.iter().filter(|c| c.is_certain()) {
         let hits = cause.hits(class);
         let Some(Hits { group, level, services }) = hits.first() else { continue };
-        let opening = group.opening;
+        let opening = &group.opening;
         let message = format!(
             "{} can reach {} ({}){}{}{}",
             opening.who(),
@@ -174,7 +182,10 @@ pub fn services(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding
             opening.by(),
             cause.over()
         );
-        let mut f = cause.finding(check, subject, opening, message);
+        let about = |(protocol, port): (u8, Value)| {
+            sensitive_ports::of(class).any(|p| p.protocol == protocol && p.ports().contains(port))
+        };
+        let mut f = cause.finding(check, subject, opening, message, about);
         f.level = *level;
         f.extent = cause.extent_of(class);
         f.within.push(ALL.into());
@@ -200,7 +211,7 @@ pub fn everything(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
             n => format!(", {n} sensitive services among it"),
         };
         let message = format!("{}{}{among}", group.words(), cause.over());
-        let mut f = cause.finding(check, subject, group.opening, message);
+        let mut f = cause.finding(check, subject, &group.opening, message, |_| true);
         f.level = level;
         f.extent = cause.extent();
         // What lets in even packets that no sensible rule names is told by these.
@@ -208,7 +219,7 @@ pub fn everything(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findi
         if !services.is_empty() {
             f.details.push(("among it".to_owned(), few_services(services)));
         }
-        f.details.extend(cause.others(&group));
+        f.details.extend(cause.others(group));
         findings.push(f);
     }
 }
@@ -231,6 +242,21 @@ pub fn undecided(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Findin
             level: Severity::Note,
             ..check.finding(subject, Origin::default(), message, "not decided")
         });
+    }
+    if let Some(first) = open.untold.first() {
+        let message = format!(
+            "{} more {} public addresses in, and not all that {} is listed: sensitive services come first, then what is widest",
+            open.untold.len(),
+            if open.untold.len() == 1 { "rule lets" } else { "rules let" },
+            if open.untold.len() == 1 { "it opens" } else { "they open" },
+        );
+        let location = subject.beside[first.firewall].locate(first.origin);
+        let mut f = check.finding_at(subject, location, message, "the first of them");
+        for d in open.untold.iter().skip(1).take(8) {
+            let location = subject.beside[d.firewall].locate(d.origin);
+            f.related.push(Related { location, message: "another one".into() });
+        }
+        findings.push(f);
     }
     for (because, causes) in told {
         let Some(opening) = causes.iter().flat_map(|c| &c.openings).find(|o| o.facing != Facing::Inside)

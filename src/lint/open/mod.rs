@@ -9,20 +9,22 @@
 pub mod extent;
 pub mod facing;
 pub mod finding;
+pub mod groups;
 pub mod rows;
 pub mod sources;
 pub mod words;
 
-use crate::analysis::decide::{Answer, Part, Question, decide_by_rule, replayed};
+use crate::analysis::decide::{ByRule, Detail, Part, Question, decide_by_rule, replayed};
 use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Point, Verdict};
-use crate::lint::reach::Reach;
+use crate::lint::sensitive_ports;
 use crate::model::{Action, ChainId, Firewall, Hook, Rule, Term, TranslatedEnd, Translation};
 use crate::packet::opening::{as_flow, openings, with_zero};
-use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value, proto};
 use crate::source::Origin;
 use facing::{Facing, Interfaces};
+use groups::{Group, groups};
 use rustc_hash::FxHashMap;
 use sources::{SourceClass, classes, wide};
 
@@ -59,14 +61,25 @@ pub struct Cause {
     pub decider: Option<Decider>,
     /// What it opens, the largest first.
     pub openings: Vec<Opening>,
+    /// The same, as people are told it.
+    pub groups: Vec<Group>,
     /// What it depends on; empty = open for certain.
     pub because: Vec<Because>,
     /// Rate limits that its packets stay below.
     pub assumed: Vec<Because>,
-    /// The rule that translates, where one does.
+    /// Packets that are let in: one to a sensitive service, if it opens some, and one to another.
+    pub shown: Vec<Shown>,
+}
+
+/// A packet that is let in.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// It.
+    pub packet: Packet,
+    /// The rule that translates it, where one does.
     pub translator: Option<(usize, Origin)>,
-    /// A packet that is let in.
-    pub witness: Option<Packet>,
+    /// The service that it reaches in the end, if that is a sensitive one: protocol and port.
+    pub sensitive: Option<(u8, Value)>,
 }
 
 /// All that is open at a box.
@@ -74,20 +87,24 @@ pub struct Cause {
 pub struct Open {
     /// By rule, in the order of the files.
     pub causes: Vec<Cause>,
+    /// Those who open what is listed in part only, or not at all: the least important of very many.
+    pub untold: Vec<Decider>,
     /// Some questions took too long: there may be more.
     pub exhausted: bool,
 }
 
 /// Steps for all questions about a box: some tenths of a second.
-const STEPS: u64 = 1_200_000;
+const STEPS: u64 = 60_000_000;
 /// Steps for the questions about single services, where those about all of them took too long.
-const STEPS_AGAIN: u64 = 400_000;
+const STEPS_AGAIN: u64 = 20_000_000;
 /// Packets that are shown, one for each rule that opens something; the others have none.
 const MAX_SHOWN: usize = 200;
 /// Rules that are looked at for packets to show, roughly: each packet may pass all rules of its firewall.
 const MAX_LOOKED_AT: usize = 1_000_000;
-/// Parts of answers that are looked at; beyond, an answer counts as one that took too long.
+/// Parts of the answer to a question that are looked at.
 const MAX_PARTS: usize = 20_000;
+/// Ways in that the answer to a question tells, those to sensitive services first.
+const MAX_WAYS: usize = 2_000;
 /// Kinds of openings to few sources each that are looked at together.
 const MAX_TOGETHER: usize = 1_000;
 /// Boxes that one rule's packets may fall into; the others are left out.
@@ -105,14 +122,18 @@ pub fn open(firewalls: &[&Firewall], known: &Environment) -> Open {
         asks_source_type: firewalls.iter().any(|f| asks_source_type(f)),
         room: (MAX_LOOKED_AT / firewalls.iter().map(|f| f.rule_count()).sum::<usize>().max(1))
             .clamp(3, MAX_SHOWN),
+        shown: FxHashMap::default(),
         found: Vec::new(),
         steps: STEPS,
         again: STEPS_AGAIN,
+        untold: Vec::new(),
         exhausted: false,
     };
     for family in Family::ALL.into_iter().filter(|family| firewalls.iter().any(|f| f.covers(*family))) {
         let classes = classes(firewalls, family);
-        let all = IntervalSet::from_ranges(classes.iter().flat_map(|c| c.addresses.ranges().to_vec()));
+        // Whether rules that name a source let it in too says nothing about everybody.
+        let unnamed = classes.iter().filter(|c| c.sample.is_some() || classes.len() == 1);
+        let all = IntervalSet::from_ranges(unnamed.flat_map(|c| c.addresses.ranges().to_vec()));
         for class in &classes {
             for path in [Path::Input, Path::Forward] {
                 for region in openings(&asked(family, class, path), family) {
@@ -165,7 +186,6 @@ struct Found {
     decider: Option<Decider>,
     because: Vec<Because>,
     assumed: Vec<Because>,
-    witness: Option<(Packet, Option<(usize, Origin)>)>,
     /// All sources that the question stands for, once they are known.
     from_all: bool,
     sealed: bool,
@@ -221,11 +241,14 @@ struct Asker<'a> {
     asks_source_type: bool,
     /// Packets that may still be shown.
     room: usize,
+    /// Those that are, by the rule that lets them in.
+    shown: FxHashMap<Option<(usize, Origin)>, Vec<Shown>>,
     /// Interfaces that lead somewhere.
     wires: IntervalSet,
     found: Vec<Found>,
     steps: u64,
     again: u64,
+    untold: Vec<Option<Decider>>,
     exhausted: bool,
 }
 
@@ -272,27 +295,31 @@ impl<'a> Asker<'a> {
     }
 
     // The answer; where that takes too long, for a few services at least.
-    fn decided<'p>(&mut self, point: Point<'p>, path: Path, region: Region) -> (Question<'p>, Answer) {
+    fn decided<'p>(&mut self, point: Point<'p>, path: Path, region: Region) -> (Question<'p>, ByRule) {
         let mut question = Question { point, path, region, mark: 0, delivered_to: None };
-        let mut answer = decide_by_rule(&question, &mut self.steps);
-        if answer.exhausted || answer.accepted.len() + answer.undecided.len() > MAX_PARTS {
+        let detail = Detail { ways: MAX_WAYS, parts: MAX_PARTS, first: sensitive_ports::by_protocol() };
+        let mut answer = decide_by_rule(&question, &detail, &mut self.steps);
+        if answer.exhausted {
             self.exhausted = true;
-            let ports = crate::lint::sensitive_ports::ports(question.region.get(Field::Proto));
+            let ports = sensitive_ports::ports(question.region.get(Field::Proto));
             question.region = question.region.with(Field::Dport, ports.clone());
             answer = match ports.is_empty() {
-                true => Answer::default(),
-                false => decide_by_rule(&question, &mut self.again),
+                true => ByRule::default(),
+                false => decide_by_rule(&question, &detail, &mut self.again),
             };
             if answer.exhausted {
                 answer.undecided.clear();
             }
         }
+        let untold = answer.untold.iter().copied();
+        let counting: Vec<_> = untold.filter(|d| d.is_none_or(|d| self.counts(&d))).collect();
+        self.untold.extend(counting);
         (question, answer)
     }
 
     fn take(
         &mut self,
-        (question, answer): &(Question<'_>, Answer),
+        (question, answer): &(Question<'_>, ByRule),
         class: &SourceClass,
         unless: &[(&str, &str)],
     ) {
@@ -326,10 +353,9 @@ impl<'a> Asker<'a> {
             if let Some(sample) = class.sample.filter(|_| to.count() > destinations(family).count() / 2) {
                 region = region.with(Field::Dst, to.union(&IntervalSet::single(sample)));
             }
-            let same = |f: &&Found| f.path == question.path && f.decider == decider && f.because == because;
-            let known = self.found.iter().rev().take(64).filter(same).any(|f| f.witness.is_some());
-            let shown = !known && self.room > 0 && because.is_empty();
-            let witness = if shown { self.witness(question, part) } else { None };
+            if because.is_empty() {
+                self.show(question, part, (rule(&decider), &inner));
+            }
             self.found.push(Found {
                 path: question.path,
                 region,
@@ -337,7 +363,6 @@ impl<'a> Asker<'a> {
                 decider,
                 because,
                 assumed: part.assumed.clone(),
-                witness,
                 from_all: false,
                 sealed: false,
             });
@@ -349,12 +374,40 @@ impl<'a> Asker<'a> {
         d.hook.filters() || is_pf(self.point.firewalls[d.firewall])
     }
 
-    fn witness(&mut self, question: &Question<'_>, part: &Part) -> Option<(Packet, Option<(usize, Origin)>)> {
-        let (packet, trace) = replayed(question, part)?;
+    // Shows a packet that a rule lets in, unless one that is no better is known.
+    fn show(
+        &mut self,
+        question: &Question<'_>,
+        part: &Part,
+        (rule, inner): (Option<(usize, Origin)>, &Option<Inner>),
+    ) {
+        let known = self.shown.get(&rule).map_or(&[][..], |k| k);
+        if self.room == 0 || known.iter().any(|s| s.sensitive.is_some()) {
+            return;
+        }
+        let ports = inner.as_ref().map_or(part.region.get(Field::Dport), |i| &i.ports);
+        let to = |p: &u8| {
+            let own = sensitive_ports::ports(&IntervalSet::single(*p)).intersect(ports);
+            part.region.get(Field::Proto).contains((*p).into()) && !own.is_empty()
+        };
+        // Of all ports together none says more than another.
+        let chosen = ports.count() <= Field::Dport.all().count() / 2;
+        let sensitive = [proto::TCP, proto::UDP].into_iter().find(to).filter(|_| chosen);
+        if sensitive.is_none() && !known.is_empty() {
+            return;
+        }
+        let mut one = part.clone();
+        if let (Some(p), None) = (sensitive, inner) {
+            let own = sensitive_ports::ports(&IntervalSet::single(p));
+            one.region = one.region.protocol(p).cut(Field::Dport, &own);
+        }
+        let Some((packet, trace)) = replayed(question, &one) else { return };
         // A ruleset on which the evaluator gives up is too much for more of them.
         self.room = if trace.exhausted { 0 } else { self.room.saturating_sub(1) };
-        let by = self.translator(&trace);
-        Some((packet, by))
+        let translator = self.translator(&trace);
+        let port = if inner.is_some() { ports.first() } else { packet.get(Field::Dport) };
+        let sensitive = sensitive.zip(port);
+        self.shown.entry(rule).or_default().push(Shown { packet, translator, sensitive });
     }
 
     // The rule that gave the packet another destination.
@@ -381,10 +434,9 @@ impl<'a> Asker<'a> {
             }
         }
         let mut joined: Vec<Found> = Vec::new();
-        for mut group in groups {
+        for group in groups {
             let regions: Vec<Region> = group.iter().map(|f| f.region.clone()).collect();
             let assumed = group.iter().find(|f| !f.assumed.is_empty()).map(|f| f.assumed.clone());
-            let mut witness = group.iter_mut().find_map(|f| f.witness.take());
             let one = &group[0];
             for (region, _) in boxes(&regions, one.path).into_iter().take(MAX_BOXES) {
                 joined.push(Found {
@@ -395,7 +447,6 @@ impl<'a> Asker<'a> {
                     decider: one.decider,
                     because: one.because.clone(),
                     assumed: assumed.clone().unwrap_or_default(),
-                    witness: witness.take(),
                     sealed: true,
                 });
             }
@@ -421,21 +472,18 @@ impl<'a> Asker<'a> {
                 facing,
                 from_all: f.from_all,
             };
-            let (witness, translator) = f.witness.map_or((None, None), |(w, t)| (Some(w), t));
             let at = *index.entry((rule(&f.decider), f.because.clone())).or_insert(causes.len());
             match causes.get_mut(at) {
                 Some(c) => {
                     c.add(opening);
-                    c.witness = c.witness.take().or(witness);
-                    c.translator = c.translator.or(translator);
                 }
                 None => causes.push(Cause {
                     decider: f.decider,
                     openings: vec![opening],
+                    groups: Vec::new(),
                     because: f.because,
                     assumed: f.assumed,
-                    translator,
-                    witness,
+                    shown: Vec::new(),
                 }),
             }
         }
@@ -449,9 +497,16 @@ impl<'a> Asker<'a> {
         causes.retain(|c| !c.openings.is_empty());
         for c in &mut causes {
             c.openings.sort_by(|a, b| b.region.weight().total_cmp(&a.region.weight()));
+            c.groups = groups(&c.openings);
+            let known = self.shown.get(&rule(&c.decider)).filter(|_| c.because.is_empty());
+            let own = |s: &&Shown| c.openings.iter().any(|o| o.region.contains(&s.packet));
+            c.shown = known.into_iter().flatten().filter(own).cloned().collect();
         }
         causes.sort_by_key(|c| (rule(&c.decider), !c.because.is_empty()));
-        Open { causes, exhausted: self.exhausted }
+        let mut untold: Vec<Decider> = self.untold.into_iter().flatten().collect();
+        untold.sort_by_key(|d| (d.firewall, d.origin));
+        untold.dedup_by_key(|d| (d.firewall, d.origin));
+        Open { causes, untold, exhausted: self.exhausted }
     }
 }
 
@@ -513,30 +568,6 @@ fn translation(f: &Firewall, origin: Origin, chain: ChainId) -> Option<&Translat
         }
         _ => None,
     })
-}
-
-/// What one rule opens at one place, by the same interfaces.
-pub struct Group<'c> {
-    /// One of the openings.
-    pub opening: &'c Opening,
-    /// What is reached, by all of them.
-    pub reach: Reach,
-}
-
-impl Cause {
-    /// Its openings by place, the largest first; each family apart.
-    pub fn groups(&self) -> Vec<Group<'_>> {
-        let mut out: Vec<Group<'_>> = Vec::new();
-        for o in &self.openings {
-            let key =
-                |o: &Opening| (o.family(), o.facing, o.from_all, o.place(), o.interfaces(), o.from_ports());
-            match out.iter_mut().find(|g| key(g.opening) == key(o)) {
-                Some(g) => g.reach = g.reach.union(&o.reach()),
-                None => out.push(Group { opening: o, reach: o.reach() }),
-            }
-        }
-        out
-    }
 }
 
 // What is taken for given: routing sends a translated packet by the interface that the rule for it names, and addresses that nobody may use

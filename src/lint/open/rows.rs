@@ -1,7 +1,8 @@
 //! What is open, as the report lists it.
 
+use super::Cause;
 use super::facing::Facing;
-use super::{Cause, Group};
+use super::groups::Group;
 use crate::analysis::evaluate::Because;
 use crate::finding::{Open, Reason};
 use crate::lint::registry::Subject;
@@ -11,8 +12,21 @@ use crate::source::Origin;
 /// The rows of a box, at its first firewall.
 pub fn rows(subject: &Subject<'_>) -> Vec<Open> {
     let open = subject.open();
-    let of_cause = |c: &Cause| c.groups().iter().map(|g| row(subject, c, g)).collect::<Vec<_>>();
+    let of_cause = |c: &Cause| c.groups.iter().map(|g| row(subject, c, g)).collect::<Vec<_>>();
     let mut out: Vec<Open> = open.causes.iter().flat_map(of_cause).collect();
+    if let Some(first) = open.untold.first() {
+        let rules = open.untold.len();
+        let more =
+            if rules == 1 { "one more rule opens".to_owned() } else { format!("{rules} more rules open") };
+        out.push(Open {
+            subject: subject.name.to_owned(),
+            state: "open".to_owned(),
+            facing: "unknown".to_owned(),
+            reaches: format!("what {more}, in part or as a whole"),
+            decided_by: subject.beside[first.firewall].locate(first.origin),
+            ..Open::default()
+        });
+    }
     if open.exhausted {
         let because = Reason {
             text: "too many cases to decide".to_owned(),
@@ -31,8 +45,8 @@ pub fn rows(subject: &Subject<'_>) -> Vec<Open> {
     out
 }
 
-fn row(subject: &Subject<'_>, cause: &Cause, group: &Group<'_>) -> Open {
-    let o = group.opening;
+fn row(subject: &Subject<'_>, cause: &Cause, group: &Group) -> Open {
+    let o = &group.opening;
     let family = o.family();
     let at = cause.location(subject);
     let alone = subject.name == subject.firewall.path() && !at.path.is_empty();

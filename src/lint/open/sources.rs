@@ -49,7 +49,7 @@ pub fn classes(firewalls: &[&Firewall], family: Family) -> Vec<SourceClass> {
     let (opened, stopped) = (IntervalSet::from_ranges(named.opened), IntervalSet::from_ranges(named.stopped));
     let partners = opened.intersect(internet);
     let others = internet.minus(&opened).minus(&stopped);
-    if named.bits || named.many.len() > MAX_SETS || others.count() < internet.count() / 2 {
+    if named.bits || named.many.len() > MAX_SETS || others.count() <= wide(family) {
         return vec![SourceClass { addresses: internet.clone(), sample: None }];
     }
     let mut parts = vec![others];

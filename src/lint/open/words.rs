@@ -49,17 +49,17 @@ impl Opening {
 
     /// Where it leads: ` at 10.0.0.5, published as tcp/2222 of 203.0.113.2`; empty = the machine itself.
     pub fn place(&self) -> String {
-        let to = self.to();
+        let to = addresses(self.region.get(Field::Dst), self.family());
         let Some(inner) = &self.inner else {
             return match (to.is_empty(), self.path) {
                 (true, Path::Forward) => " of whatever it forwards to".to_owned(),
                 (true, _) => String::new(),
-                (false, _) => format!(" at {}", few(&to)),
+                (false, _) => format!(" at {to}"),
             };
         };
-        let inner_to = named(&inner.to, self.family());
-        let at = if inner_to.is_empty() { String::new() } else { format!(" at {}", few(&inner_to)) };
-        let of = if to.is_empty() { String::new() } else { format!(" of {}", few(&to)) };
+        let inner_to = addresses(&inner.to, self.family());
+        let at = if inner_to.is_empty() { String::new() } else { format!(" at {inner_to}") };
+        let of = if to.is_empty() { String::new() } else { format!(" of {to}") };
         match self.outer_ports() {
             ports if ports.is_empty() => format!("{at}, published{of}"),
             ports => format!("{at}, published as {}{of}", few(&ports)),
@@ -90,6 +90,29 @@ impl Opening {
         let ports = self.region.get(Field::Sport);
         (*ports != Field::Sport.all()).then(|| few(&numbers(ports)))
     }
+}
+
+/// Addresses that are named one by one.
+const MAX_NAMED: usize = 8;
+
+// Addresses in words: a few of them, or, of many single ones, how many there are in which network. Empty as of `named`.
+fn addresses(set: &IntervalSet, family: Family) -> String {
+    let all = named(set, family);
+    let single = set.ranges().iter().all(|(lo, hi)| hi - lo < 8);
+    match network(set, family).filter(|_| single && all.len() > MAX_NAMED) {
+        Some(network) => format!("{} addresses of {network}", set.count()),
+        None => few(&all),
+    }
+}
+
+// The smallest network that holds some addresses, unless it is wider than any site's.
+fn network(set: &IntervalSet, family: Family) -> Option<String> {
+    let (lo, hi) = (set.first()?, set.last()?);
+    let bits = 128 - (lo ^ hi).leading_zeros();
+    let widest = if family == Family::V4 { 24 } else { 96 };
+    let hosts = (1u128 << bits.min(widest)) - 1;
+    let network = IntervalSet::range(lo & !hosts, lo | hosts);
+    (bits <= widest).then(|| addr::display(&network).join(", "))
 }
 
 // Addresses that are named; empty = any destination, or nearly any: those that other rules take are few.

@@ -2,8 +2,9 @@
 
 use super::boxes::Boxes;
 pub(super) use super::boxes::Limits;
+use super::by_rule::either;
 use super::guard::{Doubt, intersection};
-use super::{Out, Wide};
+use super::{By, Out, Wide};
 use crate::analysis::Verdict;
 use crate::analysis::decide::Part;
 use crate::analysis::decide::cell::View;
@@ -22,7 +23,7 @@ pub(super) const MAX_SHOWN: u64 = 100_000_000;
 pub(super) const UNSETTLED: Outcome = Outcome::MAX;
 /// Of one diagram as exact boxes; some seconds.
 pub(super) const EXACT: Limits<'static> =
-    Limits { boxes: 400_000, work: 20_000_000, lump: &|_, _| UNSETTLED };
+    Limits { boxes: 400_000, each: usize::MAX, work: 20_000_000, lump: &|_, _| UNSETTLED };
 const MAX_REASONS: usize = 8;
 
 /// What is known of packets at the end.
@@ -32,13 +33,15 @@ pub(super) struct Fate {
     pub tracked: bool,
     /// The state that says how they were translated.
     pub translated: Option<u32>,
+    /// Who lets them in, or would, where that is asked for.
+    pub by: By,
 }
 
 impl Wide<'_, '_> {
     /// The diagram of what is known at the end, as indices into `fates`; where packets do not belong to the answer, nothing.
     pub(super) fn fates(&mut self, node: Node, fates: &mut Fates) -> Node {
         let node = self.arena.project(node, self.fields);
-        let (outs, walk) = (&self.outs, &*self.walk);
+        let (outs, walk) = (&self.outs, &mut *self.walk);
         self.arena.map(node, &mut |arena, outcomes| {
             let outs = outcomes.iter().map(|o| outs[*o as usize]);
             let index = fate(walk, outs).map(|f| fates.index(f));
@@ -48,17 +51,37 @@ impl Wide<'_, '_> {
 
     /// The packets of a region through a diagram, as disjoint regions with the outcome of each, or of the lump that it is in.
     pub(super) fn pieces(&self, node: Node, region: &Region, limits: Limits<'_>) -> Vec<(Region, Outcome)> {
+        self.pieces_of(&mut self.boxes(region, limits), node, region)
+    }
+
+    /// An empty list of boxes of a region's packets.
+    pub(super) fn boxes<'s>(&'s self, region: &Region, limits: Limits<'s>) -> Boxes<'s> {
+        let inside = self.order().map(|f| self.classes[f.index()].set(region.get(f).ranges()));
+        Boxes::new(&self.arena, inside.collect(), limits)
+    }
+
+    /// The fields that are asked, in their order.
+    pub(super) fn order(&self) -> impl Iterator<Item = Field> {
         let mut order: Vec<(Level, Field)> =
             Field::ALL.into_iter().filter_map(|f| Some((self.levels[f.index()]?, f))).collect();
         order.sort_unstable();
-        let inside = order.iter().map(|(_, f)| self.classes[f.index()].set(region.get(*f).ranges()));
-        let mut boxes = Boxes::new(&self.arena, inside.collect(), limits);
+        order.into_iter().map(|(_, field)| field)
+    }
+
+    /// The pieces that some boxes of a region are.
+    pub(super) fn pieces_of(
+        &self,
+        boxes: &mut Boxes<'_>,
+        node: Node,
+        region: &Region,
+    ) -> Vec<(Region, Outcome)> {
+        let order: Vec<Field> = self.order().collect();
         let mut values: FxHashMap<(Level, u32), Arc<IntervalSet>> = FxHashMap::default();
         let mut out = Vec::new();
         for (id, outcome) in boxes.of(node).iter() {
             let mut piece = region.clone();
             for (level, number, set) in boxes.asks(*id) {
-                let field = order[level as usize].1;
+                let field = order[level as usize];
                 let cut = values.entry((level, number)).or_insert_with(|| {
                     Arc::new(self.classes[field.index()].values(set).intersect(region.get(field)))
                 });
@@ -152,22 +175,33 @@ impl Wide<'_, '_> {
         }
     }
 
-    // Why something is not certain, or assumed, about packets of a region: by what the rules ask of their fields.
+    // Why something is not certain, or assumed, about packets of a region.
     pub(super) fn reasons(
         &self,
         region: &Region,
         doubts: &[Doubt],
     ) -> Vec<crate::analysis::evaluate::Because> {
         let mut out: Vec<u32> = Vec::new();
-        let mut classes: [Option<ClassSet>; Field::COUNT] = Default::default();
-        for d in doubts {
+        for d in self.meeting(region, doubts) {
+            if !out.contains(&d.reason) {
+                out.push(d.reason);
+            }
             if out.len() >= MAX_REASONS {
                 break;
             }
-            if out.contains(&d.reason) {
-                continue;
-            }
-            let meets = Field::ALL.into_iter().all(|f| {
+        }
+        out.into_iter().map(|i| self.walk.reasons[i as usize].clone()).collect()
+    }
+
+    /// The doubts that may be about packets of a region: by what the rules ask of their fields.
+    pub(super) fn meeting<'d>(
+        &self,
+        region: &Region,
+        doubts: &'d [Doubt],
+    ) -> impl Iterator<Item = &'d Doubt> {
+        let mut classes: [Option<ClassSet>; Field::COUNT] = Default::default();
+        doubts.iter().filter(move |d| {
+            Field::ALL.into_iter().all(|f| {
                 // It may have been asked of a new destination.
                 if self.destinations.used && matches!(f, Field::Dst | Field::Dport) {
                     return true;
@@ -176,24 +210,20 @@ impl Wide<'_, '_> {
                 let here = classes[f.index()]
                     .get_or_insert_with(|| self.classes[f.index()].set(region.get(f).ranges()));
                 !intersection(wanted, here).is_empty()
-            });
-            if meets {
-                out.push(d.reason);
-            }
-        }
-        out.into_iter().map(|i| self.walk.reasons[i as usize].clone()).collect()
+            })
+        })
     }
 }
 
 // What is certain about packets to which any of some things may happen; `None` if they do not belong to the answer.
-fn fate(walk: &super::Walk<'_>, outs: impl Iterator<Item = Out>) -> Option<Fate> {
+fn fate(walk: &mut super::Walk<'_>, outs: impl Iterator<Item = Out>) -> Option<Fate> {
     let mut all: Option<Fate> = None;
     let (mut elsewhere, mut doubtful) = (false, false);
     for out in outs {
-        let (verdict, state) = match out {
-            Out::Passed(s) => (Verdict::Accept, s),
-            Out::Drop(s) => (Verdict::Drop, s),
-            _ => (Verdict::Undecided, 0),
+        let (verdict, state, by) = match out {
+            Out::Passed(s, by) => (Verdict::Accept, s, by),
+            Out::Drop(s) => (Verdict::Drop, s, None),
+            _ => (Verdict::Undecided, 0, None),
         };
         let s = walk.state(state);
         if let Some(wanted) = &walk.question.delivered_to {
@@ -220,15 +250,24 @@ fn fate(walk: &super::Walk<'_>, outs: impl Iterator<Item = Out>) -> Option<Fate>
             tracked: verdict != Verdict::Accept
                 || s.views[Field::State.index()] != View::One(ConnState::Untracked.value()),
             translated: (moved && verdict != Verdict::Drop).then_some(state),
+            by,
         };
         all = Some(match all {
             None => new,
             Some(old) => {
                 let verdict = if old.verdict == new.verdict { old.verdict } else { Verdict::Undecided };
+                let translated = match (old.translated, new.translated) {
+                    (Some(a), Some(b)) if walk.by_rule => either(walk, a, b),
+                    // Where those go that are stopped does not matter.
+                    (t, None) | (None, t) if walk.by_rule && verdict == Verdict::Undecided => t,
+                    (a, b) => a.filter(|t| Some(*t) == b),
+                };
                 Fate {
                     verdict,
                     tracked: verdict != Verdict::Accept || (old.tracked && new.tracked),
-                    translated: old.translated.filter(|t| Some(*t) == new.translated),
+                    translated,
+                    // Rules are asked in order: the last one takes those that no doubtful one before it took.
+                    by: old.by.max(new.by),
                 }
             }
         });

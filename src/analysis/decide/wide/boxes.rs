@@ -2,13 +2,15 @@
 
 use super::guard::intersection;
 use crate::analysis::diagram::{Arena, ClassSet, Level, Node, Outcome};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
 /// What is told of packets that would be too many boxes to tell apart.
 pub(super) struct Limits<'l> {
     /// Boxes of a node and all below it.
     pub boxes: usize,
+    /// Boxes of one outcome, at a node: the largest are told, of the others it is only [known](Boxes::cut_short) that there are some.
+    pub each: usize,
     /// Boxes and ranges looked at, in all.
     pub work: u64,
     /// The outcome of the one box that stands for all below a node.
@@ -34,7 +36,14 @@ pub(super) struct Boxes<'d> {
     set_index: FxHashMap<Rc<ClassSet>, u32>,
     lists: FxHashMap<Node, List>,
     work: u64,
+    // The share of all that was asked for that each part has, and outcomes of which not all is told.
+    weights: Vec<f64>,
+    cut_short: FxHashSet<Outcome>,
+    scale: Scale,
 }
+
+/// By level and class, how many values there are up to it, of those asked for. Empty where nobody asks which boxes are large.
+pub(super) type Scale = Vec<Vec<f64>>;
 
 impl<'d> Boxes<'d> {
     /// For packets whose classes are within these, by level.
@@ -49,7 +58,20 @@ impl<'d> Boxes<'d> {
             set_index: FxHashMap::default(),
             lists: FxHashMap::default(),
             work: 0,
+            weights: vec![1.0],
+            cut_short: FxHashSet::default(),
+            scale: Scale::new(),
         }
+    }
+
+    /// With a scale by which boxes are large or small.
+    pub fn weighed(self, scale: Scale) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Outcomes of which some boxes are not told.
+    pub fn cut_short(&self) -> &FxHashSet<Outcome> {
+        &self.cut_short
     }
 
     /// Disjoint boxes that are together all packets to which something happens, each with the only thing that does.
@@ -129,7 +151,25 @@ impl<'d> Boxes<'d> {
             let whole = *self.sets[set as usize] == self.inside[level as usize];
             out.push((if whole { below } else { self.part(level, set, below) }, outcome));
         }
+        if out.len() > self.limits.each {
+            self.keep_largest(&mut out);
+        }
         out
+    }
+
+    fn keep_largest(&mut self, list: &mut Vec<(BoxId, Outcome)>) {
+        let weight = |b: &(BoxId, Outcome)| self.weights[b.0 as usize];
+        list.sort_by(|a, b| a.1.cmp(&b.1).then(weight(b).total_cmp(&weight(a))).then(a.0.cmp(&b.0)));
+        let (mut of, mut count) = (None, 0);
+        let (each, cut_short) = (self.limits.each, &mut self.cut_short);
+        list.retain(|(_, outcome)| {
+            count = if of == Some(*outcome) { count + 1 } else { 1 };
+            of = Some(*outcome);
+            if count > each {
+                cut_short.insert(*outcome);
+            }
+            count <= each
+        });
     }
 
     fn set(&mut self, set: ClassSet) -> u32 {
@@ -144,10 +184,16 @@ impl<'d> Boxes<'d> {
     }
 
     fn part(&mut self, level: Level, set: u32, below: BoxId) -> BoxId {
-        *self.part_index.entry((level, set, below)).or_insert_with(|| {
-            self.parts.push((level, set, below));
-            self.parts.len() as BoxId - 1
-        })
+        if let Some(id) = self.part_index.get(&(level, set, below)) {
+            return *id;
+        }
+        let id = self.parts.len() as BoxId;
+        self.parts.push((level, set, below));
+        self.part_index.insert((level, set, below), id);
+        if let Some(sums) = self.scale.get(level as usize) {
+            self.weights.push(self.weights[below as usize] * share(sums, &self.sets[set as usize]));
+        }
+        id
     }
 
     /// What a box asks of each level that it restricts; the numbers of the sets are the same for equal sets.
@@ -158,6 +204,13 @@ impl<'d> Boxes<'d> {
             Some((level, set, &*self.sets[set as usize]))
         })
     }
+}
+
+/// The share of a level's values that some classes have.
+pub(super) fn share(sums: &[f64], classes: &ClassSet) -> f64 {
+    let before = |class: u32| class.checked_sub(1).map_or(0.0, |c| sums[c as usize]);
+    let own: f64 = classes.iter().map(|(lo, hi)| sums[*hi as usize] - before(*lo)).sum();
+    own / sums.last().copied().unwrap_or(1.0).max(1.0)
 }
 
 fn merged(mut ranges: ClassSet) -> ClassSet {

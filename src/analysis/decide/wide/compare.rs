@@ -66,8 +66,11 @@ pub(in crate::analysis::decide) fn compare(
             let kinds = arena.known_possible(node).iter().fold(0, |all, o| all | 1 << both.kind(*o));
             both.count() + kinds
         };
-        let mut wide: Vec<(Region, Outcome)> =
-            second.pieces(node, &region, Limits { boxes: detail.wide, work: WORK, lump: &lump });
+        let mut wide: Vec<(Region, Outcome)> = second.pieces(
+            node,
+            &region,
+            Limits { boxes: detail.wide, each: usize::MAX, work: WORK, lump: &lump },
+        );
         join(&mut wide);
         if second.failed() {
             return None;

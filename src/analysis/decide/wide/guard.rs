@@ -1,6 +1,6 @@
 //! What a rule asks, as classes of fields, conditions, and doubts.
 
-use super::{Out, Wide};
+use super::{By, Out, Wide};
 use crate::analysis::decide::cell::{Fact, View};
 use crate::analysis::decide::guard::shifted;
 use crate::analysis::decide::hull::{Seen, seen};
@@ -46,6 +46,8 @@ pub(super) struct Guard {
 pub(super) struct Doubt {
     pub fields: [Option<Rc<ClassSet>>; Field::COUNT],
     pub reason: u32,
+    /// Who would let the packets in, where that is asked for.
+    pub by: By,
 }
 
 // Values of which one is taken, followed in one question; beyond, they are only known to be one of them.
@@ -493,7 +495,7 @@ impl<'a> Wide<'_, 'a> {
             let classes = self.exact_set(set.0, &set.1);
             want(&mut g, set.0, &classes);
         }
-        self.spared.push(Doubt { fields: g.fields, reason });
+        self.spared.push(Doubt { fields: g.fields, reason, by: None });
     }
 
     /// A guard as a diagram of its own.

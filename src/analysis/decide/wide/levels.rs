@@ -95,7 +95,7 @@ fn order(walks: &[&mut Walk<'_>], touched: &[Touched], classes: &[Classes]) -> V
                 let step = (indices.len() / SAMPLE).max(1);
                 for i in indices.iter().step_by(step) {
                     let mut taken = [1f64; Field::COUNT];
-                    let (rule, run) = (&f.chain(id).rules[*i as usize], f.run(id, *i as usize));
+                    let (rule, run) = (&f.chain(id).rules[*i as usize], walk.run_of(f, id, *i as usize));
                     for (at, t) in f.terms(rule.terms).iter().enumerate() {
                         let of_run = run.filter(|r| r.at == at).map(|r| (r.field, r.values.clone()));
                         if let Some((field, set)) = of_run.or_else(|| f.field_set(t)) {
@@ -195,7 +195,7 @@ fn touched(walk: &mut Walk<'_>) -> Touched {
                 continue;
             }
             // One rule of a run stands for all.
-            told = f.run(chain, i).map_or(0, |r| r.end);
+            told = walk.run_of(f, chain, i).map_or(0, |r| r.end);
             if let Action::Jump(to) | Action::Goto(to) = rule.action {
                 if rule.action == Action::Jump(to) && rule.effects.is_none() && walk.is_inert(fw, to) {
                     continue;
@@ -210,11 +210,11 @@ fn touched(walk: &mut Walk<'_>) -> Touched {
 }
 
 /// The number of rules among those that may be touched, with all of each run.
-pub(super) fn count(firewalls: &[&Firewall], touched: &Touched) -> u64 {
+pub(super) fn count(walk: &Walk<'_>, touched: &Touched) -> u64 {
     let mut n = 0;
-    for (f, chains) in firewalls.iter().zip(touched) {
+    for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
         for (id, indices) in (0..).map(ChainId).zip(chains) {
-            let rules = |i: &u32| f.run(id, *i as usize).map_or(1, |r| r.end - r.first) as u64;
+            let rules = |i: &u32| walk.run_of(f, id, *i as usize).map_or(1, |r| r.end - r.first) as u64;
             n += indices.iter().map(rules).sum::<u64>();
         }
     }
@@ -259,7 +259,7 @@ impl<'r> Sets<'r> {
         for (f, chains) in walk.question.point.firewalls.iter().zip(touched) {
             for (id, indices) in (0..).map(ChainId).zip(chains) {
                 for i in indices.iter().map(|i| *i as usize) {
-                    let (rule, run) = (&f.chain(id).rules[i], f.run(id, i));
+                    let (rule, run) = (&f.chain(id).rules[i], walk.run_of(f, id, i));
                     if let Some(run) = run {
                         self.carried(run.field);
                         self.add(run.field, run.values.ranges());

@@ -7,6 +7,7 @@
 
 mod answer;
 mod boxes;
+mod by_rule;
 mod compare;
 mod guard;
 mod levels;
@@ -23,6 +24,7 @@ use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, Value};
 use answer::{EXACT, Fates, MAX_SHOWN, UNSETTLED};
+pub(super) use by_rule::by_rule;
 #[cfg(test)]
 pub(super) use compare::Detail;
 pub(super) use compare::{DETAIL, compare};
@@ -100,13 +102,16 @@ enum Out {
     Fall(u32),
     /// Out of this chain.
     Return(u32),
-    /// The base chain lets them through.
-    Accept(u32),
+    /// The base chain lets them through: by whom, where that is asked for.
+    Accept(u32, By),
     /// Stopped.
     Drop(u32),
-    /// The end of the way: let through.
-    Passed(u32),
+    /// The end of the way: let through, likewise.
+    Passed(u32, By),
 }
+
+/// Index of the one who decided, among those of the walk.
+type By = Option<u32>;
 
 struct Wide<'w, 'a> {
     walk: &'w mut Walk<'a>,
@@ -134,7 +139,10 @@ struct Wide<'w, 'a> {
     out_index: FxHashMap<Out, Outcome>,
     chains: FxHashMap<(Path, usize, ChainId, u32), Node>,
     paths: FxHashMap<(Path, usize, u32), Node>,
+    // What becomes of packets that a base chain lets through.
+    sent_on: FxHashMap<(Path, usize, u32), Node>,
     destinations: substitute::Destinations,
+    deciders: by_rule::Deciders,
     // Rules that might have applied, and why it is not known: by what they ask of the fields.
     doubts: Vec<guard::Doubt>,
     // The same of rate limits that are assumed not to be exceeded.
@@ -155,7 +163,7 @@ impl<'w, 'a> Wide<'w, 'a> {
             arrived: Rc::clone(&plan.arrived),
             read: plan.read,
             shifts: Rc::clone(&plan.shifts),
-            rules: levels::count(firewalls, &touched),
+            rules: levels::count(walk, &touched),
             callers: firewalls.iter().zip(&touched).map(|(f, chains)| rules::callers(f, chains)).collect(),
             touched,
             walk,
@@ -165,7 +173,9 @@ impl<'w, 'a> Wide<'w, 'a> {
             out_index: FxHashMap::default(),
             chains: FxHashMap::default(),
             paths: FxHashMap::default(),
+            sent_on: FxHashMap::default(),
             destinations: Default::default(),
+            deciders: Default::default(),
             doubts: Vec::new(),
             spared: Vec::new(),
             unsupported: false,

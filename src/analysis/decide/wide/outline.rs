@@ -64,7 +64,11 @@ pub(in crate::analysis::decide) fn outline(
         };
         wide.arena.possible(told);
         let lump = |arena: &Arena, node| arena.known_possible(node).iter().fold(LUMP, |all, o| all | o);
-        pieces.extend(wide.pieces(told, &cell.region, Limits { boxes, work: WORK, lump: &lump }));
+        pieces.extend(wide.pieces(
+            told,
+            &cell.region,
+            Limits { boxes, each: usize::MAX, work: WORK, lump: &lump },
+        ));
     }
     let mut outline = Outline::default();
     let mut left = SHOWN;
@@ -126,6 +130,6 @@ impl Wide<'_, '_> {
     }
 
     fn told_part(&self, region: Region, verdict: Verdict, left: &mut u64) -> Part {
-        self.part(region, Fate { verdict, tracked: true, translated: None }, left)
+        self.part(region, Fate { verdict, tracked: true, translated: None, by: None }, left)
     }
 }

@@ -1,7 +1,7 @@
 //! Rules, chains and hooks, put together.
 
 use super::guard::{Doubt, Guard, Key};
-use super::{Out, Wide};
+use super::{By, Out, Wide};
 use crate::analysis::decide::cell::{Cell, View};
 use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::walk::Here;
@@ -50,7 +50,7 @@ impl<'a> Wide<'_, 'a> {
         }
         // A nat chain looks at packets that open a connection.
         if let Some(cell) = passes {
-            let accept = self.terminal(&[Out::Accept(state)]);
+            let accept = self.terminal(&[Out::Accept(state, None)]);
             node = if enters.is_some() {
                 let set = self.exact_set(Field::State, cell.region.get(Field::State));
                 self.split(Field::State, &set, accept, node)
@@ -60,19 +60,20 @@ impl<'a> Wide<'_, 'a> {
         }
         let outcomes = self.arena.possible(node);
         let mut next = Vec::with_capacity(outcomes.len());
+        let policy = self.policy_named(&here);
         for o in outcomes.iter() {
             let to = match self.outs[*o as usize] {
                 Out::Fall(s) | Out::Return(s) => match base.policy {
-                    Policy::Accept => Some(self.accepted(&here, s)),
+                    Policy::Accept => Some(self.accepted(&here, s, policy)),
                     Policy::Drop => Some(self.stopped(s)),
                     Policy::Unknown(c) => {
                         let reason = self.walk.reason(firewall, Why::Condition(c), base.policy_origin);
-                        self.doubts.push(Doubt { fields: Default::default(), reason });
-                        let (yes, no) = (self.accepted(&here, s), self.stopped(s));
+                        self.doubts.push(Doubt { fields: Default::default(), reason, by: policy });
+                        let (yes, no) = (self.accepted(&here, s, policy), self.stopped(s));
                         Some(self.arena.union(yes, no))
                     }
                 },
-                Out::Accept(s) => Some(self.accepted(&here, s)),
+                Out::Accept(s, by) => Some(self.accepted(&here, s, by)),
                 _ => None,
             };
             next.extend(to.map(|n| (*o, n)));
@@ -132,26 +133,37 @@ impl<'a> Wide<'_, 'a> {
         let untracked = ConnState::Untracked.value();
         let view = end.views[Field::State.index()].clone();
         let end = self.walk.intern(end);
-        let tracked = self.terminal(&[Out::Passed(end)]);
+        let tracked = self.terminal(&[Out::Passed(end, None)]);
         if view != View::Same {
             return tracked;
         }
         let mut other = self.walk.state(end).clone();
         other.views[Field::State.index()] = View::One(untracked);
         let other = self.walk.intern(other);
-        let not = self.terminal(&[Out::Passed(other)]);
+        let not = self.terminal(&[Out::Passed(other, None)]);
         let set = self.exact_set(Field::State, &IntervalSet::single(untracked));
         self.split(Field::State, &set, not, tracked)
     }
 
     // The base chain lets packets in a state through.
-    fn accepted(&mut self, here: &Here<'a>, state: u32) -> Node {
+    fn accepted(&mut self, here: &Here<'a>, state: u32, by: By) -> Node {
+        let node = self.sent_on(here, state);
+        self.let_in_by(node, by)
+    }
+
+    fn sent_on(&mut self, here: &Here<'a>, state: u32) -> Node {
+        let key = (self.walk.state(state).path, here.at, state);
+        if let Some(n) = self.sent_on.get(&key) {
+            return *n;
+        }
         let cell = Cell::arriving(Region::all(self.walk.family), state);
         let cells = self.walk.rerouted(here, cell, here.base.policy_origin);
-        self.ways(cells, &Region::all(self.walk.family), |wide, state| {
+        let node = self.ways(cells, &Region::all(self.walk.family), |wide, state| {
             let path = wide.walk.state(state).path;
             wide.path(path, here.at + 1, state)
-        })
+        });
+        self.sent_on.insert(key, node);
+        node
     }
 
     // Cells that are disjoint, or further ways of the others: what each becomes, put together. Of packets that are not within a region nothing is said.
@@ -166,7 +178,7 @@ impl<'a> Wide<'_, 'a> {
             let mut reached = then(self, cell.state);
             if let Some(reasons) = &cell.because {
                 for reason in reasons.iter() {
-                    self.doubts.push(Doubt { fields: Default::default(), reason: *reason });
+                    self.doubts.push(Doubt { fields: Default::default(), reason: *reason, by: None });
                 }
             }
             for f in Field::ALL {
@@ -259,7 +271,7 @@ impl<'a> Wide<'_, 'a> {
         for index in block {
             let rule = &here.f.chain(chain).rules[*index as usize];
             let mut sets: Vec<Option<Rc<ClassSet>>> = vec![None; Field::COUNT];
-            let run = here.f.run(chain, *index as usize);
+            let run = self.walk.run_of(here.f, chain, *index as usize);
             for (at, t) in here.f.terms(rule.terms).iter().enumerate() {
                 let run = run.filter(|r| r.at == at);
                 let (field, key) = match (run, *t) {
@@ -319,14 +331,15 @@ impl<'a> Wide<'_, 'a> {
     fn rule(&mut self, here: &Here<'a>, path: Path, chain: ChainId, index: u32, state: u32) -> Node {
         let rule = &here.f.chain(chain).rules[index as usize];
         let acts = !matches!(rule.action, Action::Accept | Action::Continue | Action::Return);
-        let run = here.f.run(chain, index as usize).map(|r| (chain, r));
+        let run = self.walk.run_of(here.f, chain, index as usize).map(|r| (chain, r));
         let guard = self.guard(here, rule, (rule.terms, run), state, acts, true);
         let no = self.terminal(&[Out::Fall(state)]);
         if guard.refused {
             return no;
         }
+        let by = if rule.action == Action::Accept { self.rule_named(here, (chain, index)) } else { None };
         for reason in &guard.reasons {
-            self.doubts.push(Doubt { fields: guard.fields.clone(), reason: *reason });
+            self.doubts.push(Doubt { fields: guard.fields.clone(), reason: *reason, by });
         }
         // Of a field that has one of several values, what is left of them on either way.
         let (mut taken, mut others) = (state, Vec::new());
@@ -341,6 +354,7 @@ impl<'a> Wide<'_, 'a> {
             yes = self.arena.union(yes, other);
         }
         if guard.doubtful {
+            yes = self.unnamed(yes);
             yes = self.arena.union(yes, no);
         }
         if guard.others.is_empty() && self.arena.level(yes).is_none() {
@@ -371,7 +385,10 @@ impl<'a> Wide<'_, 'a> {
             None => state,
         };
         match rule.action {
-            Action::Accept => self.terminal(&[Out::Accept(state)]),
+            Action::Accept => {
+                let by = self.rule_named(here, place);
+                self.terminal(&[Out::Accept(state, by)])
+            }
             Action::Drop | Action::Reject => self.stopped(state),
             Action::Return => self.terminal(&[Out::Return(state)]),
             Action::Continue => self.terminal(&[Out::Fall(state)]),
@@ -391,12 +408,13 @@ impl<'a> Wide<'_, 'a> {
             }
             Action::Unknown(c) => {
                 let reason = self.walk.reason(here.firewall, Why::Condition(c), rule.origin);
-                self.doubts.push(Doubt { fields: Default::default(), reason });
+                let by = self.rule_named(here, place);
+                self.doubts.push(Doubt { fields: Default::default(), reason, by });
                 let drop = self.stopped(state);
                 let mut s = self.walk.state(state).clone();
                 s.registers = Default::default();
                 let on = self.walk.intern(s);
-                let node = self.terminal(&[Out::Accept(on), Out::Fall(on)]);
+                let node = self.terminal(&[Out::Accept(on, by), Out::Fall(on)]);
                 let node = self.arena.union(node, drop);
                 if here.base.kind != ChainKind::Nat {
                     return node;
@@ -410,7 +428,8 @@ impl<'a> Wide<'_, 'a> {
     fn translated(&mut self, here: &Here<'a>, place: (ChainId, u32), state: u32, t: &Translation) -> Node {
         let within = self.arriving_at(here, place, state);
         let cells = self.walk.translate(here, Cell::arriving(within.clone(), state), t);
-        self.ways(cells, &within, |wide, s| wide.terminal(&[Out::Accept(s)]))
+        let by = self.rule_named(here, place);
+        self.ways(cells, &within, |wide, s| wide.terminal(&[Out::Accept(s, by)]))
     }
 
     // Packets to which a rule may apply in a state, and perhaps others: all that the rule asks for, and the rules that lead to it where each of them is the

@@ -62,15 +62,16 @@ impl Wide<'_, '_> {
         let node = self.arena.fixed(node, &values);
         let mut ends: Vec<(Outcome, Node)> = Vec::new();
         for o in self.arena.possible(node).iter() {
-            let (end, to): (u32, fn(u32) -> Out) = match self.outs[*o as usize] {
-                Out::Passed(end) => (end, Out::Passed),
-                Out::Drop(end) if self.walk.question.delivered_to.is_some() => (end, Out::Drop),
+            let (end, by) = match self.outs[*o as usize] {
+                Out::Passed(end, by) => (end, Some(by)),
+                Out::Drop(end) if self.walk.question.delivered_to.is_some() => (end, None),
                 _ => continue,
             };
             let mut told = self.walk.state(end).clone();
             put_in.iter().for_each(|(field, view)| told.views[field.index()] = view.clone());
             let told = self.walk.intern(told);
-            ends.push((*o, self.terminal(&[to(told)])));
+            let end = by.map_or(Out::Drop(told), |by| Out::Passed(told, by));
+            ends.push((*o, self.terminal(&[end])));
         }
         Some(self.arena.bind(node, |_, o| super::rules::found(&ends, o)))
     }
