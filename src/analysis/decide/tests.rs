@@ -24,7 +24,7 @@ impl Dice<'_> {
         b as usize % sides
     }
 
-    fn chance(&mut self, one_in: usize) -> bool {
+    pub(in crate::analysis) fn chance(&mut self, one_in: usize) -> bool {
         self.roll(one_in) == one_in - 1
     }
 }

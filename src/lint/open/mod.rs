@@ -27,6 +27,7 @@ use facing::{Facing, Interfaces};
 use groups::{Group, groups};
 use rustc_hash::FxHashMap;
 use sources::{SourceClass, classes, wide};
+use std::sync::Arc;
 
 /// Packets from anywhere that one rule lets in, or may let in.
 #[derive(Debug, Clone)]
@@ -474,9 +475,7 @@ impl<'a> Asker<'a> {
             };
             let at = *index.entry((rule(&f.decider), f.because.clone())).or_insert(causes.len());
             match causes.get_mut(at) {
-                Some(c) => {
-                    c.add(opening);
-                }
+                Some(c) => c.openings.push(opening),
                 None => causes.push(Cause {
                     decider: f.decider,
                     openings: vec![opening],
@@ -487,6 +486,8 @@ impl<'a> Asker<'a> {
                 }),
             }
         }
+        causes.iter_mut().for_each(Cause::join_ways);
+        causes.iter_mut().for_each(Cause::join_ways);
         // What a product adds by itself for its inside networks, and neighbour discovery, opens nothing that anybody chose.
         for c in causes.iter_mut().filter(|c| c.decider.is_some_and(|d| d.note.is_some())) {
             c.openings.retain(|o| {
@@ -546,16 +547,22 @@ fn rule(decider: &Option<Decider>) -> Option<(usize, Origin)> {
 
 impl Cause {
     // pf has one list for both ways: what reaches the box and what passes it are told together.
-    fn add(&mut self, opening: Opening) {
-        let alike = |o: &Opening| {
+    fn join_ways(&mut self) {
+        let mut out: Vec<Opening> = Vec::with_capacity(self.openings.len());
+        let mut known: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+        for o in std::mem::take(&mut self.openings) {
             let shown = [Field::Iif, Field::Dst, Field::Proto, Field::Sport, Field::Dport, Field::Icmp];
-            o.inner == opening.inner && shown.iter().all(|f| o.region.get(*f) == opening.region.get(*f))
-        };
-        let twin = self.openings.iter_mut().find(|o| o.path != opening.path && alike(o));
-        match twin {
-            Some(o) => (o.path, o.both) = (Path::Forward, true),
-            None => self.openings.push(opening),
+            let alike =
+                known.entry((shown.map(|f| Arc::clone(o.region.shared(f))), o.inner.clone())).or_default();
+            match alike.iter().find(|i| out[**i].path != o.path) {
+                Some(twin) => (out[*twin].path, out[*twin].both) = (Path::Forward, true),
+                None => {
+                    alike.push(out.len());
+                    out.push(o);
+                }
+            }
         }
+        self.openings = out;
     }
 }
 
