@@ -4,7 +4,7 @@
 //! names and port numbers; documentation of the products). It holds what the usual tools for clouds warn of, and more.
 
 use crate::finding::Severity;
-use crate::packet::{IntervalSet, proto};
+use crate::packet::{IntervalSet, Value, proto};
 use std::sync::LazyLock;
 
 /// What kind of service a port is of. Each kind has a check of its own.
@@ -144,6 +144,11 @@ impl Class {
     /// All kinds, the worst first: where one rule opens several, it is told under the first.
     pub const ALL: [Class; 5] =
         [Class::Administration, Class::Ssh, Class::Rdp, Class::Database, Class::Service];
+
+    /// Whether a port is one of a service of this kind.
+    pub fn holds(self, protocol: u8, port: Value) -> bool {
+        of(self).any(|p| p.protocol == protocol && p.ports().contains(port))
+    }
 
     /// The kinds under which a rule that opens this one too is told instead.
     pub fn before(self) -> impl Iterator<Item = Class> {

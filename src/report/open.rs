@@ -27,7 +27,7 @@ struct Row<'a> {
     sensitive: bool,
 }
 
-// The worst first: certain and sensitive, then certain, then what is not decided; inside networks last. What one rule opens at one place
+// The worst first: certain and sensitive, then certain, then what is not decided; open to all before open to many; inside networks last. What one rule opens at one place
 // is one row.
 fn rows(report: &Report) -> Vec<Row<'_>> {
     let mut out: Vec<Row<'_>> = Vec::new();
@@ -60,7 +60,8 @@ fn rows(report: &Report) -> Vec<Row<'_>> {
             list
         });
     }
-    out.sort_by_key(|r| (r.open.facing == "inside", r.open.state != "open", !r.sensitive));
+    let some = |r: &Row<'_>| r.open.from.first().is_some_and(|f| f != "any");
+    out.sort_by_key(|r| (r.open.facing == "inside", r.open.state != "open", !r.sensitive, some(r)));
     out
 }
 

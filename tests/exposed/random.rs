@@ -40,8 +40,8 @@ fn opening(pool: &Pool, firewall: &Firewall, r: &mut Random) -> Option<Packet> {
 fn compare(firewall: &Firewall, pool: &Pool, r: &mut Random, totals: &mut [u32; 3], what: &str) {
     let locals = crate::support::pool::locals();
     let environment = Environment { local: Some(locals.clone()), ..Environment::default() };
-    let Open { causes, exhausted } = open(&[firewall], &environment);
-    assert!(!exhausted, "{what}");
+    let Open { causes, exhausted, untold } = open(&[firewall], &environment);
+    assert!(!exhausted && untold.is_empty(), "{what}");
     for _ in 0..60 {
         let Some(packet) = opening(pool, firewall, r) else { continue };
         let trace = evaluate(Point { firewalls: &[firewall], environment: &environment }, &packet);

@@ -235,15 +235,14 @@ pub struct ByRule {
 pub fn decide_by_rule(question: &Question<'_>, detail: &Detail<'_>, steps: &mut u64) -> ByRule {
     let mut all = ByRule::default();
     for (family, regions) in by_family(question) {
-        let mut walk = Walk::new(question, family);
-        walk.budget = FIRST_BY_RULE.min(*steps);
-        walk.by_rule = true;
-        walk.run(regions.clone());
-        *steps = steps.saturating_sub(walk.work);
-        if walk.exhausted || walk.is_crowded() || std::env::var("WIDE").is_ok() {
+        let mut walk = walked_by_rule(question, family, &regions, (FIRST_BY_RULE, steps));
+        if walk.exhausted || walk.is_crowded() || walk.may_send_on() {
             if let Some(told) = wide::by_rule(question, (family, &regions), detail, steps) {
                 all.add(told);
                 continue;
+            }
+            if walk.exhausted {
+                walk = walked_by_rule(question, family, &regions, (FIRST, steps));
             }
         }
         let mut answer = Answer::default();
@@ -253,6 +252,20 @@ pub fn decide_by_rule(question: &Question<'_>, detail: &Detail<'_>, steps: &mut 
         all.undecided.extend(answer.undecided);
     }
     all
+}
+
+fn walked_by_rule<'a>(
+    question: &'a Question<'a>,
+    family: Family,
+    regions: &[Region],
+    (most, steps): (u64, &mut u64),
+) -> Walk<'a> {
+    let mut walk = Walk::new(question, family);
+    walk.budget = most.min(*steps);
+    walk.by_rule = true;
+    walk.run(regions.to_vec());
+    *steps = steps.saturating_sub(walk.work);
+    walk
 }
 
 // Steps of a walk by rule before it is asked whether diagrams do better.

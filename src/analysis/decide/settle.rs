@@ -132,6 +132,11 @@ impl<'a> Walk<'a> {
         self.main.len().saturating_mul(self.extra.len()) > CROWDED
     }
 
+    /// Whether packets are let in that may be sent on to one place or to another: only diagrams tell all of them.
+    pub(super) fn may_send_on(&self) -> bool {
+        self.extra.iter().any(|e| e.verdict == Verdict::Accept && self.is_translated(e.cell.state))
+    }
+
     fn outcomes(&mut self, ends: Vec<End>) -> Vec<Outcome> {
         let mut out = Vec::with_capacity(ends.len());
         for End { mut cell, mut verdict, place } in ends {

@@ -182,9 +182,7 @@ pub fn services(check: &Check, subject: &Subject<'_>, findings: &mut Vec<Finding
             opening.by(),
             cause.over()
         );
-        let about = |(protocol, port): (u8, Value)| {
-            sensitive_ports::of(class).any(|p| p.protocol == protocol && p.ports().contains(port))
-        };
+        let about = |(protocol, port): (u8, Value)| class.holds(protocol, port);
         let mut f = cause.finding(check, subject, opening, message, about);
         f.level = *level;
         f.extent = cause.extent_of(class);

@@ -3,7 +3,7 @@
 use super::{Inner, Opening};
 use crate::lint::reach::Reach;
 use crate::packet::{Field, IntervalSet};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
 
 /// What one rule opens at one place, by the same interfaces.
@@ -13,6 +13,8 @@ pub struct Group {
     pub opening: Opening,
     /// What is reached, by all of them.
     pub reach: Reach,
+    // Place of the first one among all openings of its rule.
+    place: usize,
 }
 
 /// Places that one rule opens that are told one by one. A cluster's node sends packets on to thousands.
@@ -20,9 +22,9 @@ const MAX_PLACES: usize = 8;
 
 /// The groups of a rule's openings, in their order.
 pub fn groups(openings: &[Opening]) -> Vec<Group> {
-    let one = |o: &Opening| Group { reach: o.reach(), opening: o.clone() };
-    let places = joined(openings.iter().map(one), |g| (who(&g.opening), g.opening.place()));
-    let wide = within_wider(places);
+    let one = |(place, o): (usize, &Opening)| Group { reach: o.reach(), opening: o.clone(), place };
+    let places = joined(openings.iter().enumerate().map(one), |g| (who(&g.opening), g.opening.place()));
+    let wide = within_all(within_wider(places));
     let (sent_on, here): (Vec<Group>, Vec<Group>) = wide.into_iter().partition(|g| g.opening.inner.is_some());
     let mut out: Vec<Group> = Vec::new();
     for list in [here, sent_on] {
@@ -33,6 +35,7 @@ pub fn groups(openings: &[Opening]) -> Vec<Group> {
             false => out.extend(list),
         }
     }
+    out.sort_by_key(|g| g.place);
     out
 }
 
@@ -47,50 +50,73 @@ fn inner_ports(o: &Opening) -> Option<IntervalSet> {
 }
 
 fn joined<K: Hash + Eq>(list: impl IntoIterator<Item = Group>, key: impl Fn(&Group) -> K) -> Vec<Group> {
-    let mut out: Vec<Group> = Vec::new();
+    let mut out: Vec<Vec<Group>> = Vec::new();
     let mut index: FxHashMap<K, usize> = FxHashMap::default();
     for g in list {
         let at = *index.entry(key(&g)).or_insert(out.len());
         match out.get_mut(at) {
-            Some(first) => first.add(&g),
-            None => out.push(g),
+            Some(alike) => alike.push(g),
+            None => out.push(vec![g]),
         }
     }
-    out
+    out.into_iter().filter_map(together).collect()
 }
 
 // What a rule opens everywhere but where other rules take some of it is told once: the exceptions are no places of their own.
 fn within_wider(places: Vec<Group>) -> Vec<Group> {
     let everywhere = |g: &Group| g.opening.inner.is_none() && g.opening.to().is_empty();
-    let mut wide: FxHashMap<_, usize> = FxHashMap::default();
-    let mut out: Vec<Group> = Vec::new();
-    for g in places.iter().filter(|g| everywhere(g)) {
-        wide.entry((who(&g.opening), g.opening.path)).or_insert_with(|| {
-            out.push(g.clone());
-            out.len() - 1
-        });
-    }
-    let mut others = Vec::new();
-    for g in places {
-        let at = wide.get(&(who(&g.opening), g.opening.path)).copied().filter(|_| g.opening.inner.is_none());
-        match at.and_then(|at| out.get_mut(at)) {
-            Some(first) => first.add(&g),
-            None => others.push(g),
-        }
-    }
-    out.append(&mut others);
-    out
+    let at = |g: &Group| (who(&g.opening), g.opening.path);
+    let wide: FxHashSet<_> = places.iter().filter(|g| everywhere(g)).map(at).collect();
+    let inside = |g: &Group| g.opening.inner.is_none() && wide.contains(&at(g));
+    let (mut within, mut others): (Vec<Group>, Vec<Group>) = places.into_iter().partition(inside);
+    // The wide one gives its name to all.
+    within.sort_by_key(|g| !everywhere(g));
+    others.extend(joined(within, at));
+    others
 }
 
-impl Group {
-    fn add(&mut self, other: &Group) {
-        self.reach = self.reach.union(&other.reach);
-        for field in [Field::Dst, Field::Proto, Field::Dport] {
-            let all = self.opening.region.get(field).union(other.opening.region.get(field));
-            self.opening.region = self.opening.region.with(field, all);
-        }
-        if let (Some(own), Some(others)) = (&mut self.opening.inner, &other.opening.inner) {
-            *own = Inner { to: own.to.union(&others.to), ports: own.ports.union(&others.ports) };
-        }
+// Of what anybody reaches it is not told again that those reach it whom other rules name.
+fn within_all(groups: Vec<Group>) -> Vec<Group> {
+    let (all, some): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|g| g.opening.from_all);
+    let known = |g: &Group| {
+        let o = &g.opening;
+        all.iter().any(|a| {
+            (a.opening.path, a.opening.facing, a.opening.family()) == (o.path, o.facing, o.family())
+                && a.opening.inner == o.inner
+                && [Field::Iif, Field::Sport, Field::Dst]
+                    .iter()
+                    .all(|f| a.opening.region.get(*f).covers(o.region.get(*f)))
+                && g.reach.minus(&a.reach).is_empty()
+        })
+    };
+    let others: Vec<Group> = some.into_iter().filter(|g| !known(g)).collect();
+    all.into_iter().chain(others).collect()
+}
+
+// The first of some groups, with what all of them reach.
+fn together(groups: Vec<Group>) -> Option<Group> {
+    let union = |of: &dyn Fn(&Group) -> Option<&IntervalSet>| {
+        IntervalSet::from_ranges(groups.iter().filter_map(of).flat_map(|s| s.ranges().to_vec()))
+    };
+    let mut all = groups.first()?.clone();
+    if groups.len() == 1 {
+        return Some(all);
     }
+    all.place = groups.iter().map(|g| g.place).min()?;
+    all.reach = Reach {
+        tcp: union(&|g| Some(&g.reach.tcp)),
+        udp: union(&|g| Some(&g.reach.udp)),
+        icmp: union(&|g| Some(&g.reach.icmp)),
+        other: union(&|g| Some(&g.reach.other)),
+    };
+    for field in [Field::Dst, Field::Proto, Field::Dport] {
+        all.opening.region = all.opening.region.with(field, union(&|g| Some(g.opening.region.get(field))));
+    }
+    if let Some(inner) = &mut all.opening.inner {
+        *inner = Inner {
+            to: union(&|g| g.opening.inner.as_ref().map(|i| &i.to)),
+            ports: union(&|g| g.opening.inner.as_ref().map(|i| &i.ports)),
+        };
+    }
+    Some(all)
 }

@@ -18,10 +18,10 @@ use crate::analysis::decide::{ByRule, Detail, Part, Question, decide_by_rule, re
 use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::analysis::flow::boxes;
 use crate::analysis::{Environment, Point, Verdict};
-use crate::lint::sensitive_ports;
+use crate::lint::sensitive_ports::{self, Class};
 use crate::model::{Action, ChainId, Firewall, Hook, Rule, Term, TranslatedEnd, Translation};
 use crate::packet::opening::{as_flow, openings, with_zero};
-use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value, proto};
+use crate::packet::{Family, Field, IntervalSet, Packet, Path, Region, Value, addr, interface_value};
 use crate::source::Origin;
 use facing::{Facing, Interfaces};
 use groups::{Group, groups};
@@ -103,9 +103,9 @@ const MAX_SHOWN: usize = 200;
 /// Rules that are looked at for packets to show, roughly: each packet may pass all rules of its firewall.
 const MAX_LOOKED_AT: usize = 1_000_000;
 /// Parts of the answer to a question that are looked at.
-const MAX_PARTS: usize = 20_000;
+const MAX_PARTS: usize = 100_000;
 /// Ways in that the answer to a question tells, those to sensitive services first.
-const MAX_WAYS: usize = 2_000;
+const MAX_WAYS: usize = 20_000;
 /// Kinds of openings to few sources each that are looked at together.
 const MAX_TOGETHER: usize = 1_000;
 /// Boxes that one rule's packets may fall into; the others are left out.
@@ -382,32 +382,35 @@ impl<'a> Asker<'a> {
         part: &Part,
         (rule, inner): (Option<(usize, Origin)>, &Option<Inner>),
     ) {
+        if self.room == 0 {
+            return;
+        }
         let known = self.shown.get(&rule).map_or(&[][..], |k| k);
-        if self.room == 0 || known.iter().any(|s| s.sensitive.is_some()) {
-            return;
-        }
         let ports = inner.as_ref().map_or(part.region.get(Field::Dport), |i| &i.ports);
-        let to = |p: &u8| {
-            let own = sensitive_ports::ports(&IntervalSet::single(*p)).intersect(ports);
-            part.region.get(Field::Proto).contains((*p).into()) && !own.is_empty()
-        };
-        // Of all ports together none says more than another.
+        // Of all ports together none says more than another; of what is neither sensitive nor nearly everything there is no finding.
         let chosen = ports.count() <= Field::Dport.all().count() / 2;
-        let sensitive = [proto::TCP, proto::UDP].into_iter().find(to).filter(|_| chosen);
-        if sensitive.is_none() && !known.is_empty() {
-            return;
-        }
+        let hits = |class: &Class| {
+            let hit = sensitive_ports::of(*class).find(|p| {
+                part.region.get(Field::Proto).contains(p.protocol.into()) && p.ports().intersects(ports)
+            })?;
+            let shown = |s: &Shown| s.sensitive.is_some_and(|(protocol, port)| class.holds(protocol, port));
+            Some((hit, known.iter().any(shown)))
+        };
+        let worst = Class::ALL.iter().find_map(hits);
         let mut one = part.clone();
-        if let (Some(p), None) = (sensitive, inner) {
-            let own = sensitive_ports::ports(&IntervalSet::single(p));
-            one.region = one.region.protocol(p).cut(Field::Dport, &own);
-        }
+        let sensitive = match worst.filter(|_| chosen) {
+            Some((hit, false)) if inner.is_none() => {
+                one.region = one.region.protocol(hit.protocol).cut(Field::Dport, &hit.ports());
+                one.region.get(Field::Dport).first().map(|port| (hit.protocol, port))
+            }
+            Some((hit, false)) => hit.ports().intersect(ports).first().map(|port| (hit.protocol, port)),
+            None if !chosen && known.is_empty() => None,
+            _ => return,
+        };
         let Some((packet, trace)) = replayed(question, &one) else { return };
         // A ruleset on which the evaluator gives up is too much for more of them.
         self.room = if trace.exhausted { 0 } else { self.room.saturating_sub(1) };
         let translator = self.translator(&trace);
-        let port = if inner.is_some() { ports.first() } else { packet.get(Field::Dport) };
-        let sensitive = sensitive.zip(port);
         self.shown.entry(rule).or_default().push(Shown { packet, translator, sensitive });
     }
 

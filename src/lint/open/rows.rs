@@ -23,6 +23,7 @@ pub fn rows(subject: &Subject<'_>) -> Vec<Open> {
             state: "open".to_owned(),
             facing: "unknown".to_owned(),
             reaches: format!("what {more}, in part or as a whole"),
+            place: "not listed".to_owned(),
             decided_by: subject.beside[first.firewall].locate(first.origin),
             ..Open::default()
         });

@@ -87,19 +87,6 @@ impl<'a> Wide<'_, 'a> {
             pieces.extend(self.pieces_of(&mut boxes, *node, region));
             left_out.extend(boxes.cut_short().iter().map(|o| fates.list[*o as usize].by));
         }
-        if std::env::var("DBG").is_ok() {
-            eprintln!(
-                "by_rule {:?} work {} nodes {} fates {} kept {} pieces {} rules {} levels {:?}",
-                self.walk.question.path,
-                self.arena.cost().0,
-                self.arena.cost().1,
-                fates.list.len(),
-                kept.len(),
-                pieces.len(),
-                self.rules,
-                self.order().collect::<Vec<_>>()
-            );
-        }
         let mut shown = SHOWN;
         let mut doubts = MAX_DOUBTS;
         for (region, outcome) in largest_first(pieces) {
