@@ -3,6 +3,8 @@
 //! ## What it does
 //! Reports conditions on which it depends whether anybody reaches a sensitive service, or nearly everything: a set whose elements are not
 //! in the files, a match that havenlint does not know. One finding for each condition, with the rules that would let it in.
+//! Where more rules let anybody in than a report can list, sensitive services and what is widest are listed, and one finding counts the rules of which not
+//! everything is.
 //!
 //! ## Why is this bad?
 //! The condition may open the machine to everyone, or keep everyone out.
