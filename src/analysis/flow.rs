@@ -10,7 +10,7 @@ use std::fmt;
 
 /// A box of packets: one is in it when each of its fields is in that field's list. A field that is left out is one
 /// that the protocols do not have, or that the question cannot tell apart.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Flow {
     /// 4 or 6.
     pub family: u8,
@@ -102,6 +102,32 @@ pub fn flow(region: &Region, path: Path) -> Flow {
         iif: names(Field::Iif, into).filter(|n| !n.is_empty()),
         oif: names(Field::Oif, out).filter(|n| !n.is_empty()),
         mac: restricted(Field::Mac).then(|| macs(region.get(Field::Mac))),
+    }
+}
+
+impl Flow {
+    /// The same with at most so many entries in each list; `more` puts the number of the others into words. `None` if no list is longer.
+    pub fn shortened(&self, most: usize, more: &dyn Fn(usize) -> String) -> Option<Flow> {
+        let mut out = self.clone();
+        let mut any = false;
+        let fields = [
+            &mut out.sport,
+            &mut out.port,
+            &mut out.icmp,
+            &mut out.tcp_flags,
+            &mut out.ct,
+            &mut out.iif,
+            &mut out.oif,
+            &mut out.mac,
+        ];
+        let own = [&mut out.from, &mut out.to, &mut out.proto];
+        for list in own.into_iter().chain(fields.into_iter().flatten()).filter(|l| l.len() > most) {
+            let others = list.len() - most;
+            list.truncate(most);
+            list.push(more(others));
+            any = true;
+        }
+        any.then_some(out)
     }
 }
 

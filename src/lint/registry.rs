@@ -72,6 +72,8 @@ pub struct Subject<'a> {
     pub environment: &'a Environment,
     /// Name of the node; the file's path where there is none.
     pub name: &'a str,
+    /// So many findings of one check list single rules; of further ones only the number is told.
+    pub listed: usize,
     called: Text,
     probes: OnceLock<Vec<Probe>>,
     exposures: OnceLock<Vec<Exposure<'a>>>,
@@ -241,6 +243,7 @@ impl<'a> Subject<'a> {
             beside,
             environment,
             name,
+            listed: unused::FOR_READERS,
             called: Text::shared(name),
             probes: OnceLock::new(),
             exposures: OnceLock::new(),
@@ -332,6 +335,24 @@ pub fn builtin_doc(id: &str, name: &str, summary: &str, level: Severity, documen
         page: rule_page(id),
         controls: controls(id),
     }
+}
+
+/// Whether what a check says follows from which packets pass, or from which rules leave others no packet. Where rules go and every packet keeps its verdict, what
+/// such a check says was so before: it is only told at another rule, or was not come to before.
+pub fn follows_verdicts(id: &str) -> bool {
+    const OF_PACKETS: [&str; 3] = ["HL-EXPOSED-", "HL-AWS-INTERNET-", "HL-PF-WAN-OPEN"];
+    let of_rules: [&Check; 9] = [
+        &general::any_any::CHECK,
+        &general::least_privilege::CHECK,
+        &aws::least_privilege::CHECK,
+        &general::shadowed::CHECK,
+        &general::exception_lost::CHECK,
+        &general::unreachable::CHECK,
+        &general::duplicate::CHECK,
+        &nftables::after_verdict::CHECK,
+        &pfsense::shadowed::CHECK,
+    ];
+    OF_PACKETS.iter().any(|begin| id.starts_with(begin)) || of_rules.iter().any(|c| c.id == id)
 }
 
 /// Runs every check of firewalls on one.

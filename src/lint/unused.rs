@@ -148,13 +148,20 @@ pub fn verdict(action: Action) -> Option<bool> {
     }
 }
 
-/// So many findings of one check are made of one firewall: a list of rules that nobody reads to its end helps nobody, and fills the memory.
-const MAX_FINDINGS: usize = 1000;
+/// So many findings of one check are made of one firewall for people: a list of rules that nobody reads to its end helps nobody.
+pub const FOR_READERS: usize = 1000;
+/// So many for who repairs them: more would fill the memory.
+pub const FOR_REPAIRS: usize = 100_000;
 
 /// Makes the findings of some rules, in their order. If there are very many, the last one says how many more there are.
-pub fn report<T>(all: &[T], findings: &mut Vec<Finding>, mut make: impl FnMut(&T) -> Finding) {
-    findings.extend(all.iter().take(MAX_FINDINGS).map(&mut make));
-    if let Some(more) = all.len().checked_sub(MAX_FINDINGS).filter(|n| *n > 0)
+pub fn report<T>(
+    subject: &Subject<'_>,
+    all: &[T],
+    findings: &mut Vec<Finding>,
+    mut make: impl FnMut(&T) -> Finding,
+) {
+    findings.extend(all.iter().take(subject.listed).map(&mut make));
+    if let Some(more) = all.len().checked_sub(subject.listed).filter(|n| *n > 0)
         && let Some(last) = findings.last_mut()
     {
         last.details

@@ -3,6 +3,7 @@
 use crate::finding::Fix;
 use crate::source::{Origin, SourceFile};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A file after its edits.
@@ -39,24 +40,29 @@ fn around<T>(ranges: &[(Range<usize>, T)], at: Origin) -> Option<&T> {
 /// does not end stays so.
 ///
 /// # Errors
-/// What stands in the way: two of them want the same line.
+/// What stands in the way, by the fixes whose fault it is: an earlier one wants the same line.
 pub(super) fn apply<'f>(
     file: &SourceFile,
     fixes: impl Iterator<Item = (usize, &'f Fix)>,
-) -> Result<Edit, String> {
+) -> Result<Edit, BTreeMap<usize, String>> {
     let old: Vec<&[u8]> = file.bytes().split_inclusive(|b| *b == b'\n').collect();
     // What is inserted, by the number of lines above it.
     let mut insertions: Vec<(usize, &str, Vec<usize>)> = Vec::new();
     let mut inserted: FxHashMap<(usize, &str), usize> = FxHashMap::default();
     let mut goes: Vec<Option<usize>> = vec![None; old.len()];
+    let mut wrong = BTreeMap::new();
     for (index, fix) in fixes {
         for lines in &fix.delete {
             for line in lines.from_line..=lines.to_line {
-                match (line as usize).checked_sub(1).and_then(|l| goes.get_mut(l)) {
-                    Some(free @ None) => *free = Some(index),
-                    Some(Some(_)) => return Err(format!("another repair changes line {line} too")),
-                    None => return Err(format!("there is no line {line}")),
-                }
+                let why = match (line as usize).checked_sub(1).and_then(|l| goes.get_mut(l)) {
+                    Some(free @ None) => {
+                        *free = Some(index);
+                        continue;
+                    }
+                    Some(Some(_)) => format!("another repair changes line {line} too"),
+                    None => format!("there is no line {line}"),
+                };
+                wrong.entry(index).or_insert(why);
             }
         }
         let after = (fix.after_line as usize).min(old.len());
@@ -68,6 +74,9 @@ pub(super) fn apply<'f>(
             Some((_, _, owners)) => owners.push(index),
             None => insertions.push((after, &fix.text, vec![index])),
         }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
     insertions.sort_by_key(|(after, ..)| *after);
 
@@ -135,7 +144,7 @@ mod tests {
         Fix { after_line, text: text.to_owned(), delete, ..Fix::default() }
     }
 
-    fn applied(text: &str, fixes: &[Fix]) -> Result<String, String> {
+    fn applied(text: &str, fixes: &[Fix]) -> Result<String, BTreeMap<usize, String>> {
         let edit = apply(&SourceFile::new("f", text), fixes.iter().enumerate())?;
         Ok(String::from_utf8(edit.bytes).unwrap())
     }
@@ -161,7 +170,7 @@ mod tests {
     #[test]
     fn each_line_goes_once_and_comes_once() {
         let taken = applied("a\nb\n", &[fix(0, "", &[(1, 2)]), fix(1, "", &[(2, 2)])]);
-        assert_eq!(taken.unwrap_err(), "another repair changes line 2 too");
+        assert_eq!(taken.unwrap_err(), [(1, "another repair changes line 2 too".to_owned())].into());
         assert!(applied("a\n", &[fix(0, "", &[(2, 2)])]).is_err());
         let file = SourceFile::new("f", "a\nb\n");
         let twice = [fix(1, "x", &[]), fix(1, "x", &[])];

@@ -9,8 +9,9 @@
 //!    each of them.
 //!
 //! A requirement may be stopped at several places, so that a first edit only brings the next one to light (the first packet passes, the
-//! answers do not): such edits are one repair. Repairs are tried all together; if that cannot be proven, in ever smaller groups, until those
-//! that stand in the way are found. Each group is tried on top of what is proven already: line numbers and findings are always those
+//! answers do not): such edits are one repair. Repairs are tried all together; if that cannot be proven, without those that the proof names
+//! as the ones that stand in the way, or, where it names none, in ever smaller groups: first those that change no verdict, which can make nothing
+//! worse but the tidiness of the file. Each group is tried on top of what is proven already: line numbers and findings are always those
 //! of the files as they would be.
 
 mod edit;
@@ -22,7 +23,7 @@ pub use store::store;
 
 use crate::finding::{Asked, Finding, Fix, Problem, Purpose, Report, Severity, State};
 use crate::model::Firewall;
-use crate::session::{Options, Outcome, run};
+use crate::session::{Memory, Options, Outcome, run_again};
 use crate::source::discover::Edited;
 use crate::source::{Location, SourceFile};
 use crate::triage::selection::Selection;
@@ -47,6 +48,8 @@ pub struct Repairs {
     pub files: Vec<EditedFile>,
     /// The findings of the chosen rules that are left then.
     pub left: Vec<Finding>,
+    /// How often all that is edited was read and judged anew.
+    pub trials: usize,
 }
 
 /// A repair that is proven.
@@ -79,7 +82,10 @@ pub struct EditedFile {
     pub new: Vec<u8>,
 }
 
-// More trials than this are not made: each reads and judges everything.
+// Rules that all trials may read and judge anew: some ten seconds.
+const MAX_JUDGED: usize = 400_000;
+// Trials that are made however many rules there are, and however few.
+const MIN_TRIALS: usize = 4;
 const MAX_TRIALS: usize = 200;
 
 // An edit can bring to light no more further edits of its requirement than this.
@@ -95,12 +101,21 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
     }
     // The proof is about everything, whatever is to be repaired.
     let all = Options { report_all: true, ..options.clone() };
-    let now = run(&all);
+    let mut memory = Memory::default();
+    let now = run_again(&all, &mut memory);
     if now.selection.is_broken() {
         let wrong = now.report.problems.iter().find(|p| p.level == Severity::Error);
         return Err(wrong.map_or_else(String::new, |p| format!("{}; {}", p.message, p.help)));
     }
-    let mut attempt = Search { selection: now.selection.clone(), all: &all, refused: Vec::new(), trials: 0 };
+    let rules: usize = now.firewalls.iter().map(Firewall::rule_count).sum();
+    let mut attempt = Search {
+        selection: now.selection.clone(),
+        all: &all,
+        memory,
+        refused: Vec::new(),
+        trials: 0,
+        affordable: (MAX_JUDGED / rules.max(1)).clamp(MIN_TRIALS, MAX_TRIALS),
+    };
     let mut state = Draft { outcome: None, edited: Edited::default(), contents: BTreeMap::new() };
     let mut proven = attempt.search(&now, &mut state);
     let after = state.outcome.as_ref().unwrap_or(&now);
@@ -117,7 +132,7 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
         p.finding.location = here.unwrap_or_else(|| Location::top(&p.finding.location.path));
     }
     proven.sort_by(|a, b| a.finding.location.cmp(&b.finding.location));
-    let mut refused = attempt.refused;
+    let Search { mut refused, trials, .. } = attempt;
     // Another repair may have fixed it too.
     let left = Likeness::counts(&after.report.findings);
     refused.retain(|r| left.contains_key(&Likeness::of(&r.finding)));
@@ -133,7 +148,7 @@ pub fn repairs(options: &Options) -> Result<Repairs, String> {
             Some(EditedFile { old: Arc::clone(old), new })
         })
         .collect();
-    Ok(Repairs { now, proven, refused, elsewhere, files, left })
+    Ok(Repairs { now, proven, refused, elsewhere, files, left, trials })
 }
 
 // The files with what is proven so far.
@@ -147,14 +162,41 @@ struct Draft {
 struct Search<'o> {
     selection: Selection,
     all: &'o Options,
+    // What a file that no repair touches came to is not found out again.
+    memory: Memory,
     refused: Vec<Refused>,
     trials: usize,
+    // Trials that may be made.
+    affordable: usize,
+}
+
+/// Why some repairs are not proven together.
+#[derive(Debug, Default)]
+struct Failure {
+    why: String,
+    /// The repairs that stand in the way, by their number among those that are tried, each with why; empty = that is not known.
+    by: BTreeMap<usize, String>,
+}
+
+impl Failure {
+    // One that is known to be the fault of some repairs.
+    fn of(by: BTreeMap<usize, String>) -> Self {
+        Self { why: by.values().next().cloned().unwrap_or_default(), by }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self { why, by: BTreeMap::new() }
+    }
 }
 
 impl Search<'_> {
     fn search(&mut self, now: &Outcome, state: &mut Draft) -> Vec<Proven> {
         let mut proven = Vec::new();
         let mut group = usize::MAX;
+        // Those that stood in the way of others are tried after these.
+        let mut held: Vec<Finding> = Vec::new();
         loop {
             let report = &state.outcome.as_ref().unwrap_or(now).report;
             let known = Likeness::counts(self.refused.iter().map(|r| &r.finding));
@@ -169,20 +211,40 @@ impl Search<'_> {
                 self.refused.extend(refused);
                 continue;
             }
+            let (kept, mut open): (Vec<Finding>, Vec<Finding>) = {
+                let held = Likeness::counts(&held);
+                open.into_iter().partition(|f| held.contains_key(&Likeness::of(f)))
+            };
+            if open.is_empty() {
+                open = kept;
+                held.clear();
+            }
             if open.is_empty() {
                 break;
             }
+            if self.trials >= self.affordable {
+                let why = format!("not tried: {} trials were made; run again", self.trials);
+                self.refused.extend(open.into_iter().map(|finding| Refused { finding, why: why.clone() }));
+                // Those that are held are next.
+                continue;
+            }
+            open.sort_by_key(changes_verdicts);
             let tried = &open[..group.min(open.len())];
+            let quiet = tried.partition_point(|f| !changes_verdicts(f));
             match self.attempt(state.outcome.as_ref().unwrap_or(now), state, tried) {
                 Ok((next, done)) => {
                     *state = next;
                     proven.extend(done);
                     group = tried.len().saturating_mul(2);
                 }
-                Err(why) if tried.len() == 1 => {
+                Err(Failure { why, .. }) if tried.len() == 1 => {
                     self.refused.push(Refused { finding: tried[0].clone(), why });
-                    group = 2;
+                    group = group.max(2);
                 }
+                Err(Failure { by, .. }) if !by.is_empty() && by.len() < tried.len() => {
+                    held.extend(by.keys().filter_map(|n| tried.get(*n)).cloned());
+                }
+                Err(_) if (1..tried.len()).contains(&quiet) => group = quiet,
                 Err(_) => group = tried.len() / 2,
             }
         }
@@ -199,18 +261,18 @@ impl Search<'_> {
         before: &Outcome,
         from: &Draft,
         findings: &[Finding],
-    ) -> Result<(Draft, Vec<Proven>), String> {
-        if self.trials >= MAX_TRIALS {
-            return Err(format!("not tried: {MAX_TRIALS} trials were made; run again"));
-        }
+    ) -> Result<(Draft, Vec<Proven>), Failure> {
         let mut next = Draft { outcome: None, edited: from.edited.clone(), contents: from.contents.clone() };
         let mut proven: Vec<Proven> = Vec::new();
         let mut step: Vec<Finding> = findings.to_vec();
-        for _ in 0..MAX_STEPS {
+        for number in 0..MAX_STEPS {
             self.trials += 1;
             let old = next.outcome.as_ref().unwrap_or(before);
-            let (edits, outcome) = self.edited(old, &mut next.edited, &mut next.contents, &step)?;
-            let changes = unchanged(old, &outcome, &edits, &step)?;
+            let made = self.edited(old, &mut next.edited, &mut next.contents, &step);
+            let proof =
+                made.and_then(|(edits, outcome)| Ok((unchanged(old, &outcome, &edits, &step)?, outcome)));
+            // Edits that only came to light have other numbers than those that are tried.
+            let (changes, outcome) = proof.map_err(|f| if number == 0 { f } else { Failure::from(f.why) })?;
             proven.extend(step.into_iter().zip(changes).filter_map(|(mut finding, c)| {
                 let fix = *finding.fix.take()?;
                 Some(Proven { finding, fix, opens: c.opens, closes: c.closes, whole: true })
@@ -229,7 +291,7 @@ impl Search<'_> {
             if step.is_empty() {
                 let was = Standing::of(&before.report);
                 if let Some(open) = missed.iter().find(|a| !standing.nearer(a, &was)) {
-                    return Err(still_open(open, &outcome.report));
+                    return Err(still_open(open, &outcome.report).into());
                 }
                 settled(before, &outcome.report, &standing, &was, &proven)?;
                 for p in &mut proven {
@@ -240,7 +302,7 @@ impl Search<'_> {
             }
             next.outcome = Some(outcome);
         }
-        Err("too many edits would be needed".to_owned())
+        Err("too many edits would be needed".to_owned().into())
     }
 
     // Why the repair of a finding is not even tried.
@@ -258,14 +320,16 @@ impl Search<'_> {
 
     // Edits the files and judges them anew.
     fn edited(
-        &self,
+        &mut self,
         old: &Outcome,
         edited: &mut Edited,
         contents: &mut BTreeMap<String, Vec<u8>>,
         findings: &[Finding],
-    ) -> Result<(Edits, Outcome), String> {
-        if let Some(why) = findings.iter().find_map(|f| self.forbidden(f)) {
-            return Err(why);
+    ) -> Result<(Edits, Outcome), Failure> {
+        let forbidden = findings.iter().enumerate().filter_map(|(n, f)| Some((n, self.forbidden(f)?)));
+        let forbidden: BTreeMap<usize, String> = forbidden.collect();
+        if !forbidden.is_empty() {
+            return Err(Failure::of(forbidden));
         }
         let fixes = || findings.iter().enumerate().filter_map(|(i, f)| Some((i, f.fix.as_deref()?)));
         let mut edits = Edits::new();
@@ -275,16 +339,19 @@ impl Search<'_> {
                 sources.iter().find(|s| s.path == path).ok_or_else(|| format!("{path} was not read"))?;
             let broken = |p: &&Problem| p.level == Severity::Error && p.location.path == path;
             if let Some(p) = old.report.problems.iter().find(broken) {
-                return Err(format!("{path} has an error on line {}: fix that first", p.location.line));
+                let why = format!("{path} has an error on line {}: fix that first", p.location.line);
+                return Err(Failure::of(
+                    fixes().filter(|(_, x)| x.path == path).map(|(n, _)| (n, why.clone())).collect(),
+                ));
             }
-            let edit = edit::apply(file, fixes().filter(|(_, x)| x.path == path))?;
+            let edit = edit::apply(file, fixes().filter(|(_, x)| x.path == path)).map_err(Failure::of)?;
             edited.set(Path::new(path), edit.bytes.clone()).map_err(|e| format!("{path}: {e}"))?;
             contents.insert(path.to_owned(), edit.bytes.clone());
             edits.insert(path.to_owned(), edit);
         }
         let mut options = self.all.clone();
         options.read.edited = Arc::new(edited.clone());
-        Ok((edits, run(&options)))
+        Ok((edits, run_again(&options, &mut self.memory)))
     }
 }
 
@@ -294,7 +361,7 @@ fn unchanged(
     new: &Outcome,
     edits: &Edits,
     findings: &[Finding],
-) -> Result<Vec<Change>, String> {
+) -> Result<Vec<Change>, Failure> {
     let none = Purpose::default();
     let purposes: Vec<&Purpose> =
         findings.iter().map(|f| f.fix.as_ref().map_or(&none, |x| &x.purpose)).collect();
@@ -302,7 +369,7 @@ fn unchanged(
         a.path() == b.path() && a.dialect == b.dialect && a.files.len() == b.files.len()
     };
     if old.firewalls.len() != new.firewalls.len() || !old.firewalls.iter().zip(&new.firewalls).all(same) {
-        return Err("the edited files would be read as other firewalls".to_owned());
+        return Err("the edited files would be read as other firewalls".to_owned().into());
     }
     let mut changes = Changes::new();
     for (a, b) in old.firewalls.iter().zip(&new.firewalls) {
@@ -335,18 +402,29 @@ fn settled(
     standing: &Standing<'_>,
     was: &Standing<'_>,
     proven: &[Proven],
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let (now, then) = (Likeness::counts(&before.report.findings), Likeness::counts(&after.findings));
     let fixed = Likeness::counts(proven.iter().map(|p| &p.finding));
-    for p in proven.iter().filter(|p| p.fix.purpose.repairs.is_empty()) {
+    let still = |p: &Proven| {
         let alike = Likeness::of(&p.finding);
         let count = |of: &FxHashMap<Likeness<'_>, usize>| of.get(&alike).copied().unwrap_or(0);
-        if count(&then) + count(&fixed) > count(&now) {
-            return Err(format!("{} would still be found", p.finding.rule));
-        }
+        count(&then) + count(&fixed) > count(&now)
+    };
+    let asked = proven.iter().enumerate().filter(|(_, p)| p.fix.purpose.repairs.is_empty() && still(p));
+    let found: BTreeMap<usize, String> =
+        asked.map(|(n, p)| (n, format!("{} would still be found", p.finding.rule))).collect();
+    if !found.is_empty() {
+        return Err(Failure::of(found));
     }
-    match standing.worse_than(was) {
-        Some(worse) => Err(worse),
+    let verdicts_stay = proven.iter().all(|p| p.opens.is_empty() && p.closes.is_empty());
+    match standing.worse_than(was, verdicts_stay) {
+        Some(worse) => Err(worse.into()),
         None => Ok(()),
     }
+}
+
+// Whether a repair is for packets to fare otherwise.
+fn changes_verdicts(f: &Finding) -> bool {
+    let Some(Fix { purpose, .. }) = f.fix.as_deref() else { return false };
+    !(purpose.opens.is_empty() && purpose.closes.is_empty() && purpose.repairs.is_empty())
 }

@@ -1,6 +1,7 @@
 //! Whether a run after an edit is as good as the one before: no requirement worse, nothing new to look at.
 
 use crate::finding::{Asked, Finding, Flow, Report, Severity, State};
+use crate::lint::registry::follows_verdicts;
 use crate::packet::{Family, Field, IntervalSet, Region, addr, proto};
 use crate::source::Location;
 use rustc_hash::FxHashMap;
@@ -66,12 +67,16 @@ impl<'r> Standing<'r> {
             && !within(&was.remainder, &is.remainder)
     }
 
-    /// The first thing that is worse than it was before, in words; `None` = nothing is.
-    pub fn worse_than(&self, before: &Self) -> Option<String> {
+    /// The first thing that is worse than it was before, in words; `None` = nothing is. Where it is known that every packet keeps its verdict, what
+    /// [follows from verdicts](follows_verdicts) is not: it was so before, and is only told at another rule.
+    pub fn worse_than(&self, before: &Self, verdicts_stay: bool) -> Option<String> {
         if let Some(((path, message), _)) = grown(&before.problems, &self.problems).next() {
             return Some(format!("{path} would have a new problem: {message}"));
         }
-        if let Some(((rule, path, text, _), _)) = grown(&before.findings, &self.findings).next() {
+        let mut found = grown(&before.findings, &self.findings);
+        if let Some(((rule, path, text, _), _)) =
+            found.find(|((rule, ..), _)| !(verdicts_stay && follows_verdicts(rule)))
+        {
             return Some(format!("there would be a new finding: {rule} at `{text}` of {path}"));
         }
         for (asked, was) in &before.requirements {

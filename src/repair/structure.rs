@@ -7,6 +7,7 @@
 //! rule to which no packet is left, or whose packets a later one treats alike ([`coverage`]).
 //! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
 
+use super::Failure;
 use super::edit::Edit;
 use crate::analysis::coverage;
 use crate::evidence::near::few;
@@ -35,43 +36,55 @@ pub(super) struct Change {
 /// Changes by the numbers of their fixes.
 pub(super) type Changes = BTreeMap<usize, Change>;
 
+// Why fixes cannot be proven, by their numbers.
+type Wrong = BTreeMap<usize, String>;
+
 /// Shows that the new firewall is the old one but for the edits, and that these do no more than the fixes are for.
 ///
 /// # Errors
-/// What else changes, in words.
+/// What else changes, in words, and by which fixes as far as that is known.
 pub(super) fn prove(
     old: &Firewall,
     new: &Firewall,
     edits: &Edits,
     purposes: &[&Purpose],
     changes: &mut Changes,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let (partner, work) = (FxHashMap::default(), Vec::new());
     let same = Sides::new(old, new);
     let (added, removed, alike) = (Vec::new(), Vec::new(), FxHashMap::default());
     let needless = OnceCell::new();
-    let mut walk = Walk { old, new, same, edits, partner, work, added, removed, alike, needless };
+    let mut walk =
+        Walk { old, new, same, edits, partner, work, added, removed, alike, needless, wrong: Wrong::new() };
     walk.surroundings()?;
     while let Some((a, b)) = walk.work.pop() {
         walk.chain(a, b)?;
     }
+    let mut wrong = std::mem::take(&mut walk.wrong);
     let lead = new.hooks();
     let view = |chain: &ChainId| View::of(&lead[chain.index()]);
     for (chain, rule, fixes) in &walk.added {
         let opens: Vec<Region> = fixes.iter().flat_map(|f| &purposes[*f].opens).cloned().collect();
-        for text in within(&view(chain), new, rule, &opens, "it would also let through")? {
-            for fix in fixes {
-                note(&mut changes.entry(*fix).or_default().opens, &text);
+        match within(&view(chain), new, rule, &opens, "it would also let through") {
+            Ok(texts) => {
+                for (fix, text) in fixes.iter().flat_map(|fix| texts.iter().map(move |t| (fix, t))) {
+                    note(&mut changes.entry(*fix).or_default().opens, text);
+                }
             }
+            Err(why) => wrong.extend(fixes.iter().map(|fix| (*fix, why.clone()))),
         }
     }
     // Jumps are the same in both, so the hooks are.
     for (chain, rule, fix) in &walk.removed {
-        for text in within(&view(chain), old, rule, &purposes[*fix].closes, "it would also stop")? {
-            note(&mut changes.entry(*fix).or_default().closes, &text);
+        match within(&view(chain), old, rule, &purposes[*fix].closes, "it would also stop") {
+            Ok(texts) => {
+                let closes = &mut changes.entry(*fix).or_default().closes;
+                texts.iter().for_each(|text| note(closes, text));
+            }
+            Err(why) => _ = wrong.insert(*fix, why),
         }
     }
-    Ok(())
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::of(wrong)) }
 }
 
 fn note(texts: &mut Vec<String>, text: &str) {
@@ -116,6 +129,8 @@ struct Walk<'a> {
     alike: FxHashMap<ChainId, FxHashMap<u64, Vec<usize>>>,
     // Rules of the old firewall without which every packet has the same verdict, however many of them are gone.
     needless: OnceCell<FxHashSet<(ChainId, usize)>>,
+    // Fixes that do more than they may.
+    wrong: Wrong,
 }
 
 impl Walk<'_> {
@@ -172,18 +187,21 @@ impl Walk<'_> {
                     (i, j) = (i + 1, j + 1);
                 }
                 (_, Some(y), Some(fixes), _) => {
-                    if !accepts(self.new, y) {
-                        return Err("the added rule does more than accept".to_owned());
+                    if accepts(self.new, y) {
+                        self.added.push((b, *y, fixes));
+                    } else {
+                        let why = |fix| (fix, "the added rule does more than accept".to_owned());
+                        self.wrong.extend(fixes.into_iter().map(why));
                     }
-                    self.added.push((b, *y, fixes));
                     j += 1;
                 }
                 (Some(x), _, _, Some(fix)) => {
                     if !self.superfluous(a, i) {
-                        if !accepts(self.old, x) {
-                            return Err("the removed rule may decide packets".to_owned());
+                        if accepts(self.old, x) {
+                            self.removed.push((b, *x, fix));
+                        } else {
+                            self.wrong.insert(fix, "the removed rule may decide packets".to_owned());
                         }
-                        self.removed.push((b, *x, fix));
                     }
                     i += 1;
                 }

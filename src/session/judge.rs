@@ -14,6 +14,7 @@ use crate::compliance::row::Row;
 use crate::dialect::same_box::{self, SameBox};
 use crate::finding::{Finding, Open, Purpose, Requirement};
 use crate::lint::registry;
+use crate::lint::unused::{FOR_READERS, FOR_REPAIRS};
 use crate::model::Firewall;
 use crate::packet::IntervalSet;
 use crate::triage::selection::Selection;
@@ -305,7 +306,9 @@ fn hygiene(
         .filter(|s| mine(s.firewall))
         .map(|Looked { name, environment, beside, firewall, part }| {
             let look = || {
-                let subject = registry::Subject::new(firewall, beside, environment, name);
+                let listed = if options.report_all { FOR_REPAIRS } else { FOR_READERS };
+                let mut subject = registry::Subject::new(firewall, beside, environment, name);
+                subject.listed = listed;
                 let mut told = Told::default();
                 registry::run_selected(&subject, &|id| selection.takes(id), &mut told.findings);
                 if tells_open(selection) {

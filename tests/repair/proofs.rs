@@ -7,6 +7,7 @@ use assert_cmd::Command;
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::{Dialect, ReadOptions, iptables::Iptables};
+use havenlint::finding::Finding;
 use havenlint::model::Firewall;
 use havenlint::packet::{Field, IntervalSet, Packet, Path as Way, addr};
 use havenlint::repair::repairs;
@@ -503,6 +504,75 @@ fn rules_that_decide_nothing_go() {
         "-s 10.2.0.0/16 -p tcp -m tcp --dport 25 -j DROP",
     ]);
     assert_eq!(fs::read_to_string(dir.path().join("rules.v4")).unwrap(), expected);
+}
+
+fn input_chain(rules: &[String]) -> String {
+    let rules: String = rules.iter().map(|r| format!("-A INPUT {r}\n")).collect();
+    format!("*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n")
+}
+
+fn repaired(file: &Path) -> havenlint::repair::Repairs {
+    let options = Options { paths: vec![file.to_owned()], no_config: true, ..Options::default() };
+    repairs(&options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn what_is_open_all_the_same_may_be_told_at_another_rule() {
+    // Without the first rule the database is as open as before, by the second, of which nothing was said.
+    let rules = ["-p tcp -m tcp --dport 5432 -j ACCEPT", "-p tcp -m tcp --dport 5425:5435 -j ACCEPT"];
+    let dir = folder(&[("dump", &input_chain(&rules.map(str::to_owned)))]);
+    let file = dir.path().join("dump");
+    let open = |list: &[Finding]| -> Vec<u32> {
+        list.iter().filter(|f| f.rule == "HL-EXPOSED-DATABASE").map(|f| f.location.line).collect()
+    };
+    let found = repaired(&file);
+    assert_eq!((open(&found.now.report.findings), open(&found.left)), (vec![5], vec![5]));
+    assert!(found.left.iter().any(|f| f.rule == "HL-EXPOSED-DATABASE" && f.location.text.contains("5425")));
+    assert_eq!((found.proven.len(), found.refused.len(), found.trials), (1, 0, 1));
+}
+
+#[test]
+fn however_many_rules_decide_nothing_they_go_at_once() {
+    // More than a report lists, each kind with a warning that is left.
+    let mut rules: Vec<String> = vec!["-s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT".to_owned()];
+    for n in 0..1200 {
+        rules.push(format!("-s 10.{}.{}.0/24 -p tcp -m tcp --dport 22 -j ACCEPT", n / 256, n % 256));
+        rules.push(format!("-s 192.0.2.{}/32 -p tcp -m tcp --dport {} -j ACCEPT", n % 256, 1000 + n / 256));
+    }
+    for n in 0..8 {
+        rules.push(format!("-s 10.200.0.{n}/32 -p tcp -m tcp --dport 22 -j DROP"));
+        rules.push(format!("-s 10.0.0.0/9 -p tcp -m tcp --dport 20:2{n} -j ACCEPT"));
+        rules.push(format!("-s 192.0.2.{n}/32 -p tcp -m tcp --dport 1000 -j ACCEPT"));
+    }
+    let dir = folder(&[("dump", &input_chain(&rules))]);
+    let found = repaired(&dir.path().join("dump"));
+    assert!(found.refused.is_empty(), "{}", found.refused[0].why);
+    let left = |rule: &str| found.left.iter().filter(|f| f.rule == rule).count();
+    assert_eq!(
+        ["HL-SHADOWED", "HL-REDUNDANT", "HL-DUPLICATE", "HL-EXCEPTION-LOST"].map(left),
+        [0, 0, 0, 8],
+        "{:?}",
+        found.left.iter().map(|f| &f.message).collect::<Vec<_>>()
+    );
+    // One for what is found now, one for what that brings to light.
+    assert!(found.proven.len() > 1200 && found.trials <= 2, "{} {}", found.proven.len(), found.trials);
+}
+
+#[test]
+fn a_repair_that_another_one_hinders_is_made_after_it() {
+    // The second and the third rule say the same, and the fourth has them both: what goes first decides what is left of the others.
+    let rules = [
+        "-s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT",
+        "-s 10.1.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT",
+        "-s 10.1.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT",
+        "-s 10.0.0.0/7 -p tcp -m tcp --dport 22 -j ACCEPT",
+        "-s 10.1.0.0/16 -p tcp -m tcp --dport 22 -j ACCEPT",
+    ];
+    let dir = folder(&[("dump", &input_chain(&rules.map(str::to_owned)))]);
+    let found = repaired(&dir.path().join("dump"));
+    assert!(found.refused.is_empty(), "{}", found.refused[0].why);
+    let kept = input_chain(&["-s 10.0.0.0/7 -p tcp -m tcp --dport 22 -j ACCEPT".to_owned()]);
+    assert_eq!(String::from_utf8_lossy(&found.files[0].new), kept);
 }
 
 #[test]

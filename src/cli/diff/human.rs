@@ -3,17 +3,21 @@
 use super::pairs::Pair;
 use super::{ChangeTold, PairTold, SideTold, Told};
 use crate::analysis::Verdict;
+use crate::analysis::flow::Flow;
 use crate::cli::subject::place;
 use crate::report::Style;
 use crate::report::places::Sources;
 use crate::report::snippet::{Mark, render};
-use crate::report::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, wrap};
+use crate::report::text::{DEFAULT_WIDTH, Ink, Paint, clean, count, thousands, wrap};
 use crate::source::Severity;
+use rustc_hash::FxHashMap;
 use std::io::{self, Write};
 
 // What is shown of each pair; --format json tells everything.
 const SHOWN_GROUPS: usize = 40;
 const SHOWN_FLOWS: usize = 8;
+// Addresses, ports, names of a flow.
+const SHOWN_VALUES: usize = 32;
 
 /// What is written to.
 pub(super) struct Page<'a> {
@@ -66,10 +70,15 @@ impl<'a> Page<'a> {
             writeln!(out, "  {}", clean(text))?;
         }
         let mut groups: Vec<Vec<&ChangeTold>> = Vec::new();
+        let mut known: FxHashMap<Deciders<'_>, Vec<usize>> = FxHashMap::default();
         for c in &pair.changes {
-            match groups.iter_mut().find(|g| alike(g[0], c)) {
-                Some(g) => g.push(c),
-                None => groups.push(vec![c]),
+            let same = known.entry(deciders(c)).or_default();
+            match same.iter().find(|g| alike(groups[**g][0], c)) {
+                Some(g) => groups[*g].push(c),
+                None => {
+                    same.push(groups.len());
+                    groups.push(vec![c]);
+                }
             }
         }
         for group in groups.iter().take(SHOWN_GROUPS) {
@@ -109,19 +118,29 @@ impl<'a> Page<'a> {
             first.group.as_ref().map(|g| format!(" (attached to {})", clean(g))).unwrap_or_default();
         let title = self.paint.ink(ink, &format!("{}{exposed}{attached}", title(first)));
         // The same flow on several paths is told once.
-        let mut flows: Vec<(String, String)> = Vec::new();
+        let mut flows: Vec<(&Flow, Vec<String>)> = Vec::new();
+        let mut known: FxHashMap<&Flow, usize> = FxHashMap::default();
         for c in group {
-            let flow = c.flow.to_string();
-            match flows.iter_mut().find(|f| f.1 == flow) {
-                Some(f) => f.0 += &format!(", {}", c.path),
-                None => flows.push((c.path.to_string(), flow)),
+            let at = *known.entry(&c.flow).or_insert(flows.len());
+            match flows.get_mut(at) {
+                Some((_, paths)) => paths.push(c.path.to_string()),
+                None => flows.push((&c.flow, vec![c.path.to_string()])),
             }
         }
-        for (paths, flow) in flows.iter().take(SHOWN_FLOWS) {
-            writeln!(out, "{title}: {paths} {}", clean(flow))?;
+        let mut left = Vec::new();
+        for (flow, paths) in flows.iter().take(SHOWN_FLOWS) {
+            let shorter = flow.shortened(SHOWN_VALUES, &|n| format!("… {} more", thousands(n as u64)));
+            let told = shorter.as_ref().unwrap_or(flow).to_string();
+            writeln!(out, "{title}: {} {}", paths.join(", "), clean(&told))?;
+            if shorter.is_some() && left.is_empty() {
+                left.push("long lists are cut".to_owned());
+            }
         }
         if flows.len() > SHOWN_FLOWS {
-            writeln!(out, "  … {}; --format json shows all", count(flows.len() - SHOWN_FLOWS, "more flow"))?;
+            left.push(count(flows.len() - SHOWN_FLOWS, "more flow"));
+        }
+        if !left.is_empty() {
+            writeln!(out, "  … {}; --format json shows all", left.join(", "))?;
         }
         if !self.quiet {
             for (side, name, sources) in [(&first.old, "old", &sources[0]), (&first.new, "new", &sources[1])]
@@ -238,6 +257,14 @@ pub(in crate::cli) fn title(c: &ChangeTold) -> String {
         _ => "not decided",
     };
     format!("{words}{}", if c.partly { " in part" } else { "" })
+}
+
+// The lines that decide on both sides, and what becomes of packets: what tells most changes apart.
+type Deciders<'c> = (&'c str, [Option<(&'c str, u32)>; 2]);
+
+fn deciders(c: &ChangeTold) -> Deciders<'_> {
+    let [old, new] = [&c.old, &c.new].map(|side| side.decided_by.as_ref());
+    (c.kind, [old, new].map(|by| by.map(|b| (&*b.location.path, b.location.line))))
 }
 
 // Whether the same is to be said of two flows.

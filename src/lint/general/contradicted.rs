@@ -62,7 +62,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let mut found =
         contradicted(f, &|chain, rule| left_out(chain, rule) || on_lo(&f.chain(chain).rules[rule]));
     found.retain(|((id, n), _)| told.insert(f.chain(*id).rules[*n].origin));
-    report(&found, findings, |((id, n), earlier)| {
+    report(subject, &found, findings, |((id, n), earlier)| {
         let rules = &f.chain(*id).rules;
         let (rule, earlier) = (&rules[*n], rules[*earlier as usize].origin);
         let (line, side) = (f.locate(earlier).line, side(earlier, rule.origin));

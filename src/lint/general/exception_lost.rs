@@ -43,7 +43,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let lost = subject.unused_told_by(&CHECK);
-    report(&lost, findings, |about| {
+    report(subject, &lost, findings, |about| {
         let own = &subject.firewall.chain(about.chain).rules[about.rule];
         let verb = verb(verdict(own.action) == Some(false));
         let packets = if about.strays { "every connection" } else { "every packet" };

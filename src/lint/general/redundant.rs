@@ -62,7 +62,7 @@ fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let origin = f.chain(*id).rules[*n].origin;
         left.get(&origin) == Some(&0) && told.insert(origin)
     });
-    report(&found, findings, |((id, n), later)| {
+    report(subject, &found, findings, |((id, n), later)| {
         let chain = f.chain(*id);
         let rule = &chain.rules[*n];
         let (does, _) = verb(verdict(rule.action) == Some(true));

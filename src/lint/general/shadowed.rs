@@ -48,7 +48,7 @@ pub static CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let f = subject.firewall;
-    report(&subject.unused_told_by(&CHECK), findings, |about| {
+    report(subject, &subject.unused_told_by(&CHECK), findings, |about| {
         let chain = f.chain(about.chain);
         let rule = &chain.rules[about.rule];
         let packets = if about.strays { "every connection" } else { "every packet" };
