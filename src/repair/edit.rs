@@ -1,5 +1,6 @@
 //! Edits of whole lines, several of one file at a time.
 
+use super::Blame;
 use crate::finding::Fix;
 use crate::source::{Origin, SourceFile};
 use rustc_hash::FxHashMap;
@@ -44,7 +45,7 @@ fn around<T>(ranges: &[(Range<usize>, T)], at: Origin) -> Option<&T> {
 pub(super) fn apply<'f>(
     file: &SourceFile,
     fixes: impl Iterator<Item = (usize, &'f Fix)>,
-) -> Result<Edit, BTreeMap<usize, String>> {
+) -> Result<Edit, BTreeMap<usize, Blame>> {
     let old: Vec<&[u8]> = file.bytes().split_inclusive(|b| *b == b'\n').collect();
     // What is inserted, by the number of lines above it.
     let mut insertions: Vec<(usize, &str, Vec<usize>)> = Vec::new();
@@ -62,7 +63,7 @@ pub(super) fn apply<'f>(
                     Some(Some(_)) => format!("another repair changes line {line} too"),
                     None => format!("there is no line {line}"),
                 };
-                wrong.entry(index).or_insert(why);
+                wrong.entry(index).or_insert_with(|| Blame::together(why));
             }
         }
         let after = (fix.after_line as usize).min(old.len());
@@ -144,7 +145,7 @@ mod tests {
         Fix { after_line, text: text.to_owned(), delete, ..Fix::default() }
     }
 
-    fn applied(text: &str, fixes: &[Fix]) -> Result<String, BTreeMap<usize, String>> {
+    fn applied(text: &str, fixes: &[Fix]) -> Result<String, BTreeMap<usize, Blame>> {
         let edit = apply(&SourceFile::new("f", text), fixes.iter().enumerate())?;
         Ok(String::from_utf8(edit.bytes).unwrap())
     }
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn each_line_goes_once_and_comes_once() {
         let taken = applied("a\nb\n", &[fix(0, "", &[(1, 2)]), fix(1, "", &[(2, 2)])]);
-        assert_eq!(taken.unwrap_err(), [(1, "another repair changes line 2 too".to_owned())].into());
+        assert_eq!(taken.unwrap_err(), [(1, Blame::together("another repair changes line 2 too"))].into());
         assert!(applied("a\n", &[fix(0, "", &[(2, 2)])]).is_err());
         let file = SourceFile::new("f", "a\nb\n");
         let twice = [fix(1, "x", &[]), fix(1, "x", &[])];

@@ -174,14 +174,32 @@ struct Search<'o> {
 #[derive(Debug, Default)]
 struct Failure {
     why: String,
-    /// The repairs that stand in the way, by their number among those that are tried, each with why; empty = that is not known.
-    by: BTreeMap<usize, String>,
+    /// The repairs that stand in the way, by their number among those that are tried; empty = that is not known.
+    by: BTreeMap<usize, Blame>,
+}
+
+/// Why a repair stands in the way of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Blame {
+    why: String,
+    /// It is not proven by itself, whatever else is tried with it.
+    alone: bool,
 }
 
 impl Failure {
     // One that is known to be the fault of some repairs.
-    fn of(by: BTreeMap<usize, String>) -> Self {
-        Self { why: by.values().next().cloned().unwrap_or_default(), by }
+    fn of(by: BTreeMap<usize, Blame>) -> Self {
+        Self { why: by.values().next().map(|b| b.why.clone()).unwrap_or_default(), by }
+    }
+}
+
+impl Blame {
+    fn alone(why: impl Into<String>) -> Self {
+        Self { why: why.into(), alone: true }
+    }
+
+    fn together(why: impl Into<String>) -> Self {
+        Self { why: why.into(), alone: false }
     }
 }
 
@@ -215,7 +233,8 @@ impl Search<'_> {
                 let held = Likeness::counts(&held);
                 open.into_iter().partition(|f| held.contains_key(&Likeness::of(f)))
             };
-            if open.is_empty() {
+            let last = open.is_empty();
+            if last {
                 open = kept;
                 held.clear();
             }
@@ -240,6 +259,12 @@ impl Search<'_> {
                 Err(Failure { why, .. }) if tried.len() == 1 => {
                     self.refused.push(Refused { finding: tried[0].clone(), why });
                     group = group.max(2);
+                }
+                // On top of all others they cannot be proven either.
+                Err(Failure { by, .. }) if last && by.values().any(|b| b.alone) => {
+                    let alone = by.into_iter().filter(|(_, b)| b.alone);
+                    let refused = alone.filter_map(|(n, b)| Some((tried.get(n)?.clone(), b.why)));
+                    self.refused.extend(refused.map(|(finding, why)| Refused { finding, why }));
                 }
                 Err(Failure { by, .. }) if !by.is_empty() && by.len() < tried.len() => {
                     held.extend(by.keys().filter_map(|n| tried.get(*n)).cloned());
@@ -326,8 +351,9 @@ impl Search<'_> {
         contents: &mut BTreeMap<String, Vec<u8>>,
         findings: &[Finding],
     ) -> Result<(Edits, Outcome), Failure> {
-        let forbidden = findings.iter().enumerate().filter_map(|(n, f)| Some((n, self.forbidden(f)?)));
-        let forbidden: BTreeMap<usize, String> = forbidden.collect();
+        let forbidden =
+            findings.iter().enumerate().filter_map(|(n, f)| Some((n, Blame::alone(self.forbidden(f)?))));
+        let forbidden: BTreeMap<usize, Blame> = forbidden.collect();
         if !forbidden.is_empty() {
             return Err(Failure::of(forbidden));
         }
@@ -340,9 +366,8 @@ impl Search<'_> {
             let broken = |p: &&Problem| p.level == Severity::Error && p.location.path == path;
             if let Some(p) = old.report.problems.iter().find(broken) {
                 let why = format!("{path} has an error on line {}: fix that first", p.location.line);
-                return Err(Failure::of(
-                    fixes().filter(|(_, x)| x.path == path).map(|(n, _)| (n, why.clone())).collect(),
-                ));
+                let own = fixes().filter(|(_, x)| x.path == path);
+                return Err(Failure::of(own.map(|(n, _)| (n, Blame::alone(why.clone()))).collect()));
             }
             let edit = edit::apply(file, fixes().filter(|(_, x)| x.path == path)).map_err(Failure::of)?;
             edited.set(Path::new(path), edit.bytes.clone()).map_err(|e| format!("{path}: {e}"))?;
@@ -411,8 +436,9 @@ fn settled(
         count(&then) + count(&fixed) > count(&now)
     };
     let asked = proven.iter().enumerate().filter(|(_, p)| p.fix.purpose.repairs.is_empty() && still(p));
-    let found: BTreeMap<usize, String> =
-        asked.map(|(n, p)| (n, format!("{} would still be found", p.finding.rule))).collect();
+    let found: BTreeMap<usize, Blame> = asked
+        .map(|(n, p)| (n, Blame::together(format!("{} would still be found", p.finding.rule))))
+        .collect();
     if !found.is_empty() {
         return Err(Failure::of(found));
     }

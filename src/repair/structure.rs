@@ -7,8 +7,8 @@
 //! rule to which no packet is left, or whose packets a later one treats alike ([`coverage`]).
 //! What is compared is what decides, whatever it is called: base chains and, from them, every chain that a jump leads to.
 
-use super::Failure;
 use super::edit::Edit;
+use super::{Blame, Failure};
 use crate::analysis::coverage;
 use crate::evidence::near::few;
 use crate::evidence::scope::{View, boxes};
@@ -37,7 +37,7 @@ pub(super) struct Change {
 pub(super) type Changes = BTreeMap<usize, Change>;
 
 // Why fixes cannot be proven, by their numbers.
-type Wrong = BTreeMap<usize, String>;
+type Wrong = BTreeMap<usize, Blame>;
 
 /// Shows that the new firewall is the old one but for the edits, and that these do no more than the fixes are for.
 ///
@@ -71,7 +71,7 @@ pub(super) fn prove(
                     note(&mut changes.entry(*fix).or_default().opens, text);
                 }
             }
-            Err(why) => wrong.extend(fixes.iter().map(|fix| (*fix, why.clone()))),
+            Err(why) => wrong.extend(fixes.iter().map(|fix| (*fix, Blame::alone(why.clone())))),
         }
     }
     // Jumps are the same in both, so the hooks are.
@@ -81,7 +81,7 @@ pub(super) fn prove(
                 let closes = &mut changes.entry(*fix).or_default().closes;
                 texts.iter().for_each(|text| note(closes, text));
             }
-            Err(why) => _ = wrong.insert(*fix, why),
+            Err(why) => _ = wrong.insert(*fix, Blame::alone(why)),
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::of(wrong)) }
@@ -125,8 +125,8 @@ struct Walk<'a> {
     added: Vec<(ChainId, Rule, Vec<usize>)>,
     // Rules that are gone and may have decided, with the chain of the new firewall and the fix that took them.
     removed: Vec<(ChainId, Rule, usize)>,
-    // Of the old chains that rules are taken from: the rules that stay, by the hash that equal ones share, in their order.
-    alike: FxHashMap<ChainId, FxHashMap<u64, Vec<usize>>>,
+    // Of the old chains that rules are taken from: the rules, by the hash that equal ones share, in their order, each with whether it stays.
+    alike: FxHashMap<ChainId, FxHashMap<u64, Vec<(usize, bool)>>>,
     // Rules of the old firewall without which every packet has the same verdict, however many of them are gone.
     needless: OnceCell<FxHashSet<(ChainId, usize)>>,
     // Fixes that do more than they may.
@@ -190,7 +190,7 @@ impl Walk<'_> {
                     if accepts(self.new, y) {
                         self.added.push((b, *y, fixes));
                     } else {
-                        let why = |fix| (fix, "the added rule does more than accept".to_owned());
+                        let why = |fix| (fix, Blame::alone("the added rule does more than accept"));
                         self.wrong.extend(fixes.into_iter().map(why));
                     }
                     j += 1;
@@ -200,7 +200,10 @@ impl Walk<'_> {
                         if accepts(self.old, x) {
                             self.removed.push((b, *x, fix));
                         } else {
-                            self.wrong.insert(fix, "the removed rule may decide packets".to_owned());
+                            let why = "the removed rule may decide packets".to_owned();
+                            // One that says the same goes too, and may yet stay.
+                            let alone = !self.is_copy(a, i, false);
+                            self.wrong.insert(fix, Blame { why, alone });
                         }
                     }
                     i += 1;
@@ -219,17 +222,24 @@ impl Walk<'_> {
         let rules = &self.old.chain(chain).rules;
         if !self.alike.contains_key(&chain) {
             let stays = |r: &Rule| self.edit(self.old, r.origin).and_then(|e| e.taken(r.origin)).is_none();
-            let mut alike: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
-            for (n, r) in rules.iter().enumerate().filter(|(_, r)| stays(r)) {
-                alike.entry(coverage::hash(self.old, r)).or_default().push(n);
+            let mut alike: FxHashMap<u64, Vec<(usize, bool)>> = FxHashMap::default();
+            for (n, r) in rules.iter().enumerate() {
+                alike.entry(coverage::hash(self.old, r)).or_default().push((n, stays(r)));
             }
             self.alike.insert(chain, alike);
         }
-        let own = &rules[at];
-        let same = self.alike.get(&chain).and_then(|a| a.get(&coverage::hash(self.old, own)));
-        let mut above = same.into_iter().flatten().take_while(|n| **n < at);
-        above.any(|n| coverage::decides_for(self.old, &rules[*n], own))
+        self.is_copy(chain, at, true)
             || self.needless.get_or_init(|| needless(self.old)).contains(&(chain, at))
+    }
+
+    // Whether a rule stands further up too: one that stays, or any.
+    fn is_copy(&self, chain: ChainId, at: usize, only_staying: bool) -> bool {
+        let rules = &self.old.chain(chain).rules;
+        let same = self.alike.get(&chain).and_then(|a| a.get(&coverage::hash(self.old, &rules[at])));
+        let mut above = same.into_iter().flatten().take_while(|(n, _)| *n < at);
+        above.any(|(n, stays)| {
+            (*stays || !only_staying) && coverage::decides_for(self.old, &rules[*n], &rules[at])
+        })
     }
 
     fn same_rule(&mut self, a: &Rule, b: &Rule) -> bool {
