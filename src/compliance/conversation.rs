@@ -2,7 +2,7 @@
 
 use super::neighbours;
 use super::path::{Hop, interface_set, possible};
-use crate::analysis::decide::{Answer, Part, Question, decide_together, replayed};
+use crate::analysis::decide::{Answer, Part, Question, decide_required, replayed};
 use crate::analysis::evaluate::{Because, Decider, Trace};
 use crate::catalogue::resolve::{Endpoint, ResolvedFlow};
 use crate::packet::{
@@ -247,9 +247,11 @@ pub fn stages<'a>(hop: &Hop<'a>, conversation: &Conversation) -> Vec<(Stage, Ans
     if start.is_empty() {
         return Vec::new();
     }
-    let first = decide_together(&question(hop, hop.path, start.clone(), conversation.delivered_to.clone()));
+    let first =
+        decide_required(&question(hop, hop.path, start.clone(), conversation.delivered_to.clone()), hop.kept);
     let follow = follow_ups(hop, conversation, &start, &first.accepted);
-    let after: Vec<(Stage, Answer)> = follow.iter().map(|(stage, q)| (*stage, decide_together(q))).collect();
+    let after: Vec<(Stage, Answer)> =
+        follow.iter().map(|(stage, q)| (*stage, decide_required(q, hop.kept))).collect();
     std::iter::once((Stage::First, first)).chain(after).collect()
 }
 
@@ -326,7 +328,7 @@ fn judge_region(
     watch: Option<Field>,
 ) -> (Judged, Vec<IntervalSet>) {
     let first = question(hop, hop.path, start.clone(), conversation.delivered_to.clone());
-    let answer = decide_together(&first);
+    let answer = decide_required(&first, hop.kept);
     let mut cuts = Vec::new();
     if let Some(f) = watch {
         cuts.extend(parts(&answer).map(|p| p.region.get(f).clone()));
@@ -339,7 +341,7 @@ fn judge_region(
     let mut broken: Vec<Region> = Vec::new();
     if conversation.wanted && conversation.protocol.is_some() {
         for (stage, q) in follow_ups(hop, conversation, start, &answer.accepted) {
-            let reply = decide_together(&q);
+            let reply = decide_required(&q, hop.kept);
             let forward = |r: &Region| plain(&if stage == Stage::Answer { r.mirrored() } else { r.clone() });
             if let Some(f) = watch {
                 let f = if stage == Stage::Answer { other(f) } else { f };

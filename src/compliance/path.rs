@@ -1,5 +1,6 @@
 //! Where a flow can be stopped: the boxes of a deployment, and those that lie on a flow's path.
 
+use crate::analysis::decide::Kept;
 use crate::analysis::{Environment, Point};
 use crate::catalogue::INTERNET;
 use crate::catalogue::resolve::{Addresses, AskedAt, Endpoint, ResolvedFlow};
@@ -34,6 +35,8 @@ pub struct EnforcementPoint<'a> {
     pub by_routes: bool,
     /// The site that it stands in.
     pub site: Option<usize>,
+    /// What it has answered about very many rules.
+    pub kept: Kept,
 }
 
 /// What of a box has a say in paths that do not lead through it.
@@ -78,6 +81,8 @@ pub struct Hop<'a> {
     pub gateway: bool,
     /// A gateway lies between the box and the other end.
     pub routed: bool,
+    /// What the box has answered about very many rules.
+    pub kept: &'a Kept,
 }
 
 /// A place on a flow's path where it can be stopped.
@@ -157,6 +162,7 @@ impl<'a> EnforcementPoint<'a> {
             routes: Vec::new(),
             by_routes: false,
             site: None,
+            kept: Kept::default(),
         }
     }
 
@@ -284,6 +290,7 @@ impl<'a> EnforcementPoint<'a> {
             dst: IntervalSet::EMPTY,
             gateway: true,
             routed: true,
+            kept: &self.kept,
         }
     }
 }
@@ -367,6 +374,7 @@ impl<'a> EnforcementPoints<'a> {
                 dst: dst.clone(),
                 gateway: false,
                 routed,
+                kept: &b.kept,
             })
         };
         let mut stops = Vec::new();

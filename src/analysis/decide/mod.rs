@@ -6,6 +6,7 @@ mod cell;
 mod guard;
 mod hull;
 pub(crate) mod join;
+mod kept;
 mod reason;
 mod settle;
 mod together;
@@ -21,6 +22,7 @@ mod pitfalls;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub use kept::Kept;
 pub use reason::field_name;
 pub(super) use reason::register_name;
 pub use witness::{replayed, witness};
@@ -105,22 +107,23 @@ const BRIEF: u64 = FIRST / 8;
 /// Answers a question. A narrow one is walked; where that takes too many steps, the chains are put together as diagrams; where those do not serve, or
 /// take too much themselves, the walk goes on to the end of its budget, and what is left then is undecided.
 pub fn decide(question: &Question<'_>) -> Answer {
-    decided(question, false)
+    decided(question, None)
 }
 
-/// As [`decide`]. Points of a cloud at which the rules of their groups say the same are told together, and of these rules only the first few are named.
-pub fn decide_together(question: &Question<'_>) -> Answer {
-    decided(question, true)
+/// As [`decide`], for what is required of a box: answers about very many rules are kept for the questions that follow. Points of a cloud at which the rules of
+/// their groups say the same are told together, and of these rules only the first few are named.
+pub fn decide_required(question: &Question<'_>, kept: &Kept) -> Answer {
+    decided(question, Some(kept))
 }
 
-fn decided(question: &Question<'_>, together: bool) -> Answer {
+fn decided(question: &Question<'_>, required: Option<&Kept>) -> Answer {
     let mut answer = Answer::default();
     for (family, regions) in by_family(question) {
         if let Some((field, sites)) = attached::sites(question) {
             let mut walk = Walk::unplaced(question, family);
             let meets = |s: &Site<'_>| regions.iter().any(|r| r.get(field).intersects(&s.own));
             let mut sites: Vec<Site<'_>> = sites.into_iter().filter(meets).collect();
-            if together {
+            if required.is_some() {
                 sites = walk.together(field, sites, &regions);
             }
             for site in &sites {
@@ -136,12 +139,16 @@ fn decided(question: &Question<'_>, together: bool) -> Answer {
             }
         }
         let walk = begun(question, family, &regions, FIRST);
-        if (walk.exhausted || walk.is_crowded())
-            && let Some(wide) = wide::answer(question, family, &regions, wide::LIMIT)
-        {
-            answer.add(wide);
-        } else {
-            finished(walk, regions).settle(&mut answer);
+        let wide = match walk.exhausted || walk.is_crowded() {
+            false => None,
+            true => match required {
+                Some(kept) => kept.answer(question, family, &regions, wide::LIMIT),
+                None => wide::answer(question, (family, &regions), wide::MAX_SHOWN, wide::LIMIT),
+            },
+        };
+        match wide {
+            Some(wide) => answer.add(wide),
+            None => finished(walk, regions).settle(&mut answer),
         }
     }
     answer
@@ -394,6 +401,12 @@ impl Outline {
 impl Answer {
     fn is_empty(&self) -> bool {
         [&self.accepted, &self.denied, &self.undecided].iter().all(|l| l.is_empty())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (Verdict, &Part)> {
+        let accepted = self.accepted.iter().map(|p| (Verdict::Accept, p));
+        let denied = self.denied.iter().map(|p| (Verdict::Drop, p));
+        accepted.chain(denied).chain(self.undecided.iter().map(|p| (Verdict::Undecided, p)))
     }
 
     fn list(&mut self, verdict: Verdict) -> &mut Vec<Part> {

@@ -403,7 +403,8 @@ fn what_is_moved_by_a_number_is_exact_in_diagrams_too() {
             mark: 0,
             delivered_to: delivered_to.clone(),
         };
-        let answer = wide::answer(&question, Family::V4, &region.normal(), wide::LIMIT).unwrap();
+        let answer =
+            wide::answer(&question, (Family::V4, &region.normal()), wide::MAX_SHOWN, wide::LIMIT).unwrap();
         assert!(answer.undecided.is_empty(), "{:?}", answer.undecided);
         let accepted: Vec<(IntervalSet, IntervalSet)> = answer
             .accepted

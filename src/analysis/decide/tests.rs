@@ -389,7 +389,9 @@ fn agree(bytes: &[u8], options: &Options) -> Result<(), TestCaseError> {
     holds(&question, &decide(&question), &packets, options, near, walked)?;
     let mut wide = Answer::default();
     for (family, regions) in by_family(&question) {
-        let Some(answer) = wide::answer(&question, family, &regions, wide::LIMIT) else { return Ok(()) };
+        let Some(answer) = wide::answer(&question, (family, &regions), wide::MAX_SHOWN, wide::LIMIT) else {
+            return Ok(());
+        };
         wide.add(answer);
     }
     holds(&question, &wide, &packets, options, near, false)?;
@@ -475,7 +477,9 @@ fn arrives(question: &Question<'_>, packets: &[Packet]) -> Result<(), TestCaseEr
     let Some(wanted) = &question.delivered_to else { return Ok(()) };
     let mut wide = Answer::default();
     for (family, regions) in by_family(question) {
-        let Some(answer) = wide::answer(question, family, &regions, wide::LIMIT) else { return Ok(()) };
+        let Some(answer) = wide::answer(question, (family, &regions), wide::MAX_SHOWN, wide::LIMIT) else {
+            return Ok(());
+        };
         wide.add(answer);
     }
     for p in packets.iter().filter(|p| question.region.contains(p)) {
@@ -515,7 +519,7 @@ fn outlines(question: &Question<'_>, outline: &Outline, packets: &[Packet]) -> R
 }
 
 // Whether an answer says of each packet what the evaluator says.
-fn holds(
+pub(super) fn holds(
     question: &Question<'_>,
     answer: &Answer,
     packets: &[Packet],

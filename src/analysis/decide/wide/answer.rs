@@ -6,19 +6,19 @@ use super::by_rule::either;
 use super::guard::{Doubt, intersection};
 use super::{By, Out, Wide};
 use crate::analysis::Verdict;
-use crate::analysis::decide::Part;
 use crate::analysis::decide::cell::View;
 use crate::analysis::decide::guard::seen_region;
 use crate::analysis::decide::reason::Why;
 use crate::analysis::decide::witness::natural;
+use crate::analysis::decide::{Part, Question};
 use crate::analysis::diagram::{ClassSet, Level, Node, Outcome};
 use crate::analysis::evaluate::evaluate;
-use crate::packet::{ConnState, Field, IntervalSet, Region};
+use crate::packet::{ConnState, Field, IntervalSet, Packet, Region};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Rules that packets of the parts are shown to, in all, to name who decides.
-pub(super) const MAX_SHOWN: u64 = 100_000_000;
+pub(in crate::analysis::decide) const MAX_SHOWN: u64 = 100_000_000;
 /// The outcome of packets that would have been too many boxes to tell apart.
 pub(super) const UNSETTLED: Outcome = Outcome::MAX;
 /// Of one diagram as exact boxes; some seconds.
@@ -138,13 +138,7 @@ impl Wide<'_, '_> {
             && let Some(packet) = natural(self.walk.question, &part)
         {
             *left = left.saturating_sub(self.rules + 64);
-            let trace = evaluate(self.walk.question.point, &packet);
-            if fate.verdict == Verdict::Undecided {
-                part.because = trace.because;
-            } else if trace.verdict == fate.verdict && trace.verdict == Verdict::Accept {
-                part.assumed = trace.assumed;
-            }
-            part.decided_by.extend(trace.decided_by);
+            show(self.walk.question, &packet, fate.verdict, &mut part);
         }
         match fate.verdict {
             Verdict::Accept => {
@@ -213,6 +207,28 @@ impl Wide<'_, '_> {
             })
         })
     }
+}
+
+/// Names who decides about a packet of a part with a verdict, and what that depends on, or assumes.
+pub(in crate::analysis::decide) fn show(
+    question: &Question<'_>,
+    packet: &Packet,
+    verdict: Verdict,
+    part: &mut Part,
+) {
+    let trace = evaluate(question.point, packet);
+    match verdict {
+        Verdict::Undecided if !trace.because.is_empty() => part.because = trace.because,
+        Verdict::Accept if trace.verdict == Verdict::Accept => {
+            for reason in trace.assumed {
+                if !part.assumed.contains(&reason) {
+                    part.assumed.push(reason);
+                }
+            }
+        }
+        _ => {}
+    }
+    part.decided_by = trace.decided_by.into_iter().collect();
 }
 
 // What is certain about packets to which any of some things may happen; `None` if they do not belong to the answer.

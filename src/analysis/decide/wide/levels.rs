@@ -168,8 +168,8 @@ fn rules_below(f: &Firewall, touched: &[Rc<[u32]>]) -> Vec<Option<f64>> {
     below
 }
 
-// The rules that may do something to a packet of the question; chains that none of them leads to have none.
-fn touched(walk: &mut Walk<'_>) -> Touched {
+/// The rules that may do something to a packet of the question; chains that none of them leads to have none.
+pub(super) fn touched(walk: &mut Walk<'_>) -> Touched {
     let firewalls = walk.question.point.firewalls;
     let nothing: Rc<[u32]> = Rc::from([]);
     let mut out: Touched = firewalls.iter().map(|f| vec![Rc::clone(&nothing); f.chains.len()]).collect();

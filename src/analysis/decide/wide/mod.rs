@@ -19,11 +19,11 @@ use super::cell::{Fact, State};
 use super::join::join;
 use super::walk::Walk;
 use super::{Answer, Question};
-use crate::analysis::Verdict;
 use crate::analysis::diagram::{Arena, ClassSet, Classes, Level, Node, Outcome};
 use crate::model::{ChainId, Register};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, Value};
-use answer::{EXACT, Fates, MAX_SHOWN, UNSETTLED};
+use answer::{EXACT, Fates, UNSETTLED};
+pub(super) use answer::{MAX_SHOWN, show};
 pub(super) use by_rule::by_rule;
 #[cfg(test)]
 pub(super) use compare::Detail;
@@ -42,12 +42,12 @@ const MAX_NODES: usize = 4_000_000;
 // certain.
 const MAX_ATOMS: usize = 48;
 
-/// The answer for packets of one family; `None` if the rules do something that diagrams cannot say (prefixes that are mapped on others,
+/// The answer for packets of one family. `shown` counts down the rules that packets are shown to, to name who decides: see [`MAX_SHOWN`]. `None` if the rules do something that diagrams cannot say (prefixes that are mapped on others,
 /// chains that form a loop), or the budget ran out.
 pub(super) fn answer(
     question: &Question<'_>,
-    family: Family,
-    regions: &[Region],
+    (family, regions): (Family, &[Region]),
+    mut shown: u64,
     limit: u64,
 ) -> Option<Answer> {
     let mut walk = Walk::new(question, family);
@@ -66,7 +66,6 @@ pub(super) fn answer(
         pieces.extend(wide.pieces(node, &cell.region, EXACT));
     }
     let mut answer = Answer::default();
-    let mut left = MAX_SHOWN;
     for (region, outcome) in largest_first(pieces) {
         if outcome == UNSETTLED {
             answer.exhausted = true;
@@ -74,14 +73,18 @@ pub(super) fn answer(
             continue;
         }
         let fate = fates.list[outcome as usize];
-        let part = wide.part(region, fate, &mut left);
-        match fate.verdict {
-            Verdict::Accept => answer.accepted.push(part),
-            Verdict::Drop => answer.denied.push(part),
-            Verdict::Undecided => answer.undecided.push(part),
-        }
+        let part = wide.part(region, fate, &mut shown);
+        answer.list(fate.verdict).push(part);
     }
     Some(answer)
+}
+
+/// How many rules packets of some regions may touch.
+pub(super) fn touched(question: &Question<'_>, family: Family, regions: &[Region]) -> u64 {
+    let mut walk = Walk::new(question, family);
+    walk.begin(regions.to_vec());
+    let touched = levels::touched(&mut walk);
+    levels::count(&walk, &touched)
 }
 
 // Few pieces, the largest first: they are the ones to be told well.
