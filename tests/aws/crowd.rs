@@ -4,7 +4,7 @@
 mod generate;
 
 use generate::Numbers;
-use havenlint::analysis::decide::{Part, Question, decide, decide_together};
+use havenlint::analysis::decide::{Kept, Part, Question, decide, decide_required};
 use havenlint::analysis::evaluate::evaluate;
 use havenlint::analysis::{Environment, Point, Verdict};
 use havenlint::dialect::ReadOptions;
@@ -31,7 +31,7 @@ fn many_points_are_decided_as_each_of_them() {
         for (path, own_first) in [(Path::Ingress, false), (Path::Egress, true)] {
             let question =
                 Question { point, path, region: Region::all(Family::V4), mark: 0, delivered_to: None };
-            let answers = [decide(&question), decide_together(&question)];
+            let answers = [decide(&question), decide_required(&question, &Kept::default())];
             let parts = answers.each_ref().map(|a| [&a.accepted, &a.denied, &a.undecided].map(Vec::len));
             assert!(answers.iter().all(|a| !a.exhausted));
             assert!(
