@@ -59,6 +59,12 @@ pub(crate) fn join<T: Joinable>(items: &mut Vec<T>) {
     if items.len() < 2 {
         return;
     }
+    if let [first, second] = items.as_mut_slice() {
+        if joined_pair(first, second) {
+            items.pop();
+        }
+        return;
+    }
     let mut hashes = hashes(items);
     let mut quiet = 0;
     for field in Field::ALL.iter().rev().cycle() {
@@ -69,6 +75,25 @@ pub(crate) fn join<T: Joinable>(items: &mut Vec<T>) {
             return;
         }
     }
+}
+
+// Joins the second of two items to the first, if they may be: without the tables that long lists need.
+fn joined_pair<T: Joinable>(first: &mut T, second: &T) -> bool {
+    if !first.same(second) {
+        return false;
+    }
+    let differs = |f: &&Field| first.region().shared(**f) != second.region().shared(**f);
+    let mut fields = Field::ALL.iter().filter(differs);
+    let (field, more) = (fields.next().copied(), fields.next());
+    if more.is_some() {
+        return false;
+    }
+    first.absorb(second);
+    if let Some(field) = field {
+        let set = first.region().get(field).union(second.region().get(field));
+        first.region_mut().set(field, Arc::new(set));
+    }
+    true
 }
 
 // Hashes of an item: of each field's set, and of all that has to be equal in what is joined. The latter is their sum, so that one field is
