@@ -15,7 +15,7 @@ use crate::finding::{self, Finding};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region};
 use crate::source::Origin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules of a gateway that are told, those that let through most beyond.
 const MAX_RULES: usize = 40;
@@ -69,13 +69,13 @@ fn needed(catalogue: &Catalogue, flows: &[ResolvedFlow], gateway: &EnforcementPo
 }
 
 fn told(check: &'static Check, gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> Vec<Finding> {
-    let (openings, mut exhausted) = collect(gateway, wanted);
+    let (openings, mut missing) = collect(gateway, wanted);
     let mut ranked: Vec<(f64, Vec<Region>, Opening)> = Vec::new();
     for opening in openings {
         match opening.beyond() {
             Some(beyond) if beyond.is_empty() => {}
             Some(beyond) => ranked.push((beyond.iter().map(Region::weight).sum(), beyond, opening)),
-            None => exhausted = true,
+            None => _ = missing.rules.insert((opening.decider.firewall, opening.decider.origin)),
         }
     }
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.decider.origin.cmp(&b.2.decider.origin)));
@@ -90,8 +90,8 @@ fn told(check: &'static Check, gateway: &EnforcementPoint<'_>, wanted: &[Region]
             let less = format!("{} rules that let through less beyond", all - MAX_RULES);
             f.details.push(("left out".to_owned(), less));
         }
-        if i == 0 && exhausted {
-            f.details.push(("not decided".to_owned(), "other rules too: too many cases".to_owned()));
+        if i == 0 {
+            f.details.extend(missing.words());
         }
         let firewall = gateway.host[opening.decider.firewall];
         let wide = Wide {
@@ -107,10 +107,33 @@ fn told(check: &'static Check, gateway: &EnforcementPoint<'_>, wanted: &[Region]
     out
 }
 
-// What each rule lets through, and what of it is needed; whether some of it could not be told.
-fn collect(gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, bool) {
+/// What is not known of the rules of a machine.
+#[derive(Default)]
+pub struct Missing {
+    /// There may be more rules.
+    pub exhausted: bool,
+    /// Rules of which not all is told: it falls into too many parts.
+    pub rules: BTreeSet<(usize, Origin)>,
+}
+
+impl Missing {
+    /// In words, as details of a finding.
+    pub fn words(&self) -> Vec<(String, String)> {
+        let undecided = self.exhausted.then(|| "other rules too: too many cases".to_owned());
+        let parts = match self.rules.len() {
+            0 => None,
+            1 => Some("some of what one rule lets pass, which falls into many parts".to_owned()),
+            n => Some(format!("some of what {n} rules let pass, which falls into many parts")),
+        };
+        let words = [("not decided", undecided), ("left out", parts)];
+        words.into_iter().filter_map(|(word, text)| Some((word.to_owned(), text?))).collect()
+    }
+}
+
+// What each rule lets through, and what of it is needed; what of it could not be told.
+fn collect(gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, Missing) {
     let mut found: BTreeMap<(usize, Origin), Opening> = BTreeMap::new();
-    let (mut steps, mut exhausted) = (STEPS, false);
+    let (mut steps, mut missing) = (STEPS, Missing::default());
     let own = gateway.environment.local.clone().unwrap_or_default();
     let point = Point { firewalls: &gateway.host, environment: &gateway.environment };
     for family in Family::ALL.into_iter().filter(|f| gateway.host.iter().any(|h| h.covers(*f))) {
@@ -118,7 +141,8 @@ fn collect(gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, 
         for region in packets.iter().flat_map(|r| openings(r, family)) {
             let question = Question { point, path: Path::Forward, region, mark: 0, delivered_to: None };
             let answer = decide_by_rule(&question, &DETAIL, &mut steps);
-            exhausted |= answer.exhausted || !answer.untold.is_empty();
+            missing.exhausted |= answer.exhausted;
+            missing.rules.extend(answer.untold.iter().flatten().map(|d| (d.firewall, d.origin)));
             // What is for the gateway itself passes it only if it is sent on.
             let passes = |p: &Part| p.translated.is_some() || !own.covers(p.region.get(Field::Dst));
             for part in answer.accepted.into_iter().filter(passes) {
@@ -135,7 +159,7 @@ fn collect(gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, 
             }
         }
     }
-    (found.into_values().collect(), exhausted)
+    (found.into_values().collect(), missing)
 }
 
 // The packets that may pass a gateway: from the addresses behind one interface to those behind another, and to its own, from where they may be

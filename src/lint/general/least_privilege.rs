@@ -34,7 +34,7 @@ use crate::lint::narrowed::{Wide, proven};
 use crate::lint::open::destinations;
 use crate::lint::privilege::{Shares, Use};
 use crate::lint::registry::{Check, Deployed, Machine, Run};
-use crate::lint::through;
+use crate::lint::through::{self, Missing};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
 use crate::source::Origin;
@@ -74,16 +74,16 @@ fn run(deployed: &Deployed<'_>, machine: Machine, findings: &mut Vec<Finding>) {
     if node.host.is_empty() || wanted.is_empty() {
         return;
     }
-    let (openings, exhausted) = collect(node, &wanted);
-    tell(node, openings, exhausted, findings);
+    let (openings, missing) = collect(node, &wanted);
+    tell(node, openings, &missing, findings);
 }
 
-// What each rule lets in, and what of it is needed; whether some of it could not be told.
-fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, bool) {
+// What each rule lets in, and what of it is needed; what of it could not be told.
+fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, Missing) {
     let point = Point { firewalls: &node.host, environment: &node.environment };
     let lo = interface_value("lo").map(IntervalSet::single).unwrap_or_default();
     let mut found: BTreeMap<(usize, Origin), Opening> = BTreeMap::new();
-    let (mut steps, mut exhausted) = (STEPS, false);
+    let (mut steps, mut missing) = (STEPS, Missing::default());
     for family in Family::ALL.into_iter().filter(|f| node.host.iter().any(|h| h.covers(*f))) {
         let own = node.environment.local.as_ref().map(|l| l.intersect(&family.all()));
         let own = own.filter(|l| !l.is_empty()).unwrap_or_else(|| destinations(family));
@@ -95,7 +95,8 @@ fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, boo
         for region in openings(&region, family) {
             let question = Question { point, path: Path::Input, region, mark: 0, delivered_to: None };
             let answer = decide_by_rule(&question, &DETAIL, &mut steps);
-            exhausted |= answer.exhausted || !answer.untold.is_empty();
+            missing.exhausted |= answer.exhausted;
+            missing.rules.extend(answer.untold.iter().flatten().map(|d| (d.firewall, d.origin)));
             for part in answer.accepted {
                 let written = |d: &&Decider| d.rule.is_some() && d.note.is_none() && d.hook.filters();
                 let Some(decider) = part.decided_by.iter().find(written).copied() else { continue };
@@ -109,10 +110,10 @@ fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, boo
             }
         }
     }
-    (found.into_values().collect(), exhausted)
+    (found.into_values().collect(), missing)
 }
 
-fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, findings: &mut Vec<Finding>) {
+fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, missing: &Missing, findings: &mut Vec<Finding>) {
     let mut ranked: Vec<(f64, Shares, Opening)> = openings
         .into_iter()
         .map(|o| (o.of.shares(), o))
@@ -135,8 +136,8 @@ fn tell(node: &EnforcementPoint<'_>, openings: Vec<Opening>, exhausted: bool, fi
             f.details
                 .push(("left out".to_owned(), format!("{} rules that let in less beyond", all - MAX_RULES)));
         }
-        if i == 0 && exhausted {
-            f.details.push(("not decided".to_owned(), "other rules too: too many cases".to_owned()));
+        if i == 0 {
+            f.details.extend(missing.words());
         }
         let wide = Wide {
             firewall,
