@@ -377,6 +377,17 @@ mod tests {
     }
 
     #[test]
+    fn long_lists_are_cut_and_counted() {
+        let ports: IntervalSet = (0..10u16).map(|n| Value::from(n * 2)).collect();
+        let flow = flow(&all().protocol(proto::TCP).cut(Field::Dport, &ports), Path::Input);
+        let more = |n: usize| format!("{n} more");
+        assert_eq!(flow.shortened(10, &more), None);
+        let short = flow.shortened(3, &more).unwrap();
+        assert_eq!(short.port.unwrap(), ["0", "2", "4", "7 more"]);
+        assert_eq!((short.from, short.sport), (flow.from, flow.sport));
+    }
+
+    #[test]
     fn interface_names_show_as_written() {
         let one = |n: &str| IntervalSet::single(interface_value(n).unwrap());
         let eth = interface_prefix("eth").unwrap();

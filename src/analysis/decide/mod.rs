@@ -317,19 +317,31 @@ pub type PlainFates<'f> = dyn Fn([(Verdict, bool, bool); 2]) -> bool + 'f;
 pub fn compare(questions: [&Question<'_>; 2], plain: &PlainFates<'_>) -> Option<Compared> {
     let mut out = Compared::default();
     for (family, regions) in by_family(questions[0]) {
-        let walks = questions.map(|q| begun(q, family, &regions, FIRST));
-        out.work += walks.iter().map(|w| w.work).sum::<u64>();
-        if walks.iter().any(|w| w.exhausted || w.is_crowded())
-            && let Some(compared) = wide::compare(questions, family, &regions, plain, &wide::DETAIL)
-        {
+        let mut walks: [Option<Walk<'_>>; 2] = [None, None];
+        let mut wide = false;
+        for (walk, question) in walks.iter_mut().zip(questions) {
+            let begun = begun(question, family, &regions, FIRST);
+            out.work += begun.work;
+            wide |= begun.exhausted || begun.is_crowded();
+            // What a walk that did not come to its end holds is much, and of no more use; nor is then the other side's.
+            if begun.exhausted {
+                break;
+            }
+            *walk = Some(begun);
+        }
+        if wide && let Some(compared) = wide::compare(questions, family, &regions, plain, &wide::DETAIL) {
             out.add(compared);
             continue;
         }
         let mut told: Vec<Vec<Told>> = Vec::new();
-        for walk in walks {
+        for (walk, question) in walks.into_iter().zip(questions) {
             let mut answer = Answer::default();
-            let walk = finished(walk, regions.clone());
-            out.work += walk.work;
+            let walk = walk.unwrap_or_else(|| {
+                let mut walk = Walk::new(question, family);
+                walk.run(regions.clone());
+                out.work += walk.work;
+                walk
+            });
             walk.settle(&mut answer);
             let of = |v: Verdict, parts: Vec<Part>| parts.into_iter().map(move |p| (v, p));
             let accepted = of(Verdict::Accept, answer.accepted);

@@ -36,6 +36,8 @@ pub(super) struct Comparison<'a> {
     budget: u64,
     again: u64,
     shown: u64,
+    // What the comparison of the region that is under way took, in rules looked at.
+    base: u64,
 }
 
 // Packets with one fate on each side.
@@ -71,6 +73,8 @@ const DECISION: u64 = 10_000;
 const STEP: u64 = 64;
 // Where conditions are followed both ways, much is decided again and again: each rule counts for all of a ruleset's, up to so many.
 const AGAIN: u64 = 400;
+// As often as this the comparison of a whole region must be affordable, if conditions of its parts are to be followed.
+const FOLLOWED: u64 = 4;
 // Unknown conditions that are followed both ways.
 const MAX_ATOMS: usize = 6;
 const MAX_REGIONS: usize = 4096;
@@ -100,6 +104,7 @@ impl<'a> Comparison<'a> {
             budget: BUDGET,
             again: BUDGET,
             shown: SHOWN,
+            base: 0,
         }
     }
 
@@ -114,10 +119,11 @@ impl<'a> Comparison<'a> {
 
     /// Compares what both sides do with a region, which is in normal form.
     pub(super) fn region(&mut self, region: &Region) {
-        let Some(Compared { parts, partly, .. }) = self.compared(region, &Vec::new()) else {
+        let Some(Compared { parts, partly, work }) = self.compared(region, &Vec::new()) else {
             self.given_up(region);
             return;
         };
+        self.base = work.saturating_mul(STEP);
         for (region, [a, b]) in parts {
             match (a.0, b.0) {
                 (Verdict::Undecided, _) | (_, Verdict::Undecided) => self.undecided(&region, &a, &b),
@@ -322,7 +328,9 @@ impl<'a> Comparison<'a> {
         }
         let atom = self.atom(told, settled).filter(|_| settled.len() < MAX_ATOMS);
         let full = found.iter().any(|f| f.len() > MAX_REGIONS);
-        if let Some(atom) = atom.filter(|_| !full) {
+        // Where it cannot be done for more than one or two parts, it is not begun: it takes as long as all the rest.
+        let affordable = self.again >= self.base.saturating_mul(FOLLOWED);
+        if let Some(atom) = atom.filter(|_| affordable && !full) {
             let mut parts = Vec::new();
             for truth in [true, false] {
                 settled.push((atom, truth));
