@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rules of a gateway that are told, those that let through most beyond.
 const MAX_RULES: usize = 40;
 /// Steps for the questions about a gateway: some tenths of a second.
-const STEPS: u64 = 60_000_000;
+const STEPS: u64 = 6_000_000;
 /// Ways through, and parts of them, that are looked at.
 const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
 /// Parts that what a rule lets through beyond may fall into; a rule with more is not told.

@@ -54,7 +54,7 @@ pub static CHECK: Check = Check {
 /// Rules of a node that are told, those that let in most beyond.
 const MAX_RULES: usize = 40;
 /// Steps for the questions about a node: some tenths of a second.
-const STEPS: u64 = 60_000_000;
+const STEPS: u64 = 6_000_000;
 /// Ways in, and parts of them, that are looked at.
 const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
 

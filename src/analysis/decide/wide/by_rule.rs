@@ -2,7 +2,7 @@
 
 use super::answer::{EXACT, Fate, Fates, Limits, UNSETTLED};
 use super::boxes::{Scale, share};
-use super::levels::Plan;
+use super::levels::{self, Plan};
 use super::{By, MAX_NODES, Out, Wide, largest_first};
 use crate::analysis::Verdict;
 use crate::analysis::decide::cell::{Cell, View};
@@ -29,16 +29,29 @@ const SHOWN: u64 = 1_000_000;
 /// Pairs of a part and a doubt that are held against each other.
 const MAX_DOUBTS: usize = 4_000_000;
 
-/// As [`answer`](super::answer), by rule.
+/// What diagrams take for each rule that may be touched, in steps, roughly: those that cannot be afforded are not begun.
+const PER_RULE: u64 = 75;
+/// With fewer steps left no diagrams are begun; where they could not be afforded, so many are left for walks.
+const LEAST_LIMIT: u64 = 1_200_000;
+
+/// As [`answer`](super::answer), by rule. `None` if that takes more steps than are left, or the rules do something that diagrams cannot say.
 pub(in crate::analysis::decide) fn by_rule(
     question: &Question<'_>,
     (family, regions): (Family, &[Region]),
     detail: &Detail<'_>,
     limit: &mut u64,
 ) -> Option<ByRule> {
+    if *limit < LEAST_LIMIT {
+        return None;
+    }
     let mut walk = Walk::new(question, family);
     walk.by_rule = true;
     let cells = walk.begin(regions.to_vec());
+    let touched = levels::touched(&mut walk);
+    if levels::count(&walk, &touched).saturating_mul(PER_RULE) > *limit {
+        *limit = (*limit).min(LEAST_LIMIT - 1);
+        return None;
+    }
     let mut plan = Plan::of(&mut [&mut walk], regions);
     let arena = Arena::new(plan.tops(), *limit, MAX_NODES);
     let mut wide = Wide::new(&mut walk, &mut plan, 0, arena);
