@@ -4,6 +4,9 @@ use crate::analysis::flow::numbers;
 use crate::lint::sensitive_ports::SENSITIVE_PORTS;
 use crate::packet::{Family, Field, IntervalSet, Region, Value, proto};
 
+/// Of ports that lie in more gaps than this only the number is told: as ranges they would fill a line.
+const MANY_HOLES: usize = 8;
+
 /// Services that a set of public addresses reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -111,7 +114,7 @@ impl Reach {
                 out.push(format!("{name} (all ports but {})", numbers(&rest).join(", ")));
                 continue;
             }
-            if rest.count() < 1 << 12 && rest.ranges().len() > 4 {
+            if rest.count() < 1 << 12 && rest.ranges().len() > MANY_HOLES {
                 out.push(format!("{name} (all but {} of the ports)", rest.count()));
                 continue;
             }
