@@ -270,6 +270,10 @@ impl TryFrom<Written> for Packet {
         };
         let iface = |n: &Option<String>| match n {
             None => Ok(0),
+            // Linux refuses white space (`dev_valid_name`); a packet in words could tell neither.
+            Some(n) if n.ends_with(',') || n.contains(|c: char| c.is_whitespace() || c.is_control()) => Err(
+                PacketError(format!("interface `{n}`: a name has no white space, and no comma at its end")),
+            ),
             Some(n) => interface_value(n).map_err(|e| PacketError(format!("interface `{n}`: {e}"))),
         };
         let mut v = [0; Field::COUNT];
@@ -579,6 +583,18 @@ mod tests {
             (FIN | PSH | URG, ConnState::Invalid),
         ] {
             assert_eq!(opening_state(proto::TCP, f, 0), state, "{f:#x}");
+        }
+    }
+
+    #[test]
+    fn an_interface_has_a_name_that_words_can_tell() {
+        let named = |name: &str| {
+            let text = serde_json::json!({"dir": "input", "iif": name, "proto": "tcp", "src": "10.0.8.15", "dst": "10.1.0.10"});
+            serde_json::from_value::<Packet>(text)
+        };
+        assert!(named("eth0.20").is_ok());
+        for bad in ["eth 0", " eth0", "eth0,", "eth\u{1}0"] {
+            assert!(named(bad).unwrap_err().to_string().contains("white space"), "{bad:?}");
         }
     }
 }
