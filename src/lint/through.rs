@@ -4,7 +4,7 @@ use super::narrowed::{Wide, proven};
 use super::open::destinations;
 use super::registry::{Check, Deployed};
 use crate::analysis::Point;
-use crate::analysis::decide::{Detail, Part, Question, decide_by_rule};
+use crate::analysis::decide::{ByRule, Detail, Part, Question, decide_by_rule};
 use crate::analysis::evaluate::Decider;
 use crate::analysis::flow::boxes;
 use crate::catalogue::Catalogue;
@@ -19,10 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules of a gateway that are told, those that let through most beyond.
 const MAX_RULES: usize = 40;
-/// Steps for the questions about a gateway: some tenths of a second.
-const STEPS: u64 = 6_000_000;
+/// Steps for the questions about a machine: some tenths of a second.
+pub const STEPS: u64 = 6_000_000;
 /// Ways through, and parts of them, that are looked at.
-const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
+pub const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
 /// Parts that what a rule lets through beyond may fall into; a rule with more is not told.
 const MAX_PARTS: usize = 2_000;
 /// Flows that a finding shows.
@@ -117,6 +117,12 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// Takes in what an answer does not tell.
+    pub fn add(&mut self, answer: &ByRule) {
+        self.exhausted |= answer.exhausted;
+        self.rules.extend(answer.untold.iter().flatten().map(|d| (d.firewall, d.origin)));
+    }
+
     /// In words, as details of a finding.
     pub fn words(&self) -> Vec<(String, String)> {
         let undecided = self.exhausted.then(|| "other rules too: too many cases".to_owned());
@@ -141,8 +147,7 @@ fn collect(gateway: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, 
         for region in packets.iter().flat_map(|r| openings(r, family)) {
             let question = Question { point, path: Path::Forward, region, mark: 0, delivered_to: None };
             let answer = decide_by_rule(&question, &DETAIL, &mut steps);
-            missing.exhausted |= answer.exhausted;
-            missing.rules.extend(answer.untold.iter().flatten().map(|d| (d.firewall, d.origin)));
+            missing.add(&answer);
             // What is for the gateway itself passes it only if it is sent on.
             let passes = |p: &Part| p.translated.is_some() || !own.covers(p.region.get(Field::Dst));
             for part in answer.accepted.into_iter().filter(passes) {

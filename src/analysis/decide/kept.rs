@@ -80,25 +80,23 @@ impl Kept {
         if rules <= few + few / 4
             && let Some(answer) = wide::answer(&wider, (family, &more), 0, limit / 4).filter(can_be_cut)
         {
-            let new = Arc::new(Known { asked, regions: more, answer, rules });
-            let told = read_off(std::slice::from_ref(&new), question, regions);
-            self.keep(new);
-            return told;
+            let new = self.keep(Known { asked, regions: more, answer, rules });
+            return read_off(&[new], question, regions);
         }
         let answer = wide::answer(question, (family, regions), MAX_SHOWN, limit)?;
         if can_be_cut(&answer) {
-            let new =
-                Arc::new(Known { asked, regions: regions.to_vec(), answer: answer.clone(), rules: few });
-            self.keep(new);
+            self.keep(Known { asked, regions: regions.to_vec(), answer: answer.clone(), rules: few });
         }
         Some(answer)
     }
 
-    fn keep(&self, new: Arc<Known>) {
+    fn keep(&self, new: Known) -> Arc<Known> {
+        let new = Arc::new(new);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < MOST {
-            all.push(new);
+            all.push(Arc::clone(&new));
         }
+        new
     }
 }
 
@@ -160,7 +158,9 @@ fn read_off(known: &[Arc<Known>], question: &Question<'_>, regions: &[Region]) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Dice, Options, cases, holds, packets, random_firewall, random_region, seed};
+    use super::super::tests::{
+        Dice, Options, base_chain, cases, holds, packets, random_firewall, random_region, seed,
+    };
     use super::*;
     use crate::analysis::Point;
     use crate::model::*;
@@ -196,17 +196,7 @@ mod tests {
     #[test]
     fn a_narrower_question_is_read_off_a_wider_one() {
         let mut b = Builder::new("test", vec![SourceFile::new("t", "")], &[Family::V4]);
-        let chain = b.chain("t", "in", Origin::default());
-        b.base_chain(BaseChain {
-            chain,
-            hook: Hook::Input,
-            priority: 0,
-            policy: Policy::Drop,
-            policy_origin: Origin::default(),
-            policy_note: None,
-            families: vec![Family::V4],
-            kind: ChainKind::Filter,
-        });
+        let chain = base_chain(&mut b, "in", Hook::Input, Policy::Drop);
         let terms = [
             b.field(Field::Src, addr::parse("192.0.2.0/24").unwrap()),
             b.protocol(6),

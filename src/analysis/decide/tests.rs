@@ -633,27 +633,29 @@ pub(super) fn cases() -> u32 {
     std::env::var("HAVENLINT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150)
 }
 
+/// An IPv4 chain that filters at a hook.
+pub(super) fn base_chain(b: &mut Builder, name: &str, hook: Hook, policy: Policy) -> ChainId {
+    let chain = b.chain("t", name, Origin::default());
+    b.base_chain(BaseChain {
+        chain,
+        hook,
+        priority: 0,
+        policy,
+        policy_origin: Origin::default(),
+        policy_note: None,
+        families: vec![Family::V4],
+        kind: ChainKind::Filter,
+    });
+    chain
+}
+
 // A packet for the box that a rule sends on passes the hooks before routing once: a mark that they put there is not seen by them.
 #[test]
 fn packets_that_are_sent_on_pass_no_hook_twice() {
     let mut b = Builder::new("test", vec![SourceFile::new("t", "")], &[Family::V4]);
-    let chain = |b: &mut Builder, name: &str, hook: Hook, policy: Policy| {
-        let chain = b.chain("t", name, Origin::default());
-        b.base_chain(BaseChain {
-            chain,
-            hook,
-            priority: 0,
-            policy,
-            policy_origin: Origin::default(),
-            policy_note: None,
-            families: vec![Family::V4],
-            kind: ChainKind::Filter,
-        });
-        chain
-    };
-    let before = chain(&mut b, "before", Hook::Prerouting, Policy::Drop);
-    chain(&mut b, "in", Hook::Input, Policy::Drop);
-    chain(&mut b, "on", Hook::Forward, Policy::Accept);
+    let before = base_chain(&mut b, "before", Hook::Prerouting, Policy::Drop);
+    base_chain(&mut b, "in", Hook::Input, Policy::Drop);
+    base_chain(&mut b, "on", Hook::Forward, Policy::Accept);
     let unmarked = b.register(Register::Mark, 0, 1, false);
     let mut rule = b.rule(Origin::default(), &[unmarked], Action::Accept);
     let elsewhere = b.rewrite(Field::Dst, Some(IntervalSet::single(addr::v4(0x0a00_0105))));

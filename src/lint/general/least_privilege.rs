@@ -26,7 +26,7 @@
 //! ```
 
 use crate::analysis::Point;
-use crate::analysis::decide::{Detail, Question, decide_by_rule};
+use crate::analysis::decide::{Question, decide_by_rule};
 use crate::analysis::evaluate::Decider;
 use crate::compliance::path::EnforcementPoint;
 use crate::finding::{Finding, Severity};
@@ -34,7 +34,7 @@ use crate::lint::narrowed::{Wide, proven};
 use crate::lint::open::destinations;
 use crate::lint::privilege::{Shares, Use};
 use crate::lint::registry::{Check, Deployed, Machine, Run};
-use crate::lint::through::{self, Missing};
+use crate::lint::through::{self, DETAIL, Missing, STEPS};
 use crate::packet::opening::{as_flow, openings};
 use crate::packet::{Family, Field, IntervalSet, Path, Region, interface_value};
 use crate::source::Origin;
@@ -53,10 +53,6 @@ pub static CHECK: Check = Check {
 
 /// Rules of a node that are told, those that let in most beyond.
 const MAX_RULES: usize = 40;
-/// Steps for the questions about a node: some tenths of a second.
-const STEPS: u64 = 6_000_000;
-/// Ways in, and parts of them, that are looked at.
-const DETAIL: Detail<'_> = Detail { ways: 2_000, parts: 20_000, first: &[] };
 
 // A rule of one of a node's firewalls.
 struct Opening {
@@ -95,8 +91,7 @@ fn collect(node: &EnforcementPoint<'_>, wanted: &[Region]) -> (Vec<Opening>, Mis
         for region in openings(&region, family) {
             let question = Question { point, path: Path::Input, region, mark: 0, delivered_to: None };
             let answer = decide_by_rule(&question, &DETAIL, &mut steps);
-            missing.exhausted |= answer.exhausted;
-            missing.rules.extend(answer.untold.iter().flatten().map(|d| (d.firewall, d.origin)));
+            missing.add(&answer);
             for part in answer.accepted {
                 let written = |d: &&Decider| d.rule.is_some() && d.note.is_none() && d.hook.filters();
                 let Some(decider) = part.decided_by.iter().find(written).copied() else { continue };

@@ -52,7 +52,7 @@ pub(in crate::analysis::decide) fn by_rule(
         *limit = (*limit).min(LEAST_LIMIT - 1);
         return None;
     }
-    let mut plan = Plan::of(&mut [&mut walk], regions);
+    let mut plan = Plan::for_rules(&[&mut walk], vec![touched], regions);
     let arena = Arena::new(plan.tops(), *limit, MAX_NODES);
     let mut wide = Wide::new(&mut walk, &mut plan, 0, arena);
     let told = wide.by_rule(cells, detail);

@@ -38,7 +38,12 @@ pub(super) type Touched = Vec<Vec<Rc<[u32]>>>;
 
 impl Plan {
     pub(super) fn of(walks: &mut [&mut Walk<'_>], regions: &[Region]) -> Self {
-        let touched: Vec<Touched> = walks.iter_mut().map(|w| touched(w)).collect();
+        let touched = walks.iter_mut().map(|w| touched(w)).collect();
+        Self::for_rules(walks, touched, regions)
+    }
+
+    /// The same, where it is known which rules are [touched].
+    pub(super) fn for_rules(walks: &[&mut Walk<'_>], touched: Vec<Touched>, regions: &[Region]) -> Self {
         // A field that only some protocols have is any value in packets of others, and nothing asks for it.
         let has =
             |r: &Region, f: Field| shared_carriers(f).is_none_or(|with| r.get(Field::Proto).intersects(with));

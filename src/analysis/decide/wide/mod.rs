@@ -42,8 +42,8 @@ const MAX_NODES: usize = 4_000_000;
 // certain.
 const MAX_ATOMS: usize = 48;
 
-/// The answer for packets of one family. `shown` counts down the rules that packets are shown to, to name who decides: see [`MAX_SHOWN`]. `None` if the rules do something that diagrams cannot say (prefixes that are mapped on others,
-/// chains that form a loop), or the budget ran out.
+/// The answer for packets of one family. `shown` counts down the rules that packets are shown to, to name who decides: see [`MAX_SHOWN`]. `None`
+/// if the rules do something that diagrams cannot say (chains that form a loop), or the budget ran out.
 pub(super) fn answer(
     question: &Question<'_>,
     (family, regions): (Family, &[Region]),
